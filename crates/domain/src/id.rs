@@ -1,0 +1,319 @@
+//! Identifiers: opaque, prefixed, sortable by creation time.
+//!
+//! Ids that Rollcall makes are a prefix, `01`, and a UUIDv7 in 22 characters of base58 (contract,
+//! *General wire rules*). Ids that come in from seeds and imports are only required to have the
+//! right prefix and alphabet, so each type's `parse` checks form, never meaning.
+
+use std::fmt;
+
+use parking_lot::Mutex;
+use rand::{RngCore, SeedableRng, rngs::StdRng};
+use thiserror::Error;
+
+use crate::clock::Timestamp;
+
+/// The longest identifier that is accepted, in characters.
+pub const MAX_LENGTH: usize = 128;
+
+/// Why a text is not an identifier of the wanted kind.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("must be {expected}")]
+pub struct InvalidId {
+    expected: String,
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= MAX_LENGTH
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+macro_rules! identifiers {
+    ($($(#[$doc:meta])* $name:ident, $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// What every id of this kind begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// Accepts an id of 1 to 128 characters from `A–Z a–z 0–9 _ -` with this kind's prefix.
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                let fits = is_plain(text)
+                    && text.strip_prefix(Self::PREFIX).is_some_and(|rest| !rest.is_empty());
+                if fits {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(InvalidId {
+                        expected: format!(
+                            "an ID of at most {MAX_LENGTH} characters ({}...)",
+                            Self::PREFIX
+                        ),
+                    })
+                }
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+identifiers! {
+    /// A user profile, `uprof_…`.
+    ProfileId, "uprof_";
+    /// An enforcement action, `enac_…`.
+    EnforcementActionId, "enac_";
+    /// A workspace, `wrkspc_…`.
+    WorkspaceId, "wrkspc_";
+    /// One request and its answer, `req_…`.
+    RequestId, "req_";
+    /// An API key (not its secret), `apikey_…`.
+    ApiKeyId, "apikey_";
+    /// An event, `whe_` and 32 hexadecimal digits.
+    EventId, "whe_";
+    /// One event's delivery to one endpoint, `whd_…`.
+    DeliveryId, "whd_";
+    /// An end user's application, `enr_…`.
+    EnrollmentId, "enr_";
+    /// An audit event, `aud_…`.
+    AuditEventId, "aud_";
+    /// A webhook endpoint, `whep_…` when Rollcall made it; a seed may use any plain text.
+    WebhookEndpointId, "";
+}
+
+/// An organization: a UUID when Rollcall made it, any literal under `rollcall dev`.
+///
+/// It travels in a response header, so it is visible ASCII, 1 to 128 characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrganizationId(Box<str>);
+
+impl OrganizationId {
+    /// Accepts 1 to 128 visible ASCII characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let fits = !text.is_empty()
+            && text.len() <= MAX_LENGTH
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidId {
+                expected: "an organization ID of 1 to 128 visible characters".into(),
+            })
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OrganizationId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Where randomness comes from.
+pub trait Chance: Send + Sync + fmt::Debug {
+    /// Fills `bytes` with random bytes.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The operating system's randomness, through a generator that it seeds; fit for secrets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemChance;
+
+impl Chance for SystemChance {
+    fn fill(&self, bytes: &mut [u8]) {
+        rand::rng().fill_bytes(bytes);
+    }
+}
+
+/// Repeatable randomness for tests: the same seed gives the same ids.
+#[derive(Debug)]
+pub struct SeededChance(Mutex<StdRng>);
+
+impl SeededChance {
+    /// Randomness that follows from `seed` alone.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(StdRng::seed_from_u64(seed)))
+    }
+}
+
+impl Chance for SeededChance {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().fill_bytes(bytes);
+    }
+}
+
+/// Makes identifiers, each carrying the time it was made at.
+#[derive(Debug)]
+pub struct Ids {
+    chance: Box<dyn Chance>,
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::new(Box::new(SystemChance))
+    }
+}
+
+macro_rules! makers {
+    ($($(#[$doc:meta])* $method:ident -> $name:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $method(&self, now: Timestamp) -> $name {
+            $name(self.base58($name::PREFIX, now).into_boxed_str())
+        }
+    )*};
+}
+
+impl Ids {
+    /// Ids whose random part comes from `chance`.
+    pub fn new(chance: Box<dyn Chance>) -> Self {
+        Self { chance }
+    }
+
+    makers! {
+        /// A new profile id.
+        profile -> ProfileId;
+        /// A new enforcement action id.
+        enforcement_action -> EnforcementActionId;
+        /// A new workspace id.
+        workspace -> WorkspaceId;
+        /// A new request id.
+        request -> RequestId;
+        /// A new API key id.
+        api_key -> ApiKeyId;
+        /// A new delivery id.
+        delivery -> DeliveryId;
+        /// A new enrollment id.
+        enrollment -> EnrollmentId;
+        /// A new audit event id.
+        audit_event -> AuditEventId;
+    }
+
+    /// A new webhook endpoint id, `whep_…`.
+    pub fn webhook_endpoint(&self, now: Timestamp) -> WebhookEndpointId {
+        WebhookEndpointId(self.base58("whep_", now).into_boxed_str())
+    }
+
+    /// A new event id: `whe_` and 32 lower-case hexadecimal digits.
+    pub fn event(&self, now: Timestamp) -> EventId {
+        EventId(format!("{}{}", EventId::PREFIX, self.uuid(now).simple()).into_boxed_str())
+    }
+
+    /// A new organization id: a UUID.
+    pub fn organization(&self, now: Timestamp) -> OrganizationId {
+        OrganizationId(self.uuid(now).hyphenated().to_string().into_boxed_str())
+    }
+
+    /// 32 random bytes, for a secret.
+    pub fn secret_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.chance.fill(&mut bytes);
+        bytes
+    }
+
+    /// A `UUIDv7` whose sub-millisecond bits carry the microsecond, so that ids made in different
+    /// microseconds sort by time.
+    fn uuid(&self, now: Timestamp) -> uuid::Uuid {
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+        let micros_in_milli = now.as_micros().rem_euclid(1_000);
+        // 4,096 steps of the twelve bits after the version spread over 1,000 microseconds.
+        let fraction = u16::try_from(micros_in_milli * 4_096 / 1_000).unwrap_or(0);
+        let mut random = [0; 10];
+        self.chance.fill(&mut random);
+        random[..2].copy_from_slice(&fraction.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+
+    fn base58(&self, prefix: &str, now: Timestamp) -> String {
+        const WIDTH: usize = 22;
+        let mut digits = [0; WIDTH + 2];
+        let uuid = self.uuid(now);
+        // Sixteen bytes never need more than 22 base58 digits, so the buffer always suffices.
+        let length = bs58::encode(uuid.as_bytes())
+            .onto(&mut digits[..])
+            .unwrap_or(0);
+        let mut text = String::with_capacity(prefix.len() + 2 + WIDTH);
+        text.push_str(prefix);
+        text.push_str("01");
+        text.extend(std::iter::repeat_n('1', WIDTH.saturating_sub(length)));
+        text.extend(digits[..length].iter().map(|&digit| char::from(digit)));
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(1_780_000_000_000_000 + micros).unwrap()
+    }
+
+    #[test]
+    fn made_ids_have_the_published_form_and_parse() {
+        let id = Ids::default().profile(at(0));
+        assert_eq!(id.as_str().len(), "uprof_01".len() + 22);
+        assert!(id.as_str().starts_with("uprof_01"));
+        assert_eq!(ProfileId::parse(id.as_str()), Ok(id));
+    }
+
+    #[test]
+    fn ids_sort_by_the_microsecond_they_were_made_in() {
+        let ids = Ids::new(Box::new(SeededChance::new(7)));
+        let made: Vec<_> = (0..500).map(|step| ids.profile(at(step * 3))).collect();
+        assert!(made.is_sorted());
+    }
+
+    #[test]
+    fn the_published_examples_decode_to_uuids_of_version_seven() {
+        let bytes = bs58::decode("1CbeBHspRT5JW7RnPynu5d").into_vec().unwrap();
+        let tail: [u8; 16] = bytes[bytes.len() - 16..].try_into().unwrap();
+        assert_eq!(uuid::Uuid::from_bytes(tail).get_version_num(), 7);
+    }
+
+    #[test]
+    fn what_is_not_plain_or_lacks_the_prefix_is_refused() {
+        for text in [
+            "",
+            "uprof_",
+            "user_1",
+            "uprof_a/b",
+            "uprof_ä",
+            &format!("uprof_{}", "a".repeat(123)),
+        ] {
+            assert!(ProfileId::parse(text).is_err(), "{text}");
+        }
+        assert!(ProfileId::parse(&format!("uprof_{}", "a".repeat(122))).is_ok());
+        assert!(WebhookEndpointId::parse("webhook_endpoint_id").is_ok());
+        assert!(WebhookEndpointId::parse("").is_err());
+    }
+
+    #[test]
+    fn organization_ids_are_header_safe() {
+        assert!(OrganizationId::parse("my org").is_err());
+        assert!(OrganizationId::parse("a\nb").is_err());
+        assert!(OrganizationId::parse("org_test").is_ok());
+    }
+}

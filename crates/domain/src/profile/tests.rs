@@ -1,0 +1,216 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::enforcement::EnforcementStatus;
+use crate::program::{Cyber, Tiers};
+use crate::text::{MetadataKey, MetadataValue};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_780_000_000_000_000 + seconds * 1_000_000).unwrap()
+}
+
+fn profile() -> Profile {
+    Profile::new(
+        ProfileId::parse("uprof_1").unwrap(),
+        ProfileDraft::default(),
+        at(0),
+    )
+}
+
+fn restriction(id: &str, expires_at: Option<Timestamp>, check: IdentityCheck) -> EnforcementAction {
+    let id = EnforcementActionId::parse(id).unwrap();
+    let kind = ActionKind::Restriction { expires_at, check };
+    EnforcementAction::new(id, at(1), Reason::FraudOrAbuse, kind).unwrap()
+}
+
+fn metadata(pairs: &[(&str, Option<&str>)]) -> MetadataPatch {
+    let pairs = pairs.iter().map(|(key, value)| {
+        let value = value.map(|value| MetadataValue::parse(value).unwrap());
+        (MetadataKey::parse(key).unwrap(), value)
+    });
+    MetadataPatch::parse(pairs.collect()).unwrap()
+}
+
+#[test]
+fn an_update_that_changes_nothing_leaves_the_time_and_stores_nothing() {
+    let before = profile();
+    let decided = before.update(&ProfilePatch::default(), at(9)).unwrap();
+    assert!(!decided.changed);
+    assert_eq!(decided.value, before);
+}
+
+#[test]
+fn an_update_is_later_than_the_one_before_even_on_a_standing_clock() {
+    let patch = ProfilePatch {
+        name: Some(Name::parse("A").unwrap()),
+        ..ProfilePatch::default()
+    };
+    let decided = profile().update(&patch, at(-5)).unwrap();
+    assert_eq!(
+        decided.value.updated_at,
+        at(0).saturating_add(Duration::from_micros(1))
+    );
+    assert_eq!(decided.audit[0].details, ["name"]);
+}
+
+#[test]
+fn metadata_is_merged_and_counted_after_removals() {
+    let full: BTreeMap<_, _> = (0..16)
+        .map(|number| {
+            let key = MetadataKey::parse(&format!("k{number:02}")).unwrap();
+            (key, MetadataValue::parse("v").unwrap())
+        })
+        .collect();
+    let profile = Profile {
+        metadata: Metadata::parse(full).unwrap(),
+        ..profile()
+    };
+    let swap = ProfilePatch {
+        metadata: metadata(&[("k00", None), ("new", Some("v"))]),
+        ..ProfilePatch::default()
+    };
+    assert_eq!(
+        profile.update(&swap, at(1)).unwrap().value.metadata.len(),
+        16
+    );
+    let add = ProfilePatch {
+        metadata: metadata(&[("new", Some("v"))]),
+        ..ProfilePatch::default()
+    };
+    assert_eq!(
+        profile.update(&add, at(1)).unwrap_err().to_string(),
+        "metadata: would hold 17 keys after this update; at most 16 are allowed"
+    );
+}
+
+#[test]
+fn writing_an_access_type_keeps_what_an_older_client_stated() {
+    use AccessType::{Application, Passthrough};
+    use Relationship::{External, Internal, Resold};
+    let table = [
+        (External, Application, External),
+        (External, Passthrough, Resold),
+        (Internal, Application, Internal),
+        (Internal, Passthrough, Resold),
+        (Resold, Application, External),
+        (Resold, Passthrough, Resold),
+    ];
+    for (stored, written, expected) in table {
+        assert_eq!(
+            stored.after_writing(written),
+            expected,
+            "{written} over {stored}"
+        );
+    }
+}
+
+#[test]
+fn a_program_emits_one_event_when_its_status_changes_and_none_otherwise() {
+    let active = Cyber::without_tiers(ProgramStatus::Active);
+    let first = profile()
+        .set_program(ProgramStanding::Cyber(active), at(5))
+        .unwrap();
+    assert_eq!(first.events.len(), 1);
+    assert_eq!(first.value.updated_at, at(5));
+
+    let tiers = Tiers {
+        a: true,
+        ..Tiers::default()
+    };
+    let with_tier = Cyber::new(ProgramStatus::Active, tiers, None).unwrap();
+    let second = first
+        .value
+        .set_program(ProgramStanding::Cyber(with_tier), at(9))
+        .unwrap();
+    assert!(second.changed && second.events.is_empty());
+    assert_eq!(second.value.updated_at, at(5));
+
+    let third = second.value.delete_program(&ProgramName::Cyber, at(12));
+    assert_eq!((third.events.len(), third.value.updated_at), (1, at(12)));
+    assert!(
+        !third
+            .value
+            .delete_program(&ProgramName::Cyber, at(13))
+            .changed
+    );
+}
+
+#[test]
+fn an_identity_check_walks_from_offered_to_submitted_and_back_or_out() {
+    let action = restriction("enac_1", None, IdentityCheck::Offered);
+    let id = action.id().clone();
+    let opened = profile().open_action(action, at(1)).unwrap();
+    assert_eq!(opened.events.len(), 1);
+    assert_eq!(opened.value.updated_at, at(0));
+
+    let submitted = opened
+        .value
+        .identity_check(&id, CheckState::Submitted, at(2))
+        .unwrap();
+    assert!(submitted.events.is_empty());
+    assert_eq!(
+        submitted.value.enforcement.status_at(at(2)),
+        EnforcementStatus::Pending
+    );
+
+    let failed = submitted
+        .value
+        .identity_check(&id, CheckState::Failed, at(3))
+        .unwrap();
+    assert_eq!(
+        failed.value.enforcement.status_at(at(3)),
+        EnforcementStatus::Restricted
+    );
+
+    let passed = submitted
+        .value
+        .identity_check(&id, CheckState::Passed, at(3))
+        .unwrap();
+    assert_eq!(passed.events.len(), 1);
+    assert_eq!(
+        passed.value.enforcement.status_at(at(3)),
+        EnforcementStatus::Unrestricted
+    );
+    assert_eq!(
+        passed.value.enforcement.past()[0].resolution,
+        Resolution::IdentityCheck
+    );
+    assert_eq!(
+        passed.value.resolve_action(&id, at(4)),
+        Err(Refusal::ActionNotOpen)
+    );
+}
+
+#[test]
+fn what_no_check_can_clear_refuses_one() {
+    let plain = restriction("enac_1", None, IdentityCheck::NotOffered);
+    let id = plain.id().clone();
+    let profile = profile().open_action(plain, at(1)).unwrap().value;
+    assert!(matches!(
+        profile.identity_check(&id, CheckState::Submitted, at(2)),
+        Err(Refusal::NotCheckable(_))
+    ));
+    let unknown = EnforcementActionId::parse("enac_2").unwrap();
+    assert_eq!(
+        profile.resolve_action(&unknown, at(2)),
+        Err(Refusal::ActionNotFound)
+    );
+}
+
+#[test]
+fn an_expiry_ends_an_action_as_of_its_own_time() {
+    let action = restriction("enac_1", Some(at(10)), IdentityCheck::NotOffered);
+    let id = action.id().clone();
+    let profile = profile().open_action(action, at(1)).unwrap().value;
+    assert!(!profile.expire_actions(at(9)).changed);
+    assert_eq!(
+        profile.resolve_action(&id, at(10)),
+        Err(Refusal::ActionNotOpen)
+    );
+
+    let swept = profile.expire_actions(at(60));
+    assert_eq!(swept.events[0].at, at(10));
+    assert_eq!(swept.value.enforcement.past()[0].resolved_at, at(10));
+    assert!(swept.value.enforcement.unresolved().is_empty());
+}

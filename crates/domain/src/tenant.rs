@@ -1,0 +1,203 @@
+//! Who may do what: organizations, their workspaces, and the keys of the three parties.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+use crate::id::{ApiKeyId, OrganizationId, WorkspaceId};
+
+crate::text_enum! {
+    /// Whether an organization's public requests are served.
+    OrganizationStatus {
+        /// They are.
+        Active = "active",
+        /// The operator holds them: 400 with `organization_on_hold`.
+        OnHold = "on_hold",
+    }
+}
+
+/// A platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Organization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// What the operator calls it; shown to end users on the enrollment page.
+    pub name: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Public requests a minute; no limit when absent.
+    pub rate_limit_rpm: Option<u32>,
+    /// Whether its public requests are served.
+    pub status: OrganizationStatus,
+}
+
+/// A part of an organization that keys can be bound to. It never narrows which profiles are visible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// The organization it belongs to.
+    pub organization_id: OrganizationId,
+    /// What the operator calls it.
+    pub name: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+crate::text_enum! {
+    /// What a key opens. Kinds are never interchangeable.
+    KeyKind {
+        /// `/v1/user_profiles…` of its organization.
+        Api = "api",
+        /// `/v1/organizations/webhooks…` of its organization.
+        Admin = "admin",
+        /// `/operator/v1/…` and the console, every organization.
+        Operator = "operator",
+    }
+}
+
+impl KeyKind {
+    /// What secrets of this kind begin with, so that people and secret scanners recognise them.
+    pub fn secret_prefix(self) -> &'static str {
+        match self {
+            Self::Api => "sk-rollcall-api01-",
+            Self::Admin => "sk-rollcall-adm01-",
+            Self::Operator => "sk-rollcall-op01-",
+        }
+    }
+}
+
+crate::text_enum! {
+    /// Whether a key works.
+    KeyStatus {
+        /// It does, until it expires.
+        Active = "active",
+        /// It was disabled and can be enabled again.
+        Disabled = "disabled",
+    }
+}
+
+/// The SHA-256 of a key's secret. Secrets are 256 random bits, so a fast hash is enough.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SecretHash(pub [u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretHash(…)")
+    }
+}
+
+/// What a key may act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyOwner {
+    /// A platform's key for the profile API, bound to a workspace or to none.
+    Api {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The only workspace it can act in, if it is bound to one.
+        workspace_id: Option<WorkspaceId>,
+    },
+    /// A platform administrator's key.
+    Admin {
+        /// The organization.
+        organization_id: OrganizationId,
+    },
+    /// The operator's key.
+    Operator,
+}
+
+impl KeyOwner {
+    /// The kind of key that has this owner.
+    pub fn kind(&self) -> KeyKind {
+        match self {
+            Self::Api { .. } => KeyKind::Api,
+            Self::Admin { .. } => KeyKind::Admin,
+            Self::Operator => KeyKind::Operator,
+        }
+    }
+
+    /// The organization, which every kind but the operator's has.
+    pub fn organization_id(&self) -> Option<&OrganizationId> {
+        match self {
+            Self::Api {
+                organization_id, ..
+            }
+            | Self::Admin { organization_id } => Some(organization_id),
+            Self::Operator => None,
+        }
+    }
+
+    /// The workspace it is bound to.
+    pub fn workspace_id(&self) -> Option<&WorkspaceId> {
+        match self {
+            Self::Api { workspace_id, .. } => workspace_id.as_ref(),
+            Self::Admin { .. } | Self::Operator => None,
+        }
+    }
+}
+
+/// An API key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// What it may act on.
+    pub owner: KeyOwner,
+    /// What its maker calls it.
+    pub name: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to within a minute.
+    pub last_used_at: Option<Timestamp>,
+    /// Whether it works.
+    pub status: KeyStatus,
+}
+
+impl ApiKey {
+    /// Whether its expiry has been reached.
+    pub fn is_expired_at(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+}
+
+/// The right to touch one organization's data. No tenant-side storage call can be made without one.
+///
+/// It comes from an authenticated key ([`OrganizationScope::of_key`]) or from an operator's explicit
+/// choice ([`OperatorProof::choose`]), and from nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrganizationScope(OrganizationId);
+
+impl OrganizationScope {
+    /// The scope of an authenticated key; the operator's key has none of its own.
+    pub fn of_key(key: &ApiKey) -> Option<Self> {
+        key.owner.organization_id().cloned().map(Self)
+    }
+
+    /// The organization whose data may be touched.
+    pub fn organization_id(&self) -> &OrganizationId {
+        &self.0
+    }
+}
+
+/// The right to touch every organization's data: an operator's key, the command line on the storage
+/// itself, or one of Rollcall's own background tasks.
+#[derive(Clone, Copy, Debug)]
+pub struct OperatorProof(());
+
+impl OperatorProof {
+    /// The proof that an authenticated operator's key gives.
+    pub fn of_key(key: &ApiKey) -> Option<Self> {
+        (key.owner == KeyOwner::Operator).then_some(Self(()))
+    }
+
+    /// The proof that access to the storage itself gives: the command line and background tasks.
+    pub fn of_storage_access() -> Self {
+        Self(())
+    }
+
+    /// The scope of the organization the operator chose.
+    pub fn choose(self, organization_id: OrganizationId) -> OrganizationScope {
+        OrganizationScope(organization_id)
+    }
+}

@@ -1,0 +1,500 @@
+//! NDJSON records: one JSON object a line, of seeds, imports and exports (contract `operator.md`,
+//! *Records in NDJSON*).
+//!
+//! Everything but `type` may be left out and then takes the value of a fresh profile; what an export
+//! writes, an import restores exactly. Unknown members are errors, so that a typing mistake does not
+//! lose a field.
+
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::Enforcement;
+use rollcall_domain::event::EventType;
+use rollcall_domain::id::{Ids, OrganizationId, ProfileId, WebhookEndpointId};
+use rollcall_domain::profile::{AccessType, Profile, ProfileDraft, Relationship};
+use rollcall_domain::program::{
+    Cyber, Efs, EfsFeatures, OWN_PROGRAMS, ProgramName, ProgramStanding, ProgramStatus, Programs,
+    Tiers,
+};
+use rollcall_domain::text::Name;
+use thiserror::Error;
+
+use crate::document::{
+    ActionDefaults, parse_activity, read_action, read_details, read_metadata, read_requirements,
+    required, write_action, write_array, write_details_compact, write_metadata, write_text,
+    write_time,
+};
+use crate::field::{Field, FieldError, Fields, Read};
+use crate::json::{self, Json, JsonError, write_string};
+
+/// Why a line is not a record.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LineError {
+    /// It is not acceptable JSON.
+    #[error("not valid JSON: {0}")]
+    Json(#[from] JsonError),
+    /// It is JSON and no object.
+    #[error("must be a JSON object")]
+    NotAnObject,
+    /// A field does not fit.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// A profile, with the organization it names, if it names one.
+    Profile {
+        /// The organization.
+        organization_id: Option<OrganizationId>,
+        /// The profile.
+        profile: Box<Profile>,
+    },
+    /// A webhook endpoint; seeds only.
+    WebhookEndpoint(WebhookEndpointRecord),
+}
+
+/// A webhook endpoint of a seed. The URL and the texts are checked where endpoints are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookEndpointRecord {
+    /// Its id; made when left out.
+    pub id: Option<WebhookEndpointId>,
+    /// Where deliveries go.
+    pub url: String,
+    /// What it is told.
+    pub enabled_events: Vec<EventType>,
+    /// Empty when left out.
+    pub name: String,
+    /// Empty when left out.
+    pub description: String,
+}
+
+/// Reads one line. `ids` and `now` fill in what a fresh profile would get.
+pub fn parse(line: &[u8], ids: &Ids, now: Timestamp) -> Result<Record, LineError> {
+    let Json::Object(object) = json::parse(line)? else {
+        return Err(LineError::NotAnObject);
+    };
+    let mut fields = Fields::root(object);
+    let is_profile = required(&mut fields, "type")?.parsed(|text| match text {
+        "user_profile" => Ok(true),
+        "webhook_endpoint" => Ok(false),
+        _ => Err("must be one of: user_profile, webhook_endpoint"),
+    })?;
+    if is_profile {
+        let organization_id = fields.take_non_null("organization_id");
+        let organization_id = organization_id
+            .map(|field| field.parsed(OrganizationId::parse))
+            .transpose()?;
+        let profile = Box::new(read_profile(fields, None, ids, now)?);
+        Ok(Record::Profile {
+            organization_id,
+            profile,
+        })
+    } else {
+        Ok(Record::WebhookEndpoint(read_webhook_endpoint(fields)?))
+    }
+}
+
+/// Reads the members of a profile record. With `id`, the record may repeat it and nothing else.
+pub fn read_profile(
+    mut fields: Fields,
+    id: Option<ProfileId>,
+    ids: &Ids,
+    now: Timestamp,
+) -> Read<Profile> {
+    let stated = fields.take("id").map(|field| {
+        let path = field.path.clone();
+        field.parsed(ProfileId::parse).map(|id| (path, id))
+    });
+    let id = match (id, stated.transpose()?) {
+        (None, None) => ids.profile(now),
+        (Some(id), Some((path, stated))) if stated != id => {
+            return Err(FieldError::new(path, "must be the ID in the path"));
+        }
+        (Some(id), _) | (None, Some((_, id))) => id,
+    };
+    let created_at = fields
+        .take("created_at")
+        .map(Field::timestamp)
+        .transpose()?
+        .unwrap_or(now);
+    let updated = fields.take("updated_at").map(|field| {
+        let path = field.path.clone();
+        field.timestamp().map(|updated_at| (path, updated_at))
+    });
+    let updated_at = match updated.transpose()? {
+        None => created_at,
+        Some((_, updated_at)) if updated_at >= created_at => updated_at,
+        Some((path, _)) => return Err(FieldError::new(path, "must not be before created_at")),
+    };
+    let relationship = read_relationship(&mut fields)?;
+    let name = fields
+        .take_non_null("name")
+        .map(|field| field.parsed(Name::parse))
+        .transpose()?;
+    let details = fields
+        .take("external_user_details")
+        .map(read_details)
+        .transpose()?;
+    let metadata = fields.take("metadata").map(read_metadata).transpose()?;
+    let programs = fields.take("programs").map(read_programs).transpose()?;
+    let enforcement = fields
+        .take("enforcement_actions")
+        .map(|field| read_enforcement(field, ids, now))
+        .transpose()?;
+    fields.finish()?;
+    let draft = ProfileDraft {
+        relationship: Some(relationship),
+        name,
+        metadata: metadata.unwrap_or_default(),
+        details: details.unwrap_or_default(),
+    };
+    Ok(Profile {
+        updated_at,
+        programs: programs.unwrap_or_default(),
+        enforcement: enforcement.unwrap_or_default(),
+        ..Profile::new(id, draft, created_at)
+    })
+}
+
+fn read_relationship(fields: &mut Fields) -> Read<Relationship> {
+    let access_type = fields.take("access_type").map(|field| {
+        let path = field.path.clone();
+        field
+            .parsed(AccessType::parse)
+            .map(|access_type| (path, access_type))
+    });
+    let relationship = fields
+        .take("relationship")
+        .map(|field| field.parsed(Relationship::parse));
+    match (access_type.transpose()?, relationship.transpose()?) {
+        (None, relationship) => Ok(relationship.unwrap_or(Relationship::External)),
+        (Some((_, access_type)), None) => Ok(Relationship::External.after_writing(access_type)),
+        (Some((_, access_type)), Some(relationship))
+            if relationship.access_type() == access_type =>
+        {
+            Ok(relationship)
+        }
+        (Some((path, _)), Some(relationship)) => Err(FieldError::new(
+            path,
+            format!(
+                "must be {} beside relationship {relationship}",
+                relationship.access_type()
+            ),
+        )),
+    }
+}
+
+fn read_programs(field: Field) -> Read<Programs> {
+    let path = field.path.clone();
+    let mut fields = field.object()?;
+    let mut programs = Programs::default();
+    for (name, field) in fields.take_all() {
+        if field.is_null() {
+            continue;
+        }
+        let name = ProgramName::parse(&name).map_err(|error| field.error(error))?;
+        programs = programs.with(read_standing(&name, field.object()?)?);
+    }
+    if programs.own.len() > OWN_PROGRAMS {
+        let message = format!("must have at most {OWN_PROGRAMS} programs of the operator's own");
+        return Err(FieldError::new(path, message));
+    }
+    Ok(programs)
+}
+
+/// Reads `{status, tiers?, requirements?, features?}`: a profile's standing in the program `name`.
+pub fn read_standing(name: &ProgramName, mut fields: Fields) -> Read<ProgramStanding> {
+    let status = required(&mut fields, "status")?.parsed(ProgramStatus::parse)?;
+    let standing = match name {
+        ProgramName::Cyber => {
+            let tiers = fields.take_non_null("tiers").map(read_tiers).transpose()?;
+            let requirements = fields.take_non_null("requirements");
+            let requirements = requirements.map(read_requirements).transpose()?;
+            let cyber = Cyber::new(status, tiers.unwrap_or_default(), requirements);
+            // The error names its own field.
+            ProgramStanding::Cyber(cyber.map_err(|error| {
+                let text = error.to_string();
+                let (field, message) = text.split_once(": ").unwrap_or(("status", &text));
+                FieldError::new(fields.path(field), message)
+            })?)
+        }
+        ProgramName::Efs => {
+            let features = fields
+                .take_non_null("features")
+                .map(read_features)
+                .transpose()?;
+            ProgramStanding::Efs(Efs {
+                status,
+                features: features.unwrap_or_default(),
+            })
+        }
+        ProgramName::Own(name) => ProgramStanding::Own(name.clone(), status),
+    };
+    fields.finish()?;
+    Ok(standing)
+}
+
+fn read_flag(fields: &mut Fields, name: &str) -> Read<bool> {
+    fields
+        .take(name)
+        .map_or(Ok(false), |field| field.parsed(parse_activity))
+}
+
+fn read_tiers(field: Field) -> Read<Tiers> {
+    let mut fields = field.object()?;
+    let tiers = Tiers {
+        a: read_flag(&mut fields, "a")?,
+        b: read_flag(&mut fields, "b")?,
+        c: read_flag(&mut fields, "c")?,
+    };
+    fields.finish()?;
+    Ok(tiers)
+}
+
+fn read_features(field: Field) -> Read<EfsFeatures> {
+    let mut fields = field.object()?;
+    let features = EfsFeatures {
+        data_retention_exemption: read_flag(&mut fields, "data_retention_exemption")?,
+        cmek: read_flag(&mut fields, "cmek")?,
+        storage: read_flag(&mut fields, "storage")?,
+    };
+    fields.finish()?;
+    Ok(features)
+}
+
+fn read_enforcement(field: Field, ids: &Ids, now: Timestamp) -> Read<Enforcement> {
+    let (mut open, mut past) = (Vec::new(), Vec::new());
+    let mut seen = std::collections::HashSet::new();
+    for element in field.array()? {
+        let path = element.path.clone();
+        let (action, ending) = read_action(element.object()?, |_| {
+            Some(ActionDefaults {
+                id: ids.enforcement_action(now),
+                opened_at: now,
+            })
+        })?;
+        if !seen.insert(action.id().clone()) {
+            return Err(FieldError::new(
+                format!("{path}.id"),
+                "stands twice in this record",
+            ));
+        }
+        match ending {
+            None => open.push(action),
+            Some(ending) => past.push(ending.of(action)),
+        }
+    }
+    if open.len() > rollcall_domain::enforcement::OPEN_ACTIONS {
+        let most = rollcall_domain::enforcement::OPEN_ACTIONS;
+        let message = format!("must have at most {most} open actions");
+        return Err(FieldError::new("enforcement_actions", message));
+    }
+    Ok(Enforcement::new(open, past))
+}
+
+fn read_webhook_endpoint(mut fields: Fields) -> Read<WebhookEndpointRecord> {
+    let mut text = |name: &str| -> Read<String> {
+        fields
+            .take(name)
+            .map_or_else(|| Ok(String::new()), |f| f.string().map(|(_, text)| text))
+    };
+    let (name, description) = (text("name")?, text("description")?);
+    let id = fields
+        .take("id")
+        .map(|field| field.parsed(WebhookEndpointId::parse))
+        .transpose()?;
+    let (_, url) = required(&mut fields, "url")?.string()?;
+    let mut enabled_events = Vec::new();
+    for element in required(&mut fields, "enabled_events")?.array()? {
+        let event_type = element.parsed(EventType::parse)?;
+        if !enabled_events.contains(&event_type) {
+            enabled_events.push(event_type);
+        }
+    }
+    fields.finish()?;
+    Ok(WebhookEndpointRecord {
+        id,
+        url,
+        enabled_events,
+        name,
+        description,
+    })
+}
+
+/// Appends the record of `profile` and a line break.
+pub fn write(out: &mut String, organization_id: &OrganizationId, profile: &Profile) {
+    out.push_str(r#"{"type":"user_profile","organization_id":"#);
+    write_string(out, organization_id.as_str());
+    out.push_str(r#","id":"#);
+    write_string(out, profile.id.as_str());
+    out.push_str(r#","created_at":"#);
+    write_time(out, profile.created_at);
+    out.push_str(r#","updated_at":"#);
+    write_time(out, profile.updated_at);
+    out.push_str(r#","access_type":"#);
+    write_string(out, profile.relationship.access_type().as_str());
+    out.push_str(r#","relationship":"#);
+    write_string(out, profile.relationship.as_str());
+    out.push_str(r#","name":"#);
+    write_text(out, profile.name.as_ref().map(Name::as_str));
+    out.push_str(r#","external_user_details":"#);
+    write_details_compact(out, &profile.details);
+    out.push_str(r#","metadata":"#);
+    write_metadata(out, &profile.metadata);
+    out.push_str(r#","programs":"#);
+    write_programs(out, &profile.programs);
+    out.push_str(r#","enforcement_actions":"#);
+    write_enforcement(out, &profile.enforcement);
+    out.push_str("}\n");
+}
+
+/// Appends the actions of a record, past ones first.
+pub fn write_enforcement(out: &mut String, enforcement: &Enforcement) {
+    let past = enforcement
+        .past()
+        .iter()
+        .map(|past| (&past.action, Some(past)));
+    let open = enforcement.unresolved().iter().map(|action| (action, None));
+    let all: Vec<_> = past.chain(open).collect();
+    write_array(out, &all, |out, (action, past)| {
+        write_action(out, action, *past);
+    });
+}
+
+/// Appends the programs of a record: `{name:{status, tiers?, requirements?, features?}}`.
+pub fn write_programs(out: &mut String, programs: &Programs) {
+    let activity = |active: bool| if active { "\"active\"" } else { "\"inactive\"" };
+    let mut before = '{';
+    if let Some(cyber) = programs.cyber {
+        out.push_str(r#"{"cyber":{"status":"#);
+        write_string(out, cyber.status().as_str());
+        let tiers = cyber.tiers();
+        for (key, active) in [
+            (r#","tiers":{"a":"#, tiers.a),
+            (r#","b":"#, tiers.b),
+            (r#","c":"#, tiers.c),
+        ] {
+            out.push_str(key);
+            out.push_str(activity(active));
+        }
+        out.push('}');
+        if let Some(requirements) = cyber.requirements() {
+            let flag = |flag: bool| if flag { "true" } else { "false" };
+            out.push_str(r#","requirements":{"data_retention":"#);
+            out.push_str(flag(requirements.data_retention));
+            out.push_str(r#","human_review":"#);
+            out.push_str(flag(requirements.human_review));
+            out.push('}');
+        }
+        out.push('}');
+        before = ',';
+    }
+    if let Some(Efs { status, features }) = programs.efs {
+        out.push(before);
+        out.push_str(r#""efs":{"status":"#);
+        write_string(out, status.as_str());
+        for (key, active) in [
+            (
+                r#","features":{"data_retention_exemption":"#,
+                features.data_retention_exemption,
+            ),
+            (r#","cmek":"#, features.cmek),
+            (r#","storage":"#, features.storage),
+        ] {
+            out.push_str(key);
+            out.push_str(activity(active));
+        }
+        out.push_str("}}");
+        before = ',';
+    }
+    for (name, status) in &programs.own {
+        out.push(before);
+        write_string(out, name.as_str());
+        out.push_str(r#":{"status":"#);
+        write_string(out, status.as_str());
+        out.push('}');
+        before = ',';
+    }
+    out.push_str(if before == '{' { "{}" } else { "}" });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn now() -> Timestamp {
+        Timestamp::from_micros(1_780_000_000_000_000).unwrap()
+    }
+
+    fn read(line: &str) -> Result<Record, LineError> {
+        parse(line.as_bytes(), &Ids::default(), now())
+    }
+
+    fn problem(line: &str) -> String {
+        read(line).unwrap_err().to_string()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(profile in crate::document::tests::profile()) {
+            let mut profile = profile;
+            profile.updated_at = profile.updated_at.max(profile.created_at);
+            let organization = OrganizationId::parse("org").unwrap();
+            let mut line = String::new();
+            write(&mut line, &organization, &profile);
+            let expected = Record::Profile {
+                organization_id: Some(organization),
+                profile: Box::new(profile),
+            };
+            prop_assert_eq!(read(&line), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn a_line_needs_its_type_alone() {
+        let Record::Profile {
+            organization_id: None,
+            profile,
+        } = read(r#"{"type":"user_profile"}"#).unwrap()
+        else {
+            panic!("not a profile without an organization");
+        };
+        assert_eq!((profile.created_at, profile.updated_at), (now(), now()));
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_place() {
+        for (line, expected) in [
+            ("nope", "not valid JSON: expected value at line 1 column 2"),
+            ("[]", "must be a JSON object"),
+            ("{}", "type: is required"),
+            (
+                r#"{"type":"order"}"#,
+                "type: must be one of: user_profile, webhook_endpoint",
+            ),
+            (
+                r#"{"type":"user_profile","nickname":1}"#,
+                "nickname: Extra inputs are not permitted",
+            ),
+            (
+                r#"{"type":"user_profile","programs":{"cyber":{"status":"done"}}}"#,
+                "programs.cyber.status: must be one of: active, pending, rejected",
+            ),
+            (
+                r#"{"type":"user_profile","programs":{"cyber":{"status":"pending","tiers":{"a":"active"}}}}"#,
+                "programs.cyber.status: must be active while a tier is active",
+            ),
+            (
+                r#"{"type":"user_profile","access_type":"application","relationship":"resold"}"#,
+                "access_type: must be passthrough beside relationship resold",
+            ),
+            (
+                r#"{"type":"user_profile","enforcement_actions":[{"type":"ban","reason":"high_harm","action":"verify"}]}"#,
+                "enforcement_actions.0.action: must be null for a ban",
+            ),
+        ] {
+            assert_eq!(problem(line), expected, "{line}");
+        }
+    }
+}
