@@ -245,6 +245,16 @@ impl<'a> ProfileView<'a> {
     }
 }
 
+/// What takes the profiles of a page, one after the other in the order of the listing.
+///
+/// A store hands each row over while it still holds it, so that a page is copied from the storage's
+/// memory straight into the answer; no page of owned profiles exists in between. An error ends the
+/// page: a damaged profile is never left out in silence.
+pub trait PageSink {
+    /// Takes the next profile; the view is only valid during the call.
+    fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument>;
+}
+
 struct Lines<'a> {
     rest: &'a str,
     next: usize,
