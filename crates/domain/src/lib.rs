@@ -26,6 +26,7 @@ pub mod id;
 pub mod page;
 pub mod profile;
 pub mod program;
+pub mod search;
 pub mod tenant;
 pub mod text;
 pub mod text_enum;

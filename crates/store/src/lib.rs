@@ -1,1 +1,73 @@
-//! placeholder
+//! What is kept: the traits of storage, its backends, and the one suite that all of them pass.
+//!
+//! # Promises
+//!
+//! - **Durable.** A write that answers `Ok` is on disk. [`StoreError::OutcomeUnknown`] is the only
+//!   answer after which a write may or may not have happened.
+//! - **Whole.** A decision's value, events and audit entries are one transaction.
+//! - **Scoped.** Tenant methods need an [`OrganizationScope`](rollcall_domain::tenant::OrganizationScope);
+//!   methods that cross tenants need an [`OperatorProof`](rollcall_domain::tenant::OperatorProof).
+//! - **Ordered.** Changes of one profile happen one after the other, each seeing the result of the one
+//!   before; a read sees what was acknowledged before it began.
+//!
+//! # How to add a backend
+//!
+//! Implement the traits below in `src/<name>/`, one file per trait, add an arm where the server opens
+//! storage, and instantiate [`suite`] for it. It is done when the suite passes.
+#![warn(missing_docs)]
+
+pub mod audit;
+pub mod check;
+pub mod enrollments;
+pub mod profiles;
+pub mod registry;
+pub mod sqlite;
+pub mod tenants;
+
+use thiserror::Error;
+
+pub use audit::AuditTrail;
+pub use check::Check;
+pub use enrollments::EnrollmentUrls;
+pub use profiles::{Changed, Decide, Profiles};
+pub use registry::Registry;
+pub use tenants::Tenants;
+
+/// Everything Rollcall keeps.
+pub trait Store:
+    Profiles + Registry + Tenants + EnrollmentUrls + AuditTrail + Check + std::fmt::Debug
+{
+}
+
+impl<T> Store for T where
+    T: Profiles + Registry + Tenants + EnrollmentUrls + AuditTrail + Check + std::fmt::Debug
+{
+}
+
+/// Why a call to storage did not do what was asked. Texts are for logs, never for clients.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// Storage is busy or cannot be reached; nothing was done.
+    #[error("storage is unavailable: {0}")]
+    Unavailable(String),
+    /// A write was sent and its outcome is not known.
+    #[error("the outcome of a write is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// A defect, or a stored text that is damaged; nothing was done.
+    #[error("storage failed: {0}")]
+    Failed(String),
+}
+
+impl From<rollcall_record::document::DamagedDocument> for StoreError {
+    fn from(error: rollcall_record::document::DamagedDocument) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Why storage could not be opened: one line that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct OpenError(pub String);
+
+/// The result of a call to storage.
+pub type Stored<T> = Result<T, StoreError>;

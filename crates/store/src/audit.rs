@@ -1,0 +1,51 @@
+//! The audit trail, append-only: written with the decisions it records, read here.
+
+use async_trait::async_trait;
+use rollcall_domain::audit::{Act, AuditEntry, AuditEvent};
+use rollcall_domain::id::{AuditEventId, OrganizationId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::OperatorProof;
+
+use crate::Stored;
+
+/// Which audit events are wanted; what is absent matches every one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// In this organization.
+    pub organization_id: Option<OrganizationId>,
+    /// About the thing with this id.
+    pub target_id: Option<String>,
+    /// With this action.
+    pub action: Option<String>,
+}
+
+/// One page of the trail, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The events.
+    pub events: Vec<AuditEvent>,
+    /// The event to go on after; `None` when nothing follows.
+    pub next: Option<AuditEventId>,
+}
+
+/// The audit trail.
+#[async_trait]
+pub trait AuditTrail: Send + Sync {
+    /// One page, newest first.
+    async fn list_audit_events(
+        &self,
+        proof: OperatorProof,
+        filter: &AuditFilter,
+        after: Option<&AuditEventId>,
+        limit: Limit,
+    ) -> Stored<AuditPage>;
+
+    /// Records something that changes nothing else, such as an export.
+    async fn record(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        organization_id: Option<&OrganizationId>,
+        entry: AuditEntry,
+    ) -> Stored<()>;
+}

@@ -1,0 +1,78 @@
+//! An organization's profiles, as its own platform reaches them.
+
+use async_trait::async_trait;
+use rollcall_domain::audit::Act;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::decision::{Decided, Refusal};
+use rollcall_domain::id::ProfileId;
+use rollcall_domain::page::{Position, ProfileListing};
+use rollcall_domain::profile::Profile;
+use rollcall_domain::tenant::OrganizationScope;
+use rollcall_record::document::{PageSink, ProfileDocument};
+
+use crate::Stored;
+
+/// A rule to apply to a profile as it is in the transaction. It may be run again after a conflict.
+pub type Decide = Box<dyn Fn(&Profile) -> Result<Decided<Profile>, Refusal> + Send + Sync>;
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// There is no such profile in the organization.
+    Missing,
+    /// The rule said no; nothing was stored.
+    Refused(Refusal),
+    /// The profile as it is now, changed or found to be so already.
+    Done(ProfileDocument),
+}
+
+/// Profiles of one organization.
+#[async_trait]
+pub trait Profiles: Send + Sync {
+    /// Hands one page to `sink`, profile by profile, and answers with the position to go on after,
+    /// or `None` when nothing follows.
+    ///
+    /// Without a status filter a page is full unless it is the last. With one, at most
+    /// [`Limit::examination_bound`](rollcall_domain::page::Limit::examination_bound) profiles are
+    /// examined, each judged by its status at `now`.
+    async fn list_profiles(
+        &self,
+        scope: &OrganizationScope,
+        listing: &ProfileListing,
+        now: Timestamp,
+        sink: &mut (dyn PageSink + Send),
+    ) -> Stored<Option<Position>>;
+
+    /// The profile's document, if the organization has the profile.
+    async fn find_profile(
+        &self,
+        scope: &OrganizationScope,
+        id: &ProfileId,
+    ) -> Stored<Option<ProfileDocument>>;
+
+    /// Stores a new profile. Its id is new by construction.
+    async fn insert_profile(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        decided: Decided<Profile>,
+    ) -> Stored<ProfileDocument>;
+
+    /// Applies `decide` to the profile and stores what it decides.
+    async fn change_profile(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        id: &ProfileId,
+        decide: Decide,
+    ) -> Stored<Changed>;
+
+    /// Removes the profile; `false` when there was none. Its id is never given out again, its open
+    /// actions end silently, its enrollment URLs stop working.
+    async fn remove_profile(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        id: &ProfileId,
+    ) -> Stored<bool>;
+}

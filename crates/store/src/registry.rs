@@ -1,0 +1,115 @@
+//! All profiles of all organizations, as the operator reaches them.
+
+use async_trait::async_trait;
+use rollcall_domain::audit::Act;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
+use rollcall_domain::profile::Profile;
+use rollcall_domain::search::{SearchPage, SearchPosition};
+use rollcall_domain::tenant::OperatorProof;
+use rollcall_record::document::ProfileDocument;
+
+use crate::Stored;
+
+/// A profile and the organization it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedProfile {
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// The profile's document.
+    pub document: ProfileDocument,
+}
+
+/// What became of writing one whole record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// There was no profile with this id.
+    Created,
+    /// The profile with this id was replaced.
+    Replaced,
+    /// The organization does not exist.
+    UnknownOrganization,
+    /// The id belongs to another organization's profile; nothing moves between tenants.
+    ForeignProfile,
+    /// One of the enforcement action ids belongs to another profile.
+    ForeignAction(EnforcementActionId),
+}
+
+/// One page of an export or a search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundPage<P> {
+    /// The profiles.
+    pub profiles: Vec<OwnedProfile>,
+    /// The position to go on after; `None` when nothing follows.
+    pub next: Option<P>,
+}
+
+/// Where an export goes on: the organization, then creation time and id within it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportPosition {
+    /// The organization of the last profile.
+    pub organization_id: OrganizationId,
+    /// When the last profile was created.
+    pub created_at: Timestamp,
+    /// The last profile's id.
+    pub id: ProfileId,
+}
+
+/// All profiles.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// The profile with this id, whoever's it is.
+    async fn locate_profile(
+        &self,
+        proof: OperatorProof,
+        id: &ProfileId,
+    ) -> Stored<Option<OwnedProfile>>;
+
+    /// The profile that has, or had, this enforcement action.
+    async fn locate_action(
+        &self,
+        proof: OperatorProof,
+        id: &EnforcementActionId,
+    ) -> Stored<Option<(OrganizationId, ProfileId)>>;
+
+    /// Writes whole records, each alone: a record that cannot be written does not keep the others
+    /// from it. All that can are one transaction, with one audit event for each organization.
+    async fn put_profiles(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        records: Vec<(OrganizationId, Profile)>,
+    ) -> Stored<Vec<Put>>;
+
+    /// One page of a search's answers, judged at `now`. See [`rollcall_domain::search`] for the order
+    /// and for why a page may be short.
+    async fn search_profiles(
+        &self,
+        proof: OperatorProof,
+        page: &SearchPage,
+        now: Timestamp,
+    ) -> Stored<FoundPage<SearchPosition>>;
+
+    /// Up to `limit` profiles in export order: of one organization, or of all of them.
+    async fn export_profiles(
+        &self,
+        proof: OperatorProof,
+        organization_id: Option<&OrganizationId>,
+        after: Option<&ExportPosition>,
+        limit: usize,
+    ) -> Stored<FoundPage<ExportPosition>>;
+
+    /// Up to `limit` profiles with an action whose expiry has been reached and is not yet recorded.
+    async fn due_expiries(
+        &self,
+        proof: OperatorProof,
+        now: Timestamp,
+        limit: usize,
+    ) -> Stored<Vec<(OrganizationId, ProfileId)>>;
+
+    /// When the next unrecorded expiry is.
+    async fn next_expiry(&self, proof: OperatorProof) -> Stored<Option<Timestamp>>;
+
+    /// How many profiles each organization has, by organization id; maintained, not counted.
+    async fn count_profiles(&self, proof: OperatorProof) -> Stored<Vec<(OrganizationId, u64)>>;
+}

@@ -1,0 +1,161 @@
+//! Organizations, workspaces and keys.
+
+use async_trait::async_trait;
+use rollcall_domain::audit::Act;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::{
+    ApiKey, KeyStatus, OperatorProof, Organization, OrganizationScope, OrganizationStatus,
+    SecretHash, Workspace,
+};
+
+use crate::Stored;
+
+/// A page of things with text ids, oldest first, and the id to go on after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The things.
+    pub items: Vec<T>,
+    /// The position to go on after; `None` when nothing follows.
+    pub next: Option<ListPosition>,
+}
+
+/// Where in a list ordered by creation time, then id, to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPosition {
+    /// When the last thing was created.
+    pub created_at: Timestamp,
+    /// The last thing's id.
+    pub id: String,
+}
+
+/// What an operator changes of an organization; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrganizationPatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new limit, or none at all.
+    pub rate_limit_rpm: Option<Option<u32>>,
+    /// A new status.
+    pub status: Option<OrganizationStatus>,
+}
+
+/// Why a tenant's thing was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotStored {
+    /// The organization does not exist.
+    UnknownOrganization,
+    /// The workspace does not exist in the organization.
+    UnknownWorkspace,
+    /// Something with this id, or a key with this secret, exists.
+    Taken,
+}
+
+/// Everything that authentication needs to know about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// The key.
+    pub key: ApiKey,
+    /// Its organization; the operator's key has none.
+    pub organization: Option<Organization>,
+    /// The full hash of its secret, to be compared in constant time.
+    pub secret_hash: SecretHash,
+}
+
+/// Tenants and their keys.
+#[async_trait]
+pub trait Tenants: Send + Sync {
+    /// Stores a new organization.
+    async fn insert_organization(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        organization: &Organization,
+    ) -> Stored<Result<(), NotStored>>;
+
+    /// The organization with this id.
+    async fn find_organization(
+        &self,
+        proof: OperatorProof,
+        id: &OrganizationId,
+    ) -> Stored<Option<Organization>>;
+
+    /// One page of organizations, oldest first.
+    async fn list_organizations(
+        &self,
+        proof: OperatorProof,
+        after: Option<&ListPosition>,
+        limit: Limit,
+    ) -> Stored<Listed<Organization>>;
+
+    /// Changes an organization; `None` when there is none.
+    async fn change_organization(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        id: &OrganizationId,
+        patch: &OrganizationPatch,
+    ) -> Stored<Option<Organization>>;
+
+    /// Removes an organization with everything it has. Development tenants alone end so.
+    async fn remove_organization(&self, proof: OperatorProof, id: &OrganizationId) -> Stored<bool>;
+
+    /// Stores a new workspace.
+    async fn insert_workspace(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        workspace: &Workspace,
+    ) -> Stored<Result<(), NotStored>>;
+
+    /// One page of an organization's workspaces, oldest first.
+    async fn list_workspaces(
+        &self,
+        scope: &OrganizationScope,
+        after: Option<&ListPosition>,
+        limit: Limit,
+    ) -> Stored<Listed<Workspace>>;
+
+    /// Whether the organization has this workspace.
+    async fn has_workspace(&self, scope: &OrganizationScope, id: &WorkspaceId) -> Stored<bool>;
+
+    /// Stores a new key under the hash of its secret.
+    async fn insert_key(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        key: &ApiKey,
+        secret: &SecretHash,
+    ) -> Stored<Result<(), NotStored>>;
+
+    /// The key whose secret has this hash. The caller compares the full hashes in constant time.
+    async fn find_credential(&self, secret: &SecretHash) -> Stored<Option<Credential>>;
+
+    /// The key with this id.
+    async fn find_key(&self, proof: OperatorProof, id: &ApiKeyId) -> Stored<Option<ApiKey>>;
+
+    /// One page of keys, oldest first: an organization's, or the operator's own.
+    async fn list_keys(
+        &self,
+        proof: OperatorProof,
+        organization_id: Option<&OrganizationId>,
+        after: Option<&ListPosition>,
+        limit: Limit,
+    ) -> Stored<Listed<ApiKey>>;
+
+    /// Enables or disables a key; `None` when there is none.
+    async fn set_key_status(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        id: &ApiKeyId,
+        status: KeyStatus,
+    ) -> Stored<Option<ApiKey>>;
+
+    /// Removes a key; `false` when there was none.
+    async fn remove_key(&self, proof: OperatorProof, act: &Act, id: &ApiKeyId) -> Stored<bool>;
+
+    /// Records when keys were last used.
+    async fn touch_keys(&self, used: Vec<(ApiKeyId, Timestamp)>) -> Stored<()>;
+}
