@@ -1,0 +1,52 @@
+//! Who runs where: servers on one core, the generator on another, so that neither takes the
+//! other's time and both servers are measured on the same core.
+
+use std::process::{Child, Command};
+
+use anyhow::Context as _;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The two cores of a measurement, or none on a machine that has only one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cores {
+    pair: Option<(usize, usize)>,
+}
+
+impl Cores {
+    /// Takes the first two cores this process may use and moves the calling thread, the
+    /// generator's, to the second.
+    pub(crate) fn take() -> anyhow::Result<Self> {
+        let allowed = sched_getaffinity(None).context("reading the cores of this process")?;
+        let mut usable = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+        let pair = usable.next().zip(usable.next());
+        let cores = Self { pair };
+        if let Some((_, generator)) = pair {
+            pin(generator)?;
+        }
+        Ok(cores)
+    }
+
+    pub(crate) fn are_separate(self) -> bool {
+        self.pair.is_some()
+    }
+
+    /// Starts a server on the servers' core. A child inherits the affinity of the thread that
+    /// starts it, so a runtime in it counts one core from its first moment.
+    pub(crate) fn spawn_server(self, command: &mut Command) -> anyhow::Result<Child> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let starting = || format!("starting {program}");
+        let Some((server, generator)) = self.pair else {
+            return command.spawn().with_context(starting);
+        };
+        pin(server)?;
+        let child = command.spawn().with_context(starting);
+        pin(generator)?;
+        child
+    }
+}
+
+fn pin(core: usize) -> anyhow::Result<()> {
+    let mut only = CpuSet::new();
+    only.set(core);
+    sched_setaffinity(None, &only).with_context(|| format!("moving to core {core}"))
+}

@@ -1,0 +1,96 @@
+//! A stretch of load on one server, and what it cost that server.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use crate::connection::Connection;
+use crate::load::Generator;
+use crate::results::ServerFigures;
+use crate::rollcall::Server;
+use crate::stats::{Spread, float};
+use crate::usage;
+
+/// How hard and how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pressure {
+    pub(crate) connections: usize,
+    pub(crate) time: Duration,
+}
+
+/// One round's figures.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch {
+    /// Microseconds of the server's CPU time per request.
+    pub(crate) cpu: f64,
+    pub(crate) requests_per_second: f64,
+    /// Microseconds.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    /// Of bodies, per request.
+    pub(crate) bytes: f64,
+}
+
+/// Warms up for a fifth of the time, then measures.
+pub(crate) async fn stretch(
+    server: &Server,
+    requests: &Arc<[Vec<u8>]>,
+    seed: u64,
+    pressure: Pressure,
+) -> anyhow::Result<Stretch> {
+    if requests.is_empty() {
+        bail!("the data directory holds nothing to ask for");
+    }
+    let mut generator = Generator::connect(server.address(), pressure.connections).await?;
+    generator.drive(requests, !seed, pressure.time / 5).await?;
+    let before = usage::cpu_time(server.pid())?;
+    let mut load = generator.drive(requests, seed, pressure.time).await?;
+    let cpu = usage::cpu_time(server.pid())?.saturating_sub(before);
+    let count = float(load.requests.max(1));
+    Ok(Stretch {
+        cpu: cpu.as_secs_f64() * 1e6 / count,
+        requests_per_second: count / load.elapsed.as_secs_f64(),
+        p50: load.latency(50)?,
+        p99: load.latency(99)?,
+        bytes: float(load.body_bytes) / count,
+    })
+}
+
+/// The rounds of one server in one scenario.
+pub(crate) fn server_figures(rounds: &[Stretch]) -> anyhow::Result<ServerFigures> {
+    let spread = |figure: fn(&Stretch) -> f64| {
+        Spread::of(rounds.iter().map(figure)).context("there was no round")
+    };
+    Ok(ServerFigures {
+        cpu_us: spread(|round| round.cpu)?,
+        cpu_us_rounds: rounds.iter().map(|round| round.cpu).collect(),
+        requests_per_second: spread(|round| round.requests_per_second)?,
+        p50_us: spread(|round| round.p50)?,
+        p99_us: spread(|round| round.p99)?,
+        bytes: spread(|round| round.bytes)?.median,
+    })
+}
+
+/// From now until the server first answers 200.
+pub(crate) async fn first_answer(server: &mut Server, request: &[u8]) -> anyhow::Result<Duration> {
+    const PATIENCE: Duration = Duration::from_mins(1);
+    let started = Instant::now();
+    loop {
+        let problem = match ask(server.address(), request).await {
+            Ok(()) => return Ok(started.elapsed()),
+            Err(problem) => problem,
+        };
+        server.check_running()?;
+        if started.elapsed() > PATIENCE {
+            return Err(problem.context("no 200 within a minute of the start"));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn ask(address: &str, request: &[u8]) -> anyhow::Result<()> {
+    let mut connection = Connection::open(address).await?;
+    connection.exchange(request).await?.ok()?;
+    Ok(())
+}

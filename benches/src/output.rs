@@ -1,0 +1,282 @@
+//! Everything this program prints: tables on a terminal, JSON into a pipe.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what this program is for"
+)]
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use comfy_table::Table;
+use comfy_table::presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED};
+
+use crate::results::{ImportFigures, Results, RunResults, ScaleResults, ServerFigures, Settings};
+use crate::stats::{Spread, float};
+use crate::targets::{Bound, Judged, Unit, megabytes};
+
+/// Where a table is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Terminal,
+    Markdown,
+}
+
+/// The result on standard output and, if asked for, in a file.
+pub(crate) fn results(results: &Results, file: Option<&Path>) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(results)?;
+    if let Some(file) = file {
+        std::fs::write(file, format!("{json}\n"))
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
+    if std::io::stdout().is_terminal() {
+        println!("{}", text(results, Place::Terminal));
+    } else {
+        println!("{json}");
+    }
+    Ok(())
+}
+
+pub(crate) fn import(import: &ImportFigures) -> anyhow::Result<()> {
+    if std::io::stdout().is_terminal() {
+        println!("{}", import_sentence(import));
+    } else {
+        println!("{}", serde_json::to_string_pretty(import)?);
+    }
+    Ok(())
+}
+
+/// What the limit server says to the one who started it.
+pub(crate) fn address(address: SocketAddr) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    println!("{address}");
+    Ok(std::io::stdout().flush()?)
+}
+
+/// What is being done, for someone who waits.
+pub(crate) fn progress(what: &str) {
+    eprintln!("{what}");
+}
+
+pub(crate) fn complain(problem: &str) {
+    eprintln!("rollcall-benches: {problem}");
+}
+
+/// The tables and the sentences around them.
+pub(crate) fn text(results: &Results, place: Place) -> String {
+    match results {
+        Results::Run(run) => run_text(run, place),
+        Results::Scale(scale) => scale_text(scale, place),
+    }
+}
+
+fn run_text(run: &RunResults, place: Place) -> String {
+    let mut parts = vec![conditions(&run.rollcall, &run.machine, &run.settings)];
+    parts.push(targets_table(&run.targets, place));
+    let mut rows = Vec::new();
+    for scenario in &run.scenarios {
+        rows.push(server_row(
+            &scenario.name,
+            &scenario.rollcall,
+            &range(scenario.of_limit, 2),
+        ));
+        rows.push(server_row("  the limit server", &scenario.limit, ""));
+    }
+    if let Some(creates) = &run.creates {
+        let times = format!("{} x reference", range(creates.times_reference, 1));
+        rows.push(server_row("creates, 64 clients", &creates.rollcall, &times));
+        let reference = thousands(creates.reference_per_second.median);
+        rows.push(["  one commit each", "", &reference, "", "", "", ""].map(str::to_owned));
+    }
+    let header = [
+        "scenario",
+        "CPU µs/request",
+        "requests/s",
+        "p50 µs",
+        "p99 µs",
+        "bytes",
+        "limit / rollcall",
+    ];
+    parts.push(table(&header, &rows, place));
+    parts.push(import_sentence(&run.import));
+    parts.push(format!(
+        "Memory under load: {:.1} MB anonymous, {:.1} MB resident, {:.1} MB resident at the most. \
+         Cold start: {} ms.",
+        megabytes(run.memory.anonymous),
+        megabytes(run.memory.resident),
+        megabytes(run.memory.peak_resident),
+        range(run.cold_start_ms, 0),
+    ));
+    parts.extend(run.notes.iter().map(|note| format!("Note: {note}")));
+    let failures = run.failures.iter();
+    parts.extend(
+        failures.map(|failure| format!("FAILED: {}: {}", failure.scenario, failure.reason)),
+    );
+    parts.join("\n\n")
+}
+
+fn scale_text(scale: &ScaleResults, place: Place) -> String {
+    let rows = [&scale.small, &scale.large].map(|size| {
+        let name = format!("list at {} profiles", thousands(float(size.profiles)));
+        server_row(&name, &size.list, "")
+    });
+    let header = [
+        "scenario",
+        "CPU µs/request",
+        "requests/s",
+        "p50 µs",
+        "p99 µs",
+        "bytes",
+        "",
+    ];
+    [
+        conditions(&scale.rollcall, &scale.machine, &scale.settings),
+        targets_table(&scale.targets, place),
+        table(&header, &rows, place),
+        import_sentence(&scale.large.import),
+    ]
+    .join("\n\n")
+}
+
+fn conditions(rollcall: &str, machine: &crate::results::Machine, settings: &Settings) -> String {
+    let cores = if settings.separate_cores {
+        "a core each"
+    } else {
+        "sharing a core"
+    };
+    let arguments = match settings.serve_arguments.as_slice() {
+        [] => "default settings".to_owned(),
+        arguments => arguments.join(" "),
+    };
+    format!(
+        "{rollcall}, {arguments}, {} profiles; {} cores of {}, Linux {}; server and generator {cores}; \
+         {} rounds of {} s, {} connections; medians, and the range over the rounds in brackets.",
+        thousands(float(settings.profiles)),
+        machine.cores,
+        machine.cpu,
+        machine.kernel,
+        settings.rounds,
+        settings.seconds,
+        settings.connections,
+    )
+}
+
+fn targets_table(targets: &[Judged], place: Place) -> String {
+    let rows: Vec<_> = targets
+        .iter()
+        .map(|row| {
+            let figure = row
+                .figure
+                .map_or_else(|| "–".to_owned(), |figure| amount(figure, row.unit));
+            let verdict = row.verdict.words().to_owned();
+            [
+                row.what.clone(),
+                figure,
+                bound(row.must, row.unit),
+                bound(row.aim, row.unit),
+                verdict,
+            ]
+        })
+        .collect();
+    table(&["what", "figure", "must", "aim", "verdict"], &rows, place)
+}
+
+fn server_row(name: &str, server: &ServerFigures, last: &str) -> [String; 7] {
+    [
+        name.to_owned(),
+        range(server.cpu_us, 1),
+        thousands(server.requests_per_second.median),
+        thousands(server.p50_us.median),
+        thousands(server.p99_us.median),
+        thousands(server.bytes),
+        last.to_owned(),
+    ]
+}
+
+fn import_sentence(import: &ImportFigures) -> String {
+    format!(
+        "Import: {} records ({:.0} MB) in {:.1} s, {} records/s, {:.1} s of CPU, peak RSS {:.1} MB.",
+        thousands(float(import.records)),
+        megabytes(import.bytes),
+        import.seconds,
+        thousands(import.records_per_second),
+        import.cpu_seconds,
+        megabytes(import.peak_resident),
+    )
+}
+
+fn table<const COLUMNS: usize>(
+    header: &[&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+    place: Place,
+) -> String {
+    let preset = if place == Place::Terminal {
+        UTF8_FULL_CONDENSED
+    } else {
+        ASCII_MARKDOWN
+    };
+    let mut table = Table::new();
+    table.load_preset(preset).set_header(header);
+    table.add_rows(rows);
+    table.to_string()
+}
+
+fn amount(figure: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Ratio => format!("{figure:.2}"),
+        Unit::Megabytes => format!("{figure:.1} MB"),
+        Unit::Milliseconds => format!("{figure:.0} ms"),
+        Unit::PerSecond => format!("{}/s", thousands(figure)),
+    }
+}
+
+fn bound(bound: Bound, unit: Unit) -> String {
+    match bound {
+        Bound::AtLeast(figure) => format!("≥ {}", amount(figure, unit)),
+        Bound::AtMost(figure) => format!("≤ {}", amount(figure, unit)),
+    }
+}
+
+fn range(spread: Spread, decimals: usize) -> String {
+    let Spread { median, min, max } = spread;
+    format!("{median:.decimals$} [{min:.decimals$}–{max:.decimals$}]")
+}
+
+/// Whole, with commas.
+fn thousands(figure: f64) -> String {
+    let digits = format!("{figure:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(thousands(0.4), "0");
+        assert_eq!(thousands(999.0), "999");
+        assert_eq!(thousands(26_500.2), "26,500");
+        assert_eq!(thousands(1_000_000.0), "1,000,000");
+    }
+
+    #[test]
+    fn a_table_in_the_documentation_is_markdown() {
+        let text = table(
+            &["a", "b"],
+            &[["1".to_owned(), "2".to_owned()]],
+            Place::Markdown,
+        );
+        assert_eq!(text, "| a | b |\n|---|---|\n| 1 | 2 |");
+    }
+}

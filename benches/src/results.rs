@@ -1,0 +1,149 @@
+//! The figures of a run, as they are written to JSON and read back for the documentation.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats::Spread;
+use crate::targets::Judged;
+use crate::usage::Memory;
+
+/// What a `--json` file holds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Results {
+    Run(Box<RunResults>),
+    Scale(Box<ScaleResults>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RunResults {
+    pub(crate) rollcall: String,
+    pub(crate) machine: Machine,
+    pub(crate) settings: Settings,
+    pub(crate) targets: Vec<Judged>,
+    pub(crate) scenarios: Vec<ScenarioFigures>,
+    pub(crate) import: ImportFigures,
+    /// Milliseconds from starting the server to its first list.
+    pub(crate) cold_start_ms: Spread,
+    /// The most of each during all scenarios.
+    pub(crate) memory: Memory,
+    pub(crate) creates: Option<CreateFigures>,
+    /// Profiles before the deep page.
+    pub(crate) depth: u64,
+    /// Scenarios that could not be measured, and why.
+    pub(crate) failures: Vec<Failure>,
+    /// What a reader of the figures should know.
+    pub(crate) notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ScaleResults {
+    pub(crate) rollcall: String,
+    pub(crate) machine: Machine,
+    pub(crate) settings: Settings,
+    pub(crate) targets: Vec<Judged>,
+    pub(crate) small: SizeFigures,
+    pub(crate) large: SizeFigures,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SizeFigures {
+    pub(crate) profiles: u64,
+    pub(crate) list: ServerFigures,
+    pub(crate) import: ImportFigures,
+    pub(crate) memory: Memory,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
+    pub(crate) kernel: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) profiles: u64,
+    pub(crate) rounds: usize,
+    pub(crate) seconds: f64,
+    pub(crate) connections: usize,
+    pub(crate) serve_arguments: Vec<String>,
+    /// Server and generator each had a core of their own.
+    pub(crate) separate_cores: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ScenarioFigures {
+    pub(crate) name: String,
+    pub(crate) rollcall: ServerFigures,
+    pub(crate) limit: ServerFigures,
+    /// The limit server's CPU time divided by rollcall's, round by round: 1 would be the limit.
+    pub(crate) of_limit: Spread,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ServerFigures {
+    /// CPU time per request in microseconds.
+    pub(crate) cpu_us: Spread,
+    /// The same of each round, so that ratios can be taken within rounds.
+    pub(crate) cpu_us_rounds: Vec<f64>,
+    pub(crate) requests_per_second: Spread,
+    pub(crate) p50_us: Spread,
+    pub(crate) p99_us: Spread,
+    /// Mean length of a body.
+    pub(crate) bytes: f64,
+}
+
+impl ServerFigures {
+    /// Its CPU time divided by another's, round by round.
+    pub(crate) fn cost_against(&self, other: &Self) -> Option<Spread> {
+        let rounds = self.cpu_us_rounds.iter().zip(&other.cpu_us_rounds);
+        Spread::of(rounds.map(|(this, that)| this / that))
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ImportFigures {
+    pub(crate) records: u64,
+    /// Of the NDJSON file.
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
+    pub(crate) records_per_second: f64,
+    pub(crate) cpu_seconds: f64,
+    /// Bytes.
+    pub(crate) peak_resident: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CreateFigures {
+    pub(crate) rollcall: ServerFigures,
+    /// Rows per second put into SQLite with one commit each.
+    pub(crate) reference_per_second: Spread,
+    /// Creates per second divided by the reference, round by round.
+    pub(crate) times_reference: Spread,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) scenario: String,
+    pub(crate) reason: String,
+}
+
+impl Machine {
+    pub(crate) fn this() -> Self {
+        let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpus
+            .lines()
+            .find_map(|line| line.strip_prefix("model name"));
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            cpu: model
+                .map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']))
+                .to_owned(),
+            cores: cpus
+                .lines()
+                .filter(|line| line.starts_with("processor"))
+                .count(),
+            kernel: kernel.trim().to_owned(),
+        }
+    }
+}
