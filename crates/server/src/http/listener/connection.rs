@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::activity::{Activity, ExchangeBody, Phase};
+use super::activity::{Activity, ExchangeBody, Phase, is_line_end};
 use super::head::HeadTooLarge;
 use super::socket::Socket;
 use super::{Answers, EdgeErrors, ListenerLimits, PeerAddress};
@@ -101,17 +101,29 @@ impl Attendant {
 
         let parts = connection.into_parts();
         let socket = parts.io.into_inner();
-        let half_a_head_left = ending == Ending::ClosedIdle && !parts.read_buf.is_empty();
-        if let Some(status) = socket.withheld() {
-            self.refuse(socket.into_stream(), self.unparsable(status))
-                .await;
-        } else if ending == Ending::TimedOut(Phase::Head) || half_a_head_left {
-            if socket.is_between_responses() {
-                self.refuse(socket.into_stream(), self.head_timed_out())
-                    .await;
-            }
+        if let Some(response) = self.last_response(ending, &socket, &parts.read_buf) {
+            self.refuse(socket.into_stream(), response).await;
         } else if ending == Ending::Finished && !socket.at_end {
             linger(socket.into_stream()).await;
+        }
+    }
+
+    /// What an HTTP/1.1 peer is still owed when hyper is done, or we are done with hyper.
+    fn last_response(
+        &self,
+        ending: Ending,
+        socket: &Socket<TcpStream>,
+        unparsed: &[u8],
+    ) -> Option<Response<Bytes>> {
+        let head_begun = match ending {
+            Ending::TimedOut(Phase::Head) => true,
+            Ending::TimedOut(Phase::Idle) => unparsed.iter().any(|byte| !is_line_end(*byte)),
+            Ending::TimedOut(Phase::Busy) | Ending::ClosedIdle | Ending::Finished => false,
+        };
+        match socket.withheld() {
+            Some(status) => Some(self.unparsable(status)),
+            None if head_begun && socket.is_between_responses() => Some(self.head_timed_out()),
+            None => None,
         }
     }
 
@@ -274,9 +286,12 @@ impl<'a> Watch<'a> {
         .await
     }
 
-    /// Only an idle connection can be closed in order when its time is over, and only once.
+    /// An idle HTTP/2 connection is told to go away when its time is over, once. HTTP/1.1 has no
+    /// words for it.
     fn may_close_in_order(&self) -> bool {
-        self.seen.phase == Phase::Idle && self.told_to_close.is_none()
+        self.protocol == Protocol::Http2
+            && self.seen.phase == Phase::Idle
+            && self.told_to_close.is_none()
     }
 
     fn finished(&self) -> Ending {

@@ -16,7 +16,7 @@ use bytes::{Buf as _, Bytes};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::activity::{Activity, Phase};
+use super::activity::{Activity, Phase, is_line_end};
 
 /// Wraps the stream `S` of one connection.
 #[derive(Debug)]
@@ -92,8 +92,7 @@ impl<S> Socket<S> {
             return;
         }
         http1.record_head(self.activity.requests(), bytes);
-        // Old clients send an empty line after a body; hyper skips it, and it begins nothing.
-        if bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+        if bytes.iter().any(|byte| !is_line_end(*byte)) {
             self.activity.begin_head();
         }
     }
