@@ -1,0 +1,198 @@
+//! Logs: where they go, what they look like, and how much of them there is.
+//!
+//! All of it goes to standard error, so that standard output belongs to what a command was asked for.
+//! On a terminal a person reads, so lines are text; elsewhere a collector does, so they are one JSON
+//! object each, with the event's fields at the top level beside `timestamp`, `level`, `target`, `message` and
+//! `span` (the request's id, organization, route). What may never be logged is for the call sites to
+//! keep: keys, metadata values, names.
+
+use std::io::{self, IsTerminal as _};
+
+use clap::ValueEnum;
+use serde::Deserialize;
+use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry};
+
+/// What log lines look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One line of text per event, coloured on a terminal unless `NO_COLOR` is set.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Why logging could not be set up. `Display` is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter cannot be parsed.
+    #[error(
+        "log: \"{filter}\" is not a log filter ({reason}); write a level such as \"info\", or \"info,rollcall=debug\""
+    )]
+    Filter {
+        /// The filter as it was set.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// This process has set up logging before.
+    #[error("logging is already set up in this process")]
+    AlreadySet,
+}
+
+/// Checks a log filter without setting anything up.
+pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
+    parse_filter(filter).map(drop)
+}
+
+/// Starts logging to standard error for the rest of the process.
+pub fn start(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
+    let on_terminal = io::stderr().is_terminal();
+    let look = Look {
+        json: match format {
+            LogFormat::Auto => !on_terminal,
+            LogFormat::Text => false,
+            LogFormat::Json => true,
+        },
+        coloured: on_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    subscriber(filter, look, io::stderr)?
+        .try_init()
+        .map_err(|_already| TelemetryError::AlreadySet)
+}
+
+#[derive(Clone, Copy)]
+struct Look {
+    json: bool,
+    coloured: bool,
+}
+
+fn parse_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    let refused = |reason: String| TelemetryError::Filter {
+        filter: filter.to_owned(),
+        reason,
+    };
+    // The parser takes a lone word for a target, so `verbose` would silently mean: log nothing.
+    for word in filter.split(',').map(str::trim) {
+        if !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err() {
+            return Err(refused(format!("unknown level \"{word}\"")));
+        }
+    }
+    EnvFilter::builder()
+        .parse(filter)
+        .map_err(|error| refused(error.to_string()))
+}
+
+fn subscriber<W>(
+    filter: &str,
+    look: Look,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync, TelemetryError>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = if look.json {
+        lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed()
+    } else {
+        lines.with_ansi(look.coloured).boxed()
+    };
+    Ok(Registry::default().with(lines).with(parse_filter(filter)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines(filter: &str, json: bool) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let look = Look {
+            json,
+            coloured: false,
+        };
+        let subscriber = subscriber(filter, look, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("request", request_id = "req_1");
+            let _entered = span.enter();
+            tracing::info!(status = 200, "answered");
+            tracing::debug!("detail");
+        });
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn json_lines_hold_the_events_fields_and_its_span() {
+        let written = lines("info", true);
+        let line: serde_json::Value = serde_json::from_str(&written).unwrap();
+        assert_eq!(line["message"], "answered");
+        assert_eq!(line["status"], 200);
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["span"]["request_id"], "req_1");
+    }
+
+    #[test]
+    fn text_lines_are_text() {
+        let written = lines("info", false);
+        assert!(
+            written.contains("INFO request{request_id=\"req_1\"}"),
+            "{written}"
+        );
+        assert!(written.ends_with("answered status=200\n"), "{written}");
+    }
+
+    #[test]
+    fn the_filter_decides_what_is_written() {
+        assert_eq!(lines("debug", true).lines().count(), 2);
+        assert_eq!(lines("off", true), "");
+        assert_eq!(
+            lines("info,some_other_crate=trace", true).lines().count(),
+            1
+        );
+    }
+
+    #[rstest]
+    #[case("info,rollcall=loud")]
+    #[case("=")]
+    #[case("verbose")]
+    #[case("rollcall=info=debug")]
+    fn a_filter_that_is_none_is_refused_with_advice(#[case] filter: &str) {
+        let error = check_filter(filter).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("log: \"{filter}\" is not a log filter (")));
+        assert!(error.ends_with("write a level such as \"info\", or \"info,rollcall=debug\""));
+        assert_eq!(error.lines().count(), 1);
+    }
+}
