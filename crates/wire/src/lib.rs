@@ -1,1 +1,23 @@
-//! placeholder
+//! Bytes to domain and back: everything the contract fixes, and nothing else.
+//!
+//! The server asks this crate what a request says and what an answer looks like; it knows neither
+//! storage nor sockets, so every shape can be tested, fuzzed and measured by itself. Parsers return
+//! domain values that cannot be wrong, or an [`error::ApiError`]; writers append text.
+//!
+//! - [`headers`]: version, betas, workspace; from the betas follows the [`dialect::Dialect`].
+//! - [`dialect`] and [`dialects`]: one file for each dated shape of the profile API, to be read beside
+//!   the contract. A new dialect is a new file and one line in [`dialects::ALL`].
+//! - [`query`]: query strings, strictly. [`cursor`]: positions as opaque text.
+//! - [`enrollment_urls`], [`webhooks`], [`operator`]: the shapes no dialect changes.
+//! - [`error`]: what a client is told when something is wrong. [`object`]: how answers are written.
+#![warn(missing_docs)]
+
+pub mod cursor;
+pub mod dialect;
+pub mod dialects;
+pub mod enrollment_urls;
+pub mod error;
+pub mod headers;
+pub mod object;
+mod parts;
+pub mod query;

@@ -1,0 +1,350 @@
+//! Cursors: where a listing goes on, as text that only this server can read (contract
+//! `user-profiles.md`, *Pages* and *Cursor*).
+//!
+//! A cursor is `page_` and base64url of: a version byte, a nonce, and what XChaCha20-Poly1305 makes of
+//! the listing's parameters and the position. It is encrypted because a position by name contains a
+//! name and cursors end up in logs, and authenticated together with its purpose and organization, so
+//! that neither an altered nor a foreign cursor opens.
+//!
+//! The nonce is not random but a keyed hash of everything that goes in (HMAC-SHA256 under a key of its
+//! own, cut to the 192 bits that the cipher takes), the construction known as a synthetic nonce. Two
+//! different messages never share a nonce, whatever the state of a random generator, and the same
+//! position gives the same text, so that answers can be compared whole. All it reveals is that two
+//! cursors are equal, which whoever holds both can see from the requests that made them.
+//!
+//! To change what a cursor carries, count [`VERSION`] up; old cursors then stop working, which
+//! clients must bear only at a change of the server.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac as _};
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::EnforcementStatus;
+use rollcall_domain::id::{OrganizationId, ProfileId};
+use rollcall_domain::page::{Order, OrderBy, Position, ProfileListing, StatusFilter};
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::error::ApiError;
+
+/// The longest cursor, in characters.
+pub const MAX_LENGTH: usize = 2_048;
+
+const PREFIX: &str = "page_";
+const VERSION: u8 = 1;
+const NONCE_LENGTH: usize = 24;
+const PROFILES: &str = "user_profiles";
+
+/// The keys that cursors are made and opened with. Every instance on one database needs the same.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct CursorKeys {
+    /// Makes cursors and opens them.
+    pub current: [u8; 32],
+    /// Open cursors that were made before a change of keys.
+    pub previous: Vec<[u8; 32]>,
+}
+
+impl fmt::Debug for CursorKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("CursorKeys(…)")
+    }
+}
+
+impl CursorKeys {
+    /// One key, and none before it.
+    pub fn new(current: [u8; 32]) -> Self {
+        Self {
+            current,
+            previous: Vec::new(),
+        }
+    }
+}
+
+/// Makes and opens cursors.
+pub struct Cursors {
+    current: Seal,
+    previous: Vec<Seal>,
+}
+
+impl fmt::Debug for Cursors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Cursors(…)")
+    }
+}
+
+impl Cursors {
+    /// Cursors under these keys.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the keys are to be wiped here, not to live on with the caller"
+    )]
+    pub fn new(keys: CursorKeys) -> Self {
+        Self {
+            current: Seal::new(&keys.current),
+            previous: keys.previous.iter().map(Seal::new).collect(),
+        }
+    }
+
+    /// The cursor that goes on with `listing` after `position`.
+    pub fn seal(
+        &self,
+        organization: &OrganizationId,
+        listing: &ProfileListing,
+        position: &Position,
+    ) -> String {
+        let opened = OpenedCursor {
+            order: listing.order,
+            status_filter: listing.status_filter,
+            position: position.clone(),
+        };
+        self.seal_bytes(&purpose(organization), &opened.to_bytes())
+    }
+
+    /// Opens a cursor of that organization's listing; which listing, [`OpenedCursor::position_in`]
+    /// asks.
+    pub fn open(
+        &self,
+        organization: &OrganizationId,
+        cursor: &str,
+    ) -> Result<OpenedCursor, ApiError> {
+        let bytes = self.open_bytes(&purpose(organization), cursor)?;
+        OpenedCursor::from_bytes(&bytes).ok_or_else(invalid)
+    }
+
+    /// A cursor of any other list. `purpose` names the list and whatever has to be the same on every
+    /// page; `position` can be at most some 1,400 bytes, so that the cursor stays within
+    /// [`MAX_LENGTH`].
+    pub fn seal_bytes(&self, purpose: &str, position: &[u8]) -> String {
+        let sealed = self.current.seal(purpose, position);
+        let mut cursor = String::with_capacity(PREFIX.len() + sealed.len().div_ceil(3) * 4);
+        cursor.push_str(PREFIX);
+        URL_SAFE_NO_PAD.encode_string(sealed, &mut cursor);
+        cursor
+    }
+
+    /// What [`Self::seal_bytes`] was given, if `purpose` is the same.
+    pub fn open_bytes(&self, purpose: &str, cursor: &str) -> Result<Vec<u8>, ApiError> {
+        if cursor.len() > MAX_LENGTH {
+            return Err(invalid());
+        }
+        let encoded = cursor.strip_prefix(PREFIX).ok_or_else(invalid)?;
+        let sealed = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| invalid())?;
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .find_map(|seal| seal.open(purpose, &sealed))
+            .ok_or_else(invalid)
+    }
+}
+
+/// Every cursor that does not open is told by this message, so that nothing is learned from trying.
+fn invalid() -> ApiError {
+    ApiError::at("page", "not a valid cursor for this request")
+}
+
+fn purpose(organization: &OrganizationId) -> String {
+    format!("{PROFILES} {organization}")
+}
+
+struct Seal {
+    cipher: XChaCha20Poly1305,
+    nonces: Hmac<Sha256>,
+}
+
+impl Seal {
+    fn new(key: &[u8; 32]) -> Self {
+        let mut cipher_key = derived(key, b"rollcall cursor cipher");
+        let mut nonce_key = derived(key, b"rollcall cursor nonce");
+        let seal = Self {
+            cipher: XChaCha20Poly1305::new(Key::from_slice(&cipher_key)),
+            nonces: keyed(&nonce_key),
+        };
+        cipher_key.zeroize();
+        nonce_key.zeroize();
+        seal
+    }
+
+    fn nonce(&self, purpose: &str, plain: &[u8]) -> XNonce {
+        let mut hash = self.nonces.clone();
+        // The length first, so that purpose and position cannot be told apart in two ways.
+        hash.update(
+            &u64::try_from(purpose.len())
+                .unwrap_or(u64::MAX)
+                .to_be_bytes(),
+        );
+        hash.update(purpose.as_bytes());
+        hash.update(plain);
+        let hash = hash.finalize().into_bytes();
+        *XNonce::from_slice(&hash[..NONCE_LENGTH])
+    }
+
+    /// Version, nonce, ciphertext with its tag.
+    fn seal(&self, purpose: &str, plain: &[u8]) -> Vec<u8> {
+        let nonce = self.nonce(purpose, plain);
+        let payload = Payload {
+            msg: plain,
+            aad: purpose.as_bytes(),
+        };
+        // The cipher fails on messages of 256 GiB alone; what it would return then opens nowhere.
+        let sealed = self.cipher.encrypt(&nonce, payload).unwrap_or_default();
+        [&[VERSION], nonce.as_slice(), &sealed].concat()
+    }
+
+    fn open(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (&version, rest) = sealed.split_first()?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE_LENGTH)?;
+        let payload = Payload {
+            msg: sealed,
+            aad: purpose.as_bytes(),
+        };
+        let plain = self.cipher.decrypt(XNonce::from_slice(nonce), payload);
+        plain.ok().filter(|_| version == VERSION)
+    }
+}
+
+fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    // A key of one hash output is within the block that HMAC pads keys to.
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(key);
+    let hmac = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block.into());
+    block.zeroize();
+    hmac
+}
+
+fn derived(key: &[u8; 32], label: &[u8]) -> [u8; 32] {
+    let mut hash = keyed(key);
+    hash.update(label);
+    hash.finalize().into_bytes().into()
+}
+
+/// What a cursor carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedCursor {
+    order: Order,
+    status_filter: Option<StatusFilter>,
+    position: Position,
+}
+
+impl OpenedCursor {
+    /// The position, if the listing that asks is the one the cursor was made in.
+    pub fn position_in(
+        self,
+        order: Order,
+        order_by: OrderBy,
+        status_filter: Option<StatusFilter>,
+    ) -> Result<Position, ApiError> {
+        let differs = [
+            ("order", self.order != order),
+            ("order_by", self.position.order_by() != order_by),
+            ("enforcement_status", self.status_filter != status_filter),
+        ];
+        match differs.into_iter().find(|(_, differs)| *differs) {
+            None => Ok(self.position),
+            Some((parameter, _)) => Err(ApiError::at(
+                "page",
+                format!(
+                    "not a valid cursor for this request: send the same {parameter} on every page"
+                ),
+            )),
+        }
+    }
+
+    /// Order, kind of position, filter; then the position: microseconds or name, and id.
+    fn to_bytes(&self) -> Vec<u8> {
+        let order = match self.order {
+            Order::Ascending => 0,
+            Order::Descending => 1,
+        };
+        let mut bytes = vec![order, self.kind(), filter_bits(self.status_filter)];
+        let id = match &self.position {
+            Position::CreatedAt { created_at, id } => {
+                bytes.extend(created_at.as_micros().to_be_bytes());
+                id
+            }
+            Position::Name { folded: None, id } => id,
+            Position::Name {
+                folded: Some(folded),
+                id,
+            } => {
+                // No name is longer than 255 characters, 1,020 bytes.
+                let length = u16::try_from(folded.len()).unwrap_or(u16::MAX);
+                bytes.extend(length.to_be_bytes());
+                bytes.extend(folded.as_bytes());
+                id
+            }
+        };
+        bytes.extend(id.as_str().as_bytes());
+        bytes
+    }
+
+    fn kind(&self) -> u8 {
+        match self.position {
+            Position::CreatedAt { .. } => 0,
+            Position::Name { folded: None, .. } => 1,
+            Position::Name {
+                folded: Some(_), ..
+            } => 2,
+        }
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let ([order, kind, filter], rest) = bytes.split_first_chunk()?;
+        let order = match order {
+            0 => Order::Ascending,
+            1 => Order::Descending,
+            _ => return None,
+        };
+        let position = match kind {
+            0 => {
+                let (micros, id) = rest.split_first_chunk()?;
+                Position::CreatedAt {
+                    created_at: Timestamp::from_micros(i64::from_be_bytes(*micros))?,
+                    id: profile_id(id)?,
+                }
+            }
+            1 => Position::Name {
+                folded: None,
+                id: profile_id(rest)?,
+            },
+            2 => {
+                let (length, rest) = rest.split_first_chunk()?;
+                let length = usize::from(u16::from_be_bytes(*length));
+                let (folded, id) = rest.split_at_checked(length)?;
+                Position::Name {
+                    folded: Some(std::str::from_utf8(folded).ok()?.to_owned()),
+                    id: profile_id(id)?,
+                }
+            }
+            _ => return None,
+        };
+        Some(Self {
+            order,
+            status_filter: filter_of(*filter),
+            position,
+        })
+    }
+}
+
+fn profile_id(bytes: &[u8]) -> Option<ProfileId> {
+    ProfileId::parse(std::str::from_utf8(bytes).ok()?).ok()
+}
+
+/// One bit for each status, in the contract's order.
+fn filter_bits(filter: Option<StatusFilter>) -> u8 {
+    EnforcementStatus::ALL
+        .iter()
+        .enumerate()
+        .filter(|(_, status)| filter.is_some_and(|filter| filter.matches(**status)))
+        .fold(0, |bits, (place, _)| bits | 1 << place)
+}
+
+fn filter_of(bits: u8) -> Option<StatusFilter> {
+    let wanted = EnforcementStatus::ALL
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| bits & (1 << place) != 0);
+    StatusFilter::any_of(wanted.map(|(_, status)| *status))
+}

@@ -1,0 +1,131 @@
+//! A dialect: one dated shape of the profile API (contract `README.md`, *Dialects*).
+//!
+//! Every dialect maps straight to and from the domain's superset, so that its file can be read beside
+//! the contract; what differs between two of them is what differs between their files. Nothing below
+//! this crate knows that there are dialects, and no row remembers which one wrote it.
+//!
+//! To add one, write `dialects/<date>.rs` after its newest neighbour, list it in
+//! [`crate::dialects::ALL`], and let the snapshots of `tests/it` show you every answer it gives.
+
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{OrganizationId, ProfileId};
+use rollcall_domain::page::ProfileListing;
+use rollcall_domain::profile::{ProfileDraft, ProfilePatch};
+use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
+
+use crate::cursor::Cursors;
+use crate::dialects;
+use crate::error::ApiError;
+use crate::object;
+
+/// Which answer a profile stands in. Only get promises the whole truth about programs (contract,
+/// *Programs*).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The answer to get: programs in full.
+    Get,
+    /// The answer to list, create or update: programs in summary.
+    Other,
+}
+
+/// One dated shape of the profile API.
+pub trait Dialect: Sync + std::fmt::Debug {
+    /// What the contract calls it: its date, or `ga`.
+    fn short_name(&self) -> &'static str;
+
+    /// The name in `anthropic-beta` that chooses it; none for what a request without one gets.
+    fn beta(&self) -> Option<&'static str>;
+
+    /// Reads the body of a create.
+    fn parse_create(&self, body: &[u8], now: Timestamp) -> Result<ProfileDraft, ApiError>;
+
+    /// Reads the body of an update.
+    fn parse_update(&self, body: &[u8], now: Timestamp) -> Result<ProfilePatch, ApiError>;
+
+    /// Reads the query of a list, opening its cursor.
+    fn parse_list(
+        &self,
+        query: Option<&str>,
+        cursors: &Cursors,
+        organization: &OrganizationId,
+    ) -> Result<ProfileListing, ApiError>;
+
+    /// Whether the enrollment URL endpoint exists; if not, the advice.
+    fn allows_enrollment_url(&self) -> Result<(), ApiError>;
+
+    /// Writes a profile as this dialect shows it at `now`.
+    ///
+    /// Runs for every profile of every page: it copies parts of the document and allocates nothing,
+    /// but where enforcement actions are unresolved. After an error `out` holds half a profile.
+    fn write_profile(
+        &self,
+        out: &mut Vec<u8>,
+        view: &ProfileView<'_>,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<(), DamagedDocument>;
+}
+
+/// The dialect that the contract calls `name`: `2026-03-24`, …, `ga`.
+pub fn by_short_name(name: &str) -> Option<&'static dyn Dialect> {
+    dialects::ALL
+        .iter()
+        .copied()
+        .find(|dialect| dialect.short_name() == name)
+}
+
+/// Writes the answer to a list while a store hands the profiles over.
+#[derive(Debug)]
+pub struct PageWriter<'a> {
+    dialect: &'a dyn Dialect,
+    now: Timestamp,
+    out: Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> PageWriter<'a> {
+    /// Begins an answer in `out`, whose capacity the caller chooses by the size of the page.
+    pub fn new(dialect: &'a dyn Dialect, now: Timestamp, mut out: Vec<u8>) -> Self {
+        out.extend_from_slice(b"{\"data\":[");
+        Self {
+            dialect,
+            now,
+            out,
+            empty: true,
+        }
+    }
+
+    /// Ends the answer. `next_page` is a cursor of [`Cursors::seal`], which needs no escaping.
+    pub fn finish(self, next_page: Option<&str>) -> Vec<u8> {
+        let mut out = self.out;
+        match next_page {
+            None => out.extend_from_slice(b"],\"next_page\":null}"),
+            Some(cursor) => {
+                out.extend_from_slice(b"],\"next_page\":\"");
+                out.extend_from_slice(cursor.as_bytes());
+                out.extend_from_slice(b"\"}");
+            }
+        }
+        out
+    }
+}
+
+impl PageSink for PageWriter<'_> {
+    fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument> {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.dialect
+            .write_profile(&mut self.out, view, Answer::Other, self.now)
+    }
+}
+
+/// The answer to a delete, the same in every dialect.
+pub fn deleted_profile(id: &ProfileId) -> String {
+    object::object(|answer| {
+        answer
+            .text("id", id.as_str())
+            .text("type", "user_profile_deleted")
+    })
+}

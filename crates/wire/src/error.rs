@@ -1,0 +1,421 @@
+//! What a client is told when something is wrong (contract `headers-and-errors.md`, *Error shape* and
+//! *Error catalogue*).
+//!
+//! [`ErrorKind`] is the one table from kind to status and `error.type`; SDKs choose their exception
+//! class by them, so a row may be added and never changed. Messages may improve. A new error is a
+//! constructor below, with a kind of its own only if the contract gives it a status of its own.
+
+use rollcall_domain::decision::Refusal;
+use rollcall_record::field::FieldError;
+use rollcall_record::json::{JsonError, quotable, write_string};
+use thiserror::Error;
+
+/// The longest message that is sent, in characters.
+pub const MESSAGE_LIMIT: usize = 500;
+
+/// A row of the error catalogue, without its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// Headers, query or body are malformed, or do not fit the endpoint or the dialect.
+    InvalidRequest,
+    /// There is no credential that works.
+    Authentication,
+    /// The credential works and is not for this.
+    Permission,
+    /// The path, or what it names, does not exist.
+    NotFound,
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// The head of the request did not arrive in time.
+    RequestTimeout,
+    /// What is stored does not allow it any more.
+    Conflict,
+    /// The body is too large.
+    TooLarge,
+    /// The request target is too long.
+    UriTooLong,
+    /// Too many requests.
+    RateLimit,
+    /// The header section is too large.
+    HeadersTooLarge,
+    /// A defect or an unforeseen failure.
+    Internal,
+    /// The server is starting or draining.
+    Unavailable,
+    /// The server's own time limit passed.
+    Timeout,
+    /// The storage is busy or unreachable.
+    Overloaded,
+}
+
+impl ErrorKind {
+    /// Every kind, by status.
+    pub const ALL: [Self; 15] = [
+        Self::InvalidRequest,
+        Self::Authentication,
+        Self::Permission,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::UriTooLong,
+        Self::RateLimit,
+        Self::HeadersTooLarge,
+        Self::Internal,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Overloaded,
+    ];
+
+    const fn row(self) -> (u16, &'static str) {
+        match self {
+            Self::InvalidRequest => (400, "invalid_request_error"),
+            Self::Authentication => (401, "authentication_error"),
+            Self::Permission => (403, "permission_error"),
+            Self::NotFound => (404, "not_found_error"),
+            Self::MethodNotAllowed => (405, "invalid_request_error"),
+            Self::RequestTimeout => (408, "invalid_request_error"),
+            Self::Conflict => (409, "conflict_error"),
+            Self::TooLarge => (413, "request_too_large"),
+            Self::UriTooLong => (414, "invalid_request_error"),
+            Self::RateLimit => (429, "rate_limit_error"),
+            Self::HeadersTooLarge => (431, "invalid_request_error"),
+            Self::Internal => (500, "api_error"),
+            Self::Unavailable => (503, "overloaded_error"),
+            Self::Timeout => (504, "timeout_error"),
+            Self::Overloaded => (529, "overloaded_error"),
+        }
+    }
+
+    /// The status of the answer.
+    pub const fn status(self) -> u16 {
+        self.row().0
+    }
+
+    /// The `error.type` of the answer.
+    pub const fn error_type(self) -> &'static str {
+        self.row().1
+    }
+}
+
+rollcall_domain::text_enum! {
+    /// `error.details.error_code`, for the rows of the catalogue that have one.
+    ErrorCode {
+        /// `Content-Encoding` is neither `identity` nor `gzip`.
+        RequestBodyEncodingUnsupported = "request_body_encoding_unsupported",
+        /// The body is not valid for its `Content-Encoding`.
+        RequestBodyEncodingInvalid = "request_body_encoding_invalid",
+        /// The body did not arrive in time.
+        RequestBodyTimeout = "request_body_timeout",
+        /// `Content-Type` names a charset that is not taken.
+        UnsupportedCharset = "unsupported_charset",
+        /// The operator put the organization on hold.
+        OrganizationOnHold = "organization_on_hold",
+        /// A compressed body is too large once decoded.
+        RequestBodyTooLargeAfterDecoding = "request_body_too_large_after_decoding",
+    }
+}
+
+/// The header a credential came in; an invalid one is told by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialHeader {
+    /// `x-api-key`.
+    ApiKey,
+    /// `Authorization: Bearer`.
+    Bearer,
+}
+
+/// What a client is told.
+///
+/// The message never holds a credential, a metadata value or a name of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// Status and `error.type`.
+    pub kind: ErrorKind,
+    /// One line; longer than [`MESSAGE_LIMIT`] characters it is cut when written.
+    pub message: String,
+    /// The code, for the rows that have one.
+    pub code: Option<ErrorCode>,
+}
+
+impl ApiError {
+    /// An error without a code.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            code: None,
+        }
+    }
+
+    /// The same error with a code.
+    #[must_use]
+    pub fn with_code(self, code: ErrorCode) -> Self {
+        Self {
+            code: Some(code),
+            ..self
+        }
+    }
+
+    /// 400: the request is malformed.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidRequest, message)
+    }
+
+    /// 400: what stands at `place` (a field's path, a parameter, a header) is not as `expected`.
+    pub fn at(place: &str, expected: impl std::fmt::Display) -> Self {
+        Self::invalid(format!("{place}: {expected}"))
+    }
+
+    /// 404: no such profile in this organization, whatever the reason.
+    pub fn profile_not_found() -> Self {
+        Self::not_found("user profile")
+    }
+
+    /// 404: no such webhook endpoint in this organization, whatever the reason.
+    pub fn webhook_endpoint_not_found() -> Self {
+        Self::not_found("webhook endpoint")
+    }
+
+    /// 404: no such `thing`, named in words.
+    pub fn not_found(thing: &str) -> Self {
+        let message = format!("The requested {thing} was not found.");
+        Self::new(ErrorKind::NotFound, message)
+    }
+
+    /// 404: no such path.
+    pub fn path_not_found() -> Self {
+        Self::new(ErrorKind::NotFound, "Not found")
+    }
+
+    /// 405: the path does not have the method.
+    pub fn method_not_allowed() -> Self {
+        Self::new(ErrorKind::MethodNotAllowed, "Method not allowed")
+    }
+
+    /// 401: no credential was sent.
+    pub fn missing_credential() -> Self {
+        Self::new(
+            ErrorKind::Authentication,
+            "x-api-key header or Authorization bearer token is required",
+        )
+    }
+
+    /// 401: the credential in `header` is unknown or malformed.
+    pub fn invalid_credential(header: CredentialHeader) -> Self {
+        let message = match header {
+            CredentialHeader::ApiKey => "invalid x-api-key",
+            CredentialHeader::Bearer => "invalid bearer token",
+        };
+        Self::new(ErrorKind::Authentication, message)
+    }
+
+    /// 401: the key has expired; only for a sender who proved to hold it.
+    pub fn expired_key() -> Self {
+        Self::new(ErrorKind::Authentication, "API key has expired")
+    }
+
+    /// 401: the key is disabled; only for a sender who proved to hold it.
+    pub fn disabled_key() -> Self {
+        Self::new(ErrorKind::Authentication, "API key is disabled")
+    }
+
+    /// 403: the key works, for paths of another kind.
+    pub fn wrong_key_kind() -> Self {
+        Self::new(
+            ErrorKind::Permission,
+            "This API key cannot be used for this endpoint",
+        )
+    }
+
+    /// 403: the credential does not reach the workspace that was named, which may not even exist.
+    pub fn workspace_mismatch() -> Self {
+        Self::new(
+            ErrorKind::Permission,
+            "anthropic-workspace-id: this credential cannot act in that workspace",
+        )
+    }
+
+    /// 429: the organization's limit of `rpm` requests a minute is used up.
+    pub fn rate_limited(rpm: u32) -> Self {
+        let message = format!(
+            "This request would exceed your organization's rate limit of {rpm} requests per minute."
+        );
+        Self::new(ErrorKind::RateLimit, message)
+    }
+
+    /// 429: too many failed authentications from one address.
+    pub fn authentication_rate_limited() -> Self {
+        Self::new(
+            ErrorKind::RateLimit,
+            "Too many failed authentications from this address; try again later.",
+        )
+    }
+
+    /// 400: the operator put the organization on hold.
+    pub fn organization_on_hold() -> Self {
+        Self::invalid("This organization is on hold; contact the operator of this server")
+            .with_code(ErrorCode::OrganizationOnHold)
+    }
+
+    /// 409: what is stored does not allow it.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Conflict, message)
+    }
+
+    /// 408: the head of the request was too slow.
+    pub fn request_timeout() -> Self {
+        Self::new(
+            ErrorKind::RequestTimeout,
+            "The request did not arrive in time",
+        )
+    }
+
+    /// 413: the body has more than `limit` bytes.
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!("The request body exceeds {limit} bytes");
+        Self::new(ErrorKind::TooLarge, message)
+    }
+
+    /// 414: the request target has more than `limit` bytes.
+    pub fn uri_too_long(limit: usize) -> Self {
+        let message = format!("The request target exceeds {limit} bytes");
+        Self::new(ErrorKind::UriTooLong, message)
+    }
+
+    /// 431: the header section has more than `limit` bytes.
+    pub fn headers_too_large(limit: usize) -> Self {
+        let message = format!("The request headers exceed {limit} bytes");
+        Self::new(ErrorKind::HeadersTooLarge, message)
+    }
+
+    /// 500: the cause is in the log, under the request's id.
+    pub fn internal() -> Self {
+        Self::new(ErrorKind::Internal, "Internal server error")
+    }
+
+    /// 503: the server is not ready yet, or not any more.
+    pub fn starting_or_draining() -> Self {
+        Self::new(
+            ErrorKind::Unavailable,
+            "The server is starting or shutting down",
+        )
+    }
+
+    /// 504: the server's own time limit passed.
+    pub fn timeout() -> Self {
+        Self::new(ErrorKind::Timeout, "The request took too long")
+    }
+
+    /// 529: the storage is busy or unreachable.
+    pub fn overloaded() -> Self {
+        Self::new(ErrorKind::Overloaded, "Overloaded")
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        self.kind.status()
+    }
+
+    /// The body of the answer; `request_id` is the one in the `request-id` header.
+    pub fn body(&self, request_id: &str) -> String {
+        let mut out = String::with_capacity(160 + self.message.len());
+        out.push_str(r#"{"type":"error","error":{"type":""#);
+        out.push_str(self.kind.error_type());
+        out.push_str(r#"","message":"#);
+        write_string(&mut out, &one_line(&self.message));
+        if let Some(code) = self.code {
+            out.push_str(r#","details":{"error_code":""#);
+            out.push_str(code.as_str());
+            out.push_str("\"}");
+        }
+        out.push_str(r#"},"request_id":"#);
+        write_string(&mut out, request_id);
+        out.push('}');
+        out
+    }
+}
+
+/// At most [`MESSAGE_LIMIT`] characters without line breaks or other control characters.
+fn one_line(message: &str) -> String {
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut line: String = message.chars().take(MESSAGE_LIMIT).map(clean).collect();
+    if message.chars().nth(MESSAGE_LIMIT).is_some() {
+        line.pop();
+        line.push('…');
+    }
+    line
+}
+
+/// Input as it may stand in a message: quoted, at most 64 characters.
+pub(crate) fn quoted(input: &[u8]) -> String {
+    format!("\"{}\"", quotable(&String::from_utf8_lossy(input)))
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Syntax { .. } => {
+                Self::invalid(format!("The request body is not valid JSON: {error}"))
+            }
+            JsonError::DuplicateKey { .. } => Self::invalid(error.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let kind = match refusal {
+            Refusal::Metadata(_) | Refusal::TooManyOpenActions(_) | Refusal::TooManyPrograms(_) => {
+                ErrorKind::InvalidRequest
+            }
+            Refusal::ActionNotFound => ErrorKind::NotFound,
+            Refusal::ActionNotOpen
+            | Refusal::NotCheckable(_)
+            | Refusal::AlreadyDecided
+            | Refusal::AlreadySubmitted => ErrorKind::Conflict,
+        };
+        Self::new(kind, refusal.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_of_at_most_five_hundred_characters() {
+        let error = ApiError::invalid(format!("a\nb\"{}", "ä".repeat(600)));
+        let body = error.body("req_1");
+        assert!(!body.contains('\n') && !body.contains("\\n"));
+        let start = r#"{"type":"error","error":{"type":"invalid_request_error","message":"a"#;
+        assert!(body.starts_with(start));
+        assert!(body.ends_with(r#"ä…"},"request_id":"req_1"}"#));
+        assert_eq!(one_line(&error.message).chars().count(), MESSAGE_LIMIT);
+        assert_eq!(one_line(&"x".repeat(500)), "x".repeat(500));
+    }
+
+    #[test]
+    fn what_the_stored_state_refuses_has_the_contract_s_status() {
+        let table = [
+            (Refusal::TooManyOpenActions(100), 400),
+            (Refusal::TooManyPrograms(32), 400),
+            (Refusal::ActionNotFound, 404),
+            (Refusal::ActionNotOpen, 409),
+            (Refusal::NotCheckable("it is a ban"), 409),
+            (Refusal::AlreadyDecided, 409),
+            (Refusal::AlreadySubmitted, 409),
+        ];
+        for (refusal, status) in table {
+            assert_eq!(ApiError::from(refusal).status(), status);
+        }
+    }
+}
