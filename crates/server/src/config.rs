@@ -1,0 +1,540 @@
+//! Every setting of the server, in one place: what it means, what it is unless somebody says otherwise,
+//! and who said otherwise.
+//!
+//! Flags win over the environment, the environment over the file, the file over the defaults
+//! (`operator.md`, *Command line*). A key in the file that is no setting is an error, because a misspelt
+//! limit that is silently ignored is worse than a server that does not start.
+//!
+//! To add a setting, add a field with its doc comment and its default to a [`settings!`] block below.
+//! The comment is the help of its flag and its entry in `docs/reference/settings.md`; its key in the file,
+//! its environment variable and its flag follow from its name.
+
+mod flags;
+mod layers;
+mod reference;
+mod value;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ipnet::IpNet;
+use zeroize::Zeroizing;
+
+use crate::http::listener::ListenerLimits;
+use crate::telemetry::{self, LogFormat};
+
+pub use flags::FlagOverrides;
+pub use layers::Origin;
+pub use reference::reference_markdown;
+pub use value::{DurationRange, ProgramConfig, ProgramField, Secret};
+
+use layers::Layers;
+use value::AnySetting;
+
+/// The file that is read when none is named, if it exists.
+pub const DEFAULT_FILE: &str = "rollcall.toml";
+
+/// Defines a struct of settings from one list, so that field, default, help and key cannot drift
+/// apart. `$prefix` is the section the struct is, with a dot, or empty.
+macro_rules! settings {
+    (
+        $(#[doc = $about:literal])+
+        pub struct $name:ident in $prefix:literal {
+            $(
+                $(#[doc = $help:literal])+
+                $field:ident: $kind:ty = $default:expr,
+            )*
+        }
+        $(sections { $($section:ident: $section_kind:ty,)* })?
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            $(
+                $(#[doc = $help])+
+                pub $field: $kind,
+            )*
+            $($(
+                #[doc = concat!("The section `[", stringify!($section), "]`.")]
+                pub $section: $section_kind,
+            )*)?
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    $($field: $default,)*
+                    $($($section: <$section_kind>::default(),)*)?
+                }
+            }
+        }
+
+        impl $name {
+            fn visit(&mut self, visitor: &mut dyn FnMut(Setting<'_>)) {
+                $(visitor(Setting {
+                    key: concat!($prefix, stringify!($field)),
+                    help: concat!($($help),+),
+                    value: &mut self.$field,
+                });)*
+                $($(self.$section.visit(visitor);)*)?
+            }
+        }
+    };
+}
+
+settings! {
+    /// All settings.
+    pub struct Config in "" {
+        /// Address and port of the public API, the operator API, the enrollment pages and the console.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8787)),
+        /// Address and port of a listener of its own for `/healthz`, `/readyz` and `/metrics`. Without it
+        /// they answer on the main one.
+        admin_listen: Option<SocketAddr> = None,
+        /// Directory of the embedded storage. Made if it does not exist; one process at a time.
+        data_dir: PathBuf = "rollcall-data".into(),
+        /// Keep everything in memory and lose it at the end. For tests and trials.
+        in_memory: bool = false,
+        /// PostgreSQL to use instead of the embedded storage, as `postgres://user:password@host/database`.
+        database_url: Option<Secret> = None,
+        /// A read replica of `database_url`, used for lists that may lag behind.
+        database_read_url: Option<Secret> = None,
+        /// Base of the URLs given to end users, without a trailing slash. Without it `http://` and the
+        /// address of the listener, which only works on this machine.
+        public_base_url: Option<String> = None,
+        /// 32 bytes in base64 from which the keys of page cursors and of stored secrets are derived.
+        /// The same on every instance. Without it one is made and kept in the data directory.
+        secret_key: Option<Secret> = None,
+        /// A file that holds `secret_key`, for secrets mounted as files.
+        secret_key_file: Option<PathBuf> = None,
+        /// Earlier values of `secret_key`, which still open what they closed. For rotation: put the new
+        /// key first and the old one here until cursors and secrets made with it are gone.
+        previous_secret_keys: Vec<Secret> = Vec::new(),
+        /// How much is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`, also by module as in
+        /// `info,rollcall=debug`.
+        log: String = "info".to_owned(),
+        /// What log lines look like: text, JSON, or text on a terminal and JSON elsewhere.
+        log_format: LogFormat = LogFormat::Auto,
+        /// Names accepted in `anthropic-beta` beside the known ones. They have no effect.
+        extra_betas: Vec<String> = Vec::new(),
+        /// Origins, such as `https://app.example.com`, whose pages may call the public API from a browser.
+        cors_origins: Vec<String> = Vec::new(),
+        /// Most connections at a time; further ones wait until one ends.
+        max_connections: NonZeroUsize = count(10_000),
+        /// Longest time for a request's head to arrive before the connection is closed with 408.
+        header_read_timeout: Duration = Duration::from_secs(5),
+        /// Longest time for a request to be answered before it fails with 504.
+        request_timeout: Duration = Duration::from_secs(30),
+        /// Longest time for requests in flight to finish after SIGTERM.
+        drain_timeout: Duration = Duration::from_secs(30),
+        /// Failed authentications a minute that one source address may cause before it gets 429.
+        failed_authentications_per_minute: NonZeroU32 = small_count(60),
+        /// Under `rollcall dev`: an unknown key that begins with `test-` becomes an empty organization of
+        /// its own.
+        auto_tenants: bool = false,
+        /// How long such an organization may idle before it is dropped.
+        tenant_idle: Duration = Duration::from_mins(10),
+        /// Programs that end users can apply for on the enrollment page.
+        programs: Vec<ProgramConfig> = Vec::new(),
+    }
+    sections {
+        sqlite: SqliteConfig,
+        postgres: PostgresConfig,
+        webhooks: WebhooksConfig,
+    }
+}
+
+settings! {
+    /// The embedded storage.
+    pub struct SqliteConfig in "sqlite." {
+        /// Page cache of all connections together, in MiB.
+        cache_mib: NonZeroU32 = small_count(16),
+        /// How much of the database file is mapped into memory, in MiB. Saves 8–19 % of the processor time of
+        /// reads; the mapped part counts as resident memory. 0 maps nothing.
+        mmap_mib: u32 = 0,
+    }
+}
+
+settings! {
+    /// The PostgreSQL storage.
+    pub struct PostgresConfig in "postgres." {
+        /// Most connections to the database.
+        pool_size: NonZeroUsize = count(16),
+        /// Longest time for a connection to be made.
+        connect_timeout: Duration = Duration::from_secs(5),
+        /// Longest time for a statement to run.
+        statement_timeout: Duration = Duration::from_secs(10),
+        /// Age at which a connection is replaced, so that a changed primary or pooler is noticed.
+        recycle: Duration = Duration::from_mins(30),
+    }
+}
+
+settings! {
+    /// Webhook deliveries.
+    pub struct WebhooksConfig in "webhooks." {
+        /// Attempts per event and endpoint.
+        attempts: NonZeroU32 = small_count(3),
+        /// Wait before the second attempt, chosen evenly between the two.
+        first_wait: DurationRange = seconds(5, 15),
+        /// Wait before the third and any further attempt, chosen evenly between the two.
+        second_wait: DurationRange = seconds(30, 120),
+        /// How long an endpoint may fail without a break before it is disabled.
+        disable_after: Duration = Duration::from_hours(24),
+        /// Non-public networks that deliveries may go to. `rollcall dev` allows all.
+        allow_networks: Vec<IpNet> = Vec::new(),
+        /// How long finished deliveries and their attempts are kept.
+        retention: Duration = Duration::from_hours(30 * 24),
+    }
+}
+
+const fn count(number: usize) -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(number - 1)
+}
+
+const fn small_count(number: u32) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(number - 1)
+}
+
+fn seconds(least: u64, most: u64) -> DurationRange {
+    DurationRange {
+        least: Duration::from_secs(least),
+        most: Duration::from_secs(most),
+    }
+}
+
+/// One setting of a [`Config`], with everything there is to know about it.
+struct Setting<'a> {
+    /// Its dotted key in the file.
+    key: &'static str,
+    /// Its doc comment, as the compiler keeps it.
+    help: &'static str,
+    value: &'a mut dyn AnySetting,
+}
+
+impl Setting<'_> {
+    fn help_line(&self) -> String {
+        self.help.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn section(&self) -> &'static str {
+        self.key.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// Tables within tables have no form outside the file.
+    fn has_flag(&self) -> bool {
+        self.key != "programs"
+    }
+}
+
+/// Settings together with who set them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    origins: BTreeMap<&'static str, Origin>,
+}
+
+impl Loaded {
+    /// Where a setting's value is from. `key` is dotted, such as `sqlite.cache_mib`.
+    pub fn origin(&self, key: &str) -> &Origin {
+        self.origins.get(key).unwrap_or(&Origin::Default)
+    }
+}
+
+impl Config {
+    /// Lays the sources over each other and checks the outcome.
+    ///
+    /// `file` is the one named by `--config`; without it [`DEFAULT_FILE`] is read if it exists.
+    /// `environment` is `std::env::vars_os()`, of which only `ROLLCALL_…` is looked at.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: &FlagOverrides,
+    ) -> Result<Loaded, ConfigError> {
+        let default_file = Path::new(DEFAULT_FILE);
+        let file = file.or_else(|| default_file.exists().then_some(default_file));
+        let layers = Layers::read(file, environment, flags)?;
+        let mut loaded = Loaded {
+            config: Self::default(),
+            origins: BTreeMap::new(),
+        };
+        let mut first_error = None;
+        loaded.config.visit(&mut |setting| {
+            let Some((written, origin)) = layers.find(setting.key) else {
+                return;
+            };
+            if !setting.value.write(&written) {
+                first_error.get_or_insert_with(|| ConfigError::Invalid {
+                    origin: origin.to_string(),
+                    key: setting.key,
+                    reason: format!("expected {}", setting.value.expected()),
+                });
+            }
+            loaded.origins.insert(setting.key, origin);
+        });
+        match first_error {
+            Some(error) => Err(error),
+            None => loaded.checked(),
+        }
+    }
+
+    fn keys() -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        Self::default().visit(&mut |setting| keys.push(setting.key));
+        keys
+    }
+
+    /// The base of URLs given to end users, for a server that listens on this address.
+    pub fn base_url(&self, listening: SocketAddr) -> String {
+        let public = self.public_base_url.clone();
+        public.unwrap_or_else(|| format!("http://{listening}"))
+    }
+
+    /// What the listener allows a connection under these settings.
+    pub fn listener_limits(&self) -> ListenerLimits {
+        let defaults = ListenerLimits::default();
+        // A body may take 30 seconds and its answer the request's limit, both without a byte moving.
+        let quiet = self.request_timeout + Duration::from_secs(45);
+        ListenerLimits {
+            max_connections: self.max_connections.get(),
+            header_read_timeout: self.header_read_timeout,
+            drain_timeout: self.drain_timeout,
+            stall_timeout: defaults.stall_timeout.max(quiet),
+            ..defaults
+        }
+    }
+
+    /// The secret keys, read from their file if that is where they are. `None` when none is set.
+    pub fn secret_keys(&self) -> Result<Option<SecretKeys>, ConfigError> {
+        let current = match (&self.secret_key, &self.secret_key_file) {
+            (Some(text), _) => parse_key("secret_key", text.expose())?,
+            (None, Some(file)) => key_in(file)?,
+            (None, None) => return Ok(None),
+        };
+        let previous = self.previous_secret_keys.iter();
+        let previous = previous.map(|text| parse_key("previous_secret_keys", text.expose()));
+        Ok(Some(SecretKeys {
+            current,
+            previous: previous.collect::<Result<_, _>>()?,
+        }))
+    }
+}
+
+/// Keys of 32 bytes, wiped from memory when dropped.
+#[derive(Clone)]
+pub struct SecretKeys {
+    /// Closes and opens.
+    pub current: Zeroizing<[u8; 32]>,
+    /// Only open.
+    pub previous: Vec<Zeroizing<[u8; 32]>>,
+}
+
+impl fmt::Debug for SecretKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SecretKeys")
+            .field("previous", &self.previous.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn key_in(file: &Path) -> Result<Zeroizing<[u8; 32]>, ConfigError> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => parse_key("secret_key_file", Zeroizing::new(text).trim()),
+        Err(error) => Err(ConfigError::Unreadable {
+            file: file.to_owned(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+/// Tools differ in alphabet and padding; the 32 bytes meant are never in doubt.
+fn parse_key(key: &'static str, text: &str) -> Result<Zeroizing<[u8; 32]>, ConfigError> {
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = [alphabet::STANDARD, alphabet::URL_SAFE]
+        .iter()
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, lenient).decode(text).ok())
+        .map(Zeroizing::new);
+    match bytes.map(|bytes| <[u8; 32]>::try_from(bytes.as_slice())) {
+        Some(Ok(key)) => Ok(Zeroizing::new(key)),
+        Some(Err(_)) | None => Err(ConfigError::NotAKey { key }),
+    }
+}
+
+impl Loaded {
+    /// Rules that concern more than one setting, or more than the kind of a value.
+    fn checked(mut self) -> Result<Self, ConfigError> {
+        let config = &self.config;
+        let exclusive = [
+            (
+                "in_memory",
+                config.in_memory,
+                "database_url",
+                config.database_url.is_some(),
+            ),
+            (
+                "secret_key",
+                config.secret_key.is_some(),
+                "secret_key_file",
+                config.secret_key_file.is_some(),
+            ),
+        ];
+        for (one, one_set, other, other_set) in exclusive {
+            if one_set && other_set {
+                return Err(self.conflict(one, other));
+            }
+        }
+        if config.database_read_url.is_some() && config.database_url.is_none() {
+            return Err(self.invalid("database_read_url", "needs database_url to be set too"));
+        }
+        if let Err(error) = telemetry::check_filter(&config.log) {
+            let reason = error.to_string();
+            let reason = reason.strip_prefix("log: ").unwrap_or(&reason);
+            return Err(self.invalid("log", reason));
+        }
+        for (key, limit) in [
+            ("header_read_timeout", config.header_read_timeout),
+            ("request_timeout", config.request_timeout),
+        ] {
+            if limit.is_zero() {
+                return Err(self.invalid(key, "must be longer than nothing"));
+            }
+        }
+        self.check_base_url()?;
+        self.config.secret_keys()?;
+        Ok(self)
+    }
+
+    fn check_base_url(&mut self) -> Result<(), ConfigError> {
+        let Some(base) = &mut self.config.public_base_url else {
+            return Ok(());
+        };
+        base.truncate(base.trim_end_matches('/').len());
+        let uri = base.parse::<http::Uri>().ok();
+        let usable = uri.is_some_and(|uri| {
+            let scheme = uri.scheme_str();
+            matches!(scheme, Some("http" | "https")) && uri.query().is_none()
+        });
+        if !usable || base.contains('#') {
+            let expected = "expected an http or https URL without query, such as \"https://profiles.example.com\"";
+            return Err(self.invalid("public_base_url", expected));
+        }
+        Ok(())
+    }
+
+    fn invalid(&self, key: &'static str, reason: &str) -> ConfigError {
+        ConfigError::Invalid {
+            origin: self.origin(key).to_string(),
+            key,
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn conflict(&self, one: &'static str, other: &'static str) -> ConfigError {
+        ConfigError::Conflict {
+            one,
+            one_origin: self.origin(one).to_string(),
+            other,
+            other_origin: self.origin(other).to_string(),
+        }
+    }
+}
+
+/// Why settings are unusable. `Display` is one line: the source, the setting, what was expected.
+///
+/// What was written is not shown, since it may be a secret put into the wrong place; a log filter is.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {reason}; name a file that exists and is readable", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// The configuration file is not TOML.
+    #[error("{}, line {line}: not valid TOML: {reason}", file.display())]
+    Syntax {
+        /// The file.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The parser's reason.
+        reason: String,
+    },
+    /// A key or variable that is no setting.
+    #[error("{origin}: {key}: no such setting; {}", advice(nearest.as_deref()))]
+    Unknown {
+        /// The file, or the environment.
+        origin: String,
+        /// The unknown name.
+        key: String,
+        /// The most similar name of a setting.
+        nearest: Option<String>,
+    },
+    /// A section was given a single value.
+    #[error("{}: {key}: is a section; set {example} and its like instead", file.display())]
+    NotASection {
+        /// The file.
+        file: PathBuf,
+        /// The section.
+        key: String,
+        /// One of its settings.
+        example: String,
+    },
+    /// A variable's value is not UTF-8.
+    #[error("{variable}: the value is not valid UTF-8; set it again")]
+    NotUtf8 {
+        /// The variable.
+        variable: String,
+    },
+    /// A value that the setting cannot take.
+    #[error("{origin}: {key}: {reason}")]
+    Invalid {
+        /// Who set it.
+        origin: String,
+        /// The setting.
+        key: &'static str,
+        /// What was expected.
+        reason: String,
+    },
+    /// Two settings that exclude each other.
+    #[error(
+        "{one} ({one_origin}) and {other} ({other_origin}) exclude each other; unset one of them"
+    )]
+    Conflict {
+        /// The one.
+        one: &'static str,
+        /// Who set it.
+        one_origin: String,
+        /// The other.
+        other: &'static str,
+        /// Who set it.
+        other_origin: String,
+    },
+    /// A secret key that is not 32 bytes in base64.
+    #[error("{key}: expected 32 bytes in base64; make one with: openssl rand -base64 32")]
+    NotAKey {
+        /// The setting.
+        key: &'static str,
+    },
+}
+
+fn advice(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("did you mean {nearest}?"),
+        None => "docs/reference/settings.md lists all".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

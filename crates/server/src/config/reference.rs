@@ -1,0 +1,75 @@
+//! The settings as a reader sees them: `docs/reference/settings.md` and `--print-config`.
+
+use std::fmt::Write as _;
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+
+use super::flags::flag_of;
+use super::layers::variable_of;
+use super::{Config, Loaded, Setting};
+
+/// The content of `docs/reference/settings.md`, generated so that it cannot disagree with the code.
+pub fn reference_markdown() -> String {
+    let mut markdown = INTRODUCTION.to_owned();
+    let mut section = "";
+    Config::default().visit(&mut |setting| {
+        let own_section = setting.section();
+        if own_section != section {
+            section = own_section;
+            // Writing to a string cannot fail.
+            let _ = write!(markdown, "\n## `[{section}]`\n");
+        }
+        markdown.push_str(&entry(&setting));
+    });
+    markdown
+}
+
+const INTRODUCTION: &str = "\
+<!-- Generated from crates/server/src/config.rs by its test; change the comments there. -->
+
+# Settings
+
+A setting can be written in a TOML file (`--config FILE`, else `rollcall.toml` if there is one), in the
+environment and as a flag. Flags win over the environment, the environment over the file, and the file over
+the defaults. `--print-config` shows every value and where it is from.
+
+Lists are arrays in the file and comma-separated elsewhere. Durations are a whole number and one of the
+units `ms`, `s`, `m`, `h`, `d`.
+";
+
+fn entry(setting: &Setting<'_>) -> String {
+    let default = setting.value.show();
+    let default = if default.is_empty() {
+        "none".to_owned()
+    } else {
+        format!("`{default}`")
+    };
+    let mut written = format!("`{}`", variable_of(setting.key));
+    if setting.has_flag() {
+        let _ = write!(written, ", `{}`", flag_of(setting.key));
+    } else {
+        written.clear();
+    }
+    let separator = if written.is_empty() { "" } else { " · " };
+    format!(
+        "\n### `{}`\n\n{}\n\nDefault: {default} · Expects {}{separator}{written}\n",
+        setting.key,
+        setting.help_line(),
+        setting.value.expected(),
+    )
+}
+
+impl Loaded {
+    /// Every setting, its value and its origin, secrets hidden: what `--print-config` prints.
+    pub fn table(&self) -> String {
+        let mut table = Table::new();
+        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.set_header(["setting", "value", "from"]);
+        self.config.clone().visit(&mut |setting| {
+            let origin = self.origin(setting.key).to_string();
+            table.add_row([setting.key.to_owned(), setting.value.show(), origin]);
+        });
+        table.to_string()
+    }
+}
