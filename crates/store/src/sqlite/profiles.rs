@@ -1,0 +1,445 @@
+//! An organization's profiles: finding one, and every way of writing one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rollcall_domain::audit::Act;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::decision::Decided;
+use rollcall_domain::id::{Ids, ProfileId};
+use rollcall_domain::page::{Position, ProfileListing};
+use rollcall_domain::profile::Profile;
+use rollcall_domain::tenant::OrganizationScope;
+use rollcall_record::document::{PageSink, ProfileDocument};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::commit::{Tenant, keep_audit, keep_events};
+use super::rows::{Narrow, day, organization_number};
+use super::{Organizations, SqliteStore, failed, listing};
+use crate::profiles::{Changed, Decide, Profiles};
+use crate::{StoreError, Stored};
+
+#[async_trait]
+impl Profiles for SqliteStore {
+    async fn list_profiles(
+        &self,
+        scope: &OrganizationScope,
+        listing: &ProfileListing,
+        now: Timestamp,
+        sink: &mut (dyn PageSink + Send),
+    ) -> Stored<Option<Position>> {
+        self.read(
+            |connection| match self.organization(connection, scope.organization_id())? {
+                None => Ok(None),
+                Some(organization) => listing::list(connection, organization, listing, now, sink),
+            },
+        )
+    }
+
+    async fn find_profile(
+        &self,
+        scope: &OrganizationScope,
+        id: &ProfileId,
+    ) -> Stored<Option<ProfileDocument>> {
+        self.read(|connection| {
+            let Some(organization) = self.organization(connection, scope.organization_id())? else {
+                return Ok(None);
+            };
+            find(connection, organization, id)
+        })
+    }
+
+    async fn insert_profile(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        decided: Decided<Profile>,
+    ) -> Stored<ProfileDocument> {
+        let change = self.tenant_change(scope, act);
+        self.writer
+            .write(move |connection| {
+                let organization = change
+                    .organization(connection)?
+                    .ok_or_else(no_organization)?;
+                let document = ProfileDocument::encode(&decided.value);
+                insert(connection, organization, &decided.value, &document)?;
+                count(connection, organization, decided.value.created_at, 1)?;
+                change.keep(connection, organization, &decided)?;
+                Ok(document)
+            })
+            .await
+    }
+
+    async fn change_profile(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        id: &ProfileId,
+        decide: Decide,
+    ) -> Stored<Changed> {
+        let change = self.tenant_change(scope, act);
+        let id = id.clone();
+        self.writer
+            .write(move |connection| {
+                let Some(organization) = change.organization(connection)? else {
+                    return Ok(Changed::Missing);
+                };
+                let Some(stored) = find(connection, organization, &id)? else {
+                    return Ok(Changed::Missing);
+                };
+                let before = stored.decode()?;
+                let decided = match decide(&before) {
+                    Err(refusal) => return Ok(Changed::Refused(refusal)),
+                    Ok(decided) => decided,
+                };
+                if !decided.changed {
+                    return Ok(Changed::Done(stored));
+                }
+                let document = ProfileDocument::encode(&decided.value);
+                update(connection, organization, &before, &decided.value, &document)?;
+                change.keep(connection, organization, &decided)?;
+                Ok(Changed::Done(document))
+            })
+            .await
+    }
+
+    async fn remove_profile(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        id: &ProfileId,
+    ) -> Stored<bool> {
+        let change = self.tenant_change(scope, act);
+        let id = id.clone();
+        self.writer
+            .write(move |connection| {
+                let Some(organization) = change.organization(connection)? else {
+                    return Ok(false);
+                };
+                let Some(stored) = find(connection, organization, &id)? else {
+                    return Ok(false);
+                };
+                let profile = stored.decode()?;
+                remove(connection, organization, &profile)?;
+                count(connection, organization, profile.created_at, -1)?;
+                let (ids, act) = (&change.ids, &change.act);
+                keep_audit(connection, ids, organization, act, &[profile.removal()])?;
+                Ok(true)
+            })
+            .await
+    }
+}
+
+fn no_organization() -> StoreError {
+    StoreError::Unavailable("the organization was removed".into())
+}
+
+impl SqliteStore {
+    fn tenant_change(&self, scope: &OrganizationScope, act: &Act) -> TenantChange {
+        TenantChange {
+            ids: Arc::clone(&self.ids),
+            organizations: Arc::clone(&self.organizations),
+            scope: scope.clone(),
+            act: act.clone(),
+        }
+    }
+}
+
+/// What a change of a tenant's data carries into the writer's thread.
+struct TenantChange {
+    ids: Arc<Ids>,
+    organizations: Arc<Organizations>,
+    scope: OrganizationScope,
+    act: Act,
+}
+
+impl TenantChange {
+    fn organization(&self, connection: &Connection) -> Stored<Option<i64>> {
+        organization_number(
+            connection,
+            &self.organizations,
+            self.scope.organization_id(),
+        )
+    }
+
+    fn keep(&self, connection: &Connection, number: i64, decided: &Decided<Profile>) -> Stored<()> {
+        let tenant = Tenant {
+            number,
+            id: self.scope.organization_id(),
+        };
+        keep_events(connection, &self.ids, tenant, &self.act, &decided.events)?;
+        keep_audit(connection, &self.ids, number, &self.act, &decided.audit)
+    }
+}
+
+/// The document of a profile of the organization.
+pub(super) fn find(
+    connection: &Connection,
+    organization: i64,
+    id: &ProfileId,
+) -> Stored<Option<ProfileDocument>> {
+    connection
+        .prepare_cached("SELECT document FROM profiles WHERE id = ?1 AND organization = ?2")
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![id.as_str(), organization], |row| {
+                    Ok(ProfileDocument::from_stored(row.get_ref(0)?.as_str()?))
+                })
+                .optional()
+        })
+        .map_err(failed)
+}
+
+/// Inserts a profile with everything that points at it.
+pub(super) fn insert(
+    connection: &Connection,
+    organization: i64,
+    profile: &Profile,
+    document: &ProfileDocument,
+) -> Stored<()> {
+    let narrow = Narrow::of(profile);
+    connection
+        .prepare_cached(
+            "INSERT INTO profiles (organization, created_at, id, document, folded_name, \
+             reference_id, email_hash, country, access_type, outlook) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                organization,
+                profile.created_at.as_micros(),
+                profile.id.as_str(),
+                document.as_str(),
+                narrow.folded_name,
+                narrow.reference_id,
+                narrow.email_hash,
+                narrow.country,
+                narrow.access_type,
+                narrow.outlook
+            ])
+        })
+        .map_err(failed)?;
+    insert_programs(connection, organization, profile)?;
+    for action in profile.enforcement.unresolved() {
+        let expires_at = action.expires_at().map(Timestamp::as_micros);
+        insert_action(
+            connection,
+            organization,
+            profile,
+            action.id().as_str(),
+            expires_at,
+        )?;
+    }
+    for past in profile.enforcement.past() {
+        insert_action(
+            connection,
+            organization,
+            profile,
+            past.action.id().as_str(),
+            None,
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes a profile over itself; creation time and id are the same.
+pub(super) fn update(
+    connection: &Connection,
+    organization: i64,
+    before: &Profile,
+    after: &Profile,
+    document: &ProfileDocument,
+) -> Stored<()> {
+    let (old, new) = (Narrow::of(before), Narrow::of(after));
+    let key = (
+        organization,
+        after.created_at.as_micros(),
+        after.id.as_str(),
+    );
+    // Naming an indexed column rewrites its index, so the usual update names none.
+    let updated = if old == new {
+        connection
+            .prepare_cached(
+                "UPDATE profiles SET document = ?4 \
+                 WHERE organization = ?1 AND created_at = ?2 AND id = ?3",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![key.0, key.1, key.2, document.as_str()])
+            })
+    } else {
+        connection
+            .prepare_cached(
+                "UPDATE profiles SET document = ?4, folded_name = ?5, reference_id = ?6, \
+                 email_hash = ?7, country = ?8, access_type = ?9, outlook = ?10 \
+                 WHERE organization = ?1 AND created_at = ?2 AND id = ?3",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    key.0,
+                    key.1,
+                    key.2,
+                    document.as_str(),
+                    new.folded_name,
+                    new.reference_id,
+                    new.email_hash,
+                    new.country,
+                    new.access_type,
+                    new.outlook
+                ])
+            })
+    };
+    if updated.map_err(failed)? != 1 {
+        return Err(StoreError::Failed("an update did not meet its row".into()));
+    }
+    if before.programs != after.programs {
+        delete_programs(connection, before)?;
+        insert_programs(connection, organization, after)?;
+    }
+    if before.enforcement != after.enforcement {
+        update_actions(connection, organization, before, after)?;
+    }
+    Ok(())
+}
+
+/// Removes a profile with everything that points at it.
+pub(super) fn remove(connection: &Connection, organization: i64, profile: &Profile) -> Stored<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM profiles WHERE organization = ?1 AND created_at = ?2 AND id = ?3",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                organization,
+                profile.created_at.as_micros(),
+                profile.id.as_str()
+            ])
+        })
+        .map_err(failed)?;
+    delete_programs(connection, profile)?;
+    let unresolved = profile.enforcement.unresolved().iter();
+    let past = profile.enforcement.past().iter().map(|past| &past.action);
+    for action in unresolved.chain(past) {
+        connection
+            .prepare_cached("DELETE FROM enforcement_actions WHERE id = ?1")
+            .and_then(|mut statement| statement.execute([action.id().as_str()]))
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Counts `change` profiles more for the day of their creation.
+pub(super) fn count(
+    connection: &Connection,
+    organization: i64,
+    created_at: Timestamp,
+    change: i64,
+) -> Stored<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO profile_counts (organization, day, profiles) VALUES (?1, ?2, ?3) \
+             ON CONFLICT DO UPDATE SET profiles = profiles + excluded.profiles",
+        )
+        .and_then(|mut statement| statement.execute(params![organization, day(created_at), change]))
+        .map(|_| ())
+        .map_err(failed)
+}
+
+fn insert_programs(connection: &Connection, organization: i64, profile: &Profile) -> Stored<()> {
+    for (program, status) in profile.programs.statuses() {
+        connection
+            .prepare_cached(
+                "INSERT INTO profile_programs (program, status, created_at, profile_id, \
+                 organization) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    program,
+                    status.as_str(),
+                    profile.created_at.as_micros(),
+                    profile.id.as_str(),
+                    organization
+                ])
+            })
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn delete_programs(connection: &Connection, profile: &Profile) -> Stored<()> {
+    for (program, status) in profile.programs.statuses() {
+        connection
+            .prepare_cached(
+                "DELETE FROM profile_programs WHERE program = ?1 AND status = ?2 \
+                 AND created_at = ?3 AND profile_id = ?4",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    program,
+                    status.as_str(),
+                    profile.created_at.as_micros(),
+                    profile.id.as_str()
+                ])
+            })
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn insert_action(
+    connection: &Connection,
+    organization: i64,
+    profile: &Profile,
+    action_id: &str,
+    expires_at: Option<i64>,
+) -> Stored<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO enforcement_actions (id, organization, profile_id, expires_at) \
+             VALUES (?1, ?2, ?3, ?4)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                action_id,
+                organization,
+                profile.id.as_str(),
+                expires_at
+            ])
+        })
+        .map(|_| ())
+        .map_err(failed)
+}
+
+/// Brings the rows that lead to a profile's actions up to date. Actions are never taken out of a
+/// profile: one is new, or has ended, or is as it was.
+fn update_actions(
+    connection: &Connection,
+    organization: i64,
+    before: &Profile,
+    after: &Profile,
+) -> Stored<()> {
+    let (old, new) = (
+        before.enforcement.unresolved(),
+        after.enforcement.unresolved(),
+    );
+    for action in new {
+        if !old.iter().any(|known| known.id() == action.id()) {
+            let expires_at = action.expires_at().map(Timestamp::as_micros);
+            insert_action(
+                connection,
+                organization,
+                after,
+                action.id().as_str(),
+                expires_at,
+            )?;
+        }
+    }
+    for action in old {
+        if !new.iter().any(|known| known.id() == action.id()) {
+            connection
+                .prepare_cached("UPDATE enforcement_actions SET expires_at = NULL WHERE id = ?1")
+                .and_then(|mut statement| statement.execute([action.id().as_str()]))
+                .map_err(failed)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,410 @@
+//! All profiles of all organizations, as the operator reaches them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
+use rollcall_domain::profile::Profile;
+use rollcall_domain::search::{SearchPage, SearchPosition};
+use rollcall_domain::tenant::OperatorProof;
+use rollcall_record::document::ProfileDocument;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::commit::keep_audit;
+use super::rows::{organization_number, parsed, timestamp};
+use super::{SqliteStore, failed, profiles, search};
+use crate::Stored;
+use crate::registry::{ExportPosition, FoundPage, OwnedProfile, Put, Registry};
+
+#[async_trait]
+impl Registry for SqliteStore {
+    async fn locate_profile(
+        &self,
+        _proof: OperatorProof,
+        id: &ProfileId,
+    ) -> Stored<Option<OwnedProfile>> {
+        self.read(|connection| {
+            let Some((number, document)) = stored(connection, id)? else {
+                return Ok(None);
+            };
+            let organization_id = organization_id(connection, number)?;
+            Ok(Some(OwnedProfile {
+                organization_id,
+                document,
+            }))
+        })
+    }
+
+    async fn locate_action(
+        &self,
+        _proof: OperatorProof,
+        id: &EnforcementActionId,
+    ) -> Stored<Option<(OrganizationId, ProfileId)>> {
+        self.read(|connection| {
+            query_one(
+                connection,
+                "SELECT o.id, a.profile_id FROM enforcement_actions a \
+                 JOIN organizations o ON o.number = a.organization WHERE a.id = ?1",
+                id.as_str(),
+                owner,
+            )
+        })
+    }
+
+    async fn put_profiles(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        records: Vec<(OrganizationId, Profile)>,
+    ) -> Stored<Vec<Put>> {
+        let (ids, organizations) = (Arc::clone(&self.ids), Arc::clone(&self.organizations));
+        let act = act.clone();
+        self.writer
+            .write(move |connection| {
+                let mut batch = Batch::default();
+                let mut results = Vec::with_capacity(records.len());
+                for (organization_id, profile) in &records {
+                    let number = organization_number(connection, &organizations, organization_id)?;
+                    results.push(match number {
+                        None => Put::UnknownOrganization,
+                        Some(number) => batch.put(connection, number, profile)?,
+                    });
+                }
+                batch.keep(connection, &ids, &act, &records, &results)?;
+                Ok(results)
+            })
+            .await
+    }
+
+    async fn search_profiles(
+        &self,
+        _proof: OperatorProof,
+        page: &SearchPage,
+        now: Timestamp,
+    ) -> Stored<FoundPage<SearchPosition>> {
+        self.read(|connection| {
+            let organization = match &page.search.organization_id {
+                None => None,
+                Some(id) => match self.organization(connection, id)? {
+                    None => {
+                        return Ok(FoundPage {
+                            profiles: Vec::new(),
+                            next: None,
+                        });
+                    }
+                    Some(number) => Some(number),
+                },
+            };
+            search::search(connection, organization, page, now)
+        })
+    }
+
+    async fn export_profiles(
+        &self,
+        _proof: OperatorProof,
+        organization_id: Option<&OrganizationId>,
+        after: Option<&ExportPosition>,
+        limit: usize,
+    ) -> Stored<FoundPage<ExportPosition>> {
+        self.read(|connection| export(connection, organization_id, after, limit))
+    }
+
+    async fn due_expiries(
+        &self,
+        _proof: OperatorProof,
+        now: Timestamp,
+        limit: usize,
+    ) -> Stored<Vec<(OrganizationId, ProfileId)>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT DISTINCT o.id, a.profile_id FROM enforcement_actions a \
+                     JOIN organizations o ON o.number = a.organization \
+                     WHERE a.expires_at IS NOT NULL AND a.expires_at <= ?1 \
+                     ORDER BY a.expires_at LIMIT ?2",
+                )
+                .map_err(failed)?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut rows = statement
+                .query(params![now.as_micros(), limit])
+                .map_err(failed)?;
+            let mut due = Vec::new();
+            while let Some(row) = rows.next().map_err(failed)? {
+                due.push(owner(row)?);
+            }
+            Ok(due)
+        })
+    }
+
+    async fn next_expiry(&self, _proof: OperatorProof) -> Stored<Option<Timestamp>> {
+        self.read(|connection| {
+            let micros: Option<i64> = connection
+                .prepare_cached(
+                    "SELECT MIN(expires_at) FROM enforcement_actions WHERE expires_at IS NOT NULL",
+                )
+                .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+                .map_err(failed)?;
+            Ok(micros.and_then(Timestamp::from_micros))
+        })
+    }
+
+    async fn count_profiles(&self, _proof: OperatorProof) -> Stored<Vec<(OrganizationId, u64)>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT o.id, TOTAL(c.profiles) FROM organizations o \
+                     LEFT JOIN profile_counts c ON c.organization = o.number \
+                     GROUP BY o.number ORDER BY o.created_at, o.id",
+                )
+                .map_err(failed)?;
+            let mut rows = statement.query([]).map_err(failed)?;
+            let mut counts = Vec::new();
+            while let Some(row) = rows.next().map_err(failed)? {
+                let count: f64 = row.get(1).map_err(failed)?;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "TOTAL answers with a float that holds a whole, non-negative number"
+                )]
+                counts.push((parsed(row, 0, OrganizationId::parse)?, count as u64));
+            }
+            Ok(counts)
+        })
+    }
+}
+
+/// Records being written in one transaction, and what is counted over all of them.
+#[derive(Default)]
+struct Batch {
+    counts: BTreeMap<(i64, i64), (Timestamp, i64)>,
+    organizations: BTreeSet<i64>,
+}
+
+impl Batch {
+    fn put(
+        &mut self,
+        connection: &Connection,
+        organization: i64,
+        profile: &Profile,
+    ) -> Stored<Put> {
+        let existing = stored(connection, &profile.id)?;
+        if existing
+            .as_ref()
+            .is_some_and(|(owner, _)| *owner != organization)
+        {
+            return Ok(Put::ForeignProfile);
+        }
+        if let Some(foreign) = foreign_action(connection, profile)? {
+            return Ok(Put::ForeignAction(foreign));
+        }
+        let document = ProfileDocument::encode(profile);
+        let result = match existing {
+            None => Put::Created,
+            Some((_, old)) => {
+                let old = old.decode()?;
+                profiles::remove(connection, organization, &old)?;
+                self.count(organization, old.created_at, -1);
+                Put::Replaced
+            }
+        };
+        profiles::insert(connection, organization, profile, &document)?;
+        self.count(organization, profile.created_at, 1);
+        self.organizations.insert(organization);
+        Ok(result)
+    }
+
+    fn count(&mut self, organization: i64, created_at: Timestamp, change: i64) {
+        let key = (organization, super::rows::day(created_at));
+        self.counts.entry(key).or_insert((created_at, 0)).1 += change;
+    }
+
+    /// Writes the counts and one audit entry: for a single record what was done to it, for several
+    /// how many there were.
+    fn keep(
+        &self,
+        connection: &Connection,
+        ids: &rollcall_domain::id::Ids,
+        act: &Act,
+        records: &[(OrganizationId, Profile)],
+        results: &[Put],
+    ) -> Stored<()> {
+        for ((organization, _), (created_at, change)) in &self.counts {
+            if *change != 0 {
+                profiles::count(connection, *organization, *created_at, *change)?;
+            }
+        }
+        for organization in &self.organizations {
+            let entry = match (records, results) {
+                ([(_, profile)], [Put::Created]) => AuditEntry::new(
+                    AuditAction::ProfileCreated,
+                    TargetKind::UserProfile,
+                    profile.id.as_str(),
+                ),
+                ([(_, profile)], _) => AuditEntry::new(
+                    AuditAction::ProfileReplaced,
+                    TargetKind::UserProfile,
+                    profile.id.as_str(),
+                ),
+                _ => {
+                    let id = organization_id(connection, *organization)?;
+                    let written = records.iter().zip(results);
+                    let written = written.filter(|((owner, _), result)| {
+                        *owner == id && matches!(result, Put::Created | Put::Replaced)
+                    });
+                    let count = written.count();
+                    AuditEntry::new(
+                        AuditAction::ProfilesImported,
+                        TargetKind::Organization,
+                        id.as_str(),
+                    )
+                    .with_details([format!("{count} records")])
+                }
+            };
+            keep_audit(connection, ids, *organization, act, &[entry])?;
+        }
+        Ok(())
+    }
+}
+
+fn stored(connection: &Connection, id: &ProfileId) -> Stored<Option<(i64, ProfileDocument)>> {
+    connection
+        .prepare_cached("SELECT organization, document FROM profiles WHERE id = ?1")
+        .and_then(|mut statement| {
+            statement
+                .query_row([id.as_str()], |row| {
+                    let document = ProfileDocument::from_stored(row.get_ref(1)?.as_str()?);
+                    Ok((row.get(0)?, document))
+                })
+                .optional()
+        })
+        .map_err(failed)
+}
+
+/// An enforcement action of `profile` whose id belongs to another profile.
+fn foreign_action(
+    connection: &Connection,
+    profile: &Profile,
+) -> Stored<Option<EnforcementActionId>> {
+    let past = profile.enforcement.past().iter().map(|past| &past.action);
+    for action in profile.enforcement.unresolved().iter().chain(past) {
+        let holder: Option<String> = query_one(
+            connection,
+            "SELECT profile_id FROM enforcement_actions WHERE id = ?1",
+            action.id().as_str(),
+            |row| row.get(0).map_err(failed),
+        )?;
+        if holder.is_some_and(|holder| holder != profile.id.as_str()) {
+            return Ok(Some(action.id().clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn query_one<T>(
+    connection: &Connection,
+    sql: &str,
+    parameter: &str,
+    read: impl FnOnce(&Row<'_>) -> Stored<T>,
+) -> Stored<Option<T>> {
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query([parameter]).map_err(failed)?;
+    rows.next().map_err(failed)?.map(read).transpose()
+}
+
+fn owner(row: &Row<'_>) -> Stored<(OrganizationId, ProfileId)> {
+    Ok((
+        parsed(row, 0, OrganizationId::parse)?,
+        parsed(row, 1, ProfileId::parse)?,
+    ))
+}
+
+/// The id behind an organization's number.
+pub(super) fn organization_id(connection: &Connection, number: i64) -> Stored<OrganizationId> {
+    let mut statement = connection
+        .prepare_cached("SELECT id FROM organizations WHERE number = ?1")
+        .map_err(failed)?;
+    let mut rows = statement.query([number]).map_err(failed)?;
+    match rows.next().map_err(failed)? {
+        Some(row) => parsed(row, 0, OrganizationId::parse),
+        None => Err(super::rows::damaged("an organization's number")),
+    }
+}
+
+/// Organizations in the order of their ids, each one's profiles oldest first.
+fn export(
+    connection: &Connection,
+    organization_id: Option<&OrganizationId>,
+    after: Option<&ExportPosition>,
+    limit: usize,
+) -> Stored<FoundPage<ExportPosition>> {
+    let mut profiles: Vec<OwnedProfile> = Vec::new();
+    let mut from = after.map(|after| (after.created_at.as_micros(), after.id.as_str()));
+    let mut organization = match (after, organization_id) {
+        (Some(after), _) => organization_from(connection, after.organization_id.as_str(), true)?,
+        (None, Some(id)) => organization_from(connection, id.as_str(), true)?,
+        (None, None) => organization_from(connection, "", false)?,
+    };
+    let mut last: Option<(Timestamp, ProfileId)> = None;
+    while let Some((number, id)) = organization {
+        if organization_id.is_some_and(|only| *only != id) {
+            break;
+        }
+        let (created_at, profile_id) = from.take().unwrap_or((i64::MIN, ""));
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT created_at, id, document FROM profiles WHERE organization = ?1 \
+                 AND (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4",
+            )
+            .map_err(failed)?;
+        let wanted = i64::try_from(limit - profiles.len()).unwrap_or(i64::MAX);
+        let mut rows = statement
+            .query(params![number, created_at, profile_id, wanted])
+            .map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let document = row.get_ref(2).map_err(failed)?;
+            let document = document
+                .as_str()
+                .map_err(|_| super::rows::damaged("a document"))?;
+            profiles.push(OwnedProfile {
+                organization_id: id.clone(),
+                document: ProfileDocument::from_stored(document),
+            });
+            last = Some((timestamp(row, 0)?, parsed(row, 1, ProfileId::parse)?));
+        }
+        if profiles.len() >= limit {
+            let next = last.map(|(created_at, profile_id)| ExportPosition {
+                organization_id: id,
+                created_at,
+                id: profile_id,
+            });
+            return Ok(FoundPage { profiles, next });
+        }
+        organization = organization_from(connection, id.as_str(), false)?;
+    }
+    Ok(FoundPage {
+        profiles,
+        next: None,
+    })
+}
+
+/// The first organization at (`inclusive`) or after `id`.
+fn organization_from(
+    connection: &Connection,
+    id: &str,
+    inclusive: bool,
+) -> Stored<Option<(i64, OrganizationId)>> {
+    let sql = if inclusive {
+        "SELECT number, id FROM organizations WHERE id >= ?1 ORDER BY id LIMIT 1"
+    } else {
+        "SELECT number, id FROM organizations WHERE id > ?1 ORDER BY id LIMIT 1"
+    };
+    query_one(connection, sql, id, |row| {
+        Ok((
+            row.get(0).map_err(failed)?,
+            parsed(row, 1, OrganizationId::parse)?,
+        ))
+    })
+}

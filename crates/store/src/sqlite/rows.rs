@@ -1,0 +1,148 @@
+//! Values to and from columns, in one place for all tables.
+
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::{EnforcementStatus, Outlook};
+use rollcall_domain::id::OrganizationId;
+use rollcall_domain::profile::{AccessType, Profile};
+use rollcall_domain::text::Name;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::{Organizations, failed};
+use crate::{StoreError, Stored};
+
+/// The outlook of a profile that an expiry will change, or already has.
+pub(super) const OUTLOOK_CHANGING: i64 = 4;
+
+/// The number that stands for a certain status.
+pub(super) fn status_code(status: EnforcementStatus) -> i64 {
+    match status {
+        EnforcementStatus::Unrestricted => 0,
+        EnforcementStatus::Pending => 1,
+        EnforcementStatus::Restricted => 2,
+        EnforcementStatus::Banned => 3,
+    }
+}
+
+/// The number that stands for an outlook.
+pub(super) fn outlook_code(outlook: Outlook) -> i64 {
+    match outlook {
+        Outlook::Certain(status) => status_code(status),
+        Outlook::Changing => OUTLOOK_CHANGING,
+    }
+}
+
+/// The number that stands for an access type.
+pub(super) fn access_type_code(access_type: AccessType) -> i64 {
+    match access_type {
+        AccessType::Application => 0,
+        AccessType::Passthrough => 1,
+    }
+}
+
+/// What a profile's row repeats of its document, to be searched.
+#[derive(PartialEq, Eq)]
+pub(super) struct Narrow<'a> {
+    pub(super) folded_name: Option<String>,
+    pub(super) reference_id: Option<&'a str>,
+    pub(super) email_hash: Option<&'a str>,
+    pub(super) country: Option<&'a str>,
+    pub(super) access_type: i64,
+    pub(super) outlook: i64,
+}
+
+impl<'a> Narrow<'a> {
+    pub(super) fn of(profile: &'a Profile) -> Self {
+        let details = &profile.details;
+        Self {
+            folded_name: profile.name.as_ref().map(Name::folded),
+            reference_id: details
+                .reference_id
+                .as_ref()
+                .map(rollcall_domain::text::ReferenceId::as_str),
+            email_hash: details
+                .email_hash
+                .as_ref()
+                .map(rollcall_domain::text::OpaqueHash::as_str),
+            country: details
+                .country
+                .as_ref()
+                .map(rollcall_domain::text::Country::as_str),
+            access_type: access_type_code(profile.relationship.access_type()),
+            outlook: outlook_code(profile.enforcement.outlook()),
+        }
+    }
+}
+
+/// The day a timestamp lies in, counted from 1970-01-01.
+pub(super) fn day(timestamp: Timestamp) -> i64 {
+    timestamp.as_micros().div_euclid(86_400_000_000)
+}
+
+/// A column that holds microseconds.
+pub(super) fn timestamp(row: &Row<'_>, column: usize) -> Stored<Timestamp> {
+    let micros = row.get(column).map_err(failed)?;
+    Timestamp::from_micros(micros).ok_or_else(|| damaged("a timestamp"))
+}
+
+/// A column that holds microseconds or null.
+pub(super) fn optional_timestamp(row: &Row<'_>, column: usize) -> Stored<Option<Timestamp>> {
+    let micros: Option<i64> = row.get(column).map_err(failed)?;
+    micros
+        .map(|micros| Timestamp::from_micros(micros).ok_or_else(|| damaged("a timestamp")))
+        .transpose()
+}
+
+/// A text column that `parse` accepts.
+pub(super) fn parsed<T, E>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Stored<T> {
+    let text = row
+        .get_ref(column)
+        .map_err(failed)?
+        .as_str()
+        .map_err(|_| damaged("a text"))?;
+    parse(text).map_err(|_| damaged("a text"))
+}
+
+/// A text column that `parse` accepts, or null.
+pub(super) fn optional<T, E>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Stored<Option<T>> {
+    let value = row.get_ref(column).map_err(failed)?;
+    match value.as_str_or_null().map_err(|_| damaged("a text"))? {
+        None => Ok(None),
+        Some(text) => parse(text).map(Some).map_err(|_| damaged("a text")),
+    }
+}
+
+/// A stored value that does not fit its column's meaning.
+pub(super) fn damaged(what: &str) -> StoreError {
+    StoreError::Failed(format!("a stored row is damaged: {what} does not fit"))
+}
+
+/// The number behind an organization id, or `None` when there is no such organization.
+pub(super) fn organization_number(
+    connection: &Connection,
+    known: &Organizations,
+    id: &OrganizationId,
+) -> Stored<Option<i64>> {
+    if let Some(number) = known.known(id) {
+        return Ok(Some(number));
+    }
+    let number = connection
+        .prepare_cached("SELECT number FROM organizations WHERE id = ?1")
+        .and_then(|mut statement| {
+            statement
+                .query_row([id.as_str()], |row| row.get(0))
+                .optional()
+        })
+        .map_err(failed)?;
+    if let Some(number) = number {
+        known.remember(id, number);
+    }
+    Ok(number)
+}

@@ -1,0 +1,557 @@
+//! Organizations, workspaces and keys.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::{
+    ApiKey, KeyKind, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationScope,
+    OrganizationStatus, SecretHash, Workspace,
+};
+use rusqlite::{Connection, Row, ToSql, params};
+
+use super::commit::{INSTALLATION, keep_audit};
+use super::rows::{damaged, optional, optional_timestamp, organization_number, parsed, timestamp};
+use super::{SqliteStore, failed};
+use crate::Stored;
+use crate::tenants::{Credential, ListPosition, Listed, NotStored, OrganizationPatch, Tenants};
+
+const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
+const KEY: &str = "k.id, k.kind, k.workspace_id, k.name, k.created_at, k.expires_at, \
+    k.last_used_at, k.status, k.secret_hash";
+
+#[async_trait]
+impl Tenants for SqliteStore {
+    async fn insert_organization(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        organization: &Organization,
+    ) -> Stored<Result<(), NotStored>> {
+        let (ids, act, organization) = (Arc::clone(&self.ids), act.clone(), organization.clone());
+        self.writer
+            .write(move |connection| {
+                let inserted = execute(
+                    connection,
+                    "INSERT INTO organizations (id, name, created_at, rate_limit_rpm, status) \
+                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+                    params![
+                        organization.id.as_str(),
+                        organization.name,
+                        organization.created_at.as_micros(),
+                        organization.rate_limit_rpm,
+                        organization.status.as_str()
+                    ],
+                )?;
+                if inserted == 0 {
+                    return Ok(Err(NotStored::Taken));
+                }
+                let number = connection.last_insert_rowid();
+                let id = organization.id.as_str();
+                let entry = AuditEntry::new(
+                    AuditAction::OrganizationCreated,
+                    TargetKind::Organization,
+                    id,
+                );
+                keep_audit(connection, &ids, number, &act, &[entry])?;
+                Ok(Ok(()))
+            })
+            .await
+    }
+
+    async fn find_organization(
+        &self,
+        _proof: OperatorProof,
+        id: &OrganizationId,
+    ) -> Stored<Option<Organization>> {
+        self.read(|connection| find_organization(connection, id))
+    }
+
+    async fn list_organizations(
+        &self,
+        _proof: OperatorProof,
+        after: Option<&ListPosition>,
+        limit: Limit,
+    ) -> Stored<Listed<Organization>> {
+        let sql = format!(
+            "SELECT {ORGANIZATION} FROM organizations o WHERE (o.created_at, o.id) > (?1, ?2) \
+             ORDER BY o.created_at, o.id LIMIT ?3"
+        );
+        self.read(|connection| {
+            let (created_at, id) = position(after);
+            let parameters = params![created_at, id, rows_wanted(limit)];
+            let found = query(connection, &sql, parameters, organization)?;
+            Ok(listed(found, limit, |found| {
+                (found.created_at, found.id.as_str())
+            }))
+        })
+    }
+
+    async fn change_organization(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &OrganizationId,
+        patch: &OrganizationPatch,
+    ) -> Stored<Option<Organization>> {
+        let (ids, act, id, patch) = (
+            Arc::clone(&self.ids),
+            act.clone(),
+            id.clone(),
+            patch.clone(),
+        );
+        let known = Arc::clone(&self.organizations);
+        self.writer
+            .write(move |connection| {
+                let Some(before) = find_organization(connection, &id)? else {
+                    return Ok(None);
+                };
+                let after = Organization {
+                    name: patch.name.unwrap_or_else(|| before.name.clone()),
+                    rate_limit_rpm: patch.rate_limit_rpm.unwrap_or(before.rate_limit_rpm),
+                    status: patch.status.unwrap_or(before.status),
+                    ..before.clone()
+                };
+                if before == after {
+                    return Ok(Some(after));
+                }
+                execute(
+                    connection,
+                    "UPDATE organizations SET name = ?2, rate_limit_rpm = ?3, status = ?4 \
+                     WHERE id = ?1",
+                    params![
+                        id.as_str(),
+                        after.name,
+                        after.rate_limit_rpm,
+                        after.status.as_str()
+                    ],
+                )?;
+                let fields = [
+                    ("name", before.name != after.name),
+                    (
+                        "rate_limit_rpm",
+                        before.rate_limit_rpm != after.rate_limit_rpm,
+                    ),
+                    ("status", before.status != after.status),
+                ];
+                let changed = fields
+                    .into_iter()
+                    .filter_map(|(field, differs)| differs.then_some(field));
+                let target = TargetKind::Organization;
+                let entry = AuditEntry::new(AuditAction::OrganizationUpdated, target, id.as_str())
+                    .with_details(changed);
+                let number = organization_number(connection, &known, &id)?;
+                let number = number.ok_or_else(|| damaged("an organization"))?;
+                keep_audit(connection, &ids, number, &act, &[entry])?;
+                Ok(Some(after))
+            })
+            .await
+    }
+
+    async fn remove_organization(
+        &self,
+        _proof: OperatorProof,
+        id: &OrganizationId,
+    ) -> Stored<bool> {
+        let (id, known) = (id.clone(), Arc::clone(&self.organizations));
+        self.writer
+            .write(move |connection| {
+                let Some(number) = organization_number(connection, &known, &id)? else {
+                    return Ok(false);
+                };
+                for table in [
+                    "profiles",
+                    "profile_programs",
+                    "enforcement_actions",
+                    "profile_counts",
+                    "enrollment_urls",
+                    "events",
+                    "audit_events",
+                    "api_keys",
+                    "workspaces",
+                ] {
+                    let sql = format!("DELETE FROM {table} WHERE organization = ?1");
+                    execute(connection, &sql, [number])?;
+                }
+                execute(
+                    connection,
+                    "DELETE FROM organizations WHERE number = ?1",
+                    [number],
+                )?;
+                known.forget(&id);
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn insert_workspace(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        workspace: &Workspace,
+    ) -> Stored<Result<(), NotStored>> {
+        let (ids, act, workspace) = (Arc::clone(&self.ids), act.clone(), workspace.clone());
+        let known = Arc::clone(&self.organizations);
+        self.writer
+            .write(move |connection| {
+                let number = organization_number(connection, &known, &workspace.organization_id)?;
+                let Some(number) = number else {
+                    return Ok(Err(NotStored::UnknownOrganization));
+                };
+                let id = workspace.id.as_str();
+                let inserted = execute(
+                    connection,
+                    "INSERT INTO workspaces (id, organization, name, created_at) \
+                     VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                    params![id, number, workspace.name, workspace.created_at.as_micros()],
+                )?;
+                if inserted == 0 {
+                    return Ok(Err(NotStored::Taken));
+                }
+                let entry =
+                    AuditEntry::new(AuditAction::WorkspaceCreated, TargetKind::Workspace, id);
+                keep_audit(connection, &ids, number, &act, &[entry])?;
+                Ok(Ok(()))
+            })
+            .await
+    }
+
+    async fn list_workspaces(
+        &self,
+        scope: &OrganizationScope,
+        after: Option<&ListPosition>,
+        limit: Limit,
+    ) -> Stored<Listed<Workspace>> {
+        self.read(|connection| {
+            let organization_id = scope.organization_id();
+            let number = self.organization(connection, organization_id)?;
+            let (created_at, id) = position(after);
+            let found = query(
+                connection,
+                "SELECT id, name, created_at FROM workspaces WHERE organization = ?1 \
+                 AND (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4",
+                params![number, created_at, id, rows_wanted(limit)],
+                |row| {
+                    Ok(Workspace {
+                        id: parsed(row, 0, WorkspaceId::parse)?,
+                        organization_id: organization_id.clone(),
+                        name: row.get(1).map_err(failed)?,
+                        created_at: timestamp(row, 2)?,
+                    })
+                },
+            )?;
+            Ok(listed(found, limit, |found| {
+                (found.created_at, found.id.as_str())
+            }))
+        })
+    }
+
+    async fn has_workspace(&self, scope: &OrganizationScope, id: &WorkspaceId) -> Stored<bool> {
+        self.read(|connection| {
+            let number = self.organization(connection, scope.organization_id())?;
+            let sql = "SELECT 1 FROM workspaces WHERE id = ?1 AND organization = ?2";
+            let found = query(connection, sql, params![id.as_str(), number], |_| Ok(()))?;
+            Ok(!found.is_empty())
+        })
+    }
+
+    async fn insert_key(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        key: &ApiKey,
+        secret: &SecretHash,
+    ) -> Stored<Result<(), NotStored>> {
+        let (ids, act, key, secret) = (Arc::clone(&self.ids), act.clone(), key.clone(), *secret);
+        let known = Arc::clone(&self.organizations);
+        self.writer
+            .write(move |connection| {
+                let number = match key.owner.organization_id() {
+                    None => INSTALLATION,
+                    Some(id) => match organization_number(connection, &known, id)? {
+                        None => return Ok(Err(NotStored::UnknownOrganization)),
+                        Some(number) => number,
+                    },
+                };
+                if let Some(workspace) = key.owner.workspace_id() {
+                    let sql = "SELECT 1 FROM workspaces WHERE id = ?1 AND organization = ?2";
+                    let parameters = params![workspace.as_str(), number];
+                    if query(connection, sql, parameters, |_| Ok(()))?.is_empty() {
+                        return Ok(Err(NotStored::UnknownWorkspace));
+                    }
+                }
+                let inserted = execute(
+                    connection,
+                    "INSERT INTO api_keys (id, organization, kind, workspace_id, name, created_at, \
+                     expires_at, last_used_at, status, lookup, secret_hash) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+                    params![
+                        key.id.as_str(),
+                        number,
+                        key.owner.kind().as_str(),
+                        key.owner.workspace_id().map(WorkspaceId::as_str),
+                        key.name,
+                        key.created_at.as_micros(),
+                        key.expires_at.map(Timestamp::as_micros),
+                        key.last_used_at.map(Timestamp::as_micros),
+                        key.status.as_str(),
+                        lookup(&secret),
+                        secret.0
+                    ],
+                )?;
+                if inserted == 0 {
+                    return Ok(Err(NotStored::Taken));
+                }
+                let entry = key_audit(AuditAction::ApiKeyCreated, &key.id);
+                keep_audit(connection, &ids, number, &act, &[entry])?;
+                Ok(Ok(()))
+            })
+            .await
+    }
+
+    async fn find_credential(&self, secret: &SecretHash) -> Stored<Option<Credential>> {
+        let sql = format!(
+            "SELECT {KEY}, {ORGANIZATION} FROM api_keys k \
+             LEFT JOIN organizations o ON o.number = k.organization WHERE k.lookup = ?1"
+        );
+        self.read(|connection| {
+            let found = query(connection, &sql, [lookup(secret)], |row| {
+                let organization = match row.get_ref(9).map_err(failed)? {
+                    rusqlite::types::ValueRef::Null => None,
+                    _ => Some(organization_at(row, 9)?),
+                };
+                let organization_id = organization.as_ref().map(|found| &found.id);
+                let key = key(row, organization_id)?;
+                let secret_hash = SecretHash(row.get(8).map_err(failed)?);
+                Ok(Credential {
+                    key,
+                    organization,
+                    secret_hash,
+                })
+            })?;
+            // Two keys whose hashes share eight bytes do not occur; were it so, the right one is found.
+            Ok(found.into_iter().find(|found| {
+                subtle::ConstantTimeEq::ct_eq(&found.secret_hash.0[..], &secret.0[..]).into()
+            }))
+        })
+    }
+
+    async fn find_key(&self, _proof: OperatorProof, id: &ApiKeyId) -> Stored<Option<ApiKey>> {
+        self.read(|connection| Ok(find_key(connection, id)?.map(|(_, key)| key)))
+    }
+
+    async fn list_keys(
+        &self,
+        _proof: OperatorProof,
+        organization_id: Option<&OrganizationId>,
+        after: Option<&ListPosition>,
+        limit: Limit,
+    ) -> Stored<Listed<ApiKey>> {
+        let sql = format!(
+            "SELECT {KEY} FROM api_keys k WHERE k.organization = ?1 \
+             AND (k.created_at, k.id) > (?2, ?3) ORDER BY k.created_at, k.id LIMIT ?4"
+        );
+        self.read(|connection| {
+            let number = match organization_id {
+                None => Some(INSTALLATION),
+                Some(id) => self.organization(connection, id)?,
+            };
+            let (created_at, id) = position(after);
+            let parameters = params![number, created_at, id, rows_wanted(limit)];
+            let found = query(connection, &sql, parameters, |row| {
+                key(row, organization_id)
+            })?;
+            Ok(listed(found, limit, |found| {
+                (found.created_at, found.id.as_str())
+            }))
+        })
+    }
+
+    async fn set_key_status(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &ApiKeyId,
+        status: KeyStatus,
+    ) -> Stored<Option<ApiKey>> {
+        let (ids, act, id) = (Arc::clone(&self.ids), act.clone(), id.clone());
+        self.writer
+            .write(move |connection| {
+                let Some((number, before)) = find_key(connection, &id)? else {
+                    return Ok(None);
+                };
+                if before.status == status {
+                    return Ok(Some(before));
+                }
+                execute(
+                    connection,
+                    "UPDATE api_keys SET status = ?2 WHERE id = ?1",
+                    params![id.as_str(), status.as_str()],
+                )?;
+                let action = match status {
+                    KeyStatus::Active => AuditAction::ApiKeyEnabled,
+                    KeyStatus::Disabled => AuditAction::ApiKeyDisabled,
+                };
+                keep_audit(connection, &ids, number, &act, &[key_audit(action, &id)])?;
+                Ok(Some(ApiKey { status, ..before }))
+            })
+            .await
+    }
+
+    async fn remove_key(&self, _proof: OperatorProof, act: &Act, id: &ApiKeyId) -> Stored<bool> {
+        let (ids, act, id) = (Arc::clone(&self.ids), act.clone(), id.clone());
+        self.writer
+            .write(move |connection| {
+                let Some((number, _)) = find_key(connection, &id)? else {
+                    return Ok(false);
+                };
+                execute(
+                    connection,
+                    "DELETE FROM api_keys WHERE id = ?1",
+                    [id.as_str()],
+                )?;
+                let entry = key_audit(AuditAction::ApiKeyDeleted, &id);
+                keep_audit(connection, &ids, number, &act, &[entry])?;
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn touch_keys(&self, used: Vec<(ApiKeyId, Timestamp)>) -> Stored<()> {
+        self.writer
+            .write(move |connection| {
+                for (id, at) in &used {
+                    execute(
+                        connection,
+                        "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, ?2), ?2) \
+                         WHERE id = ?1",
+                        params![id.as_str(), at.as_micros()],
+                    )?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn execute(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Stored<usize> {
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(parameters))
+        .map_err(failed)
+}
+
+fn query<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    read: impl Fn(&Row<'_>) -> Stored<T>,
+) -> Stored<Vec<T>> {
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(parameters).map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+fn position(after: Option<&ListPosition>) -> (i64, &str) {
+    after.map_or((i64::MIN, ""), |after| {
+        (after.created_at.as_micros(), after.id.as_str())
+    })
+}
+
+fn rows_wanted(limit: Limit) -> i64 {
+    i64::try_from(limit.get()).unwrap_or(i64::MAX - 1) + 1
+}
+
+/// Cuts the row that says whether more follows off again.
+fn listed<T>(mut items: Vec<T>, limit: Limit, key: impl Fn(&T) -> (Timestamp, &str)) -> Listed<T> {
+    if items.len() <= limit.get() {
+        return Listed { items, next: None };
+    }
+    items.truncate(limit.get());
+    let next = items.last().map(|last| {
+        let (created_at, id) = key(last);
+        ListPosition {
+            created_at,
+            id: id.to_owned(),
+        }
+    });
+    Listed { items, next }
+}
+
+fn key_audit(action: AuditAction, id: &ApiKeyId) -> AuditEntry {
+    AuditEntry::new(action, TargetKind::ApiKey, id.as_str())
+}
+
+/// The first eight bytes of a secret's hash.
+fn lookup(secret: &SecretHash) -> i64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&secret.0[..8]);
+    i64::from_be_bytes(first)
+}
+
+fn find_organization(connection: &Connection, id: &OrganizationId) -> Stored<Option<Organization>> {
+    let sql = format!("SELECT {ORGANIZATION} FROM organizations o WHERE o.id = ?1");
+    Ok(query(connection, &sql, [id.as_str()], organization)?.pop())
+}
+
+fn organization(row: &Row<'_>) -> Stored<Organization> {
+    organization_at(row, 0)
+}
+
+fn organization_at(row: &Row<'_>, column: usize) -> Stored<Organization> {
+    Ok(Organization {
+        id: parsed(row, column, OrganizationId::parse)?,
+        name: row.get(column + 1).map_err(failed)?,
+        created_at: timestamp(row, column + 2)?,
+        rate_limit_rpm: row.get(column + 3).map_err(failed)?,
+        status: parsed(row, column + 4, OrganizationStatus::parse)?,
+    })
+}
+
+fn find_key(connection: &Connection, id: &ApiKeyId) -> Stored<Option<(i64, ApiKey)>> {
+    let sql = format!(
+        "SELECT {KEY}, o.id, k.organization FROM api_keys k \
+         LEFT JOIN organizations o ON o.number = k.organization WHERE k.id = ?1"
+    );
+    let parameters: [&dyn ToSql; 1] = [&id.as_str()];
+    let found = query(connection, &sql, parameters, |row| {
+        let organization_id = optional(row, 9, OrganizationId::parse)?;
+        Ok((
+            row.get(10).map_err(failed)?,
+            key(row, organization_id.as_ref())?,
+        ))
+    })?;
+    Ok(found.into_iter().next())
+}
+
+fn key(row: &Row<'_>, organization_id: Option<&OrganizationId>) -> Stored<ApiKey> {
+    let kind = parsed(row, 1, KeyKind::parse)?;
+    let workspace_id = optional(row, 2, WorkspaceId::parse)?;
+    let owner = match (kind, organization_id.cloned()) {
+        (KeyKind::Api, Some(organization_id)) => KeyOwner::Api {
+            organization_id,
+            workspace_id,
+        },
+        (KeyKind::Admin, Some(organization_id)) => KeyOwner::Admin { organization_id },
+        (KeyKind::Operator, None) => KeyOwner::Operator,
+        (KeyKind::Api | KeyKind::Admin, None) | (KeyKind::Operator, Some(_)) => {
+            return Err(damaged("a key's owner"));
+        }
+    };
+    Ok(ApiKey {
+        id: parsed(row, 0, ApiKeyId::parse)?,
+        owner,
+        name: row.get(3).map_err(failed)?,
+        created_at: timestamp(row, 4)?,
+        expires_at: optional_timestamp(row, 5)?,
+        last_used_at: optional_timestamp(row, 6)?,
+        status: parsed(row, 7, KeyStatus::parse)?,
+    })
+}

@@ -1,0 +1,225 @@
+//! The one writer: every change goes through its thread, and whatever is queued when a commit ends is
+//! committed together (group commit).
+//!
+//! A commit costs one flush of the disk however many decisions it holds, so throughput grows with the
+//! number of clients instead of falling. Each decision runs in a savepoint of its own: one that fails
+//! or panics is rolled back alone, and is answered only after the commit that settles the others.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::check::WriteFigures;
+use crate::{StoreError, Stored};
+
+/// How many decisions may wait; beyond that the server says that it is overloaded.
+const QUEUE_LENGTH: usize = 8_192;
+/// How many decisions one commit may hold, so that none waits behind an endless batch.
+const BATCH_LENGTH: usize = 1_024;
+
+/// A decision on its way to the disk.
+trait Job: Send {
+    /// Runs inside the batch's transaction, within a savepoint; `Err` rolls the savepoint back.
+    fn run(&mut self, connection: &Connection) -> Result<(), ()>;
+    /// Notes that the job did not get to a result of its own.
+    fn fail(&mut self, error: StoreError);
+    /// Answers whoever waits, once the batch is settled.
+    fn answer(self: Box<Self>, batch: Result<(), StoreError>);
+}
+
+struct Pending<T, F> {
+    work: Option<F>,
+    result: Option<Stored<T>>,
+    reply: oneshot::Sender<Stored<T>>,
+}
+
+impl<T, F> Job for Pending<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Stored<T> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), ()> {
+        let Some(work) = self.work.take() else {
+            return Err(());
+        };
+        let result = work(connection);
+        let outcome = if result.is_ok() { Ok(()) } else { Err(()) };
+        self.result = Some(result);
+        outcome
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        self.result = Some(Err(error));
+    }
+
+    fn answer(self: Box<Self>, batch: Result<(), StoreError>) {
+        let result = self
+            .result
+            .unwrap_or_else(|| Err(StoreError::Failed("a write was not run".into())))
+            .and_then(|value| batch.map(|()| value));
+        // Whoever asked may have gone away; the decision stands all the same.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// The way to the writer's thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    sender: parking_lot::Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    thread: parking_lot::Mutex<Option<std::thread::JoinHandle<()>>>,
+    figures: Arc<Figures>,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    queued: AtomicU64,
+    commits: AtomicU64,
+    committed: AtomicU64,
+}
+
+impl Writer {
+    /// Starts the thread on `connection`; `committed` is called after each commit.
+    pub(super) fn start(
+        connection: Connection,
+        committed: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
+        let figures = Arc::new(Figures::default());
+        let shared = Arc::clone(&figures);
+        let thread = std::thread::Builder::new()
+            .name("rollcall-writer".into())
+            .spawn(move || write_batches(&connection, receiver, &shared, &committed))?;
+        Ok(Self {
+            sender: parking_lot::Mutex::new(Some(sender)),
+            thread: parking_lot::Mutex::new(Some(thread)),
+            figures,
+        })
+    }
+
+    /// Runs `work` in a transaction and answers once that is on disk.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Stored<T> + Send + 'static,
+    ) -> Stored<T> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Pending {
+            work: Some(work),
+            result: None,
+            reply,
+        });
+        let sender = self.sender.lock().clone();
+        let Some(sender) = sender else {
+            return Err(StoreError::Unavailable("storage is closed".into()));
+        };
+        self.figures.queued.fetch_add(1, Ordering::Relaxed);
+        if let Err(refused) = sender.try_send(job) {
+            self.figures.queued.fetch_sub(1, Ordering::Relaxed);
+            return Err(StoreError::Unavailable(format!(
+                "the write queue: {refused}"
+            )));
+        }
+        drop(sender);
+        answer.await.unwrap_or_else(|_| {
+            Err(StoreError::OutcomeUnknown(
+                "the writer ended before it answered".into(),
+            ))
+        })
+    }
+
+    pub(super) fn figures(&self) -> WriteFigures {
+        WriteFigures {
+            queued: self.figures.queued.load(Ordering::Relaxed),
+            commits: self.figures.commits.load(Ordering::Relaxed),
+            committed: self.figures.committed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes no more work and waits until what is queued is settled.
+    pub(super) async fn close(&self) {
+        self.sender.lock().take();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // The thread ends by itself once the queue is empty; joining it blocks only until then.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+fn write_batches(
+    connection: &Connection,
+    mut receiver: mpsc::Receiver<Box<dyn Job>>,
+    figures: &Figures,
+    committed: &dyn Fn(),
+) {
+    let mut batch: Vec<Box<dyn Job>> = Vec::new();
+    while let Some(first) = receiver.blocking_recv() {
+        batch.push(first);
+        while batch.len() < BATCH_LENGTH {
+            let Ok(next) = receiver.try_recv() else { break };
+            batch.push(next);
+        }
+        let outcome = commit(connection, &mut batch);
+        let length = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        figures.queued.fetch_sub(length, Ordering::Relaxed);
+        figures.commits.fetch_add(1, Ordering::Relaxed);
+        figures.committed.fetch_add(length, Ordering::Relaxed);
+        for job in batch.drain(..) {
+            job.answer(outcome.clone());
+        }
+        committed();
+    }
+}
+
+/// Runs a batch in one transaction. The jobs know their own results; this is what became of the whole.
+fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    execute(connection, "BEGIN IMMEDIATE").map_err(|error| nothing_done(&error))?;
+    for job in batch {
+        if let Err(error) = run_in_savepoint(connection, job.as_mut()) {
+            // The transaction itself is lost (a full disk does that): nothing of the batch happened.
+            let _ = execute(connection, "ROLLBACK");
+            return Err(nothing_done(&error));
+        }
+    }
+    execute(connection, "COMMIT").map_err(|error| {
+        let _ = execute(connection, "ROLLBACK");
+        match error.sqlite_error_code() {
+            // A failed flush may have reached the disk in part; only recovery can tell.
+            Some(ErrorCode::SystemIoFailure) => StoreError::OutcomeUnknown(error.to_string()),
+            _ => nothing_done(&error),
+        }
+    })
+}
+
+fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<()> {
+    execute(connection, "SAVEPOINT job")?;
+    let outcome = catch_unwind(AssertUnwindSafe(|| job.run(connection)));
+    match outcome {
+        Ok(Ok(())) => return execute(connection, "RELEASE job"),
+        Ok(Err(())) => {}
+        Err(panic) => job.fail(StoreError::Failed(format!(
+            "a write panicked: {}",
+            text(&*panic)
+        ))),
+    }
+    execute(connection, "ROLLBACK TO job")?;
+    execute(connection, "RELEASE job")
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.raw_execute().map(|_| ())
+}
+
+fn nothing_done(error: &rusqlite::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a message")
+}
