@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 
 use super::flags::flag_of;
 use super::layers::variable_of;
@@ -64,7 +64,7 @@ impl Loaded {
     /// Every setting, its value and its origin, secrets hidden: what `--print-config` prints.
     pub fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.load_preset(NOTHING);
         table.set_header(["setting", "value", "from"]);
         self.config.clone().visit(&mut |setting| {
             let origin = self.origin(setting.key).to_string();
