@@ -618,7 +618,8 @@ fn read_cyber(field: Field) -> Read<Cyber> {
     })
 }
 
-pub(crate) fn read_requirements(field: Field) -> Read<Requirements> {
+/// Reads `{data_retention?, human_review?}`; what is left out is false.
+pub fn read_requirements(field: Field) -> Read<Requirements> {
     let mut fields = field.object()?;
     let requirements = Requirements {
         data_retention: fields

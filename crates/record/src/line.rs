@@ -240,7 +240,8 @@ fn read_flag(fields: &mut Fields, name: &str) -> Read<bool> {
         .map_or(Ok(false), |field| field.parsed(parse_activity))
 }
 
-fn read_tiers(field: Field) -> Read<Tiers> {
+/// Reads `{a?, b?, c?}`, each `active` or `inactive`; what is left out is inactive.
+pub fn read_tiers(field: Field) -> Read<Tiers> {
     let mut fields = field.object()?;
     let tiers = Tiers {
         a: read_flag(&mut fields, "a")?,
