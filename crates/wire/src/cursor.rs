@@ -141,7 +141,7 @@ impl Cursors {
 }
 
 /// Every cursor that does not open is told by this message, so that nothing is learned from trying.
-fn invalid() -> ApiError {
+pub(crate) fn invalid() -> ApiError {
     ApiError::at("page", "not a valid cursor for this request")
 }
 

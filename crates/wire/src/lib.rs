@@ -19,5 +19,7 @@ pub mod enrollment_urls;
 pub mod error;
 pub mod headers;
 pub mod object;
+pub mod operator;
 mod parts;
 pub mod query;
+pub mod webhooks;

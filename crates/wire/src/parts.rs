@@ -327,6 +327,20 @@ pub(crate) fn copy_trust_grants(out: &mut Vec<u8>, view: &ProfileView<'_>) {
     }
 }
 
+/// Writes all programs in full: `cyber` and `efs` whether or not the profile is in them, then the
+/// operator's own.
+pub(crate) fn copy_full_programs(out: &mut Vec<u8>, view: &ProfileView<'_>) {
+    copy(out, ["{\"cyber\":", view.cyber, ",\"efs\":", view.efs]);
+    copy_own_programs(out, view);
+}
+
+/// Writes the operator's own programs behind others, and ends the object.
+pub(crate) fn copy_own_programs(out: &mut Vec<u8>, view: &ProfileView<'_>) {
+    let own = view.own_program_members();
+    let comma = if own.is_empty() { "" } else { "," };
+    copy(out, [comma, own, "}"]);
+}
+
 /// Writes the actions open at `now` and the status they come to:
 /// `[…],"enforcement_status":"…"`.
 pub(crate) fn write_enforcement(

@@ -84,6 +84,17 @@ impl Query {
         .map(|_| ())
     }
 
+    /// What has not been taken, in one way for all queries that mean the same.
+    pub(crate) fn canonical(&self) -> String {
+        let sent = self
+            .parameters
+            .iter()
+            .filter(|(_, value)| !value.is_empty());
+        let mut sent: Vec<_> = sent.collect();
+        sent.sort();
+        format!("{sent:?}")
+    }
+
     /// Refuses whatever has not been taken.
     pub fn finish(self) -> Result<(), ApiError> {
         match self.parameters.first() {

@@ -103,13 +103,11 @@ impl Dialect for GeneralAvailability {
     }
 }
 
-/// Writes `programs`: `cyber` and `efs` whether or not the profile is in them, then the operator's
-/// own. Only get shows tiers, requirements and `efs` (contract, *What each response reports*).
+/// Writes `programs`. Only get shows tiers, requirements and `efs` (contract, *What each response
+/// reports*).
 fn copy_programs(out: &mut Vec<u8>, view: &ProfileView<'_>, answer: Answer) {
     match (answer, view.cyber_status()) {
-        (Answer::Get, _) => {
-            parts::copy(out, ["{\"cyber\":", view.cyber, ",\"efs\":", view.efs]);
-        }
+        (Answer::Get, _) => return parts::copy_full_programs(out, view),
         (Answer::Other, None) => parts::copy(out, ["{\"cyber\":null,\"efs\":null"]),
         (Answer::Other, Some(status)) => {
             parts::copy(
@@ -119,9 +117,7 @@ fn copy_programs(out: &mut Vec<u8>, view: &ProfileView<'_>, answer: Answer) {
             parts::copy(out, [",\"tiers\":{}},\"efs\":null"]);
         }
     }
-    let own = view.own_program_members();
-    let comma = if own.is_empty() { "" } else { "," };
-    parts::copy(out, [comma, own, "}"]);
+    parts::copy_own_programs(out, view);
 }
 
 fn refuse_relationship(fields: &Fields) -> Read<()> {

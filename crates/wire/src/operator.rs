@@ -1,0 +1,41 @@
+//! The operator API's shapes (contract `operator.md`): bodies and queries into domain values, objects
+//! into JSON. It is Rollcall's own API, so shapes may grow; what stands in the contract keeps working.
+//!
+//! One file for each resource. Objects are written by `write_*` functions that append to a text, so
+//! that the same function serves a single answer and a list ([`crate::object::page`]). Every list
+//! reads its query through [`ListRequest`].
+
+use rollcall_domain::text::Name;
+use rollcall_record::field::{Field, Fields, Read};
+
+use crate::object;
+use crate::parts::required;
+
+pub mod audit;
+pub mod deliveries;
+pub mod dev;
+pub mod enforcement;
+pub mod enrollments;
+mod lists;
+pub mod profiles;
+pub mod tenants;
+
+pub use lists::{ListPosition, ListRequest, Sealable};
+
+/// The answer to a deletion of the thing called `kind`: `{"id":…,"type":"…_deleted"}`.
+pub fn deleted(kind: &str, id: &str) -> String {
+    object::object(|answer| {
+        answer
+            .text("id", id)
+            .text("type", &format!("{kind}_deleted"))
+    })
+}
+
+/// A name the operator gives: 1 to 255 characters, as of a profile.
+fn label(field: Field) -> Read<String> {
+    field.parsed(|text| Name::parse(text).map(|_| text.to_owned()))
+}
+
+fn required_label(fields: &mut Fields, name: &str) -> Read<String> {
+    required(fields, name).and_then(label)
+}

@@ -1,0 +1,133 @@
+//! Enrollments: what end users submitted, and the operator's decision.
+
+use rollcall_domain::enrollment::{Enrollment, EnrollmentStatus};
+use rollcall_domain::program::{
+    Cyber, Efs, EfsFeatures, ProgramName, ProgramStanding, ProgramStatus, Requirements, Tiers,
+};
+use rollcall_record::document::read_requirements;
+use rollcall_record::field::{Field, FieldError, Fields, Read};
+use rollcall_record::line::read_tiers;
+
+use super::lists::{ListPosition, ListRequest};
+use crate::cursor::Cursors;
+use crate::error::ApiError;
+use crate::object::ObjectWriter;
+use crate::parts::optional_body_fields;
+use crate::query::Query;
+
+/// The longest note to an end user, in characters.
+pub const NOTE_LIMIT: usize = 1_000;
+
+/// A request for one page of enrollments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrollmentsRequest {
+    /// Which page.
+    pub list: ListRequest<ListPosition>,
+    /// Only enrollments with this status.
+    pub status: Option<EnrollmentStatus>,
+}
+
+/// Reads the query of the list.
+pub fn parse_list(query: Option<&str>, cursors: &Cursors) -> Result<EnrollmentsRequest, ApiError> {
+    let mut query = Query::parse(query)?;
+    let list = ListRequest::take(&mut query, cursors, "enrollments")?;
+    let status = query.take_parsed("status", EnrollmentStatus::parse)?;
+    query.finish()?;
+    Ok(EnrollmentsRequest { list, status })
+}
+
+/// What the operator approves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Approval {
+    /// The tiers to activate; only `cyber` has tiers.
+    pub tiers: Option<Tiers>,
+    /// What they require.
+    pub requirements: Option<Requirements>,
+    /// Words to the end user.
+    pub note: Option<String>,
+}
+
+/// Reads `{tiers?, requirements?, note?}`; the body may be left out.
+pub fn parse_approval(body: &[u8]) -> Result<Approval, ApiError> {
+    let mut fields = optional_body_fields(body)?;
+    let tiers = fields.take_non_null("tiers").map(read_tiers).transpose()?;
+    let requirements = fields.take_non_null("requirements");
+    let requirements = requirements.map(read_requirements).transpose()?;
+    let note = note(&mut fields)?;
+    fields.finish()?;
+    Ok(Approval {
+        tiers,
+        requirements,
+        note,
+    })
+}
+
+impl Approval {
+    /// The standing in `program`, which the enrollment names, that this comes to: always active.
+    pub fn standing(&self, program: &ProgramName) -> Result<ProgramStanding, ApiError> {
+        let status = ProgramStatus::Active;
+        let standing = match program {
+            ProgramName::Cyber => {
+                let tiers = self.tiers.unwrap_or_default();
+                let cyber = Cyber::new(status, tiers, self.requirements);
+                // The error names its own field.
+                return cyber
+                    .map(ProgramStanding::Cyber)
+                    .map_err(|error| ApiError::invalid(error.to_string()));
+            }
+            ProgramName::Efs => ProgramStanding::Efs(Efs {
+                status,
+                features: EfsFeatures::default(),
+            }),
+            ProgramName::Own(name) => ProgramStanding::Own(name.clone(), status),
+        };
+        let message = "must be left out for a program other than cyber";
+        match (self.tiers, self.requirements) {
+            (None, None) => Ok(standing),
+            (Some(_), _) => Err(ApiError::at("tiers", message)),
+            (None, Some(_)) => Err(ApiError::at("requirements", message)),
+        }
+    }
+}
+
+/// Reads `{note?}`; the body may be left out.
+pub fn parse_rejection(body: &[u8]) -> Result<Option<String>, ApiError> {
+    let mut fields = optional_body_fields(body)?;
+    let note = note(&mut fields)?;
+    fields.finish()?;
+    Ok(note)
+}
+
+fn note(fields: &mut Fields) -> Read<Option<String>> {
+    let Some((path, note)) = fields
+        .take_non_null("note")
+        .map(Field::string)
+        .transpose()?
+    else {
+        return Ok(None);
+    };
+    if note.chars().nth(NOTE_LIMIT).is_some() {
+        let message = format!("must be at most {NOTE_LIMIT} characters");
+        return Err(FieldError::new(path, message));
+    }
+    Ok(Some(note).filter(|note| !note.is_empty()))
+}
+
+/// Appends an enrollment.
+pub fn write_enrollment(out: &mut String, enrollment: &Enrollment) {
+    ObjectWriter::new(out)
+        .text("type", "enrollment")
+        .text("id", enrollment.id.as_str())
+        .text("organization_id", enrollment.organization_id.as_str())
+        .text("user_profile_id", enrollment.profile_id.as_str())
+        .text("program", enrollment.program.as_str())
+        .text("status", enrollment.status.as_str())
+        .object("submitted", |form| {
+            let fields = enrollment.submitted.iter();
+            fields.fold(form, |form, (name, value)| form.text(name, value))
+        })
+        .time("submitted_at", enrollment.submitted_at)
+        .optional_time("decided_at", enrollment.decided_at)
+        .optional_text("note", enrollment.note.as_deref())
+        .close();
+}

@@ -1,0 +1,228 @@
+//! Profiles as the operator sees them: search, the whole record, programs, import.
+
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::EnforcementStatus;
+use rollcall_domain::enrollment::Enrollment;
+use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
+use rollcall_domain::profile::{AccessType, Profile};
+use rollcall_domain::program::{ProgramName, ProgramStanding, ProgramStatus};
+use rollcall_domain::search::{ProfileSearch, SearchPage, SearchPosition};
+use rollcall_domain::text::{Country, Name, OpaqueHash, ReferenceId};
+use rollcall_record::document::{DamagedDocument, ProfileDocument, ProfileView};
+use rollcall_record::{line, time};
+
+use super::enforcement::{ShownAction, write_action};
+use super::enrollments::write_enrollment;
+use super::lists::ListRequest;
+use crate::cursor::Cursors;
+use crate::dialect::{Dialect, by_short_name};
+use crate::error::ApiError;
+use crate::object::{self, ObjectWriter};
+use crate::parts::{self, body_fields, required};
+use crate::query::Query;
+
+/// A request for one page of a search's answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchRequest {
+    /// What is searched for.
+    pub search: ProfileSearch,
+    /// Which page.
+    pub list: ListRequest<SearchPosition>,
+}
+
+impl SearchRequest {
+    /// What storage is asked for.
+    pub fn page(&self) -> SearchPage {
+        SearchPage {
+            search: self.search.clone(),
+            limit: self.list.limit,
+            after: self.list.after.clone(),
+        }
+    }
+}
+
+/// Reads the query of a search. `external_id` may also be called `reference_id`; `program` may stand
+/// without `program_status`, not the other way round; `created_after` and `created_before` exclude
+/// the instants they name.
+pub fn parse_search(query: Option<&str>, cursors: &Cursors) -> Result<SearchRequest, ApiError> {
+    let mut query = Query::parse(query)?;
+    let list = ListRequest::take(&mut query, cursors, "user_profiles")?;
+    let search = ProfileSearch {
+        organization_id: query.take_parsed("organization_id", OrganizationId::parse)?,
+        reference_id: reference_id(&mut query)?,
+        email_hash: query.take_parsed("email_hash", OpaqueHash::parse)?,
+        name_prefix: query.take_parsed("name_prefix", |text| {
+            Name::parse(text).map(|name| name.folded())
+        })?,
+        country: query.take_parsed("country", Country::parse)?,
+        access_type: query.take_parsed("access_type", AccessType::parse)?,
+        enforcement_status: query.take_parsed("enforcement_status", EnforcementStatus::parse)?,
+        program: program(&mut query)?,
+        created_after: query.take_parsed("created_after", time::parse)?,
+        created_before: query.take_parsed("created_before", time::parse)?,
+    };
+    query.finish()?;
+    Ok(SearchRequest { search, list })
+}
+
+fn reference_id(query: &mut Query) -> Result<Option<ReferenceId>, ApiError> {
+    let external_id = query.take_parsed("external_id", ReferenceId::parse)?;
+    let reference_id = query.take_parsed("reference_id", ReferenceId::parse)?;
+    match (external_id, reference_id) {
+        (Some(_), Some(_)) => Err(ApiError::at(
+            "reference_id",
+            "is another name of external_id",
+        )),
+        (external_id, reference_id) => Ok(external_id.or(reference_id)),
+    }
+}
+
+fn program(query: &mut Query) -> Result<Option<(ProgramName, Option<ProgramStatus>)>, ApiError> {
+    let name = query.take_parsed("program", ProgramName::parse)?;
+    let status = query.take_parsed("program_status", ProgramStatus::parse)?;
+    match (name, status) {
+        (Some(name), status) => Ok(Some((name, status))),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(ApiError::at("program", "is required beside program_status")),
+    }
+}
+
+/// Reads the query of a get: `as` names the dialect to answer in; none means the whole record.
+pub fn parse_get(query: Option<&str>) -> Result<Option<&'static dyn Dialect>, ApiError> {
+    let mut query = Query::parse(query)?;
+    let dialect = query.take_parsed("as", |text| {
+        by_short_name(text).ok_or("must be one of: 2026-03-24, 2026-08-18, 2026-09-04, ga")
+    })?;
+    query.take_beta()?;
+    query.finish()?;
+    Ok(dialect)
+}
+
+/// Reads the query of an export: one organization, or all of them.
+pub fn parse_export(query: Option<&str>) -> Result<Option<OrganizationId>, ApiError> {
+    let mut query = Query::parse(query)?;
+    let organization_id = query.take_parsed("organization_id", OrganizationId::parse)?;
+    query.take_beta()?;
+    query.finish()?;
+    Ok(organization_id)
+}
+
+/// Reads a whole record that is to be stored under `id`. It may leave out `type`, unlike a line of an
+/// import, and not its organization.
+pub fn parse_record(
+    body: &[u8],
+    id: ProfileId,
+    ids: &Ids,
+    now: Timestamp,
+) -> Result<(OrganizationId, Profile), ApiError> {
+    let mut fields = body_fields(body)?;
+    fields
+        .take("type")
+        .map(|field| {
+            field.parsed(|text| match text {
+                "user_profile" => Ok(()),
+                _ => Err("must be user_profile"),
+            })
+        })
+        .transpose()?;
+    let organization_id =
+        required(&mut fields, "organization_id")?.parsed(OrganizationId::parse)?;
+    let profile = line::read_profile(fields, Some(id), ids, now)?;
+    Ok((organization_id, profile))
+}
+
+/// Reads the program's name in a path.
+pub fn parse_program_name(segment: &str) -> Result<ProgramName, ApiError> {
+    ProgramName::parse(segment).map_err(|error| ApiError::at("name", error))
+}
+
+/// Reads `{status, tiers?, requirements?, features?}`, of which each program has its own part.
+pub fn parse_program(body: &[u8], name: &ProgramName) -> Result<ProgramStanding, ApiError> {
+    Ok(line::read_standing(name, body_fields(body)?)?)
+}
+
+/// Appends the whole record of a profile: every field of every dialect, all enforcement actions open
+/// and past, and the enrollments, where they were asked for.
+pub fn write_record(
+    out: &mut String,
+    organization_id: &OrganizationId,
+    profile: &Profile,
+    enrollments: Option<&[Enrollment]>,
+    now: Timestamp,
+) -> Result<(), DamagedDocument> {
+    let document = ProfileDocument::encode(profile);
+    let view = document.view()?;
+    let record = ObjectWriter::new(out)
+        .text("type", "user_profile")
+        .text("organization_id", organization_id.as_str())
+        .raw("id", view.id)
+        .raw("created_at", view.created_at)
+        .raw("updated_at", view.updated_at)
+        .raw("access_type", parts::access_type_text(&view))
+        .raw("relationship", view.relationship)
+        .raw("name", view.name)
+        .raw("external_id", view.reference_id)
+        .raw("external_user_onboarded_at", view.onboarded_at)
+        .with("external_user_details", |out| {
+            copied(out, &view, parts::copy_details);
+        })
+        .raw("metadata", view.metadata)
+        .with("trust_grants", |out| {
+            copied(out, &view, parts::copy_trust_grants);
+        })
+        .with("programs", |out| {
+            copied(out, &view, parts::copy_full_programs);
+        })
+        .text(
+            "enforcement_status",
+            profile.enforcement.status_at(now).as_str(),
+        )
+        .array(
+            "enforcement_actions",
+            ShownAction::all(&profile.enforcement, now),
+            |out, shown| write_action(out, &profile.id, shown),
+        );
+    match enrollments {
+        None => record.close(),
+        Some(enrollments) => record
+            .array("enrollments", enrollments, write_enrollment)
+            .close(),
+    }
+    Ok(())
+}
+
+fn copied(out: &mut String, view: &ProfileView<'_>, copy: fn(&mut Vec<u8>, &ProfileView<'_>)) {
+    let mut bytes = Vec::new();
+    copy(&mut bytes, view);
+    // Parts of a document are text, and so is what is copied around them.
+    out.push_str(&String::from_utf8_lossy(&bytes));
+}
+
+/// What became of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Records that were new.
+    pub imported: u64,
+    /// Records that replaced one with the same id.
+    pub replaced: u64,
+    /// Lines that were not stored.
+    pub failed: u64,
+    /// Why, for the first of them: the line's number, counted from 1, and the reason.
+    pub errors: Vec<(u64, String)>,
+}
+
+/// The answer to an import.
+pub fn write_import_report(report: &ImportReport) -> String {
+    object::object(|answer| {
+        answer
+            .number("imported", report.imported)
+            .number("replaced", report.replaced)
+            .number("failed", report.failed)
+            .array("errors", &report.errors, |out, (line, message)| {
+                ObjectWriter::new(out)
+                    .number("line", *line)
+                    .text("message", message)
+                    .close();
+            })
+    })
+}
