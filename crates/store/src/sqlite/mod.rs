@@ -242,6 +242,10 @@ fn connect(place: &Place, settings: SqliteSettings) -> rusqlite::Result<Connecti
 }
 
 /// What an unexpected answer of the database means to the caller.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands in map_err, which gives values"
+)]
 fn failed(error: rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode;
     match error.sqlite_error_code() {

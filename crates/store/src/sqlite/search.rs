@@ -27,7 +27,7 @@ const ID: usize = 1;
 const ORGANIZATION: usize = 2;
 const DOCUMENT: usize = 3;
 const COLUMNS: &str = "p.id, p.organization, p.document, p.folded_name, p.reference_id, \
-    p.email_hash, p.country, p.access_type";
+    p.email_hash, p.country, p.access_type, p.created_at";
 
 /// One page of what matches `page.search`.
 pub(super) fn search(
@@ -133,6 +133,7 @@ fn matching(
     };
     let owner: i64 = row.get(ORGANIZATION).map_err(failed)?;
     let access_type: i64 = row.get(8).map_err(failed)?;
+    let created_at = timestamp(row, 9)?;
     let prefix = search.name_prefix.as_deref().unwrap_or_default();
     let columns_match = organization.is_none_or(|wanted| wanted == owner)
         && (prefix.is_empty() || text(4)?.is_some_and(|name| name.starts_with(prefix)))
@@ -159,7 +160,11 @@ fn matching(
         )?
         && search
             .access_type
-            .is_none_or(|wanted| access_type_code(wanted) == access_type);
+            .is_none_or(|wanted| access_type_code(wanted) == access_type)
+        && search.created_after.is_none_or(|after| created_at > after)
+        && search
+            .created_before
+            .is_none_or(|before| created_at < before);
     if !columns_match {
         return Ok(None);
     }

@@ -1,1 +1,109 @@
-//! Tests of what is particular to this backend; the promises are tested by the suite.
+//! What the query planner makes of the statements that must not scan.
+
+use std::sync::Arc;
+
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::EnforcementStatus;
+use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
+use rollcall_domain::profile::AccessType;
+use rollcall_domain::program::ProgramName;
+use rollcall_domain::search::{ProfileSearch, SearchPosition};
+use rollcall_domain::text::{Country, OpaqueHash, ReferenceId};
+
+use super::search::Plan;
+use super::{SqliteStore, listing};
+
+/// The plan of a statement, one step a line.
+fn plan(store: &SqliteStore, sql: &str) -> String {
+    store
+        .read(|connection| {
+            let mut statement = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
+            for parameter in 1..=statement.parameter_count() {
+                statement.raw_bind_parameter(parameter, 1).unwrap();
+            }
+            let mut rows = statement.raw_query();
+            let mut steps = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                steps.push(row.get::<_, String>(3).unwrap());
+            }
+            Ok(steps.join("\n"))
+        })
+        .unwrap()
+}
+
+fn assert_walks_an_index(store: &SqliteStore, sql: &str) {
+    let plan = plan(store, sql);
+    let walks = plan.contains("SEARCH") || plan.contains("SCAN p USING INDEX");
+    assert!(walks && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+}
+
+#[test]
+fn every_listing_is_a_range_of_an_index_in_order() {
+    let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
+    for sql in listing::statements() {
+        assert_walks_an_index(&store, &sql);
+        assert!(plan(&store, &sql).contains("SEARCH"), "{sql}");
+    }
+}
+
+#[test]
+fn every_search_walks_an_index_in_order() {
+    let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
+    let id = ProfileId::parse("uprof_1").unwrap();
+    let searches = [
+        ProfileSearch::default(),
+        ProfileSearch {
+            reference_id: Some(ReferenceId::parse("r").unwrap()),
+            ..ProfileSearch::default()
+        },
+        ProfileSearch {
+            email_hash: Some(OpaqueHash::parse("h").unwrap()),
+            ..ProfileSearch::default()
+        },
+        ProfileSearch {
+            name_prefix: Some("n".into()),
+            ..ProfileSearch::default()
+        },
+        ProfileSearch {
+            country: Country::parse("DE").ok(),
+            ..ProfileSearch::default()
+        },
+        ProfileSearch {
+            access_type: Some(AccessType::Passthrough),
+            ..ProfileSearch::default()
+        },
+        ProfileSearch {
+            enforcement_status: Some(EnforcementStatus::Banned),
+            ..ProfileSearch::default()
+        },
+        ProfileSearch {
+            program: Some((ProgramName::Cyber, None)),
+            ..ProfileSearch::default()
+        },
+    ];
+    for mut search in searches {
+        for (organization, range) in [
+            (None, false),
+            (Some(1), false),
+            (None, true),
+            (Some(1), true),
+        ] {
+            search.organization_id =
+                organization.map(|_: i64| OrganizationId::parse("org").unwrap());
+            search.created_after = range.then_some(Timestamp::EPOCH);
+            search.created_before = range.then_some(Timestamp::MAX);
+            let after = if search.name_prefix.is_some() {
+                SearchPosition::Name("n".into(), id.clone())
+            } else {
+                SearchPosition::CreatedAt(Timestamp::EPOCH, id.clone())
+            };
+            for after in [None, Some(&after)] {
+                for range in Plan::of(&search, organization, after).ranges {
+                    assert_walks_an_index(&store, &range.sql);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The suite that every backend must pass, and what is particular to each backend.
+//!
+//! A backend's file opens an empty storage and instantiates the suite with one line,
+//! `store_suite!(open)`, which makes each of the suite's functions a test of its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod sqlite;
+mod suite;
+mod world;
+
+/// Makes every test of the suite a test of the backend that `$open` opens.
+///
+/// `$open` is an `async fn(Arc<Ids>) -> impl Opened`, which keeps what the storage needs alive.
+macro_rules! store_suite {
+    ($open:path) => {
+        $crate::store_suite! { $open;
+            listing: every_page_size_walks_each_profile_once_in_both_directions,
+            listing: equal_creation_times_neither_drop_nor_repeat,
+            listing: the_last_full_page_says_that_nothing_follows,
+            listing: a_position_survives_the_removal_of_its_profile,
+            listing: names_are_folded_and_the_unnamed_come_last,
+            listing: walks_stay_exact_while_profiles_come_and_go,
+            listing: filters_judge_by_the_status_at_the_time_of_reading,
+            listing: a_filter_examines_a_bounded_number_of_profiles,
+            listing: random_worlds_are_listed_as_the_model_lists_them,
+            profiles: what_is_inserted_is_found_by_its_own_organization_alone,
+            profiles: concurrent_merges_lose_no_key,
+            profiles: a_refusal_and_an_unchanged_decision_store_nothing,
+            profiles: a_removed_profile_is_gone_everywhere,
+            profiles: a_decision_that_panics_costs_nobody_else_anything,
+            registry: records_are_put_created_replaced_or_refused_each_alone,
+            registry: an_export_walks_every_organization_and_resumes_anywhere,
+            registry: expiries_are_found_when_due_and_no_more_once_recorded,
+            registry: actions_lead_to_their_profile,
+            registry: every_filter_finds_what_the_model_finds,
+            registry: a_search_examines_a_bounded_number_of_profiles,
+            registry: counts_follow_every_way_of_writing,
+            tenants: organizations_are_stored_listed_and_changed,
+            tenants: workspaces_belong_to_their_organization,
+            tenants: keys_are_found_by_their_secret_until_removed,
+            tenants: keys_need_their_organization_and_workspace,
+            tenants: a_removed_organization_takes_everything_with_it,
+            audit: every_change_leaves_its_entry_with_who_and_when,
+            audit: the_trail_is_filtered_and_paged_newest_first,
+            enrollments: a_url_is_found_by_its_token_alone,
+            care: a_check_of_a_busy_storage_finds_nothing,
+            care: a_reset_leaves_nothing_behind,
+            care: a_closed_storage_takes_no_more_writes,
+        }
+    };
+    ($open:path; $($file:ident: $test:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            let ids = $crate::world::ids();
+            let opened = $open(std::sync::Arc::clone(&ids)).await;
+            let world = $crate::world::World::new($crate::world::Opened::store(&opened), ids);
+            $crate::suite::$file::$test(world).await;
+        }
+    )*};
+}
+pub(crate) use store_suite;

@@ -1,0 +1,175 @@
+//! The embedded backend, on disk and in memory.
+
+use std::sync::Arc;
+
+use rollcall_domain::id::Ids;
+use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
+use rollcall_store::{Check, Store};
+use tempfile::TempDir;
+
+use crate::world::{Opened, World, at, ids, proof};
+
+struct OnDisk {
+    store: Arc<SqliteStore>,
+    directory: TempDir,
+}
+
+impl Opened for OnDisk {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store) as Arc<dyn Store>
+    }
+}
+
+#[expect(clippy::unused_async, reason = "the suite opens every backend alike")]
+async fn on_disk(ids: Arc<Ids>) -> OnDisk {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(directory.path(), SqliteSettings::default(), ids).unwrap();
+    OnDisk {
+        store: Arc::new(store),
+        directory,
+    }
+}
+
+struct InMemory(Arc<SqliteStore>);
+
+impl Opened for InMemory {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.0) as Arc<dyn Store>
+    }
+}
+
+#[expect(clippy::unused_async, reason = "the suite opens every backend alike")]
+async fn in_memory(ids: Arc<Ids>) -> InMemory {
+    InMemory(Arc::new(SqliteStore::open_in_memory(ids).unwrap()))
+}
+
+mod disk {
+    crate::store_suite!(super::on_disk);
+}
+
+mod memory {
+    crate::store_suite!(super::in_memory);
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_who_has_the_directory() {
+    let opened = on_disk(ids()).await;
+    let second = SqliteStore::open(opened.directory.path(), SqliteSettings::default(), ids());
+    let message = second.unwrap_err().to_string();
+    assert!(
+        message.contains("in use by another rollcall process"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_opening_again() {
+    let opened = on_disk(ids()).await;
+    let world = World::new(opened.store(), ids());
+    let scope = world.organization("org").await;
+    let id = world.create(&scope, at(1), Some("A")).await;
+    world.store.close().await;
+    let OnDisk { store, directory } = opened;
+    drop((world, store));
+    let again = SqliteStore::open(directory.path(), SqliteSettings::default(), ids()).unwrap();
+    let world = World::new(Arc::new(again), ids());
+    assert!(
+        world
+            .store
+            .find_profile(&scope, &id)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        world.store.check(proof(), &|_| {}).await.unwrap().profiles,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_with_advice() {
+    let opened = on_disk(ids()).await;
+    opened.store.close().await;
+    let OnDisk { store, directory } = opened;
+    drop(store);
+    let file = directory.path().join(rollcall_store::sqlite::FILE_NAME);
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection
+        .pragma_update(None, "user_version", 9_999)
+        .unwrap();
+    drop(connection);
+    let refused = SqliteStore::open(directory.path(), SqliteSettings::default(), ids());
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("run a newer rollcall"), "{message}");
+}
+
+#[tokio::test]
+async fn a_foreign_database_is_not_touched() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join(rollcall_store::sqlite::FILE_NAME);
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.pragma_update(None, "application_id", 7).unwrap();
+    drop(connection);
+    let refused = SqliteStore::open(directory.path(), SqliteSettings::default(), ids());
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("not one of rollcall's")
+    );
+}
+
+#[tokio::test]
+async fn a_check_finds_what_was_changed_behind_its_back() {
+    let opened = on_disk(ids()).await;
+    let world = World::new(opened.store(), ids());
+    let scope = world.organization("org").await;
+    for second in 0..3 {
+        world.create(&scope, at(second), Some("A")).await;
+    }
+    let file = opened
+        .directory
+        .path()
+        .join(rollcall_store::sqlite::FILE_NAME);
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection
+        .execute_batch(
+            "UPDATE profiles SET folded_name = 'b' WHERE id = (SELECT min(id) FROM profiles);
+             UPDATE profiles SET document = replace(document, '\"name\":\"A\"', '\"name\":7')
+               WHERE id = (SELECT max(id) FROM profiles);
+             UPDATE profile_counts SET profiles = 9;",
+        )
+        .unwrap();
+    let report = world.store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!(report.problem_count, 3, "{:?}", report.problems);
+    let all = report.problems.join("\n");
+    for expected in [
+        "its columns differ",
+        "must be a string",
+        "count of profiles is wrong",
+    ] {
+        assert!(all.contains(expected), "{all}");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_a_whole_storage_of_its_own() {
+    let opened = on_disk(ids()).await;
+    let world = World::new(opened.store(), ids());
+    let scope = world.organization("org").await;
+    let id = world.create(&scope, at(1), None).await;
+    let target = TempDir::new().unwrap();
+    let file = target.path().join(rollcall_store::sqlite::FILE_NAME);
+    opened.store.backup_to(&file).unwrap();
+    let copy = SqliteStore::open(target.path(), SqliteSettings::default(), ids()).unwrap();
+    let copy = World::new(Arc::new(copy), ids());
+    assert!(
+        copy.store
+            .find_profile(&scope, &id)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(opened.store.backup_to(&file).is_err());
+}

@@ -1,0 +1,113 @@
+//! The audit trail.
+
+use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::enforcement::ActionKind;
+use rollcall_domain::page::Limit;
+use rollcall_store::audit::AuditFilter;
+
+use crate::world::{World, act_at, at, proof};
+
+pub(crate) async fn every_change_leaves_its_entry_with_who_and_when(world: World) {
+    let scope = world.organization("org").await;
+    let id = world.create(&scope, at(1), None).await;
+    let action = world.open_action(&scope, &id, ActionKind::Ban, at(2)).await;
+    world
+        .store
+        .remove_profile(&scope, &act_at(at(3)), &id)
+        .await
+        .unwrap();
+    let page = world
+        .store
+        .list_audit_events(proof(), &AuditFilter::default(), None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    let trail: Vec<_> = page
+        .events
+        .iter()
+        .map(|event| {
+            (
+                event.entry.action,
+                event.act.at,
+                event.entry.target_id.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        trail,
+        [
+            (AuditAction::ProfileDeleted, at(3), id.as_str()),
+            (AuditAction::EnforcementActionOpened, at(2), action.as_str()),
+            (AuditAction::ProfileCreated, at(1), id.as_str()),
+            (AuditAction::OrganizationCreated, at(0), "org"),
+        ]
+    );
+    assert!(
+        page.events
+            .iter()
+            .all(|event| event.act.actor == act_at(at(0)).actor)
+    );
+    assert!(
+        page.events
+            .iter()
+            .all(|event| event.organization_id.as_ref() == Some(scope.organization_id()))
+    );
+    assert_eq!(page.next, None);
+}
+
+pub(crate) async fn the_trail_is_filtered_and_paged_newest_first(world: World) {
+    let scope = world.organization("org").await;
+    let other = world.organization("other").await;
+    let mut created = Vec::new();
+    for second in 1..8 {
+        created.push(world.create(&scope, at(second), None).await.to_string());
+        world.create(&other, at(second), None).await;
+    }
+    created.reverse();
+    let entry = AuditEntry::new(
+        AuditAction::ProfilesExported,
+        TargetKind::Organization,
+        "org",
+    );
+    world
+        .store
+        .record(proof(), &act_at(at(50)), None, entry)
+        .await
+        .unwrap();
+    let filter = AuditFilter {
+        organization_id: Some(scope.organization_id().clone()),
+        action: Some("user_profile.created".into()),
+        target_id: None,
+    };
+    let mut walked = Vec::new();
+    let mut after = None;
+    loop {
+        let limit = Limit::new(3).unwrap();
+        let page = world
+            .store
+            .list_audit_events(proof(), &filter, after.as_ref(), limit)
+            .await
+            .unwrap();
+        walked.extend(page.events.into_iter().map(|event| event.entry.target_id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(walked, created);
+    let target = AuditFilter {
+        target_id: Some(created[0].clone()),
+        ..AuditFilter::default()
+    };
+    let page = world
+        .store
+        .list_audit_events(proof(), &target, None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    assert_eq!(page.events.len(), 1);
+    let newest = world
+        .store
+        .list_audit_events(proof(), &AuditFilter::default(), None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    assert_eq!(newest.events[0].organization_id, None);
+}

@@ -1,0 +1,9 @@
+//! What every backend promises, one file for each trait.
+
+pub(crate) mod audit;
+pub(crate) mod care;
+pub(crate) mod enrollments;
+pub(crate) mod listing;
+pub(crate) mod profiles;
+pub(crate) mod registry;
+pub(crate) mod tenants;

@@ -1,0 +1,480 @@
+//! The operator's side: whole records, exports, expiries and search.
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::{ActionKind, Enforcement, EnforcementAction, Reason};
+use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::profile::{AccessType, Profile, Relationship};
+use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatus};
+use rollcall_domain::search::{ProfileSearch, SearchPage};
+use rollcall_domain::text::{Country, OpaqueHash, ReferenceId};
+use rollcall_store::Changed;
+use rollcall_store::registry::Put;
+
+use crate::world::{World, act_at, at, proof, restriction};
+
+pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world: World) {
+    let scope = world.organization("org").await;
+    let other = world.organization("other").await;
+    let org = scope.organization_id();
+    let first = world.draft(at(1), Some("A"));
+    let second = world.draft(at(2), None);
+    let records = vec![
+        (org.clone(), first.clone()),
+        (OrganizationId::parse("nobody").unwrap(), second.clone()),
+        (org.clone(), second.clone()),
+    ];
+    let act = act_at(at(9));
+    let results = world
+        .store
+        .put_profiles(proof(), &act, records)
+        .await
+        .unwrap();
+    assert_eq!(
+        results,
+        [Put::Created, Put::UnknownOrganization, Put::Created]
+    );
+
+    let mut moved = Profile {
+        created_at: at(50),
+        updated_at: at(60),
+        ..first.clone()
+    };
+    let action = EnforcementActionId::parse("enac_x").unwrap();
+    let ban = EnforcementAction::new(action.clone(), at(1), Reason::HighHarm, ActionKind::Ban);
+    moved.enforcement = Enforcement::new(vec![ban.unwrap()], vec![]);
+    let thief = Profile {
+        enforcement: moved.enforcement.clone(),
+        ..second.clone()
+    };
+    let records = vec![
+        (other.organization_id().clone(), first.clone()),
+        (org.clone(), moved.clone()),
+        (org.clone(), moved.clone()),
+        (org.clone(), thief),
+    ];
+    let results = world
+        .store
+        .put_profiles(proof(), &act, records)
+        .await
+        .unwrap();
+    assert_eq!(
+        results,
+        [
+            Put::ForeignProfile,
+            Put::Replaced,
+            Put::Replaced,
+            Put::ForeignAction(action)
+        ]
+    );
+    let found = world
+        .store
+        .locate_profile(proof(), &first.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (found.organization_id, found.document.decode().unwrap()),
+        (org.clone(), moved)
+    );
+    let report = world.store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!((report.profiles, report.problems), (2, vec![]));
+}
+
+pub(crate) async fn an_export_walks_every_organization_and_resumes_anywhere(world: World) {
+    let mut expected = Vec::new();
+    for (name, profiles) in [("b", 5), ("a", 3), ("c", 0), ("d", 4)] {
+        let scope = world.organization(name).await;
+        for second in 0..profiles {
+            let id = world.create(&scope, at(second), None).await;
+            expected.push((name.to_owned(), at(second), id.to_string()));
+        }
+    }
+    expected.sort();
+    for limit in [1, 2, 3, 12, 50] {
+        for only in [None, Some("b"), Some("c")] {
+            let only_id = only.map(|name| OrganizationId::parse(name).unwrap());
+            let mut exported = Vec::new();
+            let mut after = None;
+            loop {
+                let page = world
+                    .store
+                    .export_profiles(proof(), only_id.as_ref(), after.as_ref(), limit)
+                    .await
+                    .unwrap();
+                for found in page.profiles {
+                    let profile = found.document.decode().unwrap();
+                    let owner = found.organization_id.to_string();
+                    exported.push((owner, profile.created_at, profile.id.to_string()));
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            let mut wanted = expected.clone();
+            wanted.retain(|(owner, ..)| only.is_none_or(|only| only == owner));
+            assert_eq!(exported, wanted, "limit {limit}, {only:?}");
+        }
+    }
+}
+
+pub(crate) async fn expiries_are_found_when_due_and_no_more_once_recorded(world: World) {
+    let scope = world.organization("org").await;
+    let first = world.create(&scope, at(1), None).await;
+    let second = world.create(&scope, at(2), None).await;
+    assert_eq!(world.store.next_expiry(proof()).await.unwrap(), None);
+    world
+        .open_action(&scope, &first, restriction(Some(at(50))), at(3))
+        .await;
+    world
+        .open_action(&scope, &first, restriction(Some(at(40))), at(3))
+        .await;
+    world
+        .open_action(&scope, &second, restriction(Some(at(60))), at(3))
+        .await;
+    assert_eq!(
+        world.store.next_expiry(proof()).await.unwrap(),
+        Some(at(40))
+    );
+    assert_eq!(
+        world.store.due_expiries(proof(), at(39), 10).await.unwrap(),
+        []
+    );
+    let due = world.store.due_expiries(proof(), at(50), 10).await.unwrap();
+    assert_eq!(due, [(scope.organization_id().clone(), first.clone())]);
+
+    let now = at(50);
+    let changed = world
+        .change(
+            &scope,
+            &first,
+            now,
+            Box::new(move |p| Ok(p.expire_actions(now))),
+        )
+        .await;
+    let Changed::Done(document) = changed else {
+        panic!("{changed:?}")
+    };
+    assert_eq!(document.decode().unwrap().enforcement.past().len(), 2);
+    assert_eq!(
+        world.store.due_expiries(proof(), at(50), 10).await.unwrap(),
+        []
+    );
+    assert_eq!(
+        world.store.next_expiry(proof()).await.unwrap(),
+        Some(at(60))
+    );
+}
+
+pub(crate) async fn actions_lead_to_their_profile(world: World) {
+    let scope = world.organization("org").await;
+    let id = world.create(&scope, at(1), None).await;
+    let action = world.open_action(&scope, &id, ActionKind::Ban, at(2)).await;
+    let owner = Some((scope.organization_id().clone(), id.clone()));
+    assert_eq!(
+        world.store.locate_action(proof(), &action).await.unwrap(),
+        owner
+    );
+    let resolved = action.clone();
+    let resolve: rollcall_store::Decide =
+        Box::new(move |profile| profile.resolve_action(&resolved, at(3)));
+    assert!(matches!(
+        world.change(&scope, &id, at(3), resolve).await,
+        Changed::Done(_)
+    ));
+    assert_eq!(
+        world.store.locate_action(proof(), &action).await.unwrap(),
+        owner
+    );
+    let unknown = EnforcementActionId::parse("enac_unknown").unwrap();
+    assert_eq!(
+        world.store.locate_action(proof(), &unknown).await.unwrap(),
+        None
+    );
+}
+
+/// A profile with a bit of everything that can be searched for.
+fn searchable(world: &World, random: &mut StdRng) -> Profile {
+    let names = [
+        None,
+        Some("Nord"),
+        Some("nordlicht"),
+        Some("Norä"),
+        Some("Süd"),
+        Some("nor\u{10ffff}"),
+    ];
+    let created_at = at(random.random_range(0..12));
+    let mut profile = world.draft(created_at, *names.choose(random).unwrap());
+    profile.relationship = *Relationship::ALL.choose(random).unwrap();
+    profile.details.country = [None, Some("DE"), Some("PT")]
+        .choose(random)
+        .unwrap()
+        .map(|c| Country::parse(c).unwrap());
+    profile.details.reference_id = [None, Some("r1"), Some("r2")]
+        .choose(random)
+        .unwrap()
+        .map(|r| ReferenceId::parse(r).unwrap());
+    profile.details.email_hash = [None, Some("h1")]
+        .choose(random)
+        .unwrap()
+        .map(|h| OpaqueHash::parse(h).unwrap());
+    if random.random_bool(0.5) {
+        let status = *ProgramStatus::ALL.choose(random).unwrap();
+        let standing = ProgramStanding::Cyber(Cyber::without_tiers(status));
+        profile = profile.set_program(standing, created_at).unwrap().value;
+    }
+    if random.random_bool(0.4) {
+        let kind = [
+            ActionKind::Ban,
+            restriction(None),
+            restriction(Some(at(30))),
+        ];
+        let kind = *kind.choose(random).unwrap();
+        let id = world.ids.enforcement_action(created_at);
+        let action = EnforcementAction::new(id, created_at, Reason::HighHarm, kind).unwrap();
+        profile = profile.open_action(action, created_at).unwrap().value;
+    }
+    profile
+}
+
+fn matches(
+    search: &ProfileSearch,
+    owner: &OrganizationId,
+    profile: &Profile,
+    now: Timestamp,
+) -> bool {
+    let details = &profile.details;
+    let program = |(name, wanted): &(ProgramName, Option<ProgramStatus>)| {
+        profile
+            .programs
+            .status(name)
+            .is_some_and(|status| wanted.is_none_or(|w| w == status))
+    };
+    let folded = profile
+        .name
+        .as_ref()
+        .map(rollcall_domain::text::Name::folded)
+        .unwrap_or_default();
+    search.organization_id.as_ref().is_none_or(|id| id == owner)
+        && search
+            .reference_id
+            .as_ref()
+            .is_none_or(|r| details.reference_id.as_ref() == Some(r))
+        && search
+            .email_hash
+            .as_ref()
+            .is_none_or(|h| details.email_hash.as_ref() == Some(h))
+        && search
+            .country
+            .is_none_or(|country| details.country == Some(country))
+        && search
+            .access_type
+            .is_none_or(|a| profile.relationship.access_type() == a)
+        && search
+            .enforcement_status
+            .is_none_or(|s| profile.enforcement.status_at(now) == s)
+        && search
+            .name_prefix
+            .as_ref()
+            .is_none_or(|prefix| folded.starts_with(prefix.as_str()) && profile.name.is_some())
+        && search.program.as_ref().is_none_or(program)
+        && search
+            .created_after
+            .is_none_or(|after| profile.created_at > after)
+        && search
+            .created_before
+            .is_none_or(|before| profile.created_at < before)
+}
+
+async fn found(world: &World, search: &ProfileSearch, limit: u8, now: Timestamp) -> Vec<String> {
+    let mut page = SearchPage {
+        search: search.clone(),
+        limit: Limit::new(limit).unwrap(),
+        after: None,
+    };
+    let mut found = Vec::new();
+    loop {
+        let answer = world
+            .store
+            .search_profiles(proof(), &page, now)
+            .await
+            .unwrap();
+        found.extend(
+            answer
+                .profiles
+                .iter()
+                .map(|owned| owned.document.decode().unwrap().id.to_string()),
+        );
+        match answer.next {
+            None => return found,
+            Some(position) => page.after = Some(position),
+        }
+    }
+}
+
+pub(crate) async fn every_filter_finds_what_the_model_finds(world: World) {
+    let mut random = StdRng::seed_from_u64(5);
+    let mut all: Vec<(OrganizationId, Profile)> = Vec::new();
+    for name in ["one", "two", "three"] {
+        let scope = world.organization(name).await;
+        let profiles = (0..50).map(|_| {
+            (
+                scope.organization_id().clone(),
+                searchable(&world, &mut random),
+            )
+        });
+        all.extend(profiles);
+    }
+    world
+        .store
+        .put_profiles(proof(), &act_at(at(20)), all.clone())
+        .await
+        .unwrap();
+    for _ in 0..300 {
+        let mut pick = |chance: f64| random.random_bool(chance);
+        let search = ProfileSearch {
+            organization_id: pick(0.4).then(|| OrganizationId::parse("two").unwrap()),
+            reference_id: pick(0.15).then(|| ReferenceId::parse("r1").unwrap()),
+            email_hash: pick(0.15).then(|| OpaqueHash::parse("h1").unwrap()),
+            name_prefix: pick(0.2).then(|| {
+                if pick(0.5) {
+                    "nor".into()
+                } else {
+                    "nor\u{10ffff}".into()
+                }
+            }),
+            country: pick(0.2).then(|| Country::parse("DE").unwrap()),
+            access_type: pick(0.3).then_some(AccessType::Passthrough),
+            enforcement_status: pick(0.3).then(|| {
+                *rollcall_domain::enforcement::EnforcementStatus::ALL
+                    .choose(&mut random)
+                    .unwrap()
+            }),
+            program: random.random_bool(0.3).then(|| {
+                let status = ProgramStatus::ALL.choose(&mut random).copied();
+                (
+                    ProgramName::Cyber,
+                    status.filter(|status| *status != ProgramStatus::Rejected),
+                )
+            }),
+            created_after: random.random_bool(0.2).then(|| at(3)),
+            created_before: random.random_bool(0.2).then(|| at(9)),
+        };
+        let now = at(random.random_range(20..40));
+        let mut expected: Vec<&Profile> = all
+            .iter()
+            .filter(|(owner, profile)| matches(&search, owner, profile, now))
+            .map(|(_, profile)| profile)
+            .collect();
+        let by_name = search.name_prefix.is_some()
+            && search.reference_id.is_none()
+            && search.email_hash.is_none();
+        if by_name {
+            expected.sort_by_key(|profile| {
+                (
+                    profile
+                        .name
+                        .as_ref()
+                        .map(rollcall_domain::text::Name::folded),
+                    profile.id.clone(),
+                )
+            });
+        } else {
+            expected.sort_by_key(|profile| (profile.created_at, profile.id.clone()));
+            expected.reverse();
+        }
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|profile| profile.id.to_string())
+            .collect();
+        let limit = random.random_range(1..30);
+        assert_eq!(
+            found(&world, &search, limit, now).await,
+            expected,
+            "{search:?}"
+        );
+    }
+}
+
+pub(crate) async fn a_search_examines_a_bounded_number_of_profiles(world: World) {
+    let scope = world.organization("org").await;
+    let mut records: Vec<(OrganizationId, Profile)> = (0..6_000)
+        .map(|second| {
+            (
+                scope.organization_id().clone(),
+                world.draft(at(second), None),
+            )
+        })
+        .collect();
+    records[0].1.details.country = Some(Country::parse("DE").unwrap());
+    world
+        .store
+        .put_profiles(proof(), &act_at(at(9)), records)
+        .await
+        .unwrap();
+    let search = ProfileSearch {
+        organization_id: Some(scope.organization_id().clone()),
+        country: Some(Country::parse("DE").unwrap()),
+        ..ProfileSearch::default()
+    };
+    let page = SearchPage {
+        search,
+        limit: Limit::DEFAULT,
+        after: None,
+    };
+    let first = world
+        .store
+        .search_profiles(proof(), &page, at(9))
+        .await
+        .unwrap();
+    assert!(first.profiles.is_empty() && first.next.is_some());
+    assert_eq!(found(&world, &page.search, 20, at(9)).await.len(), 1);
+}
+
+pub(crate) async fn counts_follow_every_way_of_writing(world: World) {
+    let scope = world.organization("org").await;
+    world.organization("empty").await;
+    let day = 86_400;
+    let first = world.create(&scope, at(1), None).await;
+    let second = world.draft(at(day), None);
+    let org = scope.organization_id();
+    let put = |profile: Profile| vec![(org.clone(), profile)];
+    let act = act_at(at(9));
+    world
+        .store
+        .put_profiles(proof(), &act, put(second.clone()))
+        .await
+        .unwrap();
+    let moved = Profile {
+        created_at: at(3 * day),
+        updated_at: at(3 * day),
+        ..second
+    };
+    world
+        .store
+        .put_profiles(proof(), &act, put(moved))
+        .await
+        .unwrap();
+    world
+        .store
+        .remove_profile(&scope, &act, &first)
+        .await
+        .unwrap();
+    let missing = ProfileId::parse("uprof_missing").unwrap();
+    world
+        .store
+        .remove_profile(&scope, &act, &missing)
+        .await
+        .unwrap();
+    let counts = world.store.count_profiles(proof()).await.unwrap();
+    let empty = OrganizationId::parse("empty").unwrap();
+    let mut expected = vec![(empty, 0), (org.clone(), 1)];
+    expected.sort();
+    let mut counts = counts;
+    counts.sort();
+    assert_eq!(counts, expected);
+}

@@ -1,0 +1,299 @@
+//! Organizations, workspaces and keys.
+
+use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::{
+    ApiKey, KeyOwner, KeyStatus, OrganizationScope, OrganizationStatus, SecretHash, Workspace,
+};
+use rollcall_store::tenants::{NotStored, OrganizationPatch};
+
+use crate::world::{World, act_at, at, proof};
+
+pub(crate) async fn organizations_are_stored_listed_and_changed(world: World) {
+    for name in ["c", "a", "b"] {
+        world.organization(name).await;
+    }
+    let id = OrganizationId::parse("a").unwrap();
+    let again = world
+        .store
+        .find_organization(proof(), &id)
+        .await
+        .unwrap()
+        .unwrap();
+    let taken = world
+        .store
+        .insert_organization(proof(), &act_at(at(1)), &again)
+        .await
+        .unwrap();
+    assert_eq!(taken, Err(NotStored::Taken));
+
+    let two = Limit::new(2).unwrap();
+    let first = world
+        .store
+        .list_organizations(proof(), None, two)
+        .await
+        .unwrap();
+    let second = world
+        .store
+        .list_organizations(proof(), first.next.as_ref(), two)
+        .await
+        .unwrap();
+    let names: Vec<_> = first
+        .items
+        .iter()
+        .chain(&second.items)
+        .map(|o| o.name.as_str())
+        .collect();
+    assert_eq!((names, second.next), (vec!["a", "b", "c"], None));
+
+    let patch = OrganizationPatch {
+        rate_limit_rpm: Some(Some(600)),
+        status: Some(OrganizationStatus::OnHold),
+        ..OrganizationPatch::default()
+    };
+    let changed = world
+        .store
+        .change_organization(proof(), &act_at(at(1)), &id, &patch)
+        .await;
+    let changed = changed.unwrap().unwrap();
+    assert_eq!(
+        (changed.rate_limit_rpm, changed.name.as_str()),
+        (Some(600), "a")
+    );
+    assert_eq!(
+        world.store.find_organization(proof(), &id).await.unwrap(),
+        Some(changed)
+    );
+    let unlimited = OrganizationPatch {
+        rate_limit_rpm: Some(None),
+        ..OrganizationPatch::default()
+    };
+    let changed = world
+        .store
+        .change_organization(proof(), &act_at(at(1)), &id, &unlimited)
+        .await;
+    assert_eq!(changed.unwrap().unwrap().rate_limit_rpm, None);
+    let nobody = OrganizationId::parse("nobody").unwrap();
+    let missing = world
+        .store
+        .change_organization(proof(), &act_at(at(1)), &nobody, &patch)
+        .await;
+    assert_eq!(missing.unwrap(), None);
+}
+
+fn workspace(scope: &OrganizationScope, id: &str) -> Workspace {
+    Workspace {
+        id: WorkspaceId::parse(id).unwrap(),
+        organization_id: scope.organization_id().clone(),
+        name: "W".into(),
+        created_at: at(1),
+    }
+}
+
+pub(crate) async fn workspaces_belong_to_their_organization(world: World) {
+    let scope = world.organization("org").await;
+    let other = world.organization("other").await;
+    let act = act_at(at(1));
+    let first = workspace(&scope, "wrkspc_1");
+    let stored = world
+        .store
+        .insert_workspace(proof(), &act, &first)
+        .await
+        .unwrap();
+    assert_eq!(stored, Ok(()));
+    let stored = world
+        .store
+        .insert_workspace(proof(), &act, &first)
+        .await
+        .unwrap();
+    assert_eq!(stored, Err(NotStored::Taken));
+    let nowhere = proof().choose(OrganizationId::parse("nobody").unwrap());
+    let lost = workspace(&nowhere, "wrkspc_2");
+    let stored = world
+        .store
+        .insert_workspace(proof(), &act, &lost)
+        .await
+        .unwrap();
+    assert_eq!(stored, Err(NotStored::UnknownOrganization));
+    assert!(world.store.has_workspace(&scope, &first.id).await.unwrap());
+    assert!(!world.store.has_workspace(&other, &first.id).await.unwrap());
+    let listed = world
+        .store
+        .list_workspaces(&scope, None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    assert_eq!((listed.items, listed.next), (vec![first], None));
+    let listed = world
+        .store
+        .list_workspaces(&other, None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    assert!(listed.items.is_empty());
+}
+
+fn key(id: &str, owner: KeyOwner) -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::parse(id).unwrap(),
+        owner,
+        name: "K".into(),
+        created_at: at(1),
+        expires_at: Some(at(900)),
+        last_used_at: None,
+        status: KeyStatus::Active,
+    }
+}
+
+fn admin(scope: &OrganizationScope) -> KeyOwner {
+    KeyOwner::Admin {
+        organization_id: scope.organization_id().clone(),
+    }
+}
+
+pub(crate) async fn keys_are_found_by_their_secret_until_removed(world: World) {
+    let scope = world.organization("org").await;
+    let act = act_at(at(1));
+    let (secret, mut near) = (SecretHash([9; 32]), SecretHash([9; 32]));
+    near.0[31] = 8;
+    let first = key("apikey_1", admin(&scope));
+    let operator = key("apikey_2", KeyOwner::Operator);
+    assert_eq!(
+        world
+            .store
+            .insert_key(proof(), &act, &first, &secret)
+            .await
+            .unwrap(),
+        Ok(())
+    );
+    assert_eq!(
+        world
+            .store
+            .insert_key(proof(), &act, &operator, &near)
+            .await
+            .unwrap(),
+        Ok(())
+    );
+    let again = key("apikey_3", admin(&scope));
+    let stored = world
+        .store
+        .insert_key(proof(), &act, &again, &secret)
+        .await
+        .unwrap();
+    assert_eq!(stored, Err(NotStored::Taken));
+
+    let found = world.store.find_credential(&secret).await.unwrap().unwrap();
+    assert_eq!(
+        (&found.key, found.organization.unwrap().name.as_str()),
+        (&first, "org")
+    );
+    let found = world.store.find_credential(&near).await.unwrap().unwrap();
+    assert_eq!((found.key, found.organization), (operator.clone(), None));
+    assert_eq!(
+        world
+            .store
+            .find_credential(&SecretHash([1; 32]))
+            .await
+            .unwrap(),
+        None
+    );
+
+    let used = vec![(first.id.clone(), at(70)), (first.id.clone(), at(60))];
+    world.store.touch_keys(used).await.unwrap();
+    let disabled = world
+        .store
+        .set_key_status(proof(), &act, &first.id, KeyStatus::Disabled)
+        .await;
+    let disabled = disabled.unwrap().unwrap();
+    assert_eq!(
+        (disabled.status, disabled.last_used_at),
+        (KeyStatus::Disabled, Some(at(70)))
+    );
+    let found = world.store.find_key(proof(), &first.id).await.unwrap();
+    assert_eq!(found, Some(disabled.clone()));
+    let org = Some(scope.organization_id());
+    let listed = world
+        .store
+        .list_keys(proof(), org, None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    assert_eq!(listed.items, [disabled]);
+    let listed = world
+        .store
+        .list_keys(proof(), None, None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    assert_eq!(listed.items, [operator]);
+
+    assert!(
+        world
+            .store
+            .remove_key(proof(), &act, &first.id)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !world
+            .store
+            .remove_key(proof(), &act, &first.id)
+            .await
+            .unwrap()
+    );
+    assert_eq!(world.store.find_credential(&secret).await.unwrap(), None);
+}
+
+pub(crate) async fn keys_need_their_organization_and_workspace(world: World) {
+    let scope = world.organization("org").await;
+    let other = world.organization("other").await;
+    let act = act_at(at(1));
+    let foreign = workspace(&other, "wrkspc_other");
+    world
+        .store
+        .insert_workspace(proof(), &act, &foreign)
+        .await
+        .unwrap()
+        .unwrap();
+    let bound = KeyOwner::Api {
+        organization_id: scope.organization_id().clone(),
+        workspace_id: Some(foreign.id.clone()),
+    };
+    let secret = SecretHash([3; 32]);
+    let stored = world
+        .store
+        .insert_key(proof(), &act, &key("apikey_1", bound), &secret)
+        .await;
+    assert_eq!(stored.unwrap(), Err(NotStored::UnknownWorkspace));
+    let nobody = KeyOwner::Admin {
+        organization_id: OrganizationId::parse("nobody").unwrap(),
+    };
+    let stored = world
+        .store
+        .insert_key(proof(), &act, &key("apikey_1", nobody), &secret)
+        .await;
+    assert_eq!(stored.unwrap(), Err(NotStored::UnknownOrganization));
+}
+
+pub(crate) async fn a_removed_organization_takes_everything_with_it(world: World) {
+    let scope = world.organization("org").await;
+    let id = world.create(&scope, at(1), Some("A")).await;
+    let secret = SecretHash([4; 32]);
+    let own = key("apikey_1", admin(&scope));
+    world
+        .store
+        .insert_key(proof(), &act_at(at(1)), &own, &secret)
+        .await
+        .unwrap()
+        .unwrap();
+    let org = scope.organization_id();
+    assert!(world.store.remove_organization(proof(), org).await.unwrap());
+    assert!(!world.store.remove_organization(proof(), org).await.unwrap());
+    assert_eq!(world.store.find_credential(&secret).await.unwrap(), None);
+    assert_eq!(
+        world.store.locate_profile(proof(), &id).await.unwrap(),
+        None
+    );
+    let again = world.organization("org").await;
+    assert_eq!(world.store.find_profile(&again, &id).await.unwrap(), None);
+    assert_eq!(
+        world.store.check(proof(), &|_| {}).await.unwrap().problems,
+        Vec::<String>::new()
+    );
+}
