@@ -1,0 +1,131 @@
+//! Queries of the profile list: the contract's table and edge cases, row by row.
+
+use rollcall_domain::enforcement::EnforcementStatus;
+use rollcall_domain::page::{Limit, Order, OrderBy, ProfileListing, StatusFilter};
+
+use crate::example::{DIALECTS, LEGACY, cursors, dialect, organization};
+
+fn list(name: &str, query: &str) -> Result<ProfileListing, String> {
+    dialect(name)
+        .parse_list(Some(query), &cursors(), &organization())
+        .map_err(|error| {
+            assert_eq!(error.status(), 400);
+            error.message
+        })
+}
+
+#[test]
+fn what_is_left_out_or_empty_has_its_default() {
+    for name in DIALECTS {
+        for query in [
+            "",
+            "limit=&order=&order_by=&page=&beta=",
+            "enforcement_status%5B%5D=&enforcement_status=",
+            "limit",
+            "beta=true",
+        ] {
+            let listing = list(name, query).unwrap();
+            assert_eq!(listing.limit, Limit::DEFAULT);
+            assert_eq!(listing.order, Order::Descending);
+            assert_eq!(listing.start.order_by(), OrderBy::CreatedAt);
+            assert_eq!(listing.status_filter, None);
+        }
+    }
+}
+
+#[test]
+fn limits_are_plain_numbers_from_one_to_a_hundred() {
+    for (query, limit) in [("limit=1", 1), ("limit=100", 100), ("%6Cimit=%31%30", 10)] {
+        assert_eq!(list("ga", query).unwrap().limit.get(), limit);
+    }
+    for value in [
+        "0",
+        "101",
+        "-1",
+        "5.0",
+        "+5",
+        "%2B5",
+        "05",
+        "abc",
+        "99999999999",
+        "256",
+        "1e1",
+        "٣",
+    ] {
+        assert_eq!(
+            list("ga", &format!("limit={value}")).unwrap_err(),
+            "limit: must be an integer from 1 to 100",
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn values_that_are_none_are_named() {
+    for (query, message) in [
+        ("order=up", "order: must be one of: asc, desc"),
+        ("order=ASC", "order: must be one of: asc, desc"),
+        ("order_by=id", "order_by: must be one of: created_at, name"),
+        (
+            "enforcement_status[]=blocked",
+            "enforcement_status: must be one of: unrestricted, pending, restricted, banned",
+        ),
+        ("page=page_x", "page: not a valid cursor for this request"),
+        ("beta=1", "beta: must be true"),
+        ("offset=1", "offset: unknown query parameter"),
+        (
+            "enforcement_status[0]=banned",
+            "enforcement_status[0]: unknown query parameter",
+        ),
+        ("limit=5&limit=5", "limit: must be given once"),
+        ("order=asc&order=asc", "order: must be given once"),
+        ("limit=%", "The query string is not valid"),
+        ("limit=%ff", "The query string is not valid"),
+        (
+            "offset=1&enforcement_status[]=x&page=p&order_by=x&order=x&limit=x",
+            "limit: must be an integer from 1 to 100",
+        ),
+    ] {
+        assert_eq!(list("ga", query).unwrap_err(), message, "{query}");
+    }
+}
+
+#[test]
+fn the_filter_is_a_set_however_it_is_written() {
+    use EnforcementStatus::{Banned, Pending};
+    let expected = StatusFilter::any_of([Banned, Pending]);
+    for query in [
+        "enforcement_status[]=banned&enforcement_status[]=pending",
+        "enforcement_status%5B%5D=pending&enforcement_status=banned&enforcement_status=banned",
+        "enforcement%5Fstatus=banned&enforcement_status[]=&enforcement_status%5b%5d=pending",
+    ] {
+        assert_eq!(
+            list("ga", query).unwrap().status_filter,
+            expected,
+            "{query}"
+        );
+    }
+    for name in LEGACY {
+        for query in ["enforcement_status[]=banned", "enforcement_status=whatever"] {
+            assert_eq!(
+                list(name, query).unwrap_err(),
+                "enforcement_status: not accepted with a user-profiles beta header; remove the header value to use it"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_enrollment_url_exists_in_the_legacy_dialects_alone() {
+    for name in LEGACY {
+        assert_eq!(dialect(name).allows_enrollment_url(), Ok(()));
+    }
+    let error = dialect("ga").allows_enrollment_url().unwrap_err();
+    assert_eq!(error.status(), 400);
+    assert!(
+        error
+            .message
+            .starts_with("enrollment_url: requires the anthropic-beta header (")
+    );
+    assert!(error.message.ends_with("; without it use action_urls"));
+}
