@@ -1,1 +1,34 @@
-//! placeholder
+//! Rollcall: a self-hosted server of user profiles. This crate puts the parts together and talks to the
+//! world; what is true is decided in `rollcall-domain`, what the contract fixes byte for byte is in
+//! `rollcall-wire`, what is kept is in `rollcall-store`.
+//!
+//! # The way of one request
+//!
+//! `GET /v1/user_profiles` goes through [`http::listener`] (accepts, times out, drains),
+//! [`http::router`] (every path on one screen), `http::call` (who calls, for whom, in which dialect:
+//! the contract's order of checks), and `http::public::profiles::list`, which asks the dialect to read
+//! the query, storage to hand the rows to the dialect's page writer, and is done. What every response
+//! carries is put on in [`http`]; what goes wrong becomes a `Failure` (`http::error`) through `?`.
+//!
+//! `POST /v1/user_profiles` differs in two steps: the body becomes a draft, `Profile::create` decides,
+//! and storage commits the decision whole, with its events and its audit entry.
+//!
+//! # The map
+//!
+//! - [`app`]: what every request may need, and how the server runs and ends.
+//! - [`http`]: from a connection to a handler and back.
+//! - [`credentials`], [`secrets`]: whose key it is, and how keys are made.
+//! - [`background`]: what happens without being asked.
+//! - `development`: what only a development server has; [`initial`]: what it starts with.
+//! - [`config`], [`metrics`], [`telemetry`]: what is set, counted and logged.
+
+pub mod app;
+pub mod background;
+pub mod config;
+pub mod credentials;
+mod development;
+pub mod http;
+pub mod initial;
+pub mod metrics;
+pub mod secrets;
+pub mod telemetry;

@@ -1,0 +1,335 @@
+//! The server put together: what handlers need, how it starts, and how it ends.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
+use rollcall_domain::id::Ids;
+use rollcall_domain::tenant::SecretHash;
+use rollcall_store::{Store, StoreError, Stored};
+use rollcall_wire::cursor::Cursors;
+use rollcall_wire::headers::KnownBetas;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::background;
+use crate::credentials::{Credentials, Identity};
+use crate::development::Development;
+use crate::http::body::BodyLimits;
+use crate::http::fences::{AuthenticationFailures, OrganizationRates};
+use crate::http::listener::{Drained, Listener, ListenerLimits};
+use crate::http::router::Surface;
+use crate::http::{edge_errors, service};
+use crate::initial::InitialState;
+use crate::metrics::{Metrics, StorageMetrics};
+
+/// What the parts of the server are allowed, as the configuration says.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Base of the URLs given to end users, without a trailing slash.
+    pub public_base_url: String,
+    /// Longest time for a request to be answered, its body's arrival aside, before it fails with 504.
+    pub request_timeout: Duration,
+    /// What a request body is allowed.
+    pub body: BodyLimits,
+    /// What a connection is allowed.
+    pub listener: ListenerLimits,
+    /// Failed authentications a minute that one source address may cause.
+    pub failed_authentications_per_minute: NonZeroU32,
+    /// Origins whose pages may call the server from a browser.
+    pub cors_origins: Vec<HeaderValue>,
+}
+
+impl Settings {
+    /// The defaults of the contract, with this base of the URLs given to end users.
+    pub fn new(public_base_url: impl Into<String>) -> Self {
+        const FAILURES: NonZeroU32 = NonZeroU32::new(60).unwrap();
+        Self {
+            public_base_url: public_base_url.into(),
+            request_timeout: Duration::from_secs(30),
+            body: BodyLimits::CONTRACT,
+            listener: ListenerLimits::default(),
+            failed_authentications_per_minute: FAILURES,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+/// What makes a server a development server (`operator.md`, *Development controls*).
+#[derive(Debug)]
+pub struct DevelopmentParts {
+    /// The clock that the controls set; [`AppParts::clock`] must be the same one.
+    pub clock: Arc<AdjustableClock>,
+    /// Where the clock stands at the start and after a reset; it follows the machine's when absent.
+    pub starts_at: Option<Timestamp>,
+    /// What is there at the start and after a reset.
+    pub initial: InitialState,
+    /// With it, an unknown key that begins with `test-` becomes an organization of its own, dropped
+    /// when it has idled for so long.
+    pub tenant_idle: Option<Duration>,
+}
+
+/// What an [`App`] is made of.
+#[derive(Debug)]
+pub struct AppParts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids and secrets come from.
+    pub ids: Arc<Ids>,
+    /// Makes and opens page cursors.
+    pub cursors: Cursors,
+    /// The betas that are accepted.
+    pub betas: KnownBetas,
+    /// What is allowed.
+    pub settings: Settings,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The development controls; none under `rollcall serve`.
+    pub development: Option<DevelopmentParts>,
+}
+
+rollcall_domain::text_enum! {
+    /// An operation of storage, as `/metrics` names it.
+    Operation {
+        /// Finding whose key it is; reading it only every few seconds.
+        FindCredential = "find_credential",
+        /// Finding a workspace.
+        FindWorkspace = "find_workspace",
+        /// Reading a page of profiles.
+        ListProfiles = "list_profiles",
+        /// Reading a profile.
+        FindProfile = "find_profile",
+        /// Creating a profile.
+        InsertProfile = "insert_profile",
+        /// Changing a profile.
+        ChangeProfile = "change_profile",
+        /// Deleting a profile.
+        RemoveProfile = "remove_profile",
+        /// Creating an enrollment or action URL.
+        InsertEnrollmentUrl = "insert_enrollment_url",
+        /// Finding an enrollment or action URL.
+        FindEnrollmentUrl = "find_enrollment_url",
+        /// The operator's search.
+        SearchProfiles = "search_profiles",
+        /// Writing whole records.
+        PutProfiles = "put_profiles",
+        /// Reading a page of an export.
+        ExportProfiles = "export_profiles",
+        /// Reading tenants and keys.
+        ReadTenants = "read_tenants",
+        /// Changing tenants and keys.
+        WriteTenants = "write_tenants",
+        /// Reading the audit trail.
+        ListAuditEvents = "list_audit_events",
+        /// Emptying the storage of a development server.
+        Reset = "reset",
+    }
+}
+
+/// The parts that every request may need.
+pub struct App {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) cursors: Cursors,
+    pub(crate) betas: KnownBetas,
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Metrics,
+    pub(crate) credentials: Credentials,
+    pub(crate) rates: ArcSwap<OrganizationRates>,
+    pub(crate) authentication_failures: ArcSwap<AuthenticationFailures>,
+    pub(crate) development: Option<Development>,
+    /// Wakes the sweeper: an action was opened, or the clock was moved.
+    pub(crate) sweep_due: Notify,
+    operations: Vec<StorageMetrics>,
+    draining: AtomicBool,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("App")
+            .field("store", &self.store)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Puts the parts together. Nothing runs yet.
+    pub fn new(parts: AppParts) -> Arc<Self> {
+        let AppParts {
+            store,
+            clock,
+            ids,
+            cursors,
+            betas,
+            settings,
+            metrics,
+            development,
+        } = parts;
+        let operations = Operation::ALL
+            .iter()
+            .map(|operation| metrics.storage(operation.as_str()));
+        Arc::new(Self {
+            operations: operations.collect(),
+            credentials: Credentials::default(),
+            rates: ArcSwap::default(),
+            authentication_failures: ArcSwap::from_pointee(AuthenticationFailures::new(
+                settings.failed_authentications_per_minute,
+            )),
+            development: development.map(Development::new),
+            sweep_due: Notify::new(),
+            draining: AtomicBool::new(false),
+            store,
+            clock,
+            ids,
+            cursors,
+            betas,
+            settings,
+            metrics,
+        })
+    }
+
+    /// Stores what a development server starts with. Nothing to do for any other.
+    pub async fn prepare(&self) -> Stored<()> {
+        match &self.development {
+            None => Ok(()),
+            Some(development) => development.prepare(&*self.store).await,
+        }
+    }
+
+    /// Forgets everything that follows from what was in storage.
+    pub(crate) fn forget(&self) {
+        self.credentials.forget();
+        let per_minute = self.settings.failed_authentications_per_minute;
+        self.rates.store(Arc::default());
+        self.authentication_failures
+            .store(Arc::new(AuthenticationFailures::new(per_minute)));
+    }
+
+    /// Records how long storage took.
+    pub(crate) fn record(&self, operation: Operation, took: Duration) {
+        if let Some(metrics) = self.operations.get(operation as usize) {
+            metrics.record(took);
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn render_metrics(&self) -> String {
+        let queued = self.store.write_figures().queued;
+        self.metrics
+            .queue_depth()
+            .set(i64::try_from(queued).unwrap_or(i64::MAX));
+        self.metrics.render()
+    }
+
+    /// The identity of a key that storage does not know, where one is made on demand.
+    pub(crate) async fn make_tenant_on_demand(
+        &self,
+        secret: Option<&[u8]>,
+        hash: &SecretHash,
+    ) -> Stored<Option<Arc<Identity>>> {
+        let Some(tenants) = self.development.as_ref().and_then(|it| it.tenants.as_ref()) else {
+            return Ok(None);
+        };
+        let is_test = secret.is_some_and(|secret| secret.starts_with(b"test-"));
+        if !is_test {
+            return Ok(None);
+        }
+        tenants.make(self, hash).await?;
+        self.credentials.find(&*self.store, hash).await
+    }
+
+    /// Notes that a tenant is in use, so that it is not dropped for idling.
+    pub(crate) fn see_tenant_on_demand(&self, identity: &Identity) {
+        if let Some(development) = &self.development
+            && let Some(tenants) = &development.tenants
+            && let Some(organization) = &identity.organization
+        {
+            tenants.see_again(&organization.id);
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Connections of the main listener that were still open at the drain's deadline and were cut.
+    pub cut: usize,
+}
+
+/// Serves until `shutdown` is cancelled, drains, and closes the storage.
+///
+/// With an admin listener the health paths are on it alone. It answers until the main listener has
+/// drained, so that whoever balances the load sees `/readyz` fail and not a refused connection.
+pub async fn run(
+    app: Arc<App>,
+    listener: TcpListener,
+    admin_listener: Option<TcpListener>,
+    shutdown: CancellationToken,
+) -> Ended {
+    let background = background::start(&app, &shutdown);
+    let surface = if admin_listener.is_some() {
+        Surface::WithoutHealth
+    } else {
+        Surface::Everything
+    };
+    let admin_shutdown = CancellationToken::new();
+    let admin = admin_listener.map(|listener| {
+        let app = Arc::clone(&app);
+        let shutdown = admin_shutdown.clone();
+        tokio::spawn(async move { serve(&app, listener, Surface::Health, shutdown).await })
+    });
+    let draining = {
+        let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
+        tokio::spawn(async move {
+            shutdown.cancelled().await;
+            app.draining.store(true, Ordering::Relaxed);
+        })
+    };
+    let Drained { cut } = serve(&app, listener, surface, shutdown).await;
+    draining.abort();
+    admin_shutdown.cancel();
+    if let Some(admin) = admin
+        && admin.await.is_err()
+    {
+        tracing::error!("the admin listener ended with a panic");
+    }
+    background.finish(&app).await;
+    app.store.close().await;
+    Ended { cut }
+}
+
+async fn serve(
+    app: &Arc<App>,
+    socket: TcpListener,
+    surface: Surface,
+    shutdown: CancellationToken,
+) -> Drained {
+    let listener = Listener {
+        socket,
+        limits: app.settings.listener.clone(),
+        errors: edge_errors(app),
+        connections: app.metrics.connections(),
+    };
+    listener
+        .serve(service(Arc::clone(app), surface), shutdown)
+        .await
+}
+
+/// Logs a storage error of a background task; there is nobody to answer.
+pub(crate) fn log_failed(task: &str, error: &StoreError) {
+    tracing::error!(task, %error, "a background task failed and will be tried again");
+}

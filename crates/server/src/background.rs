@@ -1,0 +1,169 @@
+//! What happens without being asked: expiries are recorded, old URLs forgotten, last uses stored,
+//! idle development tenants dropped.
+//!
+//! Nothing depends on these tasks being punctual for an answer to be right: an expired action is closed
+//! on every read, an expired URL opens nothing. They make the facts permanent, and the events follow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_domain::audit::{Act, Actor};
+use rollcall_domain::id::{OrganizationId, ProfileId};
+use rollcall_domain::tenant::OperatorProof;
+use rollcall_store::Stored;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, log_failed};
+
+/// How often keys' last uses are stored.
+const STORE_USES_EVERY: Duration = Duration::from_secs(30);
+
+/// How often expired URLs are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_mins(10);
+
+/// How long an expired URL is kept, so that whoever opens it late is told that it expired (410) and
+/// not that it never was (404).
+const KEEP_EXPIRED_URLS: Duration = Duration::from_hours(24);
+
+/// The longest sleep of the sweeper. Other instances open actions too, and do not wake this one.
+const SWEEP_AT_LEAST_EVERY: Duration = Duration::from_secs(1);
+
+/// How many profiles are swept at a time.
+const SWEEP_BATCH: usize = 500;
+
+/// The running tasks.
+#[derive(Debug)]
+pub struct Background {
+    tasks: JoinSet<()>,
+}
+
+/// Starts the tasks; they end with `shutdown`.
+pub fn start(app: &Arc<App>, shutdown: &CancellationToken) -> Background {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(until(shutdown.clone(), sweep_expiries(Arc::clone(app))));
+    tasks.spawn(until(shutdown.clone(), prune_urls(Arc::clone(app))));
+    tasks.spawn(until(
+        shutdown.clone(),
+        store_uses_regularly(Arc::clone(app)),
+    ));
+    if app.development.is_some() {
+        tasks.spawn(until(shutdown.clone(), drop_idle_tenants(Arc::clone(app))));
+    }
+    Background { tasks }
+}
+
+impl Background {
+    /// Waits for the tasks to end and stores what they would have stored next.
+    pub async fn finish(mut self, app: &App) {
+        while self.tasks.join_next().await.is_some() {}
+        store_uses(app).await;
+    }
+}
+
+/// The task, given up when the shutdown begins.
+async fn until(shutdown: CancellationToken, task: impl Future<Output = ()> + Send) {
+    // Cancelled or ended, it is over.
+    let _ = shutdown.run_until_cancelled(task).await;
+}
+
+/// Records the end of each enforcement action within a second of its expiry.
+async fn sweep_expiries(app: Arc<App>) {
+    loop {
+        let wait = match sweep_once(&app).await {
+            Ok(wait) => wait,
+            Err(error) => {
+                log_failed("sweeper", &error);
+                SWEEP_AT_LEAST_EVERY
+            }
+        };
+        // A notice that came while sweeping is kept and ends the sleep at once.
+        tokio::select! {
+            () = app.sweep_due.notified() => {}
+            () = sleep(wait) => {}
+        }
+    }
+}
+
+/// Sweeps what is due and says how long nothing will be, as far as this instance knows.
+async fn sweep_once(app: &App) -> Stored<Duration> {
+    let proof = OperatorProof::of_storage_access();
+    loop {
+        let now = app.clock.now();
+        let due = app.store.due_expiries(proof, now, SWEEP_BATCH).await?;
+        for (organization_id, profile_id) in &due {
+            record_expiries(app, proof, organization_id, profile_id).await?;
+        }
+        if due.len() < SWEEP_BATCH {
+            break;
+        }
+    }
+    let next = app.store.next_expiry(proof).await?;
+    let wait = next.map_or(SWEEP_AT_LEAST_EVERY, |next| next.since(app.clock.now()));
+    Ok(wait.clamp(Duration::from_millis(10), SWEEP_AT_LEAST_EVERY))
+}
+
+async fn record_expiries(
+    app: &App,
+    proof: OperatorProof,
+    organization_id: &OrganizationId,
+    profile_id: &ProfileId,
+) -> Stored<()> {
+    let scope = proof.choose(organization_id.clone());
+    let now = app.clock.now();
+    let act = Act {
+        actor: Actor::system("sweeper"),
+        at: now,
+    };
+    let decide = Box::new(move |profile: &_| {
+        let profile: &rollcall_domain::profile::Profile = profile;
+        Ok(profile.expire_actions(now))
+    });
+    // Whether it was still there and still due is no concern of anyone's.
+    app.store
+        .change_profile(&scope, &act, profile_id, decide)
+        .await
+        .map(drop)
+}
+
+async fn prune_urls(app: Arc<App>) {
+    loop {
+        let before = app.clock.now().saturating_sub(KEEP_EXPIRED_URLS);
+        match app.store.prune_enrollment_urls(before).await {
+            Ok(0) => {}
+            Ok(pruned) => tracing::debug!(pruned, "forgot expired enrollment URLs"),
+            Err(error) => log_failed("pruning", &error),
+        }
+        sleep(PRUNE_EVERY).await;
+    }
+}
+
+async fn store_uses_regularly(app: Arc<App>) {
+    loop {
+        sleep(STORE_USES_EVERY).await;
+        store_uses(&app).await;
+    }
+}
+
+/// A use that cannot be stored is lost; the next one is as good.
+async fn store_uses(app: &App) {
+    let uses = app.credentials.take_uses();
+    if !uses.is_empty()
+        && let Err(error) = app.store.touch_keys(uses).await
+    {
+        log_failed("last uses", &error);
+    }
+}
+
+async fn drop_idle_tenants(app: Arc<App>) {
+    let Some(tenants) = app.development.as_ref().and_then(|it| it.tenants.as_ref()) else {
+        return;
+    };
+    loop {
+        sleep(tenants.look_every()).await;
+        if let Err(error) = tenants.drop_idle(&app).await {
+            log_failed("idle tenants", &error);
+        }
+    }
+}

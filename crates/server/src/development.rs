@@ -1,0 +1,72 @@
+//! What only a development server has: a clock that obeys, failures on demand, a look at what clients
+//! really sent, tenants that appear when they are named, and a way back to the start.
+//!
+//! The routes are in [`crate::http`]'s `operator::dev`; under `rollcall serve` there is no
+//! [`Development`] and the routes do not exist.
+
+mod faults;
+mod requests;
+mod tenants;
+
+use std::sync::Arc;
+
+use rollcall_domain::clock::{AdjustableClock, Clock as _, Timestamp};
+use rollcall_store::{Store, Stored};
+
+use crate::app::DevelopmentParts;
+use crate::initial::InitialState;
+pub(crate) use faults::Faults;
+pub(crate) use requests::RecentRequests;
+pub(crate) use tenants::TenantsOnDemand;
+
+/// The development controls of a server.
+#[derive(Debug)]
+pub(crate) struct Development {
+    pub(crate) clock: Arc<AdjustableClock>,
+    pub(crate) faults: Faults,
+    pub(crate) requests: RecentRequests,
+    pub(crate) tenants: Option<TenantsOnDemand>,
+    starts_at: Option<Timestamp>,
+    initial: InitialState,
+}
+
+impl Development {
+    pub(crate) fn new(parts: DevelopmentParts) -> Self {
+        let development = Self {
+            clock: parts.clock,
+            faults: Faults::default(),
+            requests: RecentRequests::default(),
+            tenants: parts.tenant_idle.map(TenantsOnDemand::new),
+            starts_at: parts.starts_at,
+            initial: parts.initial,
+        };
+        development.reset_clock();
+        development
+    }
+
+    /// Stores what the server starts with.
+    pub(crate) async fn prepare(&self, store: &dyn Store) -> Stored<()> {
+        self.initial.apply(store, self.clock.now()).await?;
+        match &self.tenants {
+            None => Ok(()),
+            Some(tenants) => tenants.adopt(store).await,
+        }
+    }
+
+    /// Forgets everything that is not in storage.
+    pub(crate) fn forget(&self) {
+        self.reset_clock();
+        self.faults.clear();
+        self.requests.clear();
+        if let Some(tenants) = &self.tenants {
+            tenants.forget();
+        }
+    }
+
+    fn reset_clock(&self) {
+        match self.starts_at {
+            Some(start) => self.clock.stop_at(start),
+            None => self.clock.follow_system(),
+        }
+    }
+}

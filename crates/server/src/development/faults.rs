@@ -1,0 +1,136 @@
+//! Failures on demand: the next matching public requests fail as a real server would.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::HeaderValue;
+use http::request::Parts;
+use parking_lot::Mutex;
+use rollcall_wire::operator::dev::{Fault, FaultOutcome};
+
+use crate::http::Exchange;
+use crate::http::error::Failure;
+
+/// The failures to come, in the order they were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    prepared: Mutex<Vec<Prepared>>,
+    made: AtomicU64,
+}
+
+/// A failure with the number that names it in the header of the answers it struck.
+#[derive(Clone, Debug)]
+struct Prepared {
+    number: u64,
+    fault: Fault,
+}
+
+impl Faults {
+    /// Prepares a failure.
+    pub(crate) fn add(&self, fault: Fault) {
+        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        self.prepared.lock().push(Prepared { number, fault });
+    }
+
+    pub(crate) fn clear(&self) {
+        self.prepared.lock().clear();
+    }
+
+    /// What is still to come, oldest first.
+    pub(crate) fn list(&self) -> Vec<Fault> {
+        let prepared = self.prepared.lock();
+        prepared
+            .iter()
+            .map(|prepared| prepared.fault.clone())
+            .collect()
+    }
+
+    /// Takes one strike of the first failure that matches.
+    fn take(&self, head: &Parts) -> Option<Prepared> {
+        let mut prepared = self.prepared.lock();
+        let place = prepared.iter().position(|it| matches(&it.fault, head))?;
+        let struck = prepared[place].clone();
+        let left = &mut prepared[place].fault.times;
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            prepared.remove(place);
+        }
+        Some(struck)
+    }
+
+    /// Lets the first matching failure strike the request, if there is one.
+    pub(crate) async fn strike(&self, exchange: &Exchange<'_>) -> Result<(), Failure> {
+        let Some(Prepared { number, fault }) = self.take(exchange.head) else {
+            return Ok(());
+        };
+        tokio::time::sleep(fault.delay).await;
+        match fault.outcome {
+            FaultOutcome::DropConnection => {
+                exchange.name_fault(HeaderValue::from_static("drop_connection"));
+                Err(Failure::dropped_connection())
+            }
+            FaultOutcome::Answer { status, error_type } => {
+                let name = format!("fault_{number} {status} {error_type}");
+                if let Ok(name) = HeaderValue::from_str(&name) {
+                    exchange.name_fault(name);
+                }
+                Err(Failure::on_demand(status, error_type))
+            }
+        }
+    }
+}
+
+fn matches(fault: &Fault, head: &Parts) -> bool {
+    let method = fault.method.as_deref();
+    let path = fault.path.as_deref();
+    method.is_none_or(|method| head.method.as_str() == method)
+        && path.is_none_or(|pattern| path_matches(pattern, head.uri.path()))
+}
+
+/// A pattern matches segment by segment: `{…}` any segment, `*` at the end any rest, and everything
+/// else itself.
+fn path_matches(pattern: &str, path: &str) -> bool {
+    let (pattern, open) = match pattern.strip_suffix('*') {
+        Some(start) => (start, true),
+        None => (pattern, false),
+    };
+    let mut segments = path.split('/');
+    let mut wanted = pattern.split('/').peekable();
+    while let Some(segment) = wanted.next() {
+        let Some(sent) = segments.next() else {
+            return false;
+        };
+        let is_last = wanted.peek().is_none();
+        let fits = (segment.starts_with('{') && segment.ends_with('}') && !sent.is_empty())
+            || segment == sent
+            || (open && is_last && sent.starts_with(segment));
+        if !fits {
+            return false;
+        }
+    }
+    open || segments.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_segment_by_segment() {
+        for (pattern, path, matches) in [
+            ("/v1/user_profiles", "/v1/user_profiles", true),
+            ("/v1/user_profiles", "/v1/user_profiles/uprof_1", false),
+            ("/v1/user_profiles*", "/v1/user_profiles/uprof_1", true),
+            ("/v1/*", "/v1/user_profiles/uprof_1", true),
+            ("/v1/user_profiles/{id}", "/v1/user_profiles/uprof_1", true),
+            ("/v1/user_profiles/{id}", "/v1/user_profiles", false),
+            (
+                "/v1/user_profiles/{id}",
+                "/v1/user_profiles/uprof_1/action_urls",
+                false,
+            ),
+            ("/*", "/v1", true),
+        ] {
+            assert_eq!(path_matches(pattern, path), matches, "{pattern} {path}");
+        }
+    }
+}

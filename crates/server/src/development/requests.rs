@@ -1,0 +1,130 @@
+//! What clients really sent: the last requests, without secrets.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, StatusCode};
+use parking_lot::Mutex;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::RequestId;
+use rollcall_record::json::write_string;
+use rollcall_wire::object::ObjectWriter;
+
+/// How many requests are kept.
+const KEPT: usize = 200;
+
+/// How much of a body is kept, in bytes.
+const KEPT_BODY: usize = 64 * 1024;
+
+/// Headers whose values are secrets.
+const SECRET_HEADERS: [HeaderName; 4] = [
+    HeaderName::from_static("x-api-key"),
+    http::header::AUTHORIZATION,
+    http::header::PROXY_AUTHORIZATION,
+    http::header::COOKIE,
+];
+
+/// What stands in the place of a secret.
+const REMOVED: &str = "[removed]";
+
+/// The last requests received, newest first.
+#[derive(Debug, Default)]
+pub(crate) struct RecentRequests(Mutex<VecDeque<RecentRequest>>);
+
+#[derive(Debug)]
+struct RecentRequest {
+    at: Timestamp,
+    request_id: RequestId,
+    method: String,
+    path: String,
+    query: Option<String>,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+    status: StatusCode,
+}
+
+impl RecentRequests {
+    /// Keeps a request. The controls' own requests are left out: they are not what is looked for.
+    pub(crate) fn record(
+        &self,
+        at: Timestamp,
+        request_id: &RequestId,
+        head: &Parts,
+        body: Option<&Bytes>,
+        status: StatusCode,
+    ) {
+        let path = head.uri.path();
+        if path.starts_with("/operator/v1/dev/") {
+            return;
+        }
+        let recent = RecentRequest {
+            at,
+            request_id: request_id.clone(),
+            method: head.method.to_string(),
+            path: without_token(path),
+            query: head.uri.query().map(str::to_owned),
+            headers: head.headers.iter().map(without_secret).collect(),
+            body: body.map(|body| {
+                let shown = &body[..body.len().min(KEPT_BODY)];
+                String::from_utf8_lossy(shown).into_owned()
+            }),
+            status,
+        };
+        let mut requests = self.0.lock();
+        if requests.len() == KEPT {
+            requests.pop_back();
+        }
+        requests.push_front(recent);
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.lock().clear();
+    }
+
+    /// All of them, as the items of a JSON array.
+    pub(crate) fn write(&self) -> Vec<String> {
+        self.0.lock().iter().map(RecentRequest::write).collect()
+    }
+}
+
+impl RecentRequest {
+    fn write(&self) -> String {
+        let mut out = String::with_capacity(1_024);
+        ObjectWriter::new(&mut out)
+            .text("type", "request")
+            .text("request_id", self.request_id.as_str())
+            .time("at", self.at)
+            .text("method", &self.method)
+            .text("path", &self.path)
+            .optional_text("query", self.query.as_deref())
+            .array("headers", &self.headers, |out, (name, value)| {
+                out.push('[');
+                write_string(out, name);
+                out.push(',');
+                write_string(out, value);
+                out.push(']');
+            })
+            .optional_text("body", self.body.as_deref())
+            .number("status", self.status.as_u16())
+            .close();
+        out
+    }
+}
+
+fn without_token(path: &str) -> String {
+    const ENROLLMENT: &str = "/user-profiles/enrollment/";
+    match path.strip_prefix(ENROLLMENT) {
+        Some(_token) => format!("{ENROLLMENT}{REMOVED}"),
+        None => path.to_owned(),
+    }
+}
+
+fn without_secret((name, value): (&HeaderName, &http::HeaderValue)) -> (String, String) {
+    let value = if SECRET_HEADERS.contains(name) {
+        REMOVED.to_owned()
+    } else {
+        String::from_utf8_lossy(value.as_bytes()).into_owned()
+    };
+    (name.to_string(), value)
+}

@@ -1,0 +1,140 @@
+//! A tenant per test: an unknown key that begins with `test-` becomes an empty organization of its own
+//! and goes when it has idled, so that parallel test suites need no clean-up.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rollcall_domain::audit::{Act, Actor};
+use rollcall_domain::id::OrganizationId;
+use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::{
+    ApiKey, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationStatus, SecretHash,
+};
+use rollcall_store::{Store, Stored};
+
+use crate::app::App;
+
+/// What the organizations are called; those of an earlier run are known by it.
+const NAME: &str = "Tenant on demand";
+
+/// The tenants made so far.
+#[derive(Debug)]
+pub(crate) struct TenantsOnDemand {
+    idle: Duration,
+    /// When each was last seen. Idling is real time: moving the clock is a test's own affair and must
+    /// not take the ground from under the test beside it.
+    seen: Mutex<HashMap<OrganizationId, Instant>>,
+    /// Held while one is made, so that a key's first two requests do not make two.
+    making: tokio::sync::Mutex<()>,
+}
+
+impl TenantsOnDemand {
+    pub(crate) fn new(idle: Duration) -> Self {
+        Self {
+            idle,
+            seen: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Makes the organization of the key whose secret has this hash, if it has none yet.
+    pub(crate) async fn make(&self, app: &App, secret: &SecretHash) -> Stored<()> {
+        let _alone = self.making.lock().await;
+        if app.store.find_credential(secret).await?.is_some() {
+            return Ok(());
+        }
+        let proof = OperatorProof::of_storage_access();
+        let now = app.clock.now();
+        let act = Act {
+            actor: Actor::system("auto-tenants"),
+            at: now,
+        };
+        let organization = Organization {
+            id: app.ids.organization(now),
+            name: NAME.into(),
+            created_at: now,
+            rate_limit_rpm: None,
+            status: OrganizationStatus::Active,
+        };
+        let key = ApiKey {
+            id: app.ids.api_key(now),
+            owner: KeyOwner::Api {
+                organization_id: organization.id.clone(),
+                workspace_id: None,
+            },
+            name: "Key on demand".into(),
+            created_at: now,
+            expires_at: None,
+            last_used_at: None,
+            status: KeyStatus::Active,
+        };
+        self.see(&organization.id);
+        // Both ids are new, so neither can be refused.
+        let _ = app
+            .store
+            .insert_organization(proof, &act, &organization)
+            .await?;
+        let _ = app.store.insert_key(proof, &act, &key, secret).await?;
+        Ok(())
+    }
+
+    /// Takes over the tenants of an earlier run on the same storage, so that they are dropped too.
+    pub(crate) async fn adopt(&self, store: &dyn Store) -> Stored<()> {
+        let proof = OperatorProof::of_storage_access();
+        let mut after = None;
+        loop {
+            let page = store
+                .list_organizations(proof, after.as_ref(), Limit::DEFAULT)
+                .await?;
+            for organization in page.items {
+                if organization.name == NAME {
+                    self.see(&organization.id);
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Notes that the tenant is in use.
+    fn see(&self, organization: &OrganizationId) {
+        self.seen
+            .lock()
+            .insert(organization.clone(), Instant::now());
+    }
+
+    /// Notes that the tenant is in use, if it is one that was made on demand.
+    pub(crate) fn see_again(&self, organization: &OrganizationId) {
+        if let Some(seen) = self.seen.lock().get_mut(organization) {
+            *seen = Instant::now();
+        }
+    }
+
+    /// How often it is worth looking for idle ones.
+    pub(crate) fn look_every(&self) -> Duration {
+        (self.idle / 4).clamp(Duration::from_millis(50), Duration::from_mins(1))
+    }
+
+    /// Drops the tenants that nobody has used for long enough.
+    pub(crate) async fn drop_idle(&self, app: &App) -> Stored<()> {
+        let idle: Vec<_> = {
+            let mut seen = self.seen.lock();
+            let idle = seen.extract_if(|_, seen| seen.elapsed() >= self.idle);
+            idle.map(|(organization, _)| organization).collect()
+        };
+        for organization in idle {
+            let proof = OperatorProof::of_storage_access();
+            app.store.remove_organization(proof, &organization).await?;
+            app.credentials.forget();
+        }
+        Ok(())
+    }
+
+    /// Forgets all of them; the storage was emptied.
+    pub(crate) fn forget(&self) {
+        self.seen.lock().clear();
+    }
+}

@@ -1,0 +1,112 @@
+//! Answers: what handlers return, before the headers that every answer carries are put on.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use http_body_util::Full;
+
+/// What a handler comes to: an answer, or the failure to be told instead.
+pub(crate) type Outcome = Result<Answer, super::error::Failure>;
+
+/// An answer on its way out.
+pub(crate) type Answer = Response<Body>;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
+
+/// The body of an answer.
+pub(crate) enum Body {
+    /// All of it at once; most answers are.
+    Whole(Full<Bytes>),
+    /// Piece by piece, for what does not fit in memory. An error breaks the connection off, so that a
+    /// client cannot take half of it for all.
+    Streamed(Chunks),
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self::Whole(Full::default())
+    }
+
+    /// A body whose pieces `chunks` makes.
+    pub(crate) fn streamed<S>(chunks: S) -> Self
+    where
+        S: Stream<Item = Result<Bytes, BoxError>> + Send + 'static,
+    {
+        Self::Streamed(Box::pin(chunks))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(|never: Infallible| match never {}),
+            Self::Streamed(chunks) => chunks
+                .as_mut()
+                .poll_next(context)
+                .map(|next| next.map(|chunk| chunk.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Streamed(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Streamed(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Every answer gets about ten headers; room for all of them at once spares growing.
+const USUAL_HEADERS: usize = 12;
+
+/// An answer with this status and body.
+pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: Body) -> Answer {
+    let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    answer
+}
+
+/// 200 with a JSON text.
+pub(crate) fn json(text: impl Into<Bytes>) -> Answer {
+    json_with_status(StatusCode::OK, text)
+}
+
+/// A JSON text under another status.
+pub(crate) fn json_with_status(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    let body = Body::Whole(Full::new(text.into()));
+    answer(status, "application/json", body)
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = status;
+    *answer.headers_mut() = HeaderMap::with_capacity(USUAL_HEADERS);
+    answer
+}

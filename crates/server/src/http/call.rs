@@ -1,0 +1,374 @@
+//! Who calls, for whom, in which dialect: steps 4 to 10 of the contract's *Order of checks*.
+//!
+//! The order of refusals can be seen on the wire, so it is decided here alone. (Steps 1 to 3 are the
+//! [router](super::router)'s; from step 11 on a handler reads the query, then the body, then asks
+//! storage, in this order.)
+//!
+//! | # | check | where |
+//! | --- | --- | --- |
+//! | 4 | a credential is present, known, enabled, not expired | [`authenticate`] |
+//! | 5 | its kind may use this path | [`authenticate`] |
+//! | – | the organization is not on hold | [`admit`] |
+//! | 6 | rate limit | [`admit`] |
+//! | 7, 8 | `anthropic-version`, `anthropic-beta` | [`PublicCall::of`] |
+//! | 9 | `anthropic-workspace-id` | [`workspace`] |
+//! | 10 | the endpoint exists in the dialect | [`PublicCall::in_dialect_with_enrollment_url`] |
+//!
+//! The contract gives *on hold* no number. It stands right behind authentication: it is a fact about
+//! the caller and not about the request, so a platform whose organization is held is told so whatever
+//! else it got wrong, and held requests do not use up the limit of the organization.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use rollcall_domain::audit::Act;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{OrganizationId, ProfileId};
+use rollcall_domain::tenant::{
+    KeyKind, KeyStatus, OperatorProof, Organization, OrganizationScope, OrganizationStatus,
+};
+use rollcall_wire::dialect::Dialect;
+use rollcall_wire::error::{ApiError, CredentialHeader};
+use rollcall_wire::headers::{parse_version, parse_workspace};
+
+use super::Exchange;
+use super::error::{Failure, Written};
+use super::listener::PeerAddress;
+use crate::app::{App, Operation};
+use crate::credentials::Identity;
+use crate::secrets;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// A platform's call, in order up to step 9.
+pub(crate) struct PublicCall<'a> {
+    exchange: &'a Exchange<'a>,
+    identity: Arc<Identity>,
+    scope: OrganizationScope,
+    /// The dialect it speaks.
+    pub(crate) dialect: &'static dyn Dialect,
+}
+
+impl<'a> PublicCall<'a> {
+    pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Self, Failure> {
+        let identity = authenticate(exchange, KeyKind::Api).await?;
+        let (scope, organization) = tenant(&identity)?;
+        admit(exchange, organization).await?;
+        parse_version(header_values(exchange.head, "anthropic-version"))?;
+        let betas = header_values(exchange.head, "anthropic-beta");
+        let dialect = exchange.app.betas.parse(betas)?.dialect();
+        workspace(exchange, &identity, &scope).await?;
+        Ok(Self {
+            exchange,
+            identity,
+            scope,
+            dialect,
+        })
+    }
+
+    /// Step 10 for enrollment URLs, the one endpoint that not every dialect has.
+    pub(crate) fn in_dialect_with_enrollment_url(&self) -> Result<(), Failure> {
+        Ok(self.dialect.allows_enrollment_url()?)
+    }
+
+    /// The right to touch the caller's data, and no one else's.
+    pub(crate) fn scope(&self) -> &OrganizationScope {
+        &self.scope
+    }
+
+    /// The caller's organization.
+    pub(crate) fn organization_id(&self) -> &OrganizationId {
+        self.scope.organization_id()
+    }
+
+    /// Who acts, at `now`.
+    pub(crate) fn act(&self, now: Timestamp) -> Act {
+        self.identity.act(now)
+    }
+
+    /// The profile that the path names. An id that cannot be one is answered like one that is not
+    /// there, and only when step 13 comes.
+    pub(crate) fn profile_id(&self) -> Option<ProfileId> {
+        ProfileId::parse(&self.exchange.params[0]).ok()
+    }
+
+    pub(crate) fn exchange(&self) -> &'a Exchange<'a> {
+        self.exchange
+    }
+
+    pub(crate) fn app(&self) -> &'a Arc<App> {
+        self.exchange.app
+    }
+
+    pub(crate) fn query(&self) -> Option<&'a str> {
+        self.exchange.query()
+    }
+
+    pub(crate) async fn body(&self) -> Result<Bytes, Failure> {
+        self.exchange.body().await
+    }
+}
+
+/// A call of the operator, who needs no `anthropic-*` header and has no rate limit.
+pub(crate) struct OperatorCall<'a> {
+    exchange: &'a Exchange<'a>,
+    identity: Arc<Identity>,
+    /// The right to touch every organization's data.
+    pub(crate) proof: OperatorProof,
+}
+
+impl<'a> OperatorCall<'a> {
+    pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Self, Failure> {
+        let identity = authenticate(exchange, KeyKind::Operator).await?;
+        let proof = OperatorProof::of_key(&identity.key).ok_or_else(|| {
+            Failure::internal("an operator's key gives no proof", Written::Nothing)
+        })?;
+        Ok(Self {
+            exchange,
+            identity,
+            proof,
+        })
+    }
+
+    /// Who acts, at `now`.
+    pub(crate) fn act(&self, now: Timestamp) -> Act {
+        self.identity.act(now)
+    }
+
+    /// The parameter number `index` of the path.
+    pub(crate) fn param(&self, index: usize) -> &'a str {
+        &self.exchange.params[index]
+    }
+
+    pub(crate) fn exchange(&self) -> &'a Exchange<'a> {
+        self.exchange
+    }
+
+    pub(crate) fn app(&self) -> &'a Arc<App> {
+        self.exchange.app
+    }
+
+    pub(crate) fn query(&self) -> Option<&'a str> {
+        self.exchange.query()
+    }
+
+    pub(crate) async fn body(&self) -> Result<Bytes, Failure> {
+        self.exchange.body().await
+    }
+}
+
+/// The values of the header `name`, in the order they came.
+pub(crate) fn header_values<'a>(
+    head: &'a Parts,
+    name: &'static str,
+) -> impl Iterator<Item = &'a [u8]> {
+    let values = head.headers.get_all(HeaderName::from_static(name));
+    values.into_iter().map(http::HeaderValue::as_bytes)
+}
+
+/// Steps 4 and 5: whose key it is, if it works, and whether it is of the kind that `path` is for.
+async fn authenticate(exchange: &Exchange<'_>, kind: KeyKind) -> Result<Arc<Identity>, Failure> {
+    let app = exchange.app;
+    let now = app.clock.now();
+    let sent = SentCredential::of(exchange.head).ok_or_else(ApiError::missing_credential)?;
+    let hash = sent.secret.map(secrets::hash);
+    let found = match &hash {
+        None => None,
+        Some(hash) => match exchange
+            .read(
+                Operation::FindCredential,
+                app.credentials.find(&*app.store, hash),
+            )
+            .await?
+        {
+            Some(identity) => Some(identity),
+            None => app.make_tenant_on_demand(sent.secret, hash).await?,
+        },
+    };
+    let refusal = match &found {
+        None => Some(ApiError::invalid_credential(sent.header)),
+        Some(identity) if identity.key.status == KeyStatus::Disabled => {
+            Some(ApiError::disabled_key())
+        }
+        Some(identity) if identity.key.is_expired_at(now) => Some(ApiError::expired_key()),
+        Some(_) => None,
+    };
+    match (found, refusal) {
+        (Some(identity), None) => {
+            identity.touch(now);
+            app.see_tenant_on_demand(&identity);
+            // Set once by construction: a request is authenticated once.
+            let _ = exchange.identity.set(Arc::clone(&identity));
+            if identity.key.owner.kind() == kind {
+                Ok(identity)
+            } else {
+                Err(ApiError::wrong_key_kind().into())
+            }
+        }
+        (_, refusal) => {
+            app.metrics.record_failed_authentication();
+            let refusal = refusal.unwrap_or_else(|| ApiError::invalid_credential(sent.header));
+            Err(count_failure(app, exchange.head, now).unwrap_or_else(|| refusal.into()))
+        }
+    }
+}
+
+/// Whoever fails too often from one address is told to wait, and not whether the last guess was right.
+///
+/// A request without any credential is no guess and is not counted.
+fn count_failure(app: &App, head: &Parts, now: Timestamp) -> Option<Failure> {
+    let source: IpAddr = head.extensions.get::<PeerAddress>()?.0.ip();
+    let wait = app
+        .authentication_failures
+        .load()
+        .record(source, now.as_micros())?;
+    app.metrics.record_rate_limited();
+    Some(Failure::try_again(
+        ApiError::authentication_rate_limited(),
+        wait,
+    ))
+}
+
+struct SentCredential<'a> {
+    header: CredentialHeader,
+    /// `None` when more than one was sent, which could be read in two ways.
+    secret: Option<&'a [u8]>,
+}
+
+impl<'a> SentCredential<'a> {
+    /// `x-api-key` decides over `Authorization`. Empty values, and schemes other than `Bearer`, count
+    /// as absent.
+    fn of(head: &'a Parts) -> Option<Self> {
+        let keys = head.headers.get_all(&API_KEY).into_iter();
+        let mut keys = keys
+            .map(http::HeaderValue::as_bytes)
+            .filter(|key| !key.is_empty());
+        if let Some(key) = keys.next() {
+            return Some(Self {
+                header: CredentialHeader::ApiKey,
+                secret: keys.next().is_none().then_some(key),
+            });
+        }
+        let authorizations = head.headers.get_all(AUTHORIZATION).into_iter();
+        let mut tokens = authorizations.filter_map(|value| bearer_token(value.as_bytes()));
+        let token = tokens.next()?;
+        Some(Self {
+            header: CredentialHeader::Bearer,
+            secret: tokens.next().is_none().then_some(token),
+        })
+    }
+}
+
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+    let token = token.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
+}
+
+fn tenant(identity: &Identity) -> Result<(OrganizationScope, &Organization), Failure> {
+    match (&identity.scope, &identity.organization) {
+        (Some(scope), Some(organization)) => Ok((scope.clone(), organization)),
+        (_, _) => Err(Failure::internal(
+            "a tenant's key without its organization",
+            Written::Nothing,
+        )),
+    }
+}
+
+/// Whether the organization is served now: not on hold, and within its limit (step 6). What a
+/// development server was asked to fail, fails here, with the headers a real failure has.
+async fn admit(exchange: &Exchange<'_>, organization: &Organization) -> Result<(), Failure> {
+    let app = exchange.app;
+    match organization.status {
+        OrganizationStatus::Active => {}
+        OrganizationStatus::OnHold => return Err(ApiError::organization_on_hold().into()),
+    }
+    if let Some(rpm) = organization.rate_limit_rpm.and_then(NonZeroU32::new) {
+        let now = app.clock.now().as_micros();
+        let rate = app.rates.load().check(organization.id.as_str(), rpm, now);
+        // Set once by construction: a request is admitted once.
+        let _ = exchange.rate.set(rate);
+        if let Some(wait) = rate.retry_after {
+            app.metrics.record_rate_limited();
+            return Err(Failure::try_again(ApiError::rate_limited(rate.limit), wait));
+        }
+    }
+    match &app.development {
+        None => Ok(()),
+        Some(development) => development.faults.strike(exchange).await,
+    }
+}
+
+/// Step 9: the workspace the request acts in, if it acts in one.
+async fn workspace(
+    exchange: &Exchange<'_>,
+    identity: &Identity,
+    scope: &OrganizationScope,
+) -> Result<(), Failure> {
+    let sent = parse_workspace(header_values(exchange.head, "anthropic-workspace-id"))?;
+    let acts_in = match (identity.key.owner.workspace_id(), sent) {
+        (None, None) => return Ok(()),
+        (Some(bound), None) => bound.clone(),
+        (Some(bound), Some(sent)) if *bound == sent => sent,
+        (Some(_), Some(_)) => return Err(ApiError::workspace_mismatch().into()),
+        (None, Some(sent)) => {
+            let has = exchange.app.store.has_workspace(scope, &sent);
+            if !exchange.read(Operation::FindWorkspace, has).await? {
+                return Err(ApiError::workspace_mismatch().into());
+            }
+            sent
+        }
+    };
+    // Set once by construction: a request is authenticated once.
+    let _ = exchange.workspace.set(acts_in);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn sent(headers: &[(&'static str, &'static str)]) -> Option<(bool, Option<String>)> {
+        let mut request = Request::get("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let sent = SentCredential::of(&head)?;
+        let text = |secret: &[u8]| String::from_utf8(secret.to_vec()).unwrap();
+        Some((
+            sent.header == CredentialHeader::ApiKey,
+            sent.secret.map(text),
+        ))
+    }
+
+    #[test]
+    fn the_api_key_decides_and_what_is_empty_is_absent() {
+        let key = |secret: &str| Some((true, Some(secret.to_owned())));
+        let bearer = |secret: &str| Some((false, Some(secret.to_owned())));
+        assert_eq!(sent(&[]), None);
+        assert_eq!(sent(&[("x-api-key", "a")]), key("a"));
+        assert_eq!(
+            sent(&[("authorization", "Bearer b"), ("x-api-key", "a")]),
+            key("a")
+        );
+        assert_eq!(
+            sent(&[("authorization", "bEaReR  b"), ("x-api-key", "")]),
+            bearer("b")
+        );
+        for value in ["", "Bearer", "Bearer ", "Basic b", "b", "Bearerb"] {
+            assert_eq!(sent(&[("authorization", value)]), None, "{value}");
+        }
+        assert_eq!(
+            sent(&[("x-api-key", "a"), ("x-api-key", "b")]),
+            Some((true, None))
+        );
+    }
+}

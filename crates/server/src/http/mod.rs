@@ -1,0 +1,384 @@
+//! HTTP: from a connection to a handler and back.
+//!
+//! A request goes through [`listener`] (sockets, time limits, drain), [`router`] (which path, which
+//! method), [`call`] (who calls, for whom, in which dialect) and one handler in [`public`] or
+//! [`operator`]; whatever goes wrong on the way becomes a [`error::Failure`]. This module is what is
+//! wrapped around all of that: the time limit, the net that catches panics, the headers that *every*
+//! response carries, the log line and the metrics.
+
+pub(crate) mod answer;
+pub mod body;
+pub(crate) mod call;
+mod cors;
+mod enrollment_page;
+pub(crate) mod error;
+pub mod fences;
+mod health;
+pub mod listener;
+pub(crate) mod operator;
+pub(crate) mod public;
+pub mod router;
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{RequestId, WorkspaceId};
+use rollcall_record::time;
+use rollcall_store::{StoreError, Stored};
+use rollcall_wire::error::{ApiError, ErrorKind};
+use tokio::time::Instant;
+
+use crate::app::{App, Operation};
+use crate::credentials::Identity;
+use answer::{Answer, Body, Outcome};
+use error::{Failure, Written};
+use fences::RateDecision;
+use listener::EdgeErrors;
+use router::{Found, Params, Router, Surface, TimeLimit};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const ORGANIZATION_ID: HeaderName = HeaderName::from_static("anthropic-organization-id");
+const WORKSPACE_ID: HeaderName = HeaderName::from_static("anthropic-workspace-id");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-limit");
+const RATE_REMAINING: HeaderName =
+    HeaderName::from_static("anthropic-ratelimit-requests-remaining");
+const RATE_RESET: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-reset");
+const FAULT: HeaderName = HeaderName::from_static("x-rollcall-fault");
+
+/// The service that answers everything on one listener.
+pub fn service(app: Arc<App>, surface: Surface) -> impl listener::Answers {
+    let router = Arc::new(Router::new(app, surface));
+    tower::service_fn(move |request| {
+        let router = Arc::clone(&router);
+        async move { Ok::<_, Infallible>(respond(&router, request).await) }
+    })
+}
+
+/// Answers to what never became a request, with the headers of those that did.
+pub fn edge_errors(app: &Arc<App>) -> EdgeErrors {
+    let app = Arc::clone(app);
+    Arc::new(move |status, message| {
+        let kind = ErrorKind::ALL
+            .into_iter()
+            .find(|kind| kind.status() == status.as_u16())
+            .unwrap_or(ErrorKind::InvalidRequest);
+        let request_id = app.ids.request(app.clock.now());
+        let text = ApiError::new(kind, message).body(request_id.as_str());
+        let mut response = Response::new(Bytes::from(text));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        put_on_every_answer(headers, &request_id);
+        tracing::info!(request_id = %request_id, status = status.as_u16(), "answered at the edge");
+        response
+    })
+}
+
+/// One request on its way: what was asked, and what the answer will say whatever becomes of it.
+///
+/// It outlives the handler, so that a request that panics or takes too long is answered with
+/// everything that had been found out about it.
+pub(crate) struct Exchange<'a> {
+    pub(crate) app: &'a Arc<App>,
+    pub(crate) head: &'a Parts,
+    pub(crate) params: Params<'a>,
+    pub(crate) request_id: RequestId,
+    body: Mutex<BodyState>,
+    identity: OnceLock<Arc<Identity>>,
+    workspace: OnceLock<WorkspaceId>,
+    rate: OnceLock<RateDecision>,
+    fault: OnceLock<HeaderValue>,
+    write_sent: AtomicBool,
+    /// What was read of the body, for a development server to show.
+    seen_body: OnceLock<Bytes>,
+}
+
+enum BodyState {
+    Unread(Incoming),
+    Reading,
+    Read(Instant),
+}
+
+impl<'a> Exchange<'a> {
+    fn new(app: &'a Arc<App>, head: &'a Parts, body: Incoming, now: Timestamp) -> Self {
+        Self {
+            app,
+            head,
+            params: Params::default(),
+            request_id: app.ids.request(now),
+            body: Mutex::new(BodyState::Unread(body)),
+            identity: OnceLock::new(),
+            workspace: OnceLock::new(),
+            rate: OnceLock::new(),
+            fault: OnceLock::new(),
+            write_sent: AtomicBool::new(false),
+            seen_body: OnceLock::new(),
+        }
+    }
+
+    /// The query string, without the question mark.
+    pub(crate) fn query(&self) -> Option<&'a str> {
+        self.head.uri.query()
+    }
+
+    /// The whole body, decoded (step 12 of the order of checks).
+    pub(crate) async fn body(&self) -> Result<Bytes, Failure> {
+        let Some(incoming) = self.take_body() else {
+            return Err(Failure::internal("a body was read twice", Written::Nothing));
+        };
+        let read = body::read(incoming, &self.head.headers, self.app.settings.body).await;
+        *self.body.lock() = BodyState::Read(Instant::now());
+        let bytes = read?;
+        if self.app.development.is_some() {
+            // Set once by construction: a body cannot be read twice.
+            let _ = self.seen_body.set(bytes.clone());
+        }
+        Ok(bytes)
+    }
+
+    /// The body as it arrives, for what does not fit in memory.
+    pub(crate) fn take_body(&self) -> Option<Incoming> {
+        match std::mem::replace(&mut *self.body.lock(), BodyState::Reading) {
+            BodyState::Unread(incoming) => Some(incoming),
+            BodyState::Reading | BodyState::Read(_) => None,
+        }
+    }
+
+    /// Reads from storage, taking the time.
+    pub(crate) async fn read<T>(
+        &self,
+        operation: Operation,
+        read: impl Future<Output = Stored<T>>,
+    ) -> Result<T, Failure> {
+        let started = Instant::now();
+        let read = read.await;
+        self.app.record(operation, started.elapsed());
+        Ok(read?)
+    }
+
+    /// Writes to storage, taking the time. Until it has answered, a timeout or a panic means that
+    /// nobody knows whether anything was written.
+    pub(crate) async fn write<T>(
+        &self,
+        operation: Operation,
+        write: impl Future<Output = Stored<T>>,
+    ) -> Result<T, Failure> {
+        self.write_sent.store(true, Ordering::Relaxed);
+        let started = Instant::now();
+        let written = write.await;
+        self.app.record(operation, started.elapsed());
+        if let Err(StoreError::Unavailable(_) | StoreError::Failed(_)) = written {
+            self.write_sent.store(false, Ordering::Relaxed);
+        }
+        Ok(written?)
+    }
+
+    /// Names the fault that struck, in a header of the answer.
+    pub(crate) fn name_fault(&self, name: HeaderValue) {
+        // The first one that struck is the one that is told.
+        let _ = self.fault.set(name);
+    }
+
+    fn written(&self) -> Written {
+        if self.write_sent.load(Ordering::Relaxed) {
+            Written::Perhaps
+        } else {
+            Written::Nothing
+        }
+    }
+
+    /// Until when the answer has to be there, as things stand. Reading a body has its own time limit
+    /// and does not use up this one.
+    fn deadline(&self, started: Instant) -> Instant {
+        let limit = self.app.settings.request_timeout;
+        match *self.body.lock() {
+            BodyState::Unread(_) => started + limit,
+            BodyState::Reading => started + self.app.settings.body.time + limit,
+            BodyState::Read(at) => at + limit,
+        }
+    }
+}
+
+async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> {
+    let app = &router.app;
+    let started = Instant::now();
+    let (head, body) = request.into_parts();
+    let now = app.clock.now();
+    let mut exchange = Exchange::new(app, &head, body, now);
+
+    let found = listener::check_head(&head)
+        .map_err(Failure::from)
+        .and_then(|()| router.find(&head));
+    let (outcome, route) = match found {
+        Ok(Found::Route { route, params }) => {
+            exchange.params = params;
+            let outcome = match route.time_limit {
+                TimeLimit::Request => within_time_limit(&exchange, started, route.handler).await,
+                TimeLimit::None => without_panic(&exchange, route.handler).await,
+            };
+            (outcome, &route.counted)
+        }
+        Ok(Found::Options { allow }) => (Ok(options(app, &head, allow)), &router.options),
+        Err(failure) => (Err(failure), &router.unmatched),
+    };
+    let cause = outcome
+        .as_ref()
+        .err()
+        .and_then(Failure::cause)
+        .map(str::to_owned);
+    let mut response =
+        outcome.unwrap_or_else(|failure| failure.into_answer(exchange.request_id.as_str()));
+    complete(&exchange, &mut response);
+
+    let took = started.elapsed();
+    route.metrics.record(response.status(), took);
+    log(
+        &exchange,
+        route.label,
+        response.status(),
+        took,
+        cause.as_deref(),
+    );
+    if let Some(development) = &app.development {
+        let body = exchange.seen_body.get();
+        development
+            .requests
+            .record(now, &exchange.request_id, &head, body, response.status());
+    }
+    response
+}
+
+async fn within_time_limit(
+    exchange: &Exchange<'_>,
+    started: Instant,
+    handler: router::Handler,
+) -> Outcome {
+    let mut answer = pin!(without_panic(exchange, handler));
+    let mut deadline = exchange.deadline(started);
+    loop {
+        if let Ok(outcome) = tokio::time::timeout_at(deadline, answer.as_mut()).await {
+            return outcome;
+        }
+        let later = exchange.deadline(started);
+        if later <= deadline {
+            return Err(Failure::timeout(exchange.written()));
+        }
+        deadline = later;
+    }
+}
+
+async fn without_panic(exchange: &Exchange<'_>, handler: router::Handler) -> Outcome {
+    // A handler that panicked is never polled again, and what it shares with this is atomic or set once.
+    let answer = AssertUnwindSafe(handler(exchange)).catch_unwind();
+    answer
+        .await
+        .unwrap_or_else(|_panic| Err(Failure::internal("a handler panicked", exchange.written())))
+}
+
+fn options(app: &App, head: &Parts, allow: HeaderValue) -> Answer {
+    let mut answer = answer::empty(StatusCode::NO_CONTENT);
+    cors::answer_preflight(
+        &app.settings.cors_origins,
+        head,
+        &allow,
+        answer.headers_mut(),
+    );
+    answer.headers_mut().insert(http::header::ALLOW, allow);
+    answer
+}
+
+/// Puts on what every response carries, and what this one does because of how far it got.
+fn complete(exchange: &Exchange<'_>, response: &mut Answer) {
+    if exchange.head.method == Method::HEAD {
+        leave_out_body(response);
+    }
+    let headers = response.headers_mut();
+    put_on_every_answer(headers, &exchange.request_id);
+    if let Some(identity) = exchange.identity.get()
+        && let Some(organization) = &identity.organization_header
+    {
+        headers.insert(ORGANIZATION_ID, organization.clone());
+    }
+    if let Some(workspace) = exchange.workspace.get() {
+        put(headers, WORKSPACE_ID, workspace.as_str());
+    }
+    if let Some(rate) = exchange.rate.get() {
+        headers.insert(RATE_LIMIT, HeaderValue::from(rate.limit));
+        headers.insert(RATE_REMAINING, HeaderValue::from(rate.remaining));
+        let reset = Timestamp::from_micros(rate.reset_at_micros).unwrap_or(Timestamp::MAX);
+        put(headers, RATE_RESET, &time::to_text(reset));
+    }
+    if let Some(fault) = exchange.fault.get() {
+        headers.insert(FAULT, fault.clone());
+    }
+    cors::permit_reading(&exchange.app.settings.cors_origins, exchange.head, headers);
+}
+
+fn put_on_every_answer(headers: &mut HeaderMap, request_id: &RequestId) {
+    put(headers, REQUEST_ID, request_id.as_str());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Bodies are personal data; the few answers that are not say so themselves.
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// Ids are visible ASCII by construction, so that a value that cannot be a header does not occur.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn leave_out_body(response: &mut Answer) {
+    let body = std::mem::replace(response.body_mut(), Body::empty());
+    if let Some(length) = body.size_hint().exact() {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+/// One line for each request. Its fields are ids, a route's template and numbers: never a path (it
+/// may hold a token), a key, a name or a metadata value.
+fn log(
+    exchange: &Exchange<'_>,
+    route: &'static str,
+    status: StatusCode,
+    took: Duration,
+    cause: Option<&str>,
+) {
+    let request_id = exchange.request_id.as_str();
+    if let Some(cause) = cause {
+        tracing::error!(request_id, route, status = status.as_u16(), cause, "failed");
+    }
+    let identity = exchange.identity.get();
+    let organization = identity
+        .and_then(|identity| identity.organization.as_ref())
+        .map(|organization| organization.id.as_str());
+    tracing::info!(
+        request_id,
+        organization,
+        method = exchange.head.method.as_str(),
+        route,
+        status = status.as_u16(),
+        latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "answered"
+    );
+}

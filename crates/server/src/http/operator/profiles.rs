@@ -1,0 +1,59 @@
+//! `/operator/v1/user_profiles`: search, and one profile whole or through a dialect's eyes.
+
+use rollcall_wire::dialect::Answer;
+use rollcall_wire::object;
+use rollcall_wire::operator::profiles::{parse_get, parse_search, write_record};
+
+use super::named_profile;
+use crate::app::Operation;
+use crate::http::answer::{Outcome, json};
+use crate::http::call::OperatorCall;
+
+/// `GET /operator/v1/user_profiles`
+pub(crate) async fn search(call: OperatorCall<'_>) -> Outcome {
+    let app = call.app();
+    let request = parse_search(call.query(), &app.cursors)?;
+    let now = app.clock.now();
+    let page = request.page();
+    let search = app.store.search_profiles(call.proof, &page, now);
+    let found = call
+        .exchange()
+        .read(Operation::SearchProfiles, search)
+        .await?;
+    let mut records = Vec::with_capacity(found.profiles.len());
+    for owned in &found.profiles {
+        let profile = owned.document.decode()?;
+        let mut record = String::with_capacity(1_024);
+        write_record(&mut record, &owned.organization_id, &profile, None, now)?;
+        records.push(record);
+    }
+    let next = found
+        .next
+        .map(|position| request.list.next_page(&app.cursors, &position));
+    let write = |out: &mut String, record: String| out.push_str(&record);
+    Ok(json(object::page(records, write, next.as_deref())))
+}
+
+/// `GET /operator/v1/user_profiles/{id}`: the whole record, or with `?as=` the profile as a dialect's
+/// get answers it.
+pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
+    let dialect = parse_get(call.query())?;
+    let owned = named_profile(&call).await?;
+    let now = call.app().clock.now();
+    if let Some(dialect) = dialect {
+        let mut text = Vec::with_capacity(1_024);
+        dialect.write_profile(&mut text, &owned.document.view()?, Answer::Get, now)?;
+        return Ok(json(text));
+    }
+    let profile = owned.document.decode()?;
+    let mut record = String::with_capacity(1_024);
+    // No enrollment can be submitted yet, so that the record's list of them is empty.
+    write_record(
+        &mut record,
+        &owned.organization_id,
+        &profile,
+        Some(&[]),
+        now,
+    )?;
+    Ok(json(record))
+}

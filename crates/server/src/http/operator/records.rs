@@ -1,0 +1,532 @@
+//! Whole records in and out: `PUT` of one, import and export of any number.
+//!
+//! Import and export hold a batch of records at a time, whatever passes through them. A batch is
+//! stored while the next one is read, so that reading lines and committing share the processor.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http_body_util::BodyExt as _;
+use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::id::OrganizationId;
+use rollcall_domain::profile::Profile;
+use rollcall_domain::tenant::OperatorProof;
+use rollcall_record::line::{self, Record};
+use rollcall_store::registry::{ExportPosition, Put};
+use rollcall_store::{StoreError, Stored};
+use rollcall_wire::error::{ApiError, ErrorCode};
+use rollcall_wire::operator::profiles::{
+    ImportReport, parse_export, parse_record, write_import_report, write_record,
+};
+use rollcall_wire::query::parse_query_beta_only;
+use tokio::task::JoinHandle;
+
+use super::named_profile_id;
+use crate::app::{App, Operation};
+use crate::http::answer::{Body, Outcome, answer, json};
+use crate::http::body::BodyError;
+use crate::http::call::OperatorCall;
+use crate::http::error::{Failure, Written};
+
+/// How many records are stored, or read, at a time.
+const BATCH: usize = 1_000;
+
+/// The longest line, in bytes; as long as a request body of the public API may be.
+const LONGEST_LINE: usize = 1024 * 1024;
+
+/// How much compressed input is decoded at a time. Gzip makes at most a thousand bytes of one, so this
+/// bounds what a hostile stream can make of it.
+const DECODED_AT_ONCE: usize = 4 * 1024;
+
+/// How many bad lines are reported; the others are counted.
+const REPORTED_ERRORS: usize = 1_000;
+
+/// `PUT /operator/v1/user_profiles/{id}`
+pub(crate) async fn put(call: OperatorCall<'_>) -> Outcome {
+    let app = call.app();
+    parse_query_beta_only(call.query())?;
+    let id = named_profile_id(&call)?;
+    let body = call.body().await?;
+    let now = app.clock.now();
+    let (organization_id, profile) = parse_record(&body, id, &app.ids, now)?;
+    let mut record = String::with_capacity(1_024);
+    write_record(&mut record, &organization_id, &profile, None, now)?;
+    let act = call.act(now);
+    let put = app
+        .store
+        .put_profiles(call.proof, &act, vec![(organization_id, profile)]);
+    let put = call.exchange().write(Operation::PutProfiles, put).await?;
+    app.sweep_due.notify_one();
+    match put.first().map(problem) {
+        Some(None) => Ok(json(record)),
+        Some(Some(Problem::Invalid(message))) => Err(ApiError::invalid(message).into()),
+        Some(Some(Problem::Conflict(message))) => Err(ApiError::conflict(message).into()),
+        None => Err(Failure::internal(
+            "a record was put and not answered",
+            Written::Perhaps,
+        )),
+    }
+}
+
+enum Problem {
+    Invalid(String),
+    Conflict(String),
+}
+
+/// Why a record was not stored, if it was not.
+fn problem(put: &Put) -> Option<Problem> {
+    match put {
+        Put::Created | Put::Replaced => None,
+        Put::UnknownOrganization => Some(Problem::Invalid(
+            "organization_id: is not an organization".into(),
+        )),
+        Put::ForeignProfile => Some(Problem::Conflict(
+            "id: belongs to a user profile of another organization".into(),
+        )),
+        Put::ForeignAction(id) => Some(Problem::Conflict(format!(
+            "enforcement_actions: {id} belongs to another user profile"
+        ))),
+    }
+}
+
+/// `POST /operator/v1/user_profiles/import`
+pub(crate) async fn import(call: OperatorCall<'_>) -> Outcome {
+    parse_query_beta_only(call.query())?;
+    let headers = &call.exchange().head.headers;
+    check_media_type(headers)?;
+    let mut lines = Lines::new(Decoder::of(headers)?);
+    let Some(mut body) = call.exchange().take_body() else {
+        return Err(Failure::internal("a body was read twice", Written::Nothing));
+    };
+    let mut import = Import::new(&call);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_broken| BodyError::Incomplete)?;
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        for part in chunk.chunks(DECODED_AT_ONCE) {
+            lines.feed(part)?;
+            while let Some(line) = lines.next() {
+                import.line(line).await?;
+            }
+        }
+    }
+    if let Some(line) = lines.finish()? {
+        import.line(line).await?;
+    }
+    let report = import.finish().await?;
+    Ok(json(write_import_report(&report)))
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
+    const ACCEPTED: [&str; 4] = [
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/json",
+    ];
+    let Some(sent) = headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let sent = sent.to_str().unwrap_or_default();
+    let media_type = sent.split(';').next().unwrap_or_default().trim();
+    let accepted = ACCEPTED
+        .iter()
+        .any(|accepted| media_type.eq_ignore_ascii_case(accepted));
+    if accepted {
+        Ok(())
+    } else {
+        Err(ApiError::at("content-type", "must be application/x-ndjson").into())
+    }
+}
+
+/// An import on its way: what is being read, what is being stored, what became of it.
+struct Import<'a> {
+    call: &'a OperatorCall<'a>,
+    batch: Vec<(u64, OrganizationId, Profile)>,
+    storing: Option<Storing>,
+    report: ImportReport,
+}
+
+struct Storing {
+    lines: Vec<u64>,
+    task: JoinHandle<Stored<Vec<Put>>>,
+}
+
+impl<'a> Import<'a> {
+    fn new(call: &'a OperatorCall<'a>) -> Self {
+        Self {
+            call,
+            batch: Vec::with_capacity(BATCH),
+            storing: None,
+            report: ImportReport::default(),
+        }
+    }
+
+    async fn line(&mut self, line: Line) -> Result<(), Failure> {
+        let app = self.call.app();
+        let bytes = match line.bytes {
+            Ok(bytes) if bytes.trim_ascii().is_empty() => return Ok(()),
+            Ok(bytes) => bytes,
+            Err(TooLong) => {
+                self.fail(line.number, format!("must be at most {LONGEST_LINE} bytes"));
+                return Ok(());
+            }
+        };
+        match line::parse(&bytes, &app.ids, app.clock.now()) {
+            Err(error) => self.fail(line.number, error.to_string()),
+            Ok(Record::WebhookEndpoint(_)) => {
+                self.fail(line.number, "type: must be user_profile".into());
+            }
+            Ok(Record::Profile {
+                organization_id: None,
+                ..
+            }) => {
+                self.fail(line.number, "organization_id: is required".into());
+            }
+            Ok(Record::Profile {
+                organization_id: Some(organization_id),
+                profile,
+            }) => {
+                self.batch.push((line.number, organization_id, *profile));
+            }
+        }
+        if self.batch.len() >= BATCH {
+            self.store_batch().await?;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, line: u64, message: String) {
+        self.report.failed += 1;
+        if self.report.errors.len() < REPORTED_ERRORS {
+            self.report.errors.push((line, message));
+        }
+    }
+
+    /// Hands the batch over once the one before it is stored.
+    async fn store_batch(&mut self) -> Result<(), Failure> {
+        self.stored().await?;
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        let mut lines = Vec::with_capacity(batch.len());
+        let mut records = Vec::with_capacity(batch.len());
+        for (line, organization_id, profile) in batch {
+            lines.push(line);
+            records.push((organization_id, profile));
+        }
+        let app = Arc::clone(self.call.app());
+        let (proof, act) = (self.call.proof, self.call.act(app.clock.now()));
+        let put = async move { app.store.put_profiles(proof, &act, records).await };
+        let task = tokio::spawn(put);
+        self.storing = Some(Storing { lines, task });
+        Ok(())
+    }
+
+    /// Waits for the batch that is being stored.
+    async fn stored(&mut self) -> Result<(), Failure> {
+        let Some(Storing { lines, task }) = self.storing.take() else {
+            return Ok(());
+        };
+        let put = async {
+            task.await
+                .unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))
+        };
+        let put = self
+            .call
+            .exchange()
+            .write(Operation::PutProfiles, put)
+            .await?;
+        for (line, put) in lines.into_iter().zip(put) {
+            match problem(&put) {
+                None if put == Put::Created => self.report.imported += 1,
+                None => self.report.replaced += 1,
+                Some(Problem::Invalid(message) | Problem::Conflict(message)) => {
+                    self.fail(line, message);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<ImportReport, Failure> {
+        if !self.batch.is_empty() {
+            self.store_batch().await?;
+        }
+        self.stored().await?;
+        self.call.app().sweep_due.notify_one();
+        // Batches fail after lines that were read later did.
+        self.report.errors.sort_by_key(|(line, _)| *line);
+        Ok(self.report)
+    }
+}
+
+/// A line of the stream, counted from 1.
+struct Line {
+    number: u64,
+    bytes: Result<Vec<u8>, TooLong>,
+}
+
+struct TooLong;
+
+/// Cuts what arrives into lines.
+struct Lines {
+    decoder: Decoder,
+    /// Decoded and not yet cut; what stands before `cut` is done with.
+    decoded: Vec<u8>,
+    cut: usize,
+    number: u64,
+    /// The present line is too long, and the rest of it is being passed over.
+    skipping: bool,
+}
+
+impl Lines {
+    fn new(decoder: Decoder) -> Self {
+        Self {
+            decoder,
+            decoded: Vec::new(),
+            cut: 0,
+            number: 0,
+            skipping: false,
+        }
+    }
+
+    fn feed(&mut self, part: &[u8]) -> Result<(), Failure> {
+        self.decoded.drain(..self.cut);
+        self.cut = 0;
+        self.decoder.decode(part, &mut self.decoded)
+    }
+
+    fn next(&mut self) -> Option<Line> {
+        loop {
+            let rest = &self.decoded[self.cut..];
+            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+                if rest.len() > LONGEST_LINE {
+                    self.decoded.clear();
+                    self.cut = 0;
+                    if !self.skipping {
+                        self.skipping = true;
+                        self.number += 1;
+                        return Some(self.line(Err(TooLong)));
+                    }
+                }
+                return None;
+            };
+            let bytes = rest[..end].to_vec();
+            self.cut += end + 1;
+            if std::mem::take(&mut self.skipping) {
+                continue;
+            }
+            self.number += 1;
+            return Some(self.line(Ok(bytes)));
+        }
+    }
+
+    /// The last line, which need not end with a line break.
+    fn finish(&mut self) -> Result<Option<Line>, Failure> {
+        self.decoder.finish()?;
+        let rest = self.decoded.split_off(self.cut);
+        if rest.is_empty() || self.skipping {
+            return Ok(None);
+        }
+        self.number += 1;
+        Ok(Some(self.line(Ok(rest))))
+    }
+
+    fn line(&self, bytes: Result<Vec<u8>, TooLong>) -> Line {
+        let bytes = bytes.and_then(|bytes| {
+            if bytes.len() > LONGEST_LINE {
+                Err(TooLong)
+            } else {
+                Ok(bytes)
+            }
+        });
+        Line {
+            number: self.number,
+            bytes,
+        }
+    }
+}
+
+enum Decoder {
+    Identity,
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+}
+
+impl Decoder {
+    fn of(headers: &HeaderMap) -> Result<Self, Failure> {
+        let mut decoder = Self::Identity;
+        for value in headers.get_all(CONTENT_ENCODING) {
+            let value = value.to_str().unwrap_or("?").trim();
+            if value.eq_ignore_ascii_case("gzip") && matches!(decoder, Self::Identity) {
+                decoder = Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new())));
+            } else if !value.is_empty() && !value.eq_ignore_ascii_case("identity") {
+                return Err(BodyError::EncodingUnsupported.into());
+            }
+        }
+        Ok(decoder)
+    }
+
+    fn decode(&mut self, part: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
+        match self {
+            Self::Identity => out.extend_from_slice(part),
+            Self::Gzip(decoder) => {
+                decoder.write_all(part).map_err(|_| not_gzip())?;
+                out.append(decoder.get_mut());
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Identity => Ok(()),
+            Self::Gzip(decoder) => decoder.try_finish().map_err(|_| not_gzip()),
+        }
+    }
+}
+
+fn not_gzip() -> Failure {
+    ApiError::at("content-encoding", "the request body is not valid gzip")
+        .with_code(ErrorCode::RequestBodyEncodingInvalid)
+        .into()
+}
+
+/// `GET /operator/v1/user_profiles/export`
+pub(crate) async fn export(call: OperatorCall<'_>) -> Outcome {
+    let app = call.app();
+    let organization_id = parse_export(call.query())?;
+    if let Some(organization_id) = &organization_id {
+        let find = app.store.find_organization(call.proof, organization_id);
+        let found = call.exchange().read(Operation::ReadTenants, find).await?;
+        found.ok_or_else(|| ApiError::not_found("organization"))?;
+    }
+    let act = call.act(app.clock.now());
+    note_export(&call, &act, organization_id.as_ref()).await?;
+    let export = Export {
+        app: Arc::clone(app),
+        proof: call.proof,
+        organization_id,
+        after: None,
+        more: true,
+    };
+    let chunks = futures_util::stream::unfold(export, async |mut export| {
+        let chunk = export.next().await?;
+        Some((chunk.map_err(Into::into), export))
+    });
+    let body = Body::streamed(chunks);
+    Ok(answer(http::StatusCode::OK, "application/x-ndjson", body))
+}
+
+/// An export shows everything there is about people, so it leaves a trace before it begins.
+async fn note_export(
+    call: &OperatorCall<'_>,
+    act: &Act,
+    organization_id: Option<&OrganizationId>,
+) -> Result<(), Failure> {
+    let target = organization_id.map_or("all", OrganizationId::as_str);
+    let action = AuditAction::ProfilesExported;
+    let entry = AuditEntry::new(action, TargetKind::Organization, target);
+    let record = call
+        .app()
+        .store
+        .record(call.proof, act, organization_id, entry);
+    call.exchange()
+        .write(Operation::ExportProfiles, record)
+        .await
+}
+
+/// An export on its way.
+struct Export {
+    app: Arc<App>,
+    proof: OperatorProof,
+    organization_id: Option<OrganizationId>,
+    after: Option<ExportPosition>,
+    more: bool,
+}
+
+impl Export {
+    async fn next(&mut self) -> Option<Stored<Bytes>> {
+        if !self.more {
+            return None;
+        }
+        let chunk = self.read().await;
+        match &chunk {
+            // Whoever reads slowly must not find the end where the storage failed.
+            Err(error) => {
+                tracing::error!(%error, "an export broke off");
+                self.more = false;
+            }
+            Ok(bytes) if bytes.is_empty() => return None,
+            Ok(_) => {}
+        }
+        Some(chunk)
+    }
+
+    async fn read(&mut self) -> Stored<Bytes> {
+        let started = std::time::Instant::now();
+        let organization_id = self.organization_id.as_ref();
+        let page = self
+            .app
+            .store
+            .export_profiles(self.proof, organization_id, self.after.as_ref(), BATCH)
+            .await?;
+        self.app
+            .record(Operation::ExportProfiles, started.elapsed());
+        let mut lines = String::with_capacity(page.profiles.len() * 1_024);
+        for owned in &page.profiles {
+            let profile = owned.document.decode()?;
+            line::write(&mut lines, &owned.organization_id, &profile);
+        }
+        self.more = page.next.is_some();
+        self.after = page.next;
+        // Storage read and written inline leaves no other point at which others get their turn.
+        tokio::task::yield_now().await;
+        Ok(lines.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(parts: &[&[u8]]) -> Vec<(u64, Option<usize>)> {
+        let mut lines = Lines::new(Decoder::Identity);
+        let mut found = Vec::new();
+        let mut keep = |line: Line| {
+            found.push((line.number, line.bytes.ok().map(|bytes| bytes.len())));
+        };
+        for part in parts {
+            lines.feed(part).unwrap();
+            while let Some(line) = lines.next() {
+                keep(line);
+            }
+        }
+        if let Some(line) = lines.finish().unwrap() {
+            keep(line);
+        }
+        found
+    }
+
+    #[test]
+    fn lines_are_cut_wherever_the_parts_are() {
+        assert_eq!(
+            cut(&[b"ab\nc", b"d", b"\n\ne"]),
+            [(1, Some(2)), (2, Some(2)), (3, Some(0)), (4, Some(1)),]
+        );
+        assert_eq!(cut(&[b""]), []);
+        assert_eq!(cut(&[b"a\n"]), [(1, Some(1))]);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_reported_once_and_passed_over() {
+        let half = vec![b'x'; LONGEST_LINE * 2 / 3];
+        let parts: [&[u8]; 6] = [b"a\n", &half, &half, &half, &half, b"x\nb\n"];
+        assert_eq!(cut(&parts), [(1, Some(1)), (2, None), (3, Some(1))]);
+        let long = vec![b'x'; LONGEST_LINE + 1];
+        assert_eq!(cut(&[&long]), [(1, None)]);
+    }
+}

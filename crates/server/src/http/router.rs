@@ -1,0 +1,497 @@
+//! Every path of every audience, on one screen, and the strict way of matching them.
+//!
+//! The table is data: the router serves it, [`table`] hands it to the tests that walk it (every route
+//! with every kind of key, every route with another tenant's ids), and `Allow` is read off it. To add
+//! a route, add its line and its handler; the tests then ask for the rest.
+//!
+//! It is matched here and not by a router crate because the contract's *Paths and methods* is stricter
+//! than any: a segment matches after exactly one percent-decoding (a decoded slash stays inside its
+//! segment), and trailing, doubled and dot segments are nowhere. A handler is a plain function of the
+//! [`Exchange`]; what turns the exchange into a call (steps 4 to 10 of the order of checks) is named on
+//! the line: `platform!`, `operator!`, `anyone!`.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Method};
+use percent_encoding::percent_decode_str;
+use rollcall_wire::error::ApiError;
+use rollcall_wire::headers;
+
+use super::answer::Outcome;
+use super::call::{OperatorCall, PublicCall, header_values};
+use super::error::Failure;
+use super::operator::{
+    audit_events, dev, enforcement_actions, keys, organizations, programs, records, workspaces,
+};
+use super::public::{action_urls, profiles};
+use super::{Exchange, enrollment_page, health, operator};
+use crate::app::App;
+use crate::metrics::RouteMetrics;
+
+/// What answers a request.
+pub(crate) type Handler = for<'a> fn(&'a Exchange<'a>) -> Answering<'a>;
+
+type Answering<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// Who a path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everyone, without a credential.
+    Anyone,
+    /// Whoever looks after the process; on the admin listener when there is one.
+    Health,
+    /// A platform, with an `api` key.
+    Platform,
+    /// A platform's administrator, with an `admin` key, if the request lists the webhooks beta.
+    Administrator,
+    /// The operator, with an `operator` key.
+    Operator,
+    /// The operator of a development server; nowhere else do these paths exist.
+    Development,
+    /// An end user, with the token in the URL.
+    EndUser,
+}
+
+/// How long a handler may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeLimit {
+    /// The request timeout.
+    Request,
+    /// As long as bytes keep moving: the listener watches that they do.
+    None,
+}
+
+struct PathRow {
+    audience: Audience,
+    template: &'static str,
+    methods: &'static [MethodRow],
+}
+
+#[derive(Clone, Copy)]
+struct MethodRow {
+    method: Verb,
+    handler: Handler,
+    time_limit: TimeLimit,
+}
+
+/// The methods that routes have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Verb {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// How `Allow` lists it: `HEAD` answers where `GET` does.
+    const fn allowed(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD",
+            Self::Post | Self::Put | Self::Delete => self.name(),
+        }
+    }
+
+    fn of(method: &Method) -> Option<Self> {
+        match *method {
+            Method::GET | Method::HEAD => Some(Self::Get),
+            Method::POST => Some(Self::Post),
+            Method::PUT => Some(Self::Put),
+            Method::DELETE => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! anyone {
+    ($handler:path) => {
+        |exchange| Box::pin($handler(exchange))
+    };
+}
+
+macro_rules! platform {
+    ($handler:path) => {
+        |exchange| Box::pin(async move { $handler(PublicCall::of(exchange).await?).await })
+    };
+}
+
+macro_rules! operator {
+    ($handler:path) => {
+        |exchange| Box::pin(async move { $handler(OperatorCall::of(exchange).await?).await })
+    };
+}
+
+#[rustfmt::skip]
+static PATHS: &[PathRow] = {
+    use Audience::{Anyone, Development, EndUser, Health, Operator, Platform};
+    &[
+        // The platform: the public API, in every dialect. The list stands first because it is asked most.
+        path(Platform, "/v1/user_profiles", &[get(platform!(profiles::list)), post(platform!(profiles::create))]),
+        path(Platform, "/v1/user_profiles/{user_profile_id}", &[get(platform!(profiles::get)), post(platform!(profiles::update)), delete(platform!(profiles::delete))]),
+        path(Platform, "/v1/user_profiles/{user_profile_id}/enrollment_url", &[post(platform!(action_urls::create_enrollment_url))]),
+        path(Platform, "/v1/user_profiles/{user_profile_id}/action_urls", &[post(platform!(action_urls::create))]),
+
+        // The end user.
+        path(EndUser, "/user-profiles/enrollment/{token}", &[get(anyone!(enrollment_page::show))]),
+
+        // The operator: tenants and their keys.
+        path(Operator, "/operator/v1/organizations", &[get(operator!(organizations::list)), post(operator!(organizations::create))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}", &[get(operator!(organizations::get)), post(operator!(organizations::update))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}/workspaces", &[get(operator!(workspaces::list)), post(operator!(workspaces::create))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}/api_keys", &[get(operator!(keys::list)), post(operator!(keys::create))]),
+        path(Operator, "/operator/v1/api_keys/{api_key_id}", &[post(operator!(keys::update)), delete(operator!(keys::delete))]),
+
+        // The operator: profiles of every organization.
+        path(Operator, "/operator/v1/user_profiles", &[get(operator!(operator::profiles::search))]),
+        path(Operator, "/operator/v1/user_profiles/import", &[post(operator!(records::import)).without_time_limit()]),
+        path(Operator, "/operator/v1/user_profiles/export", &[get(operator!(records::export))]),
+        path(Operator, "/operator/v1/user_profiles/{user_profile_id}", &[get(operator!(operator::profiles::get)), put(operator!(records::put))]),
+        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/programs/{name}", &[put(operator!(programs::set)), delete(operator!(programs::delete))]),
+        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/enforcement_actions", &[get(operator!(enforcement_actions::list)), post(operator!(enforcement_actions::open))]),
+        path(Operator, "/operator/v1/enforcement_actions/{enforcement_action_id}/resolve", &[post(operator!(enforcement_actions::resolve))]),
+        path(Operator, "/operator/v1/enforcement_actions/{enforcement_action_id}/identity_check", &[post(operator!(enforcement_actions::identity_check))]),
+        path(Operator, "/operator/v1/audit_events", &[get(operator!(audit_events::list))]),
+
+        // The operator of a development server.
+        path(Development, "/operator/v1/dev/reset", &[post(operator!(dev::reset))]),
+        path(Development, "/operator/v1/dev/clock", &[get(operator!(dev::show_clock)), post(operator!(dev::set_clock))]),
+        path(Development, "/operator/v1/dev/faults", &[get(operator!(dev::list_faults)), post(operator!(dev::add_fault)), delete(operator!(dev::clear_faults))]),
+        path(Development, "/operator/v1/dev/requests", &[get(operator!(dev::list_requests))]),
+
+        // Everyone, and whoever looks after the process.
+        path(Anyone, "/", &[get(anyone!(health::root))]),
+        path(Health, "/healthz", &[get(anyone!(health::live))]),
+        path(Health, "/readyz", &[get(anyone!(health::ready))]),
+        path(Health, "/metrics", &[get(anyone!(health::metrics))]),
+    ]
+};
+
+const fn path(
+    audience: Audience,
+    template: &'static str,
+    methods: &'static [MethodRow],
+) -> PathRow {
+    PathRow {
+        audience,
+        template,
+        methods,
+    }
+}
+
+const fn method(method: Verb, handler: Handler) -> MethodRow {
+    MethodRow {
+        method,
+        handler,
+        time_limit: TimeLimit::Request,
+    }
+}
+
+const fn get(handler: Handler) -> MethodRow {
+    method(Verb::Get, handler)
+}
+
+const fn post(handler: Handler) -> MethodRow {
+    method(Verb::Post, handler)
+}
+
+const fn put(handler: Handler) -> MethodRow {
+    method(Verb::Put, handler)
+}
+
+const fn delete(handler: Handler) -> MethodRow {
+    method(Verb::Delete, handler)
+}
+
+impl MethodRow {
+    const fn without_time_limit(self) -> Self {
+        Self {
+            method: self.method,
+            handler: self.handler,
+            time_limit: TimeLimit::None,
+        }
+    }
+}
+
+/// One route, for whoever walks the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Who it is for.
+    pub audience: Audience,
+    /// Its method; where it is `GET`, `HEAD` is answered too.
+    pub method: &'static str,
+    /// Its path, parameters in braces.
+    pub template: &'static str,
+}
+
+/// Every route there is.
+pub fn table() -> impl Iterator<Item = Route> {
+    PATHS.iter().flat_map(|path| {
+        path.methods.iter().map(|row| Route {
+            audience: path.audience,
+            method: row.method.name(),
+            template: path.template,
+        })
+    })
+}
+
+/// Which part of the table a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// All of it: there is no admin listener.
+    Everything,
+    /// All but the health paths, which are on the admin listener.
+    WithoutHealth,
+    /// The health paths alone: the admin listener.
+    Health,
+}
+
+impl Surface {
+    fn shows(self, audience: Audience, development: bool) -> bool {
+        match audience {
+            Audience::Health => self != Self::WithoutHealth,
+            Audience::Anyone => true,
+            Audience::Development => development && self != Self::Health,
+            Audience::Platform
+            | Audience::Administrator
+            | Audience::Operator
+            | Audience::EndUser => self != Self::Health,
+        }
+    }
+}
+
+/// The table as one listener serves it.
+#[derive(Debug)]
+pub(crate) struct Router {
+    pub(crate) app: Arc<App>,
+    paths: Vec<ServedPath>,
+    /// What is counted for requests that have no path, or no such method on it.
+    pub(crate) unmatched: Counted,
+    /// What is counted for `OPTIONS`.
+    pub(crate) options: Counted,
+}
+
+/// How a request shows in metrics and logs.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) label: &'static str,
+    pub(crate) metrics: RouteMetrics,
+}
+
+#[derive(Debug)]
+struct ServedPath {
+    audience: Audience,
+    segments: Vec<Segment>,
+    routes: Vec<ServedRoute>,
+    allow: HeaderValue,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(&'static str),
+    Parameter,
+}
+
+/// A route as it is served.
+pub(crate) struct ServedRoute {
+    method: Verb,
+    pub(crate) handler: Handler,
+    pub(crate) time_limit: TimeLimit,
+    pub(crate) counted: Counted,
+}
+
+impl std::fmt::Debug for ServedRoute {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ServedRoute")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The decoded parameters of a path, in its order. Bytes that are not UTF-8 have become U+FFFD, which
+/// no identifier contains.
+pub(crate) type Params<'a> = [Cow<'a, str>; MOST_PARAMETERS];
+
+const MOST_PARAMETERS: usize = 2;
+
+/// What a request's path and method come to.
+pub(crate) enum Found<'r, 'p> {
+    /// A route.
+    Route {
+        route: &'r ServedRoute,
+        params: Params<'p>,
+    },
+    /// `OPTIONS` on a path that exists.
+    Options { allow: HeaderValue },
+}
+
+impl Router {
+    pub(crate) fn new(app: Arc<App>, surface: Surface) -> Self {
+        let development = app.development.is_some();
+        let paths = PATHS
+            .iter()
+            .filter(|row| surface.shows(row.audience, development))
+            .map(|row| ServedPath::new(&app, row))
+            .collect();
+        Self {
+            paths,
+            unmatched: Counted::new(&app, "other", "unmatched"),
+            options: Counted::new(&app, "OPTIONS", "any"),
+            app,
+        }
+    }
+
+    /// Steps 2 and 3 of the order of checks.
+    pub(crate) fn find<'p>(&self, head: &'p Parts) -> Result<Found<'_, 'p>, Failure> {
+        let (path, params) = self.find_path(head).ok_or_else(ApiError::path_not_found)?;
+        let wanted = Verb::of(&head.method);
+        match path
+            .routes
+            .iter()
+            .find(|route| Some(route.method) == wanted)
+        {
+            Some(route) => Ok(Found::Route { route, params }),
+            None if head.method == Method::OPTIONS => Ok(Found::Options {
+                allow: path.allow.clone(),
+            }),
+            None => Err(Failure::method_not_allowed(path.allow.clone())),
+        }
+    }
+
+    fn find_path<'p>(&self, head: &'p Parts) -> Option<(&ServedPath, Params<'p>)> {
+        let segments = segments(head.uri.path())?;
+        let (path, params) = self
+            .paths
+            .iter()
+            .find_map(|path| Some((path, path.params(&segments)?)))?;
+        let hidden = path.audience == Audience::Administrator
+            && !headers::lists(
+                header_values(head, "anthropic-beta"),
+                headers::WEBHOOKS_BETA,
+            );
+        (!hidden).then_some((path, params))
+    }
+}
+
+impl ServedPath {
+    fn new(app: &App, row: &PathRow) -> Self {
+        let segments = row.template.split('/').skip(1).map(|segment| {
+            if segment.starts_with('{') {
+                Segment::Parameter
+            } else {
+                Segment::Literal(segment)
+            }
+        });
+        let routes = row.methods.iter().map(|method| ServedRoute {
+            method: method.method,
+            handler: method.handler,
+            time_limit: method.time_limit,
+            counted: Counted::new(app, method.method.name(), row.template),
+        });
+        let methods = row.methods.iter().map(|row| row.method.allowed());
+        let allow: Vec<_> = methods.chain(["OPTIONS"]).collect();
+        Self {
+            audience: row.audience,
+            segments: segments.collect(),
+            routes: routes.collect(),
+            // Names of methods are visible ASCII.
+            allow: HeaderValue::from_str(&allow.join(", "))
+                .unwrap_or(HeaderValue::from_static("OPTIONS")),
+        }
+    }
+
+    fn params<'p>(&self, segments: &[Cow<'p, str>]) -> Option<Params<'p>> {
+        if self.segments.len() != segments.len() {
+            return None;
+        }
+        let matches = self
+            .segments
+            .iter()
+            .zip(segments)
+            .all(|(wanted, sent)| match wanted {
+                Segment::Literal(literal) => literal == sent,
+                Segment::Parameter => !sent.is_empty(),
+            });
+        if !matches {
+            return None;
+        }
+        let mut params = Params::default();
+        let sent = self.segments.iter().zip(segments);
+        let sent = sent.filter(|(wanted, _)| **wanted == Segment::Parameter);
+        for (param, (_, sent)) in params.iter_mut().zip(sent) {
+            param.clone_from(sent);
+        }
+        Some(params)
+    }
+}
+
+impl Counted {
+    fn new(app: &App, method: &'static str, label: &'static str) -> Self {
+        Self {
+            label,
+            metrics: app.metrics.route(method, label),
+        }
+    }
+}
+
+/// More segments than any path of the table has.
+const MOST_SEGMENTS: usize = 8;
+
+/// The decoded segments of a path; none for a path that cannot exist.
+fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
+    let mut segments = Vec::with_capacity(MOST_SEGMENTS);
+    for segment in path.strip_prefix('/')?.split('/') {
+        let segment = percent_decode_str(segment).decode_utf8_lossy();
+        if segments.len() == MOST_SEGMENTS || segment == "." || segment == ".." {
+            return None;
+        }
+        segments.push(segment);
+    }
+    Some(segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_decoded_once_and_stay_apart() {
+        let decoded = segments("/v1/user%5Fprofiles/a%2Fb%252F").unwrap();
+        assert_eq!(decoded, ["v1", "user_profiles", "a/b%2F"]);
+        assert_eq!(segments("/").unwrap(), [""]);
+        assert_eq!(segments("/v1//x/").unwrap(), ["v1", "", "x", ""]);
+        for path in ["*", "", "/v1/./x", "/v1/%2e%2E/x", "/1/2/3/4/5/6/7/8/9"] {
+            assert_eq!(segments(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_path_hides_another() {
+        for (number, row) in PATHS.iter().enumerate() {
+            let sent: Vec<_> = row.template.split('/').skip(1).map(Cow::Borrowed).collect();
+            let first = PATHS.iter().position(|other| {
+                let segments: Vec<_> = other.template.split('/').skip(1).collect();
+                segments.len() == sent.len()
+                    && segments
+                        .iter()
+                        .zip(&sent)
+                        .all(|(wanted, sent)| wanted.starts_with('{') || wanted == sent)
+            });
+            assert_eq!(first, Some(number), "{}", row.template);
+            let parameters = row.template.matches('{').count();
+            assert!(parameters <= MOST_PARAMETERS, "{}", row.template);
+        }
+    }
+}
