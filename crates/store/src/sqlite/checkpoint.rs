@@ -3,54 +3,73 @@
 //! Left to itself the writer would do it inside some unlucky commit: half of the slowest creates were
 //! that. The thread sleeps until a commit nudges it and then waits a moment, so that a busy server
 //! checkpoints twice a second and an idle one never wakes.
+//!
+//! The log can only start over when every page of it is folded back, and a writer that never pauses
+//! is always ahead of the thread. So beyond [`LOG_LIMIT`] the writer folds back the few pages that the
+//! thread has not got to, and the log starts over.
 
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 /// How long commits may gather before the log is folded back.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How many pages the log may have before the writer lets it start over: 128 MiB.
+const LOG_LIMIT: u64 = 16_384;
 
-/// Starts the thread, if there is a connection to checkpoint with, and answers with its nudge.
-pub(super) fn start(connection: Option<Connection>) -> std::io::Result<impl Fn() + Send + 'static> {
-    let sender = connection.map(spawn).transpose()?;
-    Ok(move || {
-        if let Some(sender) = &sender {
-            match sender.try_send(()) {
-                // A nudge that is already waiting says the same.
-                Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
-            }
-        }
-    })
+/// The writer's side of the thread.
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    nudge: SyncSender<()>,
+    log_pages: Arc<AtomicU64>,
 }
 
-fn spawn(connection: Connection) -> std::io::Result<SyncSender<()>> {
-    let (sender, receiver) = sync_channel::<()>(1);
-    std::thread::Builder::new()
-        .name("rollcall-checkpoint".into())
-        .spawn(move || {
-            while receiver.recv().is_ok() {
-                let mut closing = false;
-                if receiver.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected) {
-                    closing = true;
-                } else {
+impl Checkpoints {
+    /// Starts the thread on `connection`.
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (nudge, receiver) = sync_channel::<()>(1);
+        let log_pages = Arc::new(AtomicU64::new(0));
+        let measured = Arc::clone(&log_pages);
+        std::thread::Builder::new()
+            .name("rollcall-checkpoint".into())
+            .spawn(move || {
+                while receiver.recv().is_ok() {
                     std::thread::sleep(PAUSE);
+                    // The nudges of the pause are answered by this one checkpoint.
+                    let closing = receiver.try_recv() == Err(TryRecvError::Disconnected);
+                    measured.store(checkpoint(&connection), Ordering::Relaxed);
+                    if closing {
+                        break;
+                    }
                 }
-                checkpoint(&connection);
-                if closing {
-                    break;
-                }
-            }
-        })?;
-    Ok(sender)
+            })?;
+        Ok(Self { nudge, log_pages })
+    }
+
+    /// Tells the thread of a commit, and lets the log start over when it has grown long.
+    pub(super) fn committed(&self, writer: &Connection) {
+        // A nudge that is already waiting says the same.
+        let _ = self.nudge.try_send(());
+        if self.log_pages.load(Ordering::Relaxed) > LOG_LIMIT {
+            checkpoint(writer);
+            self.log_pages.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
-fn checkpoint(connection: &Connection) {
-    let result = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        row.get::<_, i64>(0)
+/// Folds back what no reader still needs; answers with the length of the log in pages.
+fn checkpoint(connection: &Connection) -> u64 {
+    let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        row.get::<_, i64>(1)
     });
-    if let Err(error) = result {
-        tracing::warn!(%error, "the write-ahead log could not be folded back; it is tried again");
+    match pages {
+        Ok(pages) => u64::try_from(pages).unwrap_or(0),
+        Err(error) => {
+            tracing::warn!(%error, "the write-ahead log could not be folded back; it is tried again");
+            0
+        }
     }
 }

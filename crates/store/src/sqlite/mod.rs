@@ -10,6 +10,7 @@
 //! In-memory mode is the same code on `SQLite`'s shared in-memory file system.
 
 mod audit;
+mod backup;
 mod check;
 mod checkpoint;
 mod commit;
@@ -34,6 +35,8 @@ use rollcall_domain::id::{Ids, OrganizationId};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::{OpenError, StoreError, Stored};
+pub use backup::{copy_database, schema_version};
+use checkpoint::Checkpoints;
 use writer::Writer;
 
 /// The database's name in a data directory.
@@ -144,19 +147,22 @@ impl SqliteStore {
         };
         let anchor = match &place {
             Place::File(_) => None,
-            Place::Memory(_) => Some(Mutex::new(connect(&place, settings).map_err(cannot)?)),
+            Place::Memory(_) => Some(Mutex::new(
+                connect(&place, settings, Role::Reader).map_err(cannot)?,
+            )),
         };
-        let mut connection = connect(&place, settings).map_err(cannot)?;
+        let mut connection = connect(&place, settings, Role::Writer).map_err(cannot)?;
         migrate::prepare(&connection, matches!(place, Place::File(_))).map_err(cannot)?;
         migrate::run(&mut connection)?;
-        let checkpointer = match &place {
-            Place::File(_) => Some(connect(&place, settings).map_err(cannot)?),
+        let no_thread = |error| OpenError(format!("cannot start a thread: {error}"));
+        let checkpoints = match &place {
+            Place::File(_) => {
+                let connection = connect(&place, settings, Role::Reader).map_err(cannot)?;
+                Some(Checkpoints::start(connection).map_err(no_thread)?)
+            }
             Place::Memory(_) => None,
         };
-        let committed = checkpoint::start(checkpointer)
-            .map_err(|error| OpenError(format!("cannot start a thread: {error}")))?;
-        let writer = Writer::start(connection, committed)
-            .map_err(|error| OpenError(format!("cannot start a thread: {error}")))?;
+        let writer = Writer::start(connection, checkpoints).map_err(no_thread)?;
         Ok(Self {
             place,
             settings,
@@ -182,7 +188,7 @@ impl SqliteStore {
     }
 
     fn connect_reader(&self) -> Stored<Connection> {
-        let connection = connect(&self.place, self.settings).map_err(failed)?;
+        let connection = connect(&self.place, self.settings, Role::Reader).map_err(failed)?;
         connection
             .pragma_update(None, "query_only", true)
             .map_err(failed)?;
@@ -217,7 +223,14 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn connect(place: &Place, settings: SqliteSettings) -> rusqlite::Result<Connection> {
+/// Who a connection is for, which decides how much of the page cache it gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Writer,
+    Reader,
+}
+
+fn connect(place: &Place, settings: SqliteSettings, role: Role) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -230,8 +243,13 @@ fn connect(place: &Place, settings: SqliteSettings) -> rusqlite::Result<Connecti
     };
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    // Some four connections are in use at once on a small machine: two readers, writer, checkpoints.
-    let cache_kib = i64::from(settings.cache_mib) * 1_024 / 4;
+    // A commit touches pages all over the indexes, and a page that falls out of the writer's cache
+    // before the commit is written twice; a reader's page comes back from the system's cache.
+    let share = match role {
+        Role::Writer => 2,
+        Role::Reader => 8,
+    };
+    let cache_kib = i64::from(settings.cache_mib) * 1_024 / share;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update(None, "mmap_size", i64::from(settings.mmap_mib) * 1_048_576)?;
     connection.pragma_update(None, "synchronous", "FULL")?;

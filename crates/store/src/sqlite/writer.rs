@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::Checkpoints;
 use crate::check::WriteFigures;
 use crate::{StoreError, Stored};
 
@@ -82,17 +83,17 @@ struct Figures {
 }
 
 impl Writer {
-    /// Starts the thread on `connection`; `committed` is called after each commit.
+    /// Starts the thread on `connection`; `checkpoints` hears of each commit.
     pub(super) fn start(
         connection: Connection,
-        committed: impl Fn() + Send + 'static,
+        checkpoints: Option<Checkpoints>,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
         let figures = Arc::new(Figures::default());
         let shared = Arc::clone(&figures);
         let thread = std::thread::Builder::new()
             .name("rollcall-writer".into())
-            .spawn(move || write_batches(&connection, receiver, &shared, &committed))?;
+            .spawn(move || write_batches(&connection, receiver, &shared, checkpoints.as_ref()))?;
         Ok(Self {
             sender: parking_lot::Mutex::new(Some(sender)),
             thread: parking_lot::Mutex::new(Some(thread)),
@@ -153,7 +154,7 @@ fn write_batches(
     connection: &Connection,
     mut receiver: mpsc::Receiver<Box<dyn Job>>,
     figures: &Figures,
-    committed: &dyn Fn(),
+    checkpoints: Option<&Checkpoints>,
 ) {
     let mut batch: Vec<Box<dyn Job>> = Vec::new();
     while let Some(first) = receiver.blocking_recv() {
@@ -170,7 +171,9 @@ fn write_batches(
         for job in batch.drain(..) {
             job.answer(outcome.clone());
         }
-        committed();
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.committed(connection);
+        }
     }
 }
 

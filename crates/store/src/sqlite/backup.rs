@@ -1,0 +1,85 @@
+//! Looking at a database that another process may be using: which schema it has, and a copy of it.
+//!
+//! Neither takes the data directory's lock, which the running server holds; `SQLite` itself keeps
+//! processes apart. The copy is one long read, which in write-ahead logging hinders nobody; while it
+//! lasts the log cannot be folded back beyond its beginning, so the log grows.
+
+use std::fs::File;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::FILE_NAME;
+use crate::OpenError;
+
+/// The number of the last migration applied to the database in `data_dir`.
+pub fn schema_version(data_dir: &Path) -> Result<u32, OpenError> {
+    let connection = open(data_dir)?;
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| cannot("read", &data_dir.join(FILE_NAME), &error))
+}
+
+/// Copies the database in `data_dir`, as it is at one instant, to the new file `target`, and sees the
+/// copy to the disk. A copy that fails is removed.
+pub fn copy_database(data_dir: &Path, target: &Path) -> Result<(), OpenError> {
+    if target.exists() {
+        return Err(OpenError(format!("{} exists already", target.display())));
+    }
+    let connection = open(data_dir)?;
+    let copied = connection
+        .execute("VACUUM INTO ?1", [target.to_string_lossy().as_ref()])
+        .map_err(|error| cannot("copy the database to", target, &error))
+        .and_then(|_| {
+            let synced = File::open(target).and_then(|file| file.sync_all());
+            synced.map_err(|error| cannot("write", target, &error))
+        });
+    if copied.is_err() {
+        // Half a copy is worth nothing, and that it cannot be removed is not the news.
+        let _ = std::fs::remove_file(target);
+    }
+    copied
+}
+
+fn open(data_dir: &Path) -> Result<Connection, OpenError> {
+    let file = data_dir.join(FILE_NAME);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(&file, flags).map_err(|error| cannot("open", &file, &error))?;
+    let waits = connection.busy_timeout(std::time::Duration::from_secs(10));
+    waits.map_err(|error| cannot("open", &file, &error))?;
+    Ok(connection)
+}
+
+fn cannot(what: &str, file: &Path, error: &dyn std::fmt::Display) -> OpenError {
+    OpenError(format!("cannot {what} {}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sqlite::{SqliteSettings, SqliteStore};
+
+    #[test]
+    fn a_copy_is_made_beside_the_process_that_holds_the_lock_and_opens_again() {
+        let here = tempfile::tempdir().unwrap();
+        let there = tempfile::tempdir().unwrap();
+        let settings = SqliteSettings::default();
+        let open = |dir: &Path| SqliteStore::open(dir, settings, Arc::default());
+        let _running = open(here.path()).unwrap();
+        let copy = there.path().join(FILE_NAME);
+        copy_database(here.path(), &copy).unwrap();
+        assert_eq!(schema_version(here.path()), schema_version(there.path()));
+        assert!(copy_database(here.path(), &copy).is_err());
+        open(there.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error_and_not_made() {
+        let empty = tempfile::tempdir().unwrap();
+        assert!(schema_version(empty.path()).is_err());
+        assert!(std::fs::read_dir(empty.path()).unwrap().next().is_none());
+    }
+}
