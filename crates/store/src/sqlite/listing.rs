@@ -287,10 +287,10 @@ fn fill_from(
 // The outlook stands in the text, so that each range has a prepared statement of its own.
 const OUTLOOK_AFTER: &str = "SELECT created_at, id, document FROM profiles \
     INDEXED BY profiles_by_outlook WHERE organization = ?1 AND outlook = {outlook} \
-    AND (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4";
+    AND outlook <> 0 AND (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4";
 const OUTLOOK_BEFORE: &str = "SELECT created_at, id, document FROM profiles \
     INDEXED BY profiles_by_outlook WHERE organization = ?1 AND outlook = {outlook} \
-    AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC LIMIT ?4";
+    AND outlook <> 0 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC LIMIT ?4";
 
 /// The outlooks that can hold a wanted profile: the wanted statuses, and what is about to change.
 fn outlooks(filter: StatusFilter) -> impl Iterator<Item = i64> {
@@ -298,7 +298,8 @@ fn outlooks(filter: StatusFilter) -> impl Iterator<Item = i64> {
 }
 
 /// One ordered range for each outlook, merged as they are stepped, so that rows of other statuses are
-/// never looked at.
+/// never looked at. Wanting the unrestricted, who are nearly all, walks everyone and leaves the others
+/// out.
 fn filtered_by_creation(
     connection: &Connection,
     organization: i64,
@@ -306,6 +307,9 @@ fn filtered_by_creation(
     filter: StatusFilter,
     page: &mut Page<'_>,
 ) -> Stored<Option<Position>> {
+    if outlooks(filter).any(|outlook| outlook == 0) {
+        return by_creation(connection, organization, start, page);
+    }
     let ascending = page.ascending();
     let sql = if ascending {
         OUTLOOK_AFTER

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ProfileId;
+use rollcall_domain::profile::AccessType;
 use rollcall_domain::program::ProgramStatus;
 use rollcall_domain::search::{ProfileSearch, SearchPage, SearchPosition};
 use rollcall_record::document::ProfileDocument;
@@ -243,7 +244,7 @@ impl Plan {
                         "profiles_by_outlook",
                         &[
                             ("p.organization = ", number.into()),
-                            ("p.outlook = ", code.into()),
+                            ("p.outlook <> 0 AND p.outlook = ", code.into()),
                         ],
                     ),
                     None => by_creation(
@@ -260,11 +261,11 @@ impl Plan {
             )]
         } else if let Some(country) = &search.country {
             return by_text("search_country", "p.country = ", country.as_str());
-        } else if let Some(access_type) = search.access_type {
-            let code = access_type_code(access_type);
+        } else if search.access_type == Some(AccessType::Passthrough) {
+            let code = access_type_code(AccessType::Passthrough);
             vec![by_creation(
-                "search_access_type",
-                &[("p.access_type = ", code.into())],
+                "search_passthrough",
+                &[("p.access_type = 1 AND p.access_type = ", code.into())],
             )]
         } else {
             vec![by_creation("search_creation", &[])]

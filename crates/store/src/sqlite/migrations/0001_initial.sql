@@ -55,7 +55,9 @@ CREATE UNIQUE INDEX profiles_by_id ON profiles (id);
 CREATE INDEX profiles_by_name ON profiles (organization, folded_name, id)
   WHERE folded_name IS NOT NULL;
 CREATE INDEX profiles_unnamed ON profiles (organization, id) WHERE folded_name IS NULL;
-CREATE INDEX profiles_by_outlook ON profiles (organization, outlook, created_at, id);
+-- The unrestricted, who are nearly all, are found by walking everyone.
+CREATE INDEX profiles_by_outlook ON profiles (organization, outlook, created_at, id)
+  WHERE outlook <> 0;
 CREATE INDEX profiles_by_outlook_and_name ON profiles (organization, outlook, folded_name, id)
   WHERE outlook <> 0;
 
@@ -66,7 +68,7 @@ CREATE INDEX search_reference ON profiles (reference_id, created_at, id)
   WHERE reference_id IS NOT NULL;
 CREATE INDEX search_email_hash ON profiles (email_hash, created_at, id) WHERE email_hash IS NOT NULL;
 CREATE INDEX search_country ON profiles (country, created_at, id) WHERE country IS NOT NULL;
-CREATE INDEX search_access_type ON profiles (access_type, created_at, id);
+CREATE INDEX search_passthrough ON profiles (created_at, id) WHERE access_type = 1;
 CREATE INDEX search_outlook ON profiles (outlook, created_at, id) WHERE outlook <> 0;
 
 CREATE TABLE profile_programs (
