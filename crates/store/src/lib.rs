@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 pub mod audit;
+pub mod bulk;
 pub mod check;
 pub mod enrollments;
 pub mod profiles;
@@ -27,6 +28,7 @@ pub mod tenants;
 use thiserror::Error;
 
 pub use audit::AuditTrail;
+pub use bulk::BulkLoad;
 pub use check::Check;
 pub use enrollments::EnrollmentUrls;
 pub use profiles::{Changed, Decide, Profiles};
@@ -35,12 +37,19 @@ pub use tenants::Tenants;
 
 /// Everything Rollcall keeps.
 pub trait Store:
-    Profiles + Registry + Tenants + EnrollmentUrls + AuditTrail + Check + std::fmt::Debug
+    Profiles + Registry + Tenants + EnrollmentUrls + AuditTrail + BulkLoad + Check + std::fmt::Debug
 {
 }
 
 impl<T> Store for T where
-    T: Profiles + Registry + Tenants + EnrollmentUrls + AuditTrail + Check + std::fmt::Debug
+    T: Profiles
+        + Registry
+        + Tenants
+        + EnrollmentUrls
+        + AuditTrail
+        + BulkLoad
+        + Check
+        + std::fmt::Debug
 {
 }
 

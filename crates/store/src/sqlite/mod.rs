@@ -11,6 +11,7 @@
 
 mod audit;
 mod backup;
+mod bulk;
 mod check;
 mod checkpoint;
 mod commit;
@@ -154,6 +155,7 @@ impl SqliteStore {
         let mut connection = connect(&place, settings, Role::Writer).map_err(cannot)?;
         migrate::prepare(&connection, matches!(place, Place::File(_))).map_err(cannot)?;
         migrate::run(&mut connection)?;
+        bulk::resume(&connection).map_err(cannot)?;
         let no_thread = |error| OpenError(format!("cannot start a thread: {error}"));
         let checkpoints = match &place {
             Place::File(_) => {
@@ -254,7 +256,9 @@ fn connect(place: &Place, settings: SqliteSettings, role: Role) -> rusqlite::Res
     connection.pragma_update(None, "mmap_size", i64::from(settings.mmap_mib) * 1_048_576)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    if matches!(place, Place::Memory(_)) {
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+    }
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
 }

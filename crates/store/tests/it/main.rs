@@ -48,6 +48,7 @@ macro_rules! store_suite {
             audit: the_trail_is_filtered_and_paged_newest_first,
             enrollments: a_url_is_found_by_its_token_alone,
             care: a_check_of_a_busy_storage_finds_nothing,
+            care: a_bulk_load_ends_with_everything_in_place,
             care: a_reset_leaves_nothing_behind,
             care: a_closed_storage_takes_no_more_writes,
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rollcall_domain::id::Ids;
+use rollcall_domain::page::{Order, OrderBy};
 use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
 use rollcall_store::{Check, Store};
 use tempfile::TempDir;
@@ -172,4 +173,20 @@ async fn a_backup_is_a_whole_storage_of_its_own() {
             .is_some()
     );
     assert!(opened.store.backup_to(&file).is_err());
+}
+
+#[tokio::test]
+async fn an_interrupted_bulk_load_is_put_right_on_opening() {
+    let opened = on_disk(ids()).await;
+    let world = World::new(opened.store(), ids());
+    let scope = world.organization("org").await;
+    world.store.begin_bulk_load(proof()).await.unwrap();
+    world.create(&scope, at(1), Some("A")).await;
+    world.store.close().await;
+    let OnDisk { store, directory } = opened;
+    drop((world, store));
+    let again = SqliteStore::open(directory.path(), SqliteSettings::default(), ids()).unwrap();
+    let world = World::new(Arc::new(again), ids());
+    let by_name = crate::world::listing(OrderBy::Name, Order::Ascending, 20);
+    assert_eq!(world.walk_ids(&scope, by_name, at(60)).await.len(), 1);
 }

@@ -135,3 +135,9 @@ CREATE TABLE audit_events (
 CREATE INDEX audit_events_by_organization ON audit_events (organization, id);
 CREATE INDEX audit_events_by_target ON audit_events (target_id, id);
 CREATE INDEX audit_events_by_action ON audit_events (action, id);
+
+-- Indexes taken away for a bulk load, to be built again at its end or by whoever opens the file next.
+CREATE TABLE suspended_indexes (
+  name TEXT NOT NULL PRIMARY KEY,
+  definition TEXT NOT NULL
+) WITHOUT ROWID;

@@ -5,7 +5,9 @@ use rollcall_domain::id::OrganizationId;
 use rollcall_domain::program::{Cyber, ProgramStanding, ProgramStatus};
 use rollcall_store::StoreError;
 
-use crate::world::{World, act_at, at, proof, restriction};
+use rollcall_domain::page::{Order, OrderBy};
+
+use crate::world::{World, act_at, at, listing, proof, restriction};
 
 pub(crate) async fn a_check_of_a_busy_storage_finds_nothing(world: World) {
     let scope = world.organization("org").await;
@@ -35,6 +37,28 @@ pub(crate) async fn a_check_of_a_busy_storage_finds_nothing(world: World) {
     }
     let report = world.store.check(proof(), &|_| {}).await.unwrap();
     assert_eq!((report.profiles, report.problems), (24, vec![]));
+}
+
+pub(crate) async fn a_bulk_load_ends_with_everything_in_place(world: World) {
+    let scope = world.organization("org").await;
+    world.create(&scope, at(1), Some("before")).await;
+    world.store.begin_bulk_load(proof()).await.unwrap();
+    let records = (2..50).map(|second| {
+        (
+            scope.organization_id().clone(),
+            world.draft(at(second), Some("during")),
+        )
+    });
+    world
+        .store
+        .put_profiles(proof(), &act_at(at(60)), records.collect())
+        .await
+        .unwrap();
+    world.store.finish_bulk_load(proof()).await.unwrap();
+    let by_name = listing(OrderBy::Name, Order::Ascending, 20);
+    assert_eq!(world.walk_ids(&scope, by_name, at(60)).await.len(), 49);
+    let report = world.store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!((report.profiles, report.problems), (49, vec![]));
 }
 
 pub(crate) async fn a_reset_leaves_nothing_behind(world: World) {

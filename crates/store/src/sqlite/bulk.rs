@@ -1,0 +1,61 @@
+//! Loading many records into a storage that nobody else reads: the indexes that only searches and
+//! orders need are taken away first and built once at the end, which costs a third of keeping them.
+//!
+//! What was taken away is remembered in the database, in the same transaction, so that a load that is
+//! interrupted is put right by whoever opens the storage next.
+
+use async_trait::async_trait;
+use rollcall_domain::tenant::OperatorProof;
+use rusqlite::Connection;
+
+use super::{SqliteStore, failed};
+use crate::Stored;
+use crate::bulk::BulkLoad;
+
+/// Indexes that no write needs. `profiles_by_id` is not among them: every record is looked up by it.
+const SUSPENDED: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' \
+    AND sql IS NOT NULL AND tbl_name = 'profiles' AND name <> 'profiles_by_id'";
+
+#[async_trait]
+impl BulkLoad for SqliteStore {
+    async fn begin_bulk_load(&self, _proof: OperatorProof) -> Stored<()> {
+        self.writer
+            .write(|connection| {
+                for (name, sql) in definitions(connection, SUSPENDED).map_err(failed)? {
+                    suspend(connection, &name, &sql).map_err(failed)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn finish_bulk_load(&self, _proof: OperatorProof) -> Stored<()> {
+        self.writer
+            .write(|connection| resume(connection).map_err(failed))
+            .await
+    }
+}
+
+fn suspend(connection: &Connection, name: &str, sql: &str) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO suspended_indexes (name, definition) VALUES (?1, ?2)",
+        (name, sql),
+    )?;
+    connection.execute_batch(&format!("DROP INDEX {name}"))
+}
+
+/// Builds every index that was taken away and is not back yet.
+pub(super) fn resume(connection: &Connection) -> rusqlite::Result<()> {
+    for (name, sql) in definitions(connection, "SELECT name, definition FROM suspended_indexes")? {
+        tracing::info!(index = name, "building an index");
+        connection.execute_batch(&sql)?;
+        connection.execute("DELETE FROM suspended_indexes WHERE name = ?1", [&name])?;
+    }
+    Ok(())
+}
+
+fn definitions(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
