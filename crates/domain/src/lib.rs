@@ -27,6 +27,7 @@ pub mod page;
 pub mod profile;
 pub mod program;
 pub mod search;
+pub mod session;
 pub mod tenant;
 pub mod text;
 pub mod text_enum;

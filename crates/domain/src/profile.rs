@@ -245,6 +245,18 @@ impl Profile {
         self.with_programs(AuditAction::ProgramDeleted, name, programs, now)
     }
 
+    /// The end user applies for a program: it is pending from now on, unless it is active already.
+    pub fn apply_for(&self, name: &ProgramName, now: Timestamp) -> Result<Decided<Self>, Refusal> {
+        match self.programs.status(name) {
+            Some(ProgramStatus::Active | ProgramStatus::Pending) => {
+                Ok(Decided::unchanged(self.clone()))
+            }
+            Some(ProgramStatus::Rejected) | None => {
+                self.set_program(ProgramStanding::bare(name, ProgramStatus::Pending), now)
+            }
+        }
+    }
+
     fn with_programs(
         &self,
         action: AuditAction,

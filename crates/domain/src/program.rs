@@ -206,6 +206,18 @@ pub enum ProgramStanding {
 }
 
 impl ProgramStanding {
+    /// This status in the program `name`, with no tier and no feature active.
+    pub fn bare(name: &ProgramName, status: ProgramStatus) -> Self {
+        match name {
+            ProgramName::Cyber => Self::Cyber(Cyber::without_tiers(status)),
+            ProgramName::Efs => Self::Efs(Efs {
+                status,
+                features: EfsFeatures::default(),
+            }),
+            ProgramName::Own(name) => Self::Own(name.clone(), status),
+        }
+    }
+
     /// Which program.
     pub fn name(&self) -> ProgramName {
         match self {

@@ -20,8 +20,10 @@ pub mod audit;
 pub mod bulk;
 pub mod check;
 pub mod enrollments;
+pub mod overview;
 pub mod profiles;
 pub mod registry;
+pub mod sessions;
 pub mod sqlite;
 pub mod tenants;
 
@@ -30,14 +32,26 @@ use thiserror::Error;
 pub use audit::AuditTrail;
 pub use bulk::BulkLoad;
 pub use check::Check;
-pub use enrollments::EnrollmentUrls;
+pub use enrollments::{EnrollmentUrls, Enrollments};
+pub use overview::Overview;
 pub use profiles::{Changed, Decide, Profiles};
 pub use registry::Registry;
+pub use sessions::ConsoleSessions;
 pub use tenants::Tenants;
 
 /// Everything Rollcall keeps.
 pub trait Store:
-    Profiles + Registry + Tenants + EnrollmentUrls + AuditTrail + BulkLoad + Check + std::fmt::Debug
+    Profiles
+    + Registry
+    + Tenants
+    + EnrollmentUrls
+    + Enrollments
+    + AuditTrail
+    + ConsoleSessions
+    + Overview
+    + BulkLoad
+    + Check
+    + std::fmt::Debug
 {
 }
 
@@ -46,7 +60,10 @@ impl<T> Store for T where
         + Registry
         + Tenants
         + EnrollmentUrls
+        + Enrollments
         + AuditTrail
+        + ConsoleSessions
+        + Overview
         + BulkLoad
         + Check
         + std::fmt::Debug

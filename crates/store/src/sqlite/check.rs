@@ -14,12 +14,15 @@ use crate::check::{Check, CheckReport, WriteFigures};
 use crate::{StoreError, Stored};
 
 /// Every table, children before parents.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 13] = [
     "profiles",
     "profile_programs",
     "enforcement_actions",
     "profile_counts",
     "enrollment_urls",
+    "enrollments",
+    "organization_figures",
+    "console_sessions",
     "events",
     "audit_events",
     "api_keys",
@@ -255,6 +258,29 @@ fn check_references(connection: &Connection, report: &mut CheckReport) -> Stored
                 SELECT organization, (created_at - ((created_at % 86400000000) + 86400000000) \
                   % 86400000000) / 86400000000, count(*) FROM profiles GROUP BY 1, 2) \
                GROUP BY organization, day) WHERE counted <> 0",
+        ),
+        (
+            "enrollments of profiles that do not exist",
+            "SELECT count(*) FROM enrollments e LEFT JOIN profiles p ON p.id = e.profile_id \
+             AND p.organization = e.organization WHERE p.id IS NULL",
+        ),
+        (
+            "organizations whose count of open actions is wrong",
+            "SELECT count(*) FROM (SELECT organization, sum(actions) AS counted FROM \
+               (SELECT organization, -open_actions AS actions FROM organization_figures \
+                UNION ALL \
+                SELECT organization, sum(CASE WHEN json_valid(document) \
+                  THEN json_array_length(document, '$.open_actions') ELSE 0 END) \
+                FROM profiles WHERE outlook <> 0 GROUP BY 1) \
+               GROUP BY organization) WHERE counted <> 0",
+        ),
+        (
+            "organizations whose count of waiting enrollments is wrong",
+            "SELECT count(*) FROM (SELECT organization, sum(waiting) AS counted FROM \
+               (SELECT organization, -waiting_enrollments AS waiting FROM organization_figures \
+                UNION ALL \
+                SELECT organization, count(*) FROM enrollments WHERE status = 'pending' GROUP BY 1) \
+               GROUP BY organization) WHERE counted <> 0",
         ),
         (
             "keys of organizations that do not exist",

@@ -12,7 +12,13 @@ use crate::OpenError;
 const APPLICATION_ID: i32 = 0x726f_6c6c;
 
 /// Every migration, oldest first; its number is its place, counted from 1.
-const MIGRATIONS: &[(&str, &str)] = &[("initial", include_str!("migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("initial", include_str!("migrations/0001_initial.sql")),
+    (
+        "enrollments",
+        include_str!("migrations/0003_enrollments.sql"),
+    ),
+];
 
 /// Sets what must be set before a database has its first table.
 pub(super) fn prepare(connection: &Connection, on_disk: bool) -> rusqlite::Result<()> {

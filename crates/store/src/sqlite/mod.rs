@@ -18,10 +18,12 @@ mod commit;
 mod enrollments;
 mod listing;
 mod migrate;
+mod overview;
 mod profiles;
 mod registry;
 mod rows;
 mod search;
+mod sessions;
 mod tenants;
 mod writer;
 

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::commit::{Tenant, keep_audit, keep_events};
 use super::rows::{Narrow, day, organization_number};
-use super::{Organizations, SqliteStore, failed, listing};
+use super::{Organizations, SqliteStore, enrollments, failed, listing, overview};
 use crate::profiles::{Changed, Decide, Profiles};
 use crate::{StoreError, Stored};
 
@@ -121,6 +121,7 @@ impl Profiles for SqliteStore {
                 };
                 let profile = stored.decode()?;
                 remove(connection, organization, &profile)?;
+                enrollments::remove_of(connection, organization, &id)?;
                 count(connection, organization, profile.created_at, -1)?;
                 let (ids, act) = (&change.ids, &change.act);
                 keep_audit(connection, ids, organization, act, &[profile.removal()])?;
@@ -239,7 +240,19 @@ pub(super) fn insert(
             None,
         )?;
     }
-    Ok(())
+    count_open_actions(connection, organization, 0, profile)
+}
+
+/// Counts the profile's open actions, of which `before` were counted already.
+fn count_open_actions(
+    connection: &Connection,
+    organization: i64,
+    before: usize,
+    after: &Profile,
+) -> Stored<()> {
+    let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
+    let change = signed(after.enforcement.unresolved().len()) - signed(before);
+    overview::count_open_actions(connection, organization, change)
 }
 
 /// Writes a profile over itself; creation time and id are the same.
@@ -297,6 +310,8 @@ pub(super) fn update(
     }
     if before.enforcement != after.enforcement {
         update_actions(connection, organization, before, after)?;
+        let open = before.enforcement.unresolved().len();
+        count_open_actions(connection, organization, open, after)?;
     }
     Ok(())
 }
@@ -324,7 +339,8 @@ pub(super) fn remove(connection: &Connection, organization: i64, profile: &Profi
             .and_then(|mut statement| statement.execute([action.id().as_str()]))
             .map_err(failed)?;
     }
-    Ok(())
+    let open = i64::try_from(profile.enforcement.unresolved().len()).unwrap_or(i64::MAX);
+    overview::count_open_actions(connection, organization, -open)
 }
 
 /// Counts `change` profiles more for the day of their creation.

@@ -168,6 +168,8 @@ impl Tenants for SqliteStore {
                     "enforcement_actions",
                     "profile_counts",
                     "enrollment_urls",
+                    "enrollments",
+                    "organization_figures",
                     "events",
                     "audit_events",
                     "api_keys",
