@@ -24,6 +24,7 @@
 
 pub mod app;
 pub mod background;
+pub mod cli;
 pub mod config;
 pub mod credentials;
 mod development;

@@ -1,0 +1,206 @@
+//! `rollcall backup`: a copy of the storage as it is at one instant, while a server goes on using it.
+//!
+//! A backup is a directory: the database, the secret key that cursors are made with, and a manifest with
+//! their checksums. `rollcall restore` makes a data directory of it.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rollcall_domain::clock::{Clock as _, SystemClock};
+use rollcall_record::time;
+use rollcall_store::sqlite;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::failure::{Failure, Outcome};
+use super::output::OutputArgs;
+use super::progress::Progress;
+use super::secret_key;
+use super::target::{self, StorageArgs};
+
+/// The manifest's name in a backup.
+const MANIFEST: &str = "backup.json";
+
+/// Copy the storage as it is now, also while a server is using it
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The directory to make; it must not exist
+    directory: PathBuf,
+    #[command(flatten)]
+    storage: StorageArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What a backup consists of.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) rollcall: String,
+    pub(crate) schema: u32,
+    pub(crate) created_at: String,
+    pub(crate) files: Vec<CopiedFile>,
+}
+
+/// One file of a backup.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CopiedFile {
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments) -> Outcome {
+    let config = arguments.storage.settings()?.config;
+    if config.database_url.is_some() {
+        return Err(Failure::setup(
+            "PostgreSQL is backed up with its own tools, such as pg_dump",
+        ));
+    }
+    target::existing(&config)?;
+    let directory = &arguments.directory;
+    let shown = directory.display();
+    if directory.exists() {
+        return Err(Failure::setup(format!(
+            "{shown} exists already; name a directory that does not"
+        )));
+    }
+    let partial = partial(directory);
+    let cannot = |error: std::io::Error| Failure::failed(format!("cannot write {shown}: {error}"));
+    // What an interrupted backup left behind is nobody's.
+    let _ = fs::remove_dir_all(&partial);
+    private_directory(&partial).map_err(cannot)?;
+    let copied = copy(&config.data_dir, &partial).await;
+    let finished = copied.and_then(|manifest| {
+        write_durably(
+            &partial.join(MANIFEST),
+            json!(manifest).to_string().as_bytes(),
+        )
+        .and_then(|()| fs::rename(&partial, directory))
+        .map_err(cannot)?;
+        Ok(manifest)
+    });
+    if finished.is_err() {
+        let _ = fs::remove_dir_all(&partial);
+    }
+    let manifest = finished?;
+    let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+    arguments.output.open().item(&json!({
+        "backup": directory, "schema": manifest.schema, "bytes": bytes,
+        "created_at": manifest.created_at,
+    }))
+}
+
+async fn copy(data_dir: &Path, to: &Path) -> Outcome<Manifest> {
+    let source = data_dir.join(sqlite::FILE_NAME);
+    let target = to.join(sqlite::FILE_NAME);
+    let progress = Progress::bytes(fs::metadata(&source).ok().map(|metadata| metadata.len()));
+    let created_at = SystemClock.now();
+    let (from, into) = (data_dir.to_owned(), target.clone());
+    let mut copying = tokio::task::spawn_blocking(move || sqlite::copy_database(&from, &into));
+    let copied = loop {
+        match tokio::time::timeout(Duration::from_millis(200), &mut copying).await {
+            Ok(copied) => break copied,
+            Err(_still_copying) => {
+                progress.at(fs::metadata(&target).map_or(0, |metadata| metadata.len()));
+            }
+        }
+    };
+    progress.end();
+    copied.map_err(Failure::failed)??;
+    let cannot = |error: std::io::Error| Failure::failed(format!("cannot copy: {error}"));
+    let mut names = vec![sqlite::FILE_NAME];
+    if let Ok(key) = fs::read(data_dir.join(secret_key::FILE_NAME)) {
+        write_durably(&to.join(secret_key::FILE_NAME), &key).map_err(cannot)?;
+        names.push(secret_key::FILE_NAME);
+    }
+    let files = names.into_iter().map(|name| copied_file(to, name));
+    Ok(Manifest {
+        rollcall: env!("CARGO_PKG_VERSION").to_owned(),
+        schema: sqlite::schema_version(to)?,
+        created_at: time::to_text(created_at),
+        files: files.collect::<std::io::Result<_>>().map_err(cannot)?,
+    })
+}
+
+/// The manifest of the backup in `directory`, every file compared with it.
+pub(crate) fn verified(directory: &Path) -> Outcome<Manifest> {
+    let shown = directory.display();
+    let manifest = fs::read_to_string(directory.join(MANIFEST)).map_err(|error| {
+        Failure::setup(format!(
+            "{shown} is no backup ({MANIFEST}: {error}); name the directory that rollcall backup made"
+        ))
+    })?;
+    let manifest: Manifest = serde_json::from_str(&manifest)
+        .map_err(|error| Failure::setup(format!("{shown}: {MANIFEST} is damaged: {error}")))?;
+    for file in &manifest.files {
+        let plain = [sqlite::FILE_NAME, secret_key::FILE_NAME].contains(&file.name.as_str());
+        let now = copied_file(directory, &file.name);
+        if !plain || now.is_ok_and(|now| now.sha256 != file.sha256) {
+            return Err(Failure::failed(format!(
+                "{shown}: {} is not what was backed up; use another backup",
+                file.name
+            )));
+        }
+    }
+    Ok(manifest)
+}
+
+fn copied_file(directory: &Path, name: &str) -> std::io::Result<CopiedFile> {
+    let mut file = fs::File::open(directory.join(name))?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1024 * 1024];
+    let mut bytes = 0;
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        digest.update(&buffer[..count]);
+        bytes += count as u64;
+    }
+    let sha256 = digest
+        .finalize()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            use std::fmt::Write as _;
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+    Ok(CopiedFile {
+        name: name.to_owned(),
+        bytes,
+        sha256,
+    })
+}
+
+fn partial(directory: &Path) -> PathBuf {
+    let mut partial = directory.as_os_str().to_owned();
+    partial.push(".partial");
+    partial.into()
+}
+
+/// Makes a directory that only its owner can look into.
+pub(crate) fn private_directory(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Writes a file that only its owner can read, and sees it to the disk.
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut options = fs::File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,105 @@
+//! How a command fails: what the person is told and with which status the process ends.
+
+use std::process::ExitCode;
+
+use rollcall_domain::decision::Refusal;
+use rollcall_store::{OpenError, StoreError};
+
+use super::output;
+
+/// Why a command did not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It could not even begin: a wrong option, a taken port, storage or a server that cannot be
+    /// reached. Status 2; the text says what to do.
+    Setup(String),
+    /// It was tried and refused, or something went wrong on the way. Status 1.
+    Failed(String),
+    /// It has told everything itself. Status 1.
+    Told,
+    /// Nothing was asked for, and the help has been shown. Status 2.
+    Misused,
+    /// Nobody reads the output any more, which is no failure. Status 0.
+    Closed,
+}
+
+/// The result of a command or a step of one.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// A failure to begin.
+    pub fn setup(reason: impl std::fmt::Display) -> Self {
+        Self::Setup(reason.to_string())
+    }
+
+    /// A failure on the way.
+    pub fn failed(reason: impl std::fmt::Display) -> Self {
+        Self::Failed(reason.to_string())
+    }
+
+    /// Tells the person and gives the status to end with.
+    pub fn report(&self) -> ExitCode {
+        match self {
+            Self::Setup(reason) => {
+                output::complain(reason);
+                ExitCode::from(2)
+            }
+            Self::Failed(reason) => {
+                output::complain(reason);
+                ExitCode::FAILURE
+            }
+            Self::Told => ExitCode::FAILURE,
+            Self::Misused => ExitCode::from(2),
+            Self::Closed => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::setup(error),
+            StoreError::OutcomeUnknown(_) | StoreError::Failed(_) => Self::failed(error),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::setup(error)
+    }
+}
+
+impl From<rollcall_wire::error::ApiError> for Failure {
+    /// What the operator API would have answered to the same.
+    fn from(error: rollcall_wire::error::ApiError) -> Self {
+        Self::Failed(error.message)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::failed(refusal)
+    }
+}
+
+/// Clap's complaint in one line: what is wrong, what was probably meant, where to look it up.
+pub fn of_arguments(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let mut paragraphs = text.split("\n\n");
+    let problem = paragraphs.next().unwrap_or_default();
+    let problem = problem.trim_start_matches("error: ");
+    let tips: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("tip: "))
+        .collect();
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let command: Vec<_> = usage
+        .unwrap_or("rollcall")
+        .split_whitespace()
+        .take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase()))
+        .collect();
+    let tips = tips.iter().map(|tip| format!("; {tip}"));
+    let tips: String = tips.collect();
+    Failure::Setup(format!("{problem}{tips}; see {} --help", command.join(" ")))
+}

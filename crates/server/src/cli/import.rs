@@ -1,0 +1,382 @@
+//! `rollcall import`: NDJSON records into the storage or a running server.
+//!
+//! Every batch is one transaction; after it, a small file beside the input notes how far everything is
+//! stored, so that `--resume` goes on there after whatever ended the run. Importing the same lines twice
+//! does no harm either: a record replaces the one with its id. A bad line fails alone.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use rollcall_domain::clock::{Clock as _, SystemClock};
+use rollcall_domain::id::{Ids, OrganizationId};
+use rollcall_record::line;
+use rollcall_store::registry::Put;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::client::{Call, Client, segment};
+use super::failure::{Failure, Outcome};
+use super::output::{OutputArgs, note, printable};
+use super::progress::Progress;
+use super::records::{self, BadLine, Batch, Defaults, GoodLine, Place};
+use super::target::{Storage, Target, TargetArgs};
+
+/// On a terminal, so many bad lines are shown; a file gets all of them.
+const SHOWN_ON_TERMINAL: u64 = 100;
+
+/// Import profiles from NDJSON records, ids and timestamps kept
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The file, gzip or not; - for standard input
+    file: PathBuf,
+    /// The organization of records that name none
+    #[arg(long, value_name = "ID", value_parser = organization_id)]
+    organization_id: Option<OrganizationId>,
+    /// Go on where an earlier import of this file ended
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(crate) fn organization_id(text: &str) -> Result<OrganizationId, String> {
+    OrganizationId::parse(text).map_err(|error| error.to_string())
+}
+
+/// What has become of the lines so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Tally {
+    imported: u64,
+    replaced: u64,
+    failed: u64,
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments) -> Outcome {
+    let notes = ProgressNotes::beside(&arguments.file);
+    let start = if arguments.resume {
+        notes.read(&arguments.file)?
+    } else {
+        None
+    };
+    let target = arguments.target.open_or_make()?;
+    let outcome = import(&arguments, &target, &notes, start).await;
+    target.close().await;
+    outcome
+}
+
+async fn import(
+    arguments: &Arguments,
+    target: &Target,
+    notes: &ProgressNotes,
+    start: Option<(Place, Tally)>,
+) -> Outcome {
+    if let Some(id) = &arguments.organization_id {
+        require_organization(target, id).await?;
+    }
+    let (place, mut tally) = start.unzip();
+    let defaults = Defaults {
+        ids: Arc::new(Ids::default()),
+        now: SystemClock.now(),
+        organization_id: arguments.organization_id.clone(),
+    };
+    let shown = arguments.file.display();
+    let mut records = records::read(&arguments.file, place, defaults)
+        .map_err(|error| Failure::setup(format!("cannot read {shown}: {error}")))?;
+    let tally = tally.get_or_insert_default();
+    let before = tally.imported + tally.replaced + tally.failed;
+    let progress = Progress::bytes(records.size);
+    let begun = Instant::now();
+    let mut complaints = Complaints::new(&progress);
+    let mut done = place.unwrap_or_default();
+    let mut result = Ok(());
+    while let Some(batch) = records.batches.recv().await {
+        let stored = match batch {
+            Ok(batch) => store(target, batch, tally, &mut complaints).await,
+            Err(error) => Err(Failure::failed(format!("cannot read {shown}: {error}"))),
+        };
+        match stored {
+            Ok(end) => done = end,
+            Err(failure) => {
+                result = Err(stopped(&failure, done, notes));
+                break;
+            }
+        }
+        notes.write(done, *tally);
+        let seconds = begun.elapsed().as_secs_f64().max(0.001);
+        let all = tally.imported + tally.replaced + tally.failed;
+        progress.at(records.read.load(Ordering::Relaxed));
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = (all - before) as f64 / seconds;
+        progress.say(format!("{all} records  {rate:.0}/s"));
+    }
+    progress.end();
+    complaints.end();
+    result?;
+    notes.remove();
+    arguments.output.open().item(&json!({
+        "imported": tally.imported, "replaced": tally.replaced, "failed": tally.failed,
+    }))?;
+    if tally.failed == 0 {
+        Ok(())
+    } else {
+        Err(Failure::Told)
+    }
+}
+
+fn stopped(failure: &Failure, done: Place, notes: &ProgressNotes) -> Failure {
+    let reason = match failure {
+        Failure::Setup(reason) | Failure::Failed(reason) => reason,
+        Failure::Told | Failure::Misused | Failure::Closed => return failure.clone(),
+    };
+    let advice = if notes.file.is_some() {
+        "; everything before is stored, go on with --resume"
+    } else {
+        "; everything before is stored"
+    };
+    Failure::failed(format!(
+        "stopped after line {}: {reason}{advice}",
+        done.lines
+    ))
+}
+
+async fn require_organization(target: &Target, id: &OrganizationId) -> Outcome {
+    match target {
+        Target::Storage(storage) => {
+            let found = storage.store.find_organization(storage.proof, id).await?;
+            found.map(drop).ok_or_else(|| {
+                Failure::setup(format!(
+                    "there is no organization {id}; rollcall orgs list shows the ones there are"
+                ))
+            })
+        }
+        Target::Server(client) => {
+            let path = format!("/operator/v1/organizations/{}", segment(id.as_str()));
+            client.call(Call::get(path)).await.map(drop)
+        }
+    }
+}
+
+/// Stores the good lines of a batch and tells about the bad ones. Answers where the next begins.
+async fn store(
+    target: &Target,
+    batch: Batch,
+    tally: &mut Tally,
+    complaints: &mut Complaints<'_>,
+) -> Outcome<Place> {
+    let Batch { good, mut bad, end } = batch;
+    if !good.is_empty() {
+        match target {
+            Target::Storage(storage) => put(storage, good, tally, &mut bad).await?,
+            Target::Server(client) => post(client, &good, tally, &mut bad).await?,
+        }
+    }
+    bad.sort_by_key(|line| line.number);
+    tally.failed += bad.len() as u64;
+    for line in bad {
+        complaints.about(&line);
+    }
+    Ok(end)
+}
+
+async fn put(
+    storage: &Storage,
+    good: Vec<GoodLine>,
+    tally: &mut Tally,
+    bad: &mut Vec<BadLine>,
+) -> Outcome {
+    let (numbers, records): (Vec<_>, Vec<_>) = good
+        .into_iter()
+        .map(|line| (line.number, (line.organization_id, line.profile)))
+        .unzip();
+    let puts = storage
+        .store
+        .put_profiles(storage.proof, &storage.act(), records)
+        .await?;
+    for (number, put) in numbers.into_iter().zip(puts) {
+        let problem = match put {
+            Put::Created => {
+                tally.imported += 1;
+                continue;
+            }
+            Put::Replaced => {
+                tally.replaced += 1;
+                continue;
+            }
+            Put::UnknownOrganization => "organization_id: there is no such organization".to_owned(),
+            Put::ForeignProfile => "id: belongs to another organization's profile".to_owned(),
+            Put::ForeignAction(id) => {
+                format!("enforcement_actions: {id} belongs to another profile")
+            }
+        };
+        bad.push(BadLine { number, problem });
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
+struct Imported {
+    imported: u64,
+    replaced: u64,
+    #[serde(default)]
+    errors: Vec<ImportError>,
+}
+
+#[derive(Deserialize)]
+struct ImportError {
+    line: usize,
+    message: String,
+}
+
+/// Sends the records as they were understood, ids and times filled in, so that a batch that has to be
+/// sent again makes no second profile.
+async fn post(
+    client: &Client,
+    good: &[GoodLine],
+    tally: &mut Tally,
+    bad: &mut Vec<BadLine>,
+) -> Outcome {
+    let mut lines = String::with_capacity(good.len() * 768);
+    for record in good {
+        line::write(&mut lines, &record.organization_id, &record.profile);
+    }
+    let call = Call::records("/operator/v1/user_profiles/import", lines.into());
+    let answer: Value = client.call(call).await?;
+    let answer: Imported = serde_json::from_value(answer)
+        .map_err(|error| Failure::failed(format!("the server's answer is no import's: {error}")))?;
+    tally.imported += answer.imported;
+    tally.replaced += answer.replaced;
+    for error in answer.errors {
+        let record = error.line.checked_sub(1).and_then(|at| good.get(at));
+        bad.push(BadLine {
+            number: record.map_or(0, |record| record.number),
+            problem: error.message,
+        });
+    }
+    Ok(())
+}
+
+/// Tells about bad lines on standard error.
+struct Complaints<'a> {
+    progress: &'a Progress,
+    made: u64,
+    shown: u64,
+}
+
+impl<'a> Complaints<'a> {
+    fn new(progress: &'a Progress) -> Self {
+        Self {
+            progress,
+            made: 0,
+            shown: if std::io::stderr().is_terminal() {
+                SHOWN_ON_TERMINAL
+            } else {
+                u64::MAX
+            },
+        }
+    }
+
+    fn about(&mut self, line: &BadLine) {
+        self.made += 1;
+        if self.made <= self.shown {
+            let text = format!("line {}: {}", line.number, printable(&line.problem));
+            self.progress.aside(|| note(&text));
+        }
+    }
+
+    fn end(&self) {
+        if self.made > self.shown {
+            let left = self.made - self.shown;
+            note(&format!(
+                "{left} more bad lines; 2>errors.txt keeps them all"
+            ));
+        }
+    }
+}
+
+/// The file beside the input that says how far everything is stored.
+#[derive(Debug)]
+struct ProgressNotes {
+    /// None for standard input, which cannot be read again.
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Noted {
+    offset: u64,
+    lines: u64,
+    fingerprint: u32,
+    #[serde(flatten)]
+    tally: Tally,
+}
+
+impl ProgressNotes {
+    fn beside(input: &Path) -> Self {
+        if input.as_os_str() == "-" {
+            return Self { file: None };
+        }
+        let mut file = input.as_os_str().to_owned();
+        file.push(".progress");
+        Self {
+            file: Some(file.into()),
+        }
+    }
+
+    fn read(&self, input: &Path) -> Outcome<Option<(Place, Tally)>> {
+        let Some(file) = &self.file else {
+            return Err(Failure::setup(
+                "standard input cannot be resumed; name a file, or leave --resume out",
+            ));
+        };
+        let shown = file.display();
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                note(&format!("{} begins at its first line", input.display()));
+                return Ok(None);
+            }
+            Err(error) => return Err(Failure::setup(format!("cannot read {shown}: {error}"))),
+        };
+        let noted: Noted = serde_json::from_str(&text).map_err(|_damaged| {
+            Failure::setup(format!(
+                "{shown} is damaged; remove it and import without --resume"
+            ))
+        })?;
+        let place = Place {
+            offset: noted.offset,
+            lines: noted.lines,
+            fingerprint: noted.fingerprint,
+        };
+        Ok(Some((place, noted.tally)))
+    }
+
+    /// Notes are a convenience: where they cannot be written the import goes on without.
+    fn write(&self, place: Place, tally: Tally) {
+        let Some(file) = &self.file else { return };
+        let noted = json!(Noted {
+            offset: place.offset,
+            lines: place.lines,
+            fingerprint: place.fingerprint,
+            tally,
+        });
+        let mut partial = file.as_os_str().to_owned();
+        partial.push("~");
+        let written = std::fs::File::create(&partial)
+            .and_then(|mut partial| partial.write_all(noted.to_string().as_bytes()));
+        if written.is_ok() {
+            let _ = std::fs::rename(&partial, file);
+        }
+    }
+
+    fn remove(&self) {
+        if let Some(file) = &self.file {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `rollcall migrate`: bringing the storage to the schema of this version.
+
+use serde_json::json;
+
+use super::failure::Outcome;
+use super::output::OutputArgs;
+use super::target::{self, StorageArgs};
+
+/// Bring the storage to this version's schema, which a server also does when it starts
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    storage: StorageArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments) -> Outcome {
+    let config = arguments.storage.settings()?.config;
+    target::existing(&config)?;
+    let before = rollcall_store::sqlite::schema_version(&config.data_dir)?;
+    // Opening migrates.
+    let storage = target::open(&config)?;
+    storage.store.close().await;
+    let after = rollcall_store::sqlite::schema_version(&config.data_dir)?;
+    arguments.output.open().item(&json!({
+        "schema_before": before, "schema": after, "rollcall": env!("CARGO_PKG_VERSION"),
+    }))
+}

@@ -1,0 +1,130 @@
+//! The command line: one file for each command, each with its arguments, its help and what it does.
+//!
+//! Arguments are data (clap's derive): the doc comments are the help, the reference
+//! (`docs/reference/cli.md`) and the completions are generated from them. A command parses strictly, turns
+//! what was written into a value that can act ([`target::Target`], [`client::Client`]), and acts.
+//!
+//! Every command ends with status 0 when it did what was asked, 1 when it was tried and refused, and 2
+//! when it could not begin; the reason is one line on standard error ([`failure`]). Only [`output`]
+//! prints.
+//!
+//! To add a command, write `cli/<name>.rs` with `Arguments` and `run`, add a variant to [`Command`] and
+//! a line to the table in `main.rs`; the tests then ask for the snapshot of its help.
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments of arguments are help for a terminal, which would show the backticks"
+)]
+
+pub mod audit;
+pub mod backup;
+pub mod check;
+pub mod client;
+pub mod completions;
+pub mod dev;
+pub mod enforcement;
+pub mod export;
+pub mod failure;
+pub mod import;
+pub mod keys;
+pub mod migrate;
+pub mod openapi;
+pub mod orgs;
+pub mod output;
+pub mod pages;
+pub mod profiles;
+pub mod programs;
+mod progress;
+mod records;
+mod reference;
+pub mod restore;
+pub mod search;
+mod secret_key;
+mod seed;
+pub mod serve;
+mod startup;
+pub mod target;
+pub mod workspaces;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+
+pub use failure::{Failure, Outcome};
+pub use reference::reference_markdown;
+
+/// Rollcall, a self-hosted server for the User Profiles API
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "rollcall",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Settings come from flags, ROLLCALL_… variables and rollcall.toml, in that order; \
+                  serve --print-config shows each one and where it is from."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    Dev(Box<dev::Arguments>),
+    Serve(Box<serve::Arguments>),
+    Keys(keys::Arguments),
+    Orgs(orgs::Arguments),
+    Workspaces(workspaces::Arguments),
+    Profiles(Box<profiles::Arguments>),
+    Import(import::Arguments),
+    Export(export::Arguments),
+    Programs(programs::Arguments),
+    Enforcement(enforcement::Arguments),
+    Search(Box<search::Arguments>),
+    Audit(audit::Arguments),
+    Migrate(migrate::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
+    Check(check::Arguments),
+    Openapi(openapi::Arguments),
+    Completions(completions::Arguments),
+}
+
+/// Reads the command line. `None` when it only asked for help or the version, which has been printed.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Option<Arguments>> {
+    use clap::error::ErrorKind;
+    match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => Ok(Some(arguments)),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                output::help(&error.render())?;
+                Ok(None)
+            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                output::note(error.render().to_string().trim_end());
+                Err(Failure::Misused)
+            }
+            _ => Err(failure::of_arguments(&error)),
+        },
+    }
+}
+
+/// Runs a command that waits for things on this thread alone.
+pub fn wait<T>(command: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::setup(format!("cannot start: {error}")))?
+        .block_on(command)
+}
+
+/// Runs a server on all cores.
+pub fn serve_with<T>(server: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::setup(format!("cannot start: {error}")))?
+        .block_on(server)
+}

@@ -1,0 +1,464 @@
+//! Reading a file of records on a thread of its own, batch by batch.
+//!
+//! Parsing costs about as much as storing, so the two run side by side: this thread reads ahead by a few
+//! batches and no further, which bounds the memory whatever the size of the file. A line that is no
+//! record is kept beside the good ones of its batch, so that what was stored and what was refused is
+//! known up to the same line: the place from which an import can be resumed.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
+use rollcall_domain::profile::Profile;
+use rollcall_record::line::{self, Record};
+
+/// Most records in a batch: enough to share a commit, few enough to be held several times over.
+const BATCH_RECORDS: usize = 1_000;
+/// Most bytes of lines in a batch.
+const BATCH_BYTES: usize = 512 * 1024;
+/// The longest line that is read; a record with everything in it has some 60 KiB.
+const LINE_BYTES: usize = 1024 * 1024;
+/// Batches that are parsed ahead.
+const AHEAD: usize = 3;
+/// How many ids are remembered to recognise the same one further down. Eight bytes and a bit each;
+/// beyond that a repeated id replaces, as one from an earlier import does.
+const REMEMBERED_IDS: usize = 7_000_000;
+/// How much before a place identifies the place.
+const FINGERPRINT_BYTES: usize = 4_096;
+
+/// A record that can be stored.
+#[derive(Debug)]
+pub(crate) struct GoodLine {
+    pub(crate) number: u64,
+    pub(crate) organization_id: OrganizationId,
+    pub(crate) profile: Profile,
+}
+
+/// A line that cannot.
+#[derive(Debug)]
+pub(crate) struct BadLine {
+    pub(crate) number: u64,
+    pub(crate) problem: String,
+}
+
+/// A place between two lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Bytes before it, uncompressed.
+    pub(crate) offset: u64,
+    /// Lines before it.
+    pub(crate) lines: u64,
+    /// A checksum of what stands right before it.
+    pub(crate) fingerprint: u32,
+}
+
+/// Some lines.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) good: Vec<GoodLine>,
+    pub(crate) bad: Vec<BadLine>,
+    /// Where the next batch begins.
+    pub(crate) end: Place,
+}
+
+/// What a line without an id, a time or an organization gets.
+#[derive(Debug)]
+pub(crate) struct Defaults {
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) now: Timestamp,
+    pub(crate) organization_id: Option<OrganizationId>,
+}
+
+/// A file being read.
+#[derive(Debug)]
+pub(crate) struct Records {
+    /// The batches, in order; an error ends them.
+    pub(crate) batches: tokio::sync::mpsc::Receiver<io::Result<Batch>>,
+    /// The size of the file, if it is one.
+    pub(crate) size: Option<u64>,
+    /// How far the file has been read, compressed.
+    pub(crate) read: Arc<AtomicU64>,
+}
+
+/// Starts reading `file`, or standard input for `-`, from `start` on.
+pub(crate) fn read(file: &Path, start: Option<Place>, defaults: Defaults) -> io::Result<Records> {
+    let bytes_read = Arc::new(AtomicU64::new(0));
+    let (input, size): (Box<dyn Read + Send>, _) = if file.as_os_str() == "-" {
+        (Box::new(io::stdin()), None)
+    } else {
+        let file = std::fs::File::open(file)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        let size = metadata.is_file().then_some(metadata.len());
+        (Box::new(file), size)
+    };
+    let counted = Counted {
+        input,
+        read: Arc::clone(&bytes_read),
+    };
+    let mut input = BufReader::with_capacity(256 * 1024, counted);
+    let compressed = input.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+    let input: Box<dyn BufRead + Send> = if compressed {
+        Box::new(BufReader::with_capacity(
+            256 * 1024,
+            MultiGzDecoder::new(input),
+        ))
+    } else if let (Some(start), Some(_)) = (start, size) {
+        let ahead = start.offset.saturating_sub(FINGERPRINT_BYTES as u64);
+        let mut plain = std::fs::File::open(file)?;
+        plain.seek(SeekFrom::Start(ahead))?;
+        bytes_read.store(ahead, Ordering::Relaxed);
+        let counted = Counted {
+            input: Box::new(plain),
+            read: Arc::clone(&bytes_read),
+        };
+        let mut lines = Lines::new(Box::new(BufReader::with_capacity(256 * 1024, counted)));
+        lines.place.offset = ahead;
+        lines.skip_to(start)?;
+        return spawn(lines, defaults, size, bytes_read);
+    } else {
+        Box::new(input)
+    };
+    let mut lines = Lines::new(input);
+    if let Some(start) = start {
+        lines.skip_to(start)?;
+    }
+    spawn(lines, defaults, size, bytes_read)
+}
+
+fn spawn(
+    lines: Lines,
+    defaults: Defaults,
+    size: Option<u64>,
+    read: Arc<AtomicU64>,
+) -> io::Result<Records> {
+    let (sender, batches) = tokio::sync::mpsc::channel(AHEAD);
+    let mut parser = Parser {
+        lines,
+        defaults,
+        seen: HashSet::default(),
+        hasher: RandomState::new(),
+    };
+    std::thread::Builder::new()
+        .name("records".to_owned())
+        .spawn(move || {
+            while let Some(batch) = parser.batch().transpose() {
+                let ended = batch.is_err();
+                // The receiver goes away when storing failed; nobody wants the rest then.
+                if sender.blocking_send(batch).is_err() || ended {
+                    return;
+                }
+            }
+        })?;
+    Ok(Records {
+        batches,
+        size,
+        read,
+    })
+}
+
+struct Counted {
+    input: Box<dyn Read + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+struct Lines {
+    input: Box<dyn BufRead + Send>,
+    place: Place,
+    /// The last bytes read.
+    tail: Vec<u8>,
+}
+
+impl Lines {
+    fn new(input: Box<dyn BufRead + Send>) -> Self {
+        Self {
+            input,
+            place: Place::default(),
+            tail: Vec::with_capacity(2 * FINGERPRINT_BYTES),
+        }
+    }
+
+    /// Reads the next line into `line`, without its end. Of a line that is too long `line` holds
+    /// [`LINE_BYTES`] and one more byte. `false` at the end.
+    fn next(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
+        line.clear();
+        let mut any = false;
+        loop {
+            let buffer = self.input.fill_buf()?;
+            if buffer.is_empty() {
+                break;
+            }
+            any = true;
+            let end = buffer.iter().position(|&byte| byte == b'\n');
+            let part = &buffer[..end.unwrap_or(buffer.len())];
+            let room = (LINE_BYTES + 1).saturating_sub(line.len());
+            line.extend_from_slice(&part[..part.len().min(room)]);
+            let used = part.len() + usize::from(end.is_some());
+            remember(&mut self.tail, &buffer[..used]);
+            self.input.consume(used);
+            self.place.offset += used as u64;
+            if end.is_some() {
+                break;
+            }
+        }
+        self.place.lines += u64::from(any);
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        Ok(any)
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            fingerprint: fingerprint(&self.tail),
+            ..self.place
+        }
+    }
+
+    /// Goes on to a place that an earlier run noted, and makes sure that it is the same place.
+    fn skip_to(&mut self, start: Place) -> io::Result<()> {
+        while self.place.offset < start.offset {
+            let buffer = self.input.fill_buf()?;
+            if buffer.is_empty() {
+                break;
+            }
+            let left = usize::try_from(start.offset - self.place.offset).unwrap_or(usize::MAX);
+            let used = buffer.len().min(left);
+            remember(&mut self.tail, &buffer[..used]);
+            self.input.consume(used);
+            self.place.offset += used as u64;
+        }
+        self.place.lines = start.lines;
+        if self.place() == start {
+            Ok(())
+        } else {
+            Err(io::Error::other(
+                "the file is not the one that was being imported; import it without --resume",
+            ))
+        }
+    }
+}
+
+fn remember(tail: &mut Vec<u8>, read: &[u8]) {
+    if read.len() >= FINGERPRINT_BYTES {
+        tail.clear();
+        tail.extend_from_slice(&read[read.len() - FINGERPRINT_BYTES..]);
+        return;
+    }
+    tail.extend_from_slice(read);
+    // Moved only now and then, so that a short line costs its own length.
+    if tail.len() > 8 * FINGERPRINT_BYTES {
+        tail.drain(..tail.len() - FINGERPRINT_BYTES);
+    }
+}
+
+fn fingerprint(tail: &[u8]) -> u32 {
+    crc32fast::hash(&tail[tail.len().saturating_sub(FINGERPRINT_BYTES)..])
+}
+
+struct Parser {
+    lines: Lines,
+    defaults: Defaults,
+    seen: HashSet<u64, NoHash>,
+    hasher: RandomState,
+}
+
+impl Parser {
+    /// The next lines, or `None` when all have been read.
+    fn batch(&mut self) -> io::Result<Option<Batch>> {
+        let begin = self.lines.place;
+        let mut good = Vec::with_capacity(BATCH_RECORDS);
+        let mut bad = Vec::new();
+        let mut line = Vec::new();
+        while good.len() + bad.len() < BATCH_RECORDS
+            && self.lines.place.offset - begin.offset < BATCH_BYTES as u64
+            && self.lines.next(&mut line)?
+        {
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let number = self.lines.place.lines;
+            match self.record(&line) {
+                Ok((organization_id, profile)) => good.push(GoodLine {
+                    number,
+                    organization_id,
+                    profile,
+                }),
+                Err(problem) => bad.push(BadLine { number, problem }),
+            }
+        }
+        let end = self.lines.place();
+        Ok((end.offset > begin.offset).then_some(Batch { good, bad, end }))
+    }
+
+    fn record(&mut self, line: &[u8]) -> Result<(OrganizationId, Profile), String> {
+        if line.len() > LINE_BYTES {
+            return Err(format!("is longer than {LINE_BYTES} bytes"));
+        }
+        let record = line::parse(line, &self.defaults.ids, self.defaults.now)
+            .map_err(|error| error.to_string())?;
+        let (organization_id, profile) = match record {
+            Record::Profile {
+                organization_id,
+                profile,
+            } => (organization_id, profile),
+            Record::WebhookEndpoint(_) => {
+                return Err(
+                    "type: must be user_profile; webhook endpoints are for seeds".to_owned(),
+                );
+            }
+        };
+        let organization_id = organization_id
+            .or_else(|| self.defaults.organization_id.clone())
+            .ok_or("organization_id: is required; give it here or with --organization-id")?;
+        if !self.is_first(&profile.id) {
+            return Err("id: stands on an earlier line already".to_owned());
+        }
+        Ok((organization_id, *profile))
+    }
+
+    fn is_first(&mut self, id: &ProfileId) -> bool {
+        let hash = self.hasher.hash_one(id.as_str());
+        if self.seen.len() < REMEMBERED_IDS {
+            self.seen.insert(hash)
+        } else {
+            !self.seen.contains(&hash)
+        }
+    }
+}
+
+/// The ids are hashed already, with a key of this process.
+#[derive(Clone, Debug, Default)]
+struct NoHash;
+
+impl std::hash::BuildHasher for NoHash {
+    type Hasher = Same;
+
+    fn build_hasher(&self) -> Same {
+        Same(0)
+    }
+}
+
+struct Same(u64);
+
+impl std::hash::Hasher for Same {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 << 8) | u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &'static str) -> Lines {
+        Lines::new(Box::new(text.as_bytes()))
+    }
+
+    fn parser(text: String) -> Parser {
+        Parser {
+            lines: Lines::new(Box::new(io::Cursor::new(text))),
+            defaults: Defaults {
+                ids: Arc::default(),
+                now: Timestamp::EPOCH,
+                organization_id: Some(OrganizationId::parse("org").unwrap()),
+            },
+            seen: HashSet::default(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    #[test]
+    fn the_last_line_needs_no_line_break_and_windows_line_breaks_are_fine() {
+        let mut lines = lines("one\r\n\ntwo");
+        let mut line = Vec::new();
+        let mut read = Vec::new();
+        while lines.next(&mut line).unwrap() {
+            read.push(String::from_utf8(line.clone()).unwrap());
+        }
+        assert_eq!(read, ["one", "", "two"]);
+        assert_eq!((lines.place.lines, lines.place.offset), (3, 9));
+    }
+
+    #[test]
+    fn a_batch_tells_good_from_bad_by_line() {
+        let long = "x".repeat(LINE_BYTES + 10);
+        let text = format!(
+            "{}\n\nnope\n{long}\n{}\n{}\n",
+            r#"{"type":"user_profile","id":"uprof_1"}"#,
+            r#"{"type":"user_profile","id":"uprof_1"}"#,
+            r#"{"type":"webhook_endpoint","url":"https://x.example","enabled_events":[]}"#,
+        );
+        let size = text.len() as u64;
+        let mut parser = parser(text);
+        let (mut good, mut bad, mut end) = (Vec::new(), Vec::new(), Place::default());
+        while let Some(batch) = parser.batch().unwrap() {
+            good.extend(batch.good.iter().map(|line| line.number));
+            bad.extend(
+                batch
+                    .bad
+                    .into_iter()
+                    .map(|line| (line.number, line.problem)),
+            );
+            end = batch.end;
+        }
+        assert_eq!(good, [1]);
+        let bad: Vec<_> = bad
+            .iter()
+            .map(|(line, text)| (*line, text.as_str()))
+            .collect();
+        assert_eq!(
+            bad,
+            [
+                (3, "not valid JSON: expected value at line 1 column 2"),
+                (4, "is longer than 1048576 bytes"),
+                (5, "id: stands on an earlier line already"),
+                (
+                    6,
+                    "type: must be user_profile; webhook endpoints are for seeds"
+                ),
+            ]
+        );
+        assert_eq!((end.offset, end.lines), (size, 6));
+    }
+
+    #[test]
+    fn a_noted_place_is_found_again_only_in_the_same_file() {
+        let mut first = lines("one\ntwo\nthree\n");
+        let mut line = Vec::new();
+        assert!(first.next(&mut line).unwrap() && first.next(&mut line).unwrap());
+        let place = first.place();
+        let mut same = lines("one\ntwo\nthree\n");
+        same.skip_to(place).unwrap();
+        assert!(same.next(&mut line).unwrap());
+        assert_eq!(line, b"three");
+        assert!(lines("one\nTWO\nthree\n").skip_to(place).is_err());
+        assert!(lines("one").skip_to(place).is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! The server's own secret: 32 bytes from which the keys of cursors are derived.
+//!
+//! Set as a setting where several instances must share it; else made once and kept beside the embedded
+//! storage, so that cursors survive a restart without anybody having to think of it.
+
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
+use rollcall_domain::id::Ids;
+use rollcall_wire::cursor::CursorKeys;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::backup::write_durably;
+use super::failure::{Failure, Outcome};
+use crate::config::{Config, SecretKeys};
+
+/// The secret's name in a data directory.
+pub(crate) const FILE_NAME: &str = "secret.key";
+
+/// The keys of cursors under these settings.
+pub(crate) fn cursor_keys(config: &Config, ids: &Ids) -> Outcome<CursorKeys> {
+    let secret = match config.secret_keys().map_err(Failure::setup)? {
+        Some(keys) => keys,
+        None if config.in_memory => SecretKeys {
+            current: Zeroizing::new(ids.secret_bytes()),
+            previous: Vec::new(),
+        },
+        None if config.database_url.is_some() => {
+            return Err(Failure::setup(
+                "secret_key: must be set beside database_url, the same on every instance; make one \
+                 with: openssl rand -base64 32",
+            ));
+        }
+        None => SecretKeys {
+            current: kept(&config.data_dir, ids)?,
+            previous: Vec::new(),
+        },
+    };
+    Ok(CursorKeys {
+        current: derived(&secret.current)?,
+        previous: secret
+            .previous
+            .iter()
+            .map(|key| derived(key))
+            .collect::<Outcome<_>>()?,
+    })
+}
+
+/// One secret serves several purposes, each through a key of its own.
+fn derived(secret: &[u8; 32]) -> Outcome<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(Failure::setup)?;
+    mac.update(b"rollcall page cursors v1");
+    Ok(mac.finalize().into_bytes().into())
+}
+
+/// The secret in the data directory, made if there is none.
+fn kept(data_dir: &Path, ids: &Ids) -> Outcome<Zeroizing<[u8; 32]>> {
+    let path = data_dir.join(FILE_NAME);
+    let shown = path.display();
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let text = Zeroizing::new(text);
+            let bytes = STANDARD.decode(text.trim()).ok().map(Zeroizing::new);
+            let secret = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+            secret.map(Zeroizing::new).ok_or_else(|| {
+                Failure::setup(format!(
+                    "{shown} is damaged; restore it from a backup, or remove it if it is no harm that \
+                     open page cursors stop working"
+                ))
+            })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let secret = Zeroizing::new(ids.secret_bytes());
+            let text = Zeroizing::new(format!("{}\n", STANDARD.encode(*secret)));
+            write_durably(&path, text.as_bytes())
+                .map_err(|error| Failure::setup(format!("cannot write {shown}: {error}")))?;
+            Ok(secret)
+        }
+        Err(error) => Err(Failure::setup(format!("cannot read {shown}: {error}"))),
+    }
+}

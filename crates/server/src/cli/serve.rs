@@ -1,0 +1,83 @@
+//! `rollcall serve`: the production server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rollcall_domain::clock::SystemClock;
+use rollcall_domain::page::Limit;
+
+use super::failure::{Failure, Outcome};
+use super::output;
+use super::startup::{self, Ports};
+use super::target;
+use crate::config::{Config, FlagOverrides};
+
+/// Run the production server
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Settings file [default: rollcall.toml if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Show every setting and where it is from, and end
+    #[arg(long)]
+    print_config: bool,
+    // Known, so that whoever comes from `rollcall dev` is told what to do instead.
+    #[arg(long, hide = true)]
+    api_key: Option<String>,
+    #[arg(long, hide = true)]
+    admin_key: Option<String>,
+    #[arg(long, hide = true)]
+    operator_key: Option<String>,
+    #[command(flatten)]
+    settings: FlagOverrides,
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments) -> Outcome {
+    let loaded = target::load(arguments.config.as_deref(), &arguments.settings)?;
+    if arguments.print_config {
+        return output::write_bytes(format!("{}\n", loaded.table()).as_bytes());
+    }
+    let literal = [
+        arguments.api_key,
+        arguments.admin_key,
+        arguments.operator_key,
+    ];
+    if literal.iter().any(Option::is_some) {
+        return Err(Failure::setup(
+            "literal keys are for rollcall dev; make one with: rollcall keys create",
+        ));
+    }
+    let config = loaded.config;
+    refuse_development_settings(&config)?;
+    startup::log(&config)?;
+    let ports = Ports::bind(&config).await?;
+    let storage = target::open(&config)?;
+    let clock = Arc::new(SystemClock);
+    let app = startup::app(&config, &storage, clock, ports.address, None)?;
+    let shutdown = startup::shutdown_on_signals()?;
+    let only_one = Limit::new(1).unwrap_or(Limit::DEFAULT);
+    let operators = storage.store.list_keys(storage.proof, None, None, only_one);
+    if operators.await?.items.is_empty() {
+        tracing::warn!(
+            "nobody can operate this server yet; stop it and make a key with: rollcall keys create \
+             --kind operator --name NAME"
+        );
+    }
+    let address = ports.address;
+    output::write_bytes(format!("rollcall listens on http://{address}\n").as_bytes())?;
+    startup::serve(app, ports, shutdown).await
+}
+
+fn refuse_development_settings(config: &Config) -> Outcome {
+    let settings = [
+        ("in_memory", config.in_memory),
+        ("auto_tenants", config.auto_tenants),
+    ];
+    match settings.into_iter().find(|(_, set)| *set) {
+        None => Ok(()),
+        Some((setting, _)) => Err(Failure::setup(format!(
+            "{setting}: is for rollcall dev; leave it out under rollcall serve"
+        ))),
+    }
+}

@@ -1,0 +1,129 @@
+//! What `dev` and `serve` have in common: from settings to a running server, and to its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use rollcall_domain::clock::Clock;
+use rollcall_wire::cursor::Cursors;
+use rollcall_wire::headers::KnownBetas;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{Failure, Outcome};
+use super::secret_key;
+use super::target::Storage;
+use crate::app::{self, App, AppParts, DevelopmentParts, Settings};
+use crate::config::Config;
+use crate::http::body::BodyLimits;
+use crate::metrics::Metrics;
+use crate::telemetry;
+
+/// The ports of a server, bound before anything else is done: a taken one must change nothing.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    main: TcpListener,
+    admin: Option<TcpListener>,
+    /// The main one's address, with the port the system chose where it was to choose.
+    pub(crate) address: SocketAddr,
+}
+
+impl Ports {
+    pub(crate) async fn bind(config: &Config) -> Outcome<Self> {
+        let main = bind(config.listen, "--listen").await?;
+        let admin = match config.admin_listen {
+            Some(address) => Some(bind(address, "--admin-listen").await?),
+            None => None,
+        };
+        let address = main.local_addr().map_err(Failure::setup)?;
+        Ok(Self {
+            main,
+            admin,
+            address,
+        })
+    }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Outcome<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let reason = match error.kind() {
+            io::ErrorKind::AddrInUse => "the port is taken; stop what uses it".to_owned(),
+            io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+            io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::setup(format!(
+            "cannot listen on {address}: {reason}, or choose another address with {flag}"
+        ))
+    })
+}
+
+/// Starts logging as the settings say.
+pub(crate) fn log(config: &Config) -> Outcome {
+    telemetry::start(&config.log, config.log_format).map_err(Failure::setup)
+}
+
+/// Puts the server together.
+pub(crate) fn app(
+    config: &Config,
+    storage: &Storage,
+    clock: Arc<dyn Clock>,
+    address: SocketAddr,
+    development: Option<DevelopmentParts>,
+) -> Outcome<Arc<App>> {
+    let cursors = Cursors::new(secret_key::cursor_keys(config, &storage.ids)?);
+    let origins = config.cors_origins.iter().map(|origin| {
+        HeaderValue::from_str(origin)
+            .map_err(|_| Failure::setup("cors_origins: holds characters that no origin has"))
+    });
+    let settings = Settings {
+        public_base_url: config.base_url(address),
+        request_timeout: config.request_timeout,
+        body: BodyLimits::CONTRACT,
+        listener: config.listener_limits(),
+        failed_authentications_per_minute: config.failed_authentications_per_minute,
+        cors_origins: origins.collect::<Outcome<_>>()?,
+    };
+    Ok(App::new(AppParts {
+        store: Arc::clone(&storage.store),
+        clock,
+        ids: Arc::clone(&storage.ids),
+        cursors,
+        betas: KnownBetas::new(config.extra_betas.iter().map(String::as_str)),
+        settings,
+        metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
+        development,
+    }))
+}
+
+/// Asks for the signals that end a server. From here on they drain instead of killing.
+pub(crate) fn shutdown_on_signals() -> Outcome<CancellationToken> {
+    let cannot = |error: io::Error| Failure::setup(format!("cannot catch signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let shutdown = CancellationToken::new();
+    let asked = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "draining"),
+            _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "draining"),
+        }
+        asked.cancel();
+    });
+    Ok(shutdown)
+}
+
+/// Serves until it is asked to end, and has drained.
+pub(crate) async fn serve(app: Arc<App>, ports: Ports, shutdown: CancellationToken) -> Outcome {
+    let ended = app::run(app, ports.main, ports.admin, shutdown).await;
+    if ended.cut > 0 {
+        tracing::warn!(
+            connections = ended.cut,
+            "requests were still running at the end of the drain and were cut"
+        );
+    }
+    tracing::info!("ended");
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! What an operator's command works on: the storage itself, or a running server's operator API.
+//!
+//! On the storage no server may be running (the embedded one belongs to one process at a time), and no
+//! key is needed, because whoever can read the files can do everything anyway. With `--url` the server
+//! does the work, and the key says who asked.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rollcall_domain::audit::{Act, Actor, ActorKind};
+use rollcall_domain::clock::{Clock as _, SystemClock, Timestamp};
+use rollcall_domain::id::Ids;
+use rollcall_domain::tenant::OperatorProof;
+use rollcall_store::Store;
+use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
+use secrecy::SecretString;
+
+use super::backup::private_directory;
+use super::client::Client;
+use super::failure::{Failure, Outcome};
+use crate::config::{Config, FlagOverrides, Loaded};
+
+/// Which storage.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Storage")]
+pub struct StorageArgs {
+    /// Settings file [default: rollcall.toml if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory of the embedded storage [env: ROLLCALL_DATA_DIR] [default: rollcall-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// PostgreSQL to use instead of the embedded storage [env: ROLLCALL_DATABASE_URL]
+    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
+    pub database_url: Option<String>,
+}
+
+/// Which storage, or which server.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TargetArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Which server, if one shall do the work.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Running server")]
+pub struct ServerArgs {
+    /// Address of a running server that shall do it, such as http://127.0.0.1:8787 [env: ROLLCALL_URL]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data_dir", "database_url"])]
+    url: Option<String>,
+    /// An operator key of that server
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "ROLLCALL_OPERATOR_KEY",
+        hide_env_values = true
+    )]
+    operator_key: Option<SecretString>,
+}
+
+/// What a command works on.
+#[derive(Debug)]
+pub enum Target {
+    /// The storage itself.
+    Storage(Storage),
+    /// A running server.
+    Server(Client),
+}
+
+/// An open storage and what it takes to write to it.
+#[derive(Debug)]
+pub struct Storage {
+    /// The storage.
+    pub store: Arc<dyn Store>,
+    /// Makes ids.
+    pub ids: Arc<Ids>,
+    /// The right that access to the storage gives.
+    pub proof: OperatorProof,
+}
+
+impl Storage {
+    fn new(store: Arc<dyn Store>, ids: Arc<Ids>) -> Self {
+        Self {
+            store,
+            ids,
+            proof: OperatorProof::of_storage_access(),
+        }
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    /// Who acts, and when: the command line, now.
+    pub fn act(&self) -> Act {
+        Act {
+            actor: Actor {
+                kind: ActorKind::Operator,
+                id: "command-line".to_owned(),
+            },
+            at: self.now(),
+        }
+    }
+}
+
+impl StorageArgs {
+    /// The settings with these flags over environment and file.
+    pub fn settings(&self) -> Outcome<Loaded> {
+        let mut flags = FlagOverrides::default();
+        if let Some(data_dir) = &self.data_dir {
+            flags = flags.with("data_dir", data_dir);
+        }
+        if let Some(database_url) = &self.database_url {
+            flags = flags.with("database_url", database_url);
+        }
+        load(self.config.as_deref(), &flags)
+    }
+
+    /// Opens the storage that exists; a command line that mistypes a directory must not make one.
+    pub fn open_existing(&self) -> Outcome<Storage> {
+        let config = self.settings()?.config;
+        existing(&config)?;
+        open(&config)
+    }
+
+    /// Opens the storage, which is made if it does not exist.
+    pub fn open_or_make(&self) -> Outcome<Storage> {
+        open(&self.settings()?.config)
+    }
+}
+
+/// The settings with `flags` over environment and file.
+pub fn load(file: Option<&std::path::Path>, flags: &FlagOverrides) -> Outcome<Loaded> {
+    Config::load(file, std::env::vars_os(), flags).map_err(Failure::setup)
+}
+
+/// Refuses an embedded storage that is not there.
+pub fn existing(config: &Config) -> Outcome {
+    let database = config.data_dir.join(rollcall_store::sqlite::FILE_NAME);
+    if config.database_url.is_some() || config.in_memory || database.exists() {
+        return Ok(());
+    }
+    Err(Failure::setup(format!(
+        "there is no storage in {}; name its directory with --data-dir, or make one with \"rollcall \
+         orgs create\" or \"rollcall dev\"",
+        config.data_dir.display()
+    )))
+}
+
+/// Opens the storage that `config` names.
+pub fn open(config: &Config) -> Outcome<Storage> {
+    let ids = Arc::new(Ids::default());
+    let store: Arc<dyn Store> = if config.database_url.is_some() {
+        return Err(Failure::setup(
+            "database_url: this version keeps its data in --data-dir only; unset database_url",
+        ));
+    } else if config.in_memory {
+        Arc::new(SqliteStore::open_in_memory(Arc::clone(&ids))?)
+    } else {
+        if !config.data_dir.exists() {
+            // Profiles are personal data. A directory that exists is as open as its owner made it.
+            private_directory(&config.data_dir).map_err(|error| {
+                let shown = config.data_dir.display();
+                Failure::setup(format!("cannot create the data directory {shown}: {error}"))
+            })?;
+        }
+        let settings = SqliteSettings {
+            cache_mib: config.sqlite.cache_mib.get(),
+            mmap_mib: config.sqlite.mmap_mib,
+        };
+        Arc::new(SqliteStore::open(
+            &config.data_dir,
+            settings,
+            Arc::clone(&ids),
+        )?)
+    };
+    Ok(Storage::new(store, ids))
+}
+
+impl TargetArgs {
+    /// What the command works on; a storage must exist already.
+    pub fn open(&self) -> Outcome<Target> {
+        match self.client()? {
+            Some(client) => Ok(Target::Server(client)),
+            None => Ok(Target::Storage(self.storage.open_existing()?)),
+        }
+    }
+
+    /// What the command works on; a storage is made if it does not exist.
+    pub fn open_or_make(&self) -> Outcome<Target> {
+        match self.client()? {
+            Some(client) => Ok(Target::Server(client)),
+            None => Ok(Target::Storage(self.storage.open_or_make()?)),
+        }
+    }
+
+    /// The server, for what only works over `--url`.
+    fn client(&self) -> Outcome<Option<Client>> {
+        let storage_chosen = self.storage.data_dir.is_some() || self.storage.database_url.is_some();
+        // The variable is read here and not by clap, so that --data-dir can win over it.
+        let from_environment = || {
+            std::env::var("ROLLCALL_URL")
+                .ok()
+                .filter(|url| !url.is_empty() && !storage_chosen)
+        };
+        let Some(url) = self.server.url.clone().or_else(from_environment) else {
+            return Ok(None);
+        };
+        let key = self.server.operator_key.clone().ok_or_else(|| {
+            Failure::setup(format!(
+                "{url} asks for an operator key; set ROLLCALL_OPERATOR_KEY or pass --operator-key"
+            ))
+        })?;
+        Client::new(&url, key).map(Some)
+    }
+}
+
+impl Target {
+    /// Finishes what is queued and lets the storage go.
+    pub async fn close(&self) {
+        if let Self::Storage(storage) = self {
+            storage.store.close().await;
+        }
+    }
+}
