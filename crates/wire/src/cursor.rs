@@ -13,7 +13,7 @@
 //! Sealing and opening take 0.45 µs each; XChaCha20-Poly1305 with a hashed nonce took 1.8 µs, a tenth
 //! of what all of a list request should cost.
 //!
-//! To change what a cursor carries, count [`VERSION`] up; old cursors then stop working, which
+//! To change what a cursor carries, count `VERSION` up; old cursors then stop working, which
 //! clients must bear only at a change of the server.
 
 use std::fmt;
