@@ -19,6 +19,7 @@
 pub mod audit;
 pub mod clock;
 pub mod decision;
+pub mod delivery;
 pub mod enforcement;
 pub mod enrollment;
 pub mod event;

@@ -33,20 +33,6 @@ crate::text_enum! {
     }
 }
 
-crate::text_enum! {
-    /// What became of telling one event to one endpoint.
-    DeliveryStatus {
-        /// An attempt is still to come.
-        Pending = "pending",
-        /// An attempt succeeded.
-        Delivered = "delivered",
-        /// The last attempt failed.
-        Failed = "failed",
-        /// The endpoint was disabled or deleted before an attempt succeeded.
-        Canceled = "canceled",
-    }
-}
-
 /// The key an endpoint's deliveries are signed with: 32 random bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SigningKey(pub [u8; 32]);

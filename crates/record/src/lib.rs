@@ -4,12 +4,14 @@
 //!   dialect writes its answer by copying parts of it ([`document::ProfileView`]), so that a page is
 //!   copied and not rebuilt. ADR 0002 tells why it is text and why it has its own crate: `wire` and
 //!   `store` both need it and must not know each other.
+//! - [`attempts`]: what a delivery keeps of the attempts that were made.
 //! - [`mod@line`]: the NDJSON records of seeds, imports and exports (contract `operator.md`).
 //! - [`event`]: the body of a webhook event, made once when the event is stored.
 //! - [`json`], [`field`] and [`time`]: strict reading of JSON, of its fields and of timestamps; the
 //!   request bodies of `wire` are read with them too.
 #![warn(missing_docs)]
 
+pub mod attempts;
 pub mod document;
 pub mod event;
 pub mod field;

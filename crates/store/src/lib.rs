@@ -19,6 +19,7 @@
 pub mod audit;
 pub mod bulk;
 pub mod check;
+pub mod deliveries;
 pub mod enrollments;
 pub mod overview;
 pub mod profiles;
@@ -26,18 +27,21 @@ pub mod registry;
 pub mod sessions;
 pub mod sqlite;
 pub mod tenants;
+pub mod webhooks;
 
 use thiserror::Error;
 
 pub use audit::AuditTrail;
 pub use bulk::BulkLoad;
 pub use check::Check;
+pub use deliveries::Deliveries;
 pub use enrollments::{EnrollmentUrls, Enrollments};
 pub use overview::Overview;
 pub use profiles::{Changed, Decide, Profiles};
 pub use registry::Registry;
 pub use sessions::ConsoleSessions;
 pub use tenants::Tenants;
+pub use webhooks::{DecideEndpoint, WebhookEndpoints};
 
 /// Everything Rollcall keeps.
 pub trait Store:
@@ -50,6 +54,8 @@ pub trait Store:
     + ConsoleSessions
     + Overview
     + BulkLoad
+    + WebhookEndpoints
+    + Deliveries
     + Check
     + std::fmt::Debug
 {
@@ -65,6 +71,8 @@ impl<T> Store for T where
         + ConsoleSessions
         + Overview
         + BulkLoad
+        + WebhookEndpoints
+        + Deliveries
         + Check
         + std::fmt::Debug
 {

@@ -14,7 +14,7 @@ use crate::check::{Check, CheckReport, WriteFigures};
 use crate::{StoreError, Stored};
 
 /// Every table, children before parents.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
     "profiles",
     "profile_programs",
     "enforcement_actions",
@@ -23,6 +23,8 @@ const TABLES: [&str; 13] = [
     "enrollments",
     "organization_figures",
     "console_sessions",
+    "webhook_deliveries",
+    "webhook_endpoints",
     "events",
     "audit_events",
     "api_keys",
@@ -281,6 +283,27 @@ fn check_references(connection: &Connection, report: &mut CheckReport) -> Stored
                 UNION ALL \
                 SELECT organization, count(*) FROM enrollments WHERE status = 'pending' GROUP BY 1) \
                GROUP BY organization) WHERE counted <> 0",
+        ),
+        (
+            "deliveries of events that do not exist",
+            "SELECT count(*) FROM webhook_deliveries d LEFT JOIN events v ON v.id = d.event_id \
+             WHERE v.id IS NULL",
+        ),
+        (
+            "deliveries that are pending and never due, or due and not pending",
+            "SELECT count(*) FROM webhook_deliveries \
+             WHERE (status = 'pending') <> (due_at IS NOT NULL) \
+             OR (status = 'pending') <> (finished_at IS NULL)",
+        ),
+        (
+            "webhook endpoints of organizations that do not exist",
+            "SELECT count(*) FROM webhook_endpoints e LEFT JOIN organizations o \
+             ON o.number = e.organization WHERE o.number IS NULL",
+        ),
+        (
+            "organizations with more webhook endpoints than they may have",
+            "SELECT count(*) FROM (SELECT 1 FROM webhook_endpoints GROUP BY organization \
+             HAVING count(*) > 32)",
         ),
         (
             "keys of organizations that do not exist",

@@ -1,11 +1,16 @@
-//! What every decision leaves behind, written inside its transaction: events and audit entries.
+//! What every decision leaves behind, written inside its transaction: events with
+//! their deliveries, and audit entries.
+
+use std::sync::Arc;
 
 use rollcall_domain::audit::{Act, AuditEntry};
 use rollcall_domain::event::Event;
 use rollcall_domain::id::{Ids, OrganizationId};
 use rusqlite::{Connection, params};
+use tokio::sync::Notify;
 
-use super::failed;
+use super::outbox::{self, KeptEvent};
+use super::{failed, webhooks};
 use crate::Stored;
 
 /// The number that stands for the whole installation where an organization's would stand.
@@ -18,35 +23,43 @@ pub(super) struct Tenant<'a> {
     pub(super) id: &'a OrganizationId,
 }
 
-/// Keeps events for delivery, each with its body as it will be sent.
-pub(super) fn keep_events(
-    connection: &Connection,
-    ids: &Ids,
-    tenant: Tenant<'_>,
-    act: &Act,
-    events: &[Event],
-) -> Stored<()> {
-    for event in events {
-        let id = ids.event(act.at);
-        let body = rollcall_record::event::body(&id, tenant.id, event);
-        connection
-            .prepare_cached(
-                "INSERT INTO events (id, organization, type, created_at, profile_id, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    id.as_str(),
-                    tenant.number,
-                    event.kind.event_type().as_str(),
-                    event.at.as_micros(),
-                    event.profile_id.as_str(),
-                    body
-                ])
-            })
-            .map_err(failed)?;
+/// What keeping an event needs beside the connection.
+#[derive(Clone)]
+pub(super) struct Emitter {
+    pub(super) ids: Arc<Ids>,
+    pub(super) deliveries_added: Arc<Notify>,
+}
+
+impl Emitter {
+    /// Keeps events with their bodies as they will be sent, and a delivery for each endpoint that is
+    /// subscribed at this moment.
+    pub(super) fn keep_events(
+        &self,
+        connection: &Connection,
+        tenant: Tenant<'_>,
+        act: &Act,
+        events: &[Event],
+    ) -> Stored<()> {
+        for event in events {
+            let id = self.ids.event(act.at);
+            let event_type = event.kind.event_type();
+            let kept = KeptEvent {
+                id: &id,
+                organization: tenant.number,
+                event_type: event_type.as_str(),
+                created_at: event.at,
+                profile_id: event.profile_id.as_str(),
+                body: &rollcall_record::event::body(&id, tenant.id, event),
+            };
+            outbox::keep_event(connection, &kept)?;
+            for endpoint in webhooks::subscribed(connection, tenant.number, event_type)? {
+                outbox::add(connection, &self.ids, &kept, &endpoint, act.at)?;
+                // Not committed yet; but a claim waits its turn behind this very transaction.
+                self.deliveries_added.notify_one();
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Appends entries to the audit trail.

@@ -8,7 +8,7 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enrollment::{
     Application, Enrolled, Enrollment, EnrollmentStatus, EnrollmentUrl, Verdict,
 };
-use rollcall_domain::id::{EnrollmentId, Ids, OrganizationId, ProfileId};
+use rollcall_domain::id::{EnrollmentId, OrganizationId, ProfileId};
 use rollcall_domain::page::{Limit, Order};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::program::ProgramName;
@@ -17,7 +17,7 @@ use rollcall_record::document::ProfileDocument;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
-use super::commit::{Tenant, keep_audit, keep_events};
+use super::commit::{Emitter, Tenant, keep_audit};
 use super::rows::{damaged, optional, optional_timestamp, organization_number, parsed, timestamp};
 use super::{SqliteStore, failed, overview, profiles};
 use crate::Stored;
@@ -93,7 +93,7 @@ impl Enrollments for SqliteStore {
         id: &EnrollmentId,
         application: &Application,
     ) -> Stored<Submitted> {
-        let ids = Arc::clone(&self.ids);
+        let emitter = self.emitter();
         let (act, token, id, application) = (act.clone(), *token, id.clone(), application.clone());
         self.writer
             .write(move |connection| {
@@ -114,7 +114,7 @@ impl Enrollments for SqliteStore {
                 insert(connection, number, &enrolled.enrollment)?;
                 use_url(connection, &token, &enrolled.enrollment.id)?;
                 overview::count_waiting(connection, number, 1)?;
-                keep(connection, &ids, number, &act, &before, &enrolled)?;
+                keep(connection, &emitter, number, &act, &before, &enrolled)?;
                 Ok(Submitted::Done(enrolled.enrollment))
             })
             .await
@@ -154,7 +154,7 @@ impl Enrollments for SqliteStore {
         verdict: &Verdict,
         note: Option<&str>,
     ) -> Stored<Decided> {
-        let ids = Arc::clone(&self.ids);
+        let emitter = self.emitter();
         let (act, id, verdict) = (act.clone(), id.clone(), verdict.clone());
         let note = note.map(str::to_owned);
         self.writer
@@ -172,7 +172,7 @@ impl Enrollments for SqliteStore {
                 };
                 update(connection, &enrolled.enrollment)?;
                 overview::count_waiting(connection, number, -1)?;
-                keep(connection, &ids, number, &act, &before, &enrolled)?;
+                keep(connection, &emitter, number, &act, &before, &enrolled)?;
                 Ok(Decided::Done(enrolled.enrollment))
             })
             .await
@@ -182,7 +182,7 @@ impl Enrollments for SqliteStore {
 /// Keeps what a step did to the profile, and what it tells and leaves behind.
 fn keep(
     connection: &Connection,
-    ids: &Ids,
+    emitter: &Emitter,
     number: i64,
     act: &Act,
     before: &Profile,
@@ -197,8 +197,8 @@ fn keep(
         number,
         id: &enrolled.enrollment.organization_id,
     };
-    keep_events(connection, ids, tenant, act, &decided.events)?;
-    keep_audit(connection, ids, number, act, &decided.audit)
+    emitter.keep_events(connection, tenant, act, &decided.events)?;
+    keep_audit(connection, &emitter.ids, number, act, &decided.audit)
 }
 
 /// A URL and the number of its organization.

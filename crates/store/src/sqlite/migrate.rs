@@ -14,6 +14,7 @@ const APPLICATION_ID: i32 = 0x726f_6c6c;
 /// Every migration, oldest first; its number is its place, counted from 1.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("initial", include_str!("migrations/0001_initial.sql")),
+    ("webhooks", include_str!("migrations/0002_webhooks.sql")),
     (
         "enrollments",
         include_str!("migrations/0003_enrollments.sql"),

@@ -15,9 +15,11 @@ mod bulk;
 mod check;
 mod checkpoint;
 mod commit;
+mod deliveries;
 mod enrollments;
 mod listing;
 mod migrate;
+mod outbox;
 mod overview;
 mod profiles;
 mod registry;
@@ -25,6 +27,7 @@ mod rows;
 mod search;
 mod sessions;
 mod tenants;
+mod webhooks;
 mod writer;
 
 use std::collections::HashMap;
@@ -36,6 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use rollcall_domain::id::{Ids, OrganizationId};
 use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Notify;
 
 use crate::{OpenError, StoreError, Stored};
 pub use backup::{copy_database, schema_version};
@@ -77,6 +81,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
     organizations: Arc<Organizations>,
+    deliveries_added: Arc<Notify>,
     // Held for as long as the store is; released by the system when the process ends, however it does.
     _lock: Option<File>,
     // Keeps an in-memory database alive between connections.
@@ -158,6 +163,7 @@ impl SqliteStore {
         migrate::prepare(&connection, matches!(place, Place::File(_))).map_err(cannot)?;
         migrate::run(&mut connection)?;
         bulk::resume(&connection).map_err(cannot)?;
+        outbox::end_leases(&connection).map_err(cannot)?;
         let no_thread = |error| OpenError(format!("cannot start a thread: {error}"));
         let checkpoints = match &place {
             Place::File(_) => {
@@ -174,6 +180,7 @@ impl SqliteStore {
             writer,
             readers: Mutex::new(Vec::new()),
             organizations: Arc::default(),
+            deliveries_added: Arc::default(),
             _lock: lock,
             _anchor: anchor,
         })
@@ -197,6 +204,13 @@ impl SqliteStore {
             .pragma_update(None, "query_only", true)
             .map_err(failed)?;
         Ok(connection)
+    }
+
+    fn emitter(&self) -> commit::Emitter {
+        commit::Emitter {
+            ids: Arc::clone(&self.ids),
+            deliveries_added: Arc::clone(&self.deliveries_added),
+        }
     }
 
     /// The number behind an organization id, or `None` when there is no such organization.

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::decision::Decided;
-use rollcall_domain::id::{Ids, ProfileId};
+use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Position, ProfileListing};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::tenant::OrganizationScope;
 use rollcall_record::document::{PageSink, ProfileDocument};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::commit::{Tenant, keep_audit, keep_events};
+use super::commit::{Emitter, Tenant, keep_audit};
 use super::rows::{Narrow, day, organization_number};
 use super::{Organizations, SqliteStore, enrollments, failed, listing, overview};
 use crate::profiles::{Changed, Decide, Profiles};
@@ -123,7 +123,7 @@ impl Profiles for SqliteStore {
                 remove(connection, organization, &profile)?;
                 enrollments::remove_of(connection, organization, &id)?;
                 count(connection, organization, profile.created_at, -1)?;
-                let (ids, act) = (&change.ids, &change.act);
+                let (ids, act) = (&change.emitter.ids, &change.act);
                 keep_audit(connection, ids, organization, act, &[profile.removal()])?;
                 Ok(true)
             })
@@ -138,7 +138,7 @@ fn no_organization() -> StoreError {
 impl SqliteStore {
     fn tenant_change(&self, scope: &OrganizationScope, act: &Act) -> TenantChange {
         TenantChange {
-            ids: Arc::clone(&self.ids),
+            emitter: self.emitter(),
             organizations: Arc::clone(&self.organizations),
             scope: scope.clone(),
             act: act.clone(),
@@ -148,7 +148,7 @@ impl SqliteStore {
 
 /// What a change of a tenant's data carries into the writer's thread.
 struct TenantChange {
-    ids: Arc<Ids>,
+    emitter: Emitter,
     organizations: Arc<Organizations>,
     scope: OrganizationScope,
     act: Act,
@@ -168,8 +168,9 @@ impl TenantChange {
             number,
             id: self.scope.organization_id(),
         };
-        keep_events(connection, &self.ids, tenant, &self.act, &decided.events)?;
-        keep_audit(connection, &self.ids, number, &self.act, &decided.audit)
+        let emitter = &self.emitter;
+        emitter.keep_events(connection, tenant, &self.act, &decided.events)?;
+        keep_audit(connection, &emitter.ids, number, &self.act, &decided.audit)
     }
 }
 

@@ -124,6 +124,34 @@ pub(super) fn damaged(what: &str) -> StoreError {
     StoreError::Failed(format!("a stored row is damaged: {what} does not fit"))
 }
 
+/// Runs a statement; answers with how many rows it changed.
+pub(super) fn execute(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> Stored<usize> {
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(parameters))
+        .map_err(failed)
+}
+
+/// What `read` makes of each row that a query answers with.
+pub(super) fn query<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    read: impl Fn(&Row<'_>) -> Stored<T>,
+) -> Stored<Vec<T>> {
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(parameters).map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
 /// The number behind an organization id, or `None` when there is no such organization.
 pub(super) fn organization_number(
     connection: &Connection,

@@ -14,7 +14,9 @@ use rollcall_domain::tenant::{
 use rusqlite::{Connection, Row, ToSql, params};
 
 use super::commit::{INSTALLATION, keep_audit};
-use super::rows::{damaged, optional, optional_timestamp, organization_number, parsed, timestamp};
+use super::rows::{
+    damaged, execute, optional, optional_timestamp, organization_number, parsed, query, timestamp,
+};
 use super::{SqliteStore, failed};
 use crate::Stored;
 use crate::tenants::{Credential, ListPosition, Listed, NotStored, OrganizationPatch, Tenants};
@@ -170,6 +172,8 @@ impl Tenants for SqliteStore {
                     "enrollment_urls",
                     "enrollments",
                     "organization_figures",
+                    "webhook_deliveries",
+                    "webhook_endpoints",
                     "events",
                     "audit_events",
                     "api_keys",
@@ -437,28 +441,6 @@ impl Tenants for SqliteStore {
             })
             .await
     }
-}
-
-fn execute(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Stored<usize> {
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut statement| statement.execute(parameters))
-        .map_err(failed)
-}
-
-fn query<T>(
-    connection: &Connection,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-    read: impl Fn(&Row<'_>) -> Stored<T>,
-) -> Stored<Vec<T>> {
-    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-    let mut rows = statement.query(parameters).map_err(failed)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read(row)?);
-    }
-    Ok(found)
 }
 
 fn position(after: Option<&ListPosition>) -> (i64, &str) {

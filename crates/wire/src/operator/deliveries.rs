@@ -1,8 +1,7 @@
 //! Webhook deliveries: every attempt, and on request what was sent.
 
-use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, WebhookEndpointId};
-use rollcall_domain::webhook::DeliveryStatus;
+use rollcall_domain::delivery::{Attempt, Delivery, DeliveryStatus};
+use rollcall_domain::id::WebhookEndpointId;
 
 use super::lists::{ListPosition, ListRequest};
 use crate::cursor::Cursors;
@@ -35,19 +34,6 @@ pub fn parse_list(query: Option<&str>, cursors: &Cursors) -> Result<DeliveriesRe
     })
 }
 
-/// One attempt, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownAttempt {
-    /// When it began.
-    pub at: Timestamp,
-    /// The receiver's status, if it answered.
-    pub status_code: Option<u16>,
-    /// How long it took, in milliseconds.
-    pub latency_ms: u64,
-    /// Why it failed without an answer.
-    pub error: Option<String>,
-}
-
 /// What was sent, or would be sent next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownRequest {
@@ -57,31 +43,8 @@ pub struct ShownRequest {
     pub body: String,
 }
 
-/// One event's delivery to one endpoint, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownDelivery {
-    /// Its id.
-    pub id: DeliveryId,
-    /// The organization.
-    pub organization_id: OrganizationId,
-    /// The endpoint.
-    pub endpoint_id: WebhookEndpointId,
-    /// The event.
-    pub event_id: EventId,
-    /// The event's type; a test event has one that no endpoint can subscribe to.
-    pub event_type: String,
-    /// What became of it.
-    pub status: DeliveryStatus,
-    /// When the event was stored for the endpoint.
-    pub created_at: Timestamp,
-    /// When the next attempt is due.
-    pub next_attempt_at: Option<Timestamp>,
-    /// The attempts so far, oldest first.
-    pub attempts: Vec<ShownAttempt>,
-}
-
 /// Appends a delivery; `request` only in the answer to the get of one.
-pub fn write_delivery(out: &mut String, delivery: &ShownDelivery, request: Option<&ShownRequest>) {
+pub fn write_delivery(out: &mut String, delivery: &Delivery, request: Option<&ShownRequest>) {
     let object = ObjectWriter::new(out)
         .text("type", "webhook_delivery")
         .text("id", delivery.id.as_str())
@@ -107,7 +70,7 @@ pub fn write_delivery(out: &mut String, delivery: &ShownDelivery, request: Optio
     }
 }
 
-fn write_attempt(out: &mut String, attempt: &ShownAttempt) {
+fn write_attempt(out: &mut String, attempt: &Attempt) {
     ObjectWriter::new(out)
         .time("at", attempt.at)
         .optional_number("status_code", attempt.status_code)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rollcall_domain::audit::{
     Act, Actor, ActorKind, AuditAction, AuditEntry, AuditEvent, TargetKind,
 };
+use rollcall_domain::delivery::{Attempt, Delivery, DeliveryStatus};
 use rollcall_domain::enforcement::Enforcement;
 use rollcall_domain::enforcement::{CheckState, IdentityCheck, PastAction, Resolution};
 use rollcall_domain::enrollment::{Enrollment, EnrollmentStatus};
@@ -19,9 +20,8 @@ use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, Workspace,
 };
 use rollcall_domain::text::ReferenceId;
-use rollcall_domain::webhook::DeliveryStatus;
 use rollcall_wire::error::ApiError;
-use rollcall_wire::operator::deliveries::{ShownAttempt, ShownDelivery, ShownRequest};
+use rollcall_wire::operator::deliveries::ShownRequest;
 use rollcall_wire::operator::dev::{ClockChange, FaultOutcome};
 use rollcall_wire::operator::profiles::ImportReport;
 use rollcall_wire::operator::{
@@ -503,7 +503,7 @@ fn an_import_is_reported_line_by_line() {
 
 #[test]
 fn deliveries_show_their_attempts_and_on_request_what_was_sent() {
-    let delivery = ShownDelivery {
+    let delivery = Delivery {
         id: DeliveryId::parse("whd_1").unwrap(),
         organization_id: organization(),
         endpoint_id: WebhookEndpointId::parse("whep_1").unwrap(),
@@ -513,13 +513,13 @@ fn deliveries_show_their_attempts_and_on_request_what_was_sent() {
         created_at: at("2026-11-01T00:00:00Z"),
         next_attempt_at: Some(at("2026-11-01T00:00:10Z")),
         attempts: vec![
-            ShownAttempt {
+            Attempt {
                 at: at("2026-11-01T00:00:00Z"),
                 status_code: Some(500),
                 latency_ms: 12,
                 error: None,
             },
-            ShownAttempt {
+            Attempt {
                 at: at("2026-11-01T00:00:05Z"),
                 status_code: None,
                 latency_ms: 5_000,

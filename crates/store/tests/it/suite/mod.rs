@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod care;
+pub(crate) mod deliveries;
 pub(crate) mod enrollments;
 pub(crate) mod listing;
 pub(crate) mod overview;
@@ -9,3 +10,4 @@ pub(crate) mod profiles;
 pub(crate) mod registry;
 pub(crate) mod sessions;
 pub(crate) mod tenants;
+pub(crate) mod webhooks;

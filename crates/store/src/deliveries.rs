@@ -1,0 +1,193 @@
+//! Deliveries: the outbox that decisions fill, and what a delivery worker does to it.
+//!
+//! A decision that emits an event stores, in its own transaction, one delivery for each endpoint that
+//! is enabled and subscribed at that moment ([`crate::profiles`] does it; nothing here can forget to).
+//!
+//! # Leases
+//!
+//! Any number of workers on any number of nodes may claim. A claimed delivery belongs to its
+//! [`Claim::owner`] until the claim's `lease_until`, and carries a fencing number that every claim
+//! raises: what a worker reports under an older number is not kept. An attempt that was claimed and
+//! never recorded counts, is shown as one of unknown outcome, and is made again.
+//!
+//! A worker's own leases do not run out for itself: it knows what it has under way.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rollcall_domain::audit::Act;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::delivery::{Attempt, Delivery, DeliveryStatus, Outcome};
+use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, WebhookEndpointId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::OperatorProof;
+use rollcall_domain::webhook::AutoDisabled;
+use tokio::sync::Notify;
+
+use crate::Stored;
+use crate::webhooks::SealedSecret;
+
+/// Which deliveries are wanted; what is absent matches every one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// To this endpoint.
+    pub endpoint_id: Option<WebhookEndpointId>,
+    /// With this status.
+    pub status: Option<DeliveryStatus>,
+}
+
+/// One page of deliveries, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryPage {
+    /// The deliveries.
+    pub deliveries: Vec<Delivery>,
+    /// The delivery to go on after; `None` when nothing follows.
+    pub next: Option<DeliveryId>,
+}
+
+/// Why nothing is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// The endpoint was deleted.
+    EndpointMissing,
+    /// The endpoint is disabled.
+    EndpointDisabled,
+    /// The delivery is still waiting for an attempt of its own.
+    StillPending,
+}
+
+/// A worker's wish for work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The worker; unique to one start of one process.
+    pub owner: String,
+    /// The present.
+    pub now: Timestamp,
+    /// Until when what is claimed belongs to the owner, as far as others are concerned.
+    pub lease_until: Timestamp,
+    /// The most deliveries to claim.
+    pub limit: usize,
+}
+
+/// An attempt to be made now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedAttempt {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// The number under which its outcome is to be recorded.
+    pub fence: i64,
+    /// Which attempt this is, counted from 1, or from the last redelivery.
+    pub number: u32,
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// The endpoint.
+    pub endpoint_id: WebhookEndpointId,
+    /// Its address now.
+    pub url: String,
+    /// Its secret now.
+    pub secret: SealedSecret,
+    /// The event, which is the `webhook-id`.
+    pub event_id: EventId,
+    /// When the event was stored, to tell how late the attempt is.
+    pub created_at: Timestamp,
+    /// The exact body.
+    pub body: String,
+}
+
+/// What a claim came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// To be attempted now: for each endpoint in the order they were due.
+    pub attempts: Vec<ClaimedAttempt>,
+    /// When claiming again may come to something although nothing was committed or recorded meanwhile.
+    pub next: Option<Timestamp>,
+}
+
+/// What became of a claimed attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptReport {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// Whose lease it was.
+    pub owner: String,
+    /// The claim's number.
+    pub fence: i64,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What it means.
+    pub outcome: Outcome,
+    /// When to try again if it failed; none when it was the last attempt.
+    pub retry_at: Option<Timestamp>,
+    /// The present.
+    pub now: Timestamp,
+    /// How long an endpoint may fail without a break.
+    pub disable_after: Duration,
+}
+
+/// What recording an attempt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// The lease had been lost; nothing was kept.
+    Stale,
+    /// The attempt was kept.
+    Kept {
+        /// What the delivery is now.
+        status: DeliveryStatus,
+        /// Why the endpoint was disabled by it, if it was.
+        disabled: Option<AutoDisabled>,
+    },
+}
+
+/// Deliveries.
+#[async_trait]
+pub trait Deliveries: Send + Sync {
+    /// Is notified when deliveries were committed here that may be due.
+    fn deliveries_added(&self) -> &Notify;
+
+    /// Claims deliveries that are due: at most
+    /// [`IN_FLIGHT_PER_ENDPOINT`](rollcall_domain::delivery::IN_FLIGHT_PER_ENDPOINT) leased at a time
+    /// for each endpoint, in the order they were due, with the endpoint that has waited longest first.
+    async fn claim_deliveries(&self, claim: Claim) -> Stored<Claimed>;
+
+    /// Records attempts, with what follows from them for the delivery and for its endpoint.
+    async fn record_attempts(&self, reports: Vec<AttemptReport>) -> Stored<Vec<Recorded>>;
+
+    /// One page, newest first.
+    async fn list_deliveries(
+        &self,
+        proof: OperatorProof,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryId>,
+        limit: Limit,
+    ) -> Stored<DeliveryPage>;
+
+    /// The delivery with this id, and its event's exact body.
+    async fn find_delivery(
+        &self,
+        proof: OperatorProof,
+        id: &DeliveryId,
+    ) -> Stored<Option<(Delivery, String)>>;
+
+    /// Starts a delivery that has ended again, with all its attempts; `None` when there is none.
+    async fn redeliver(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        id: &DeliveryId,
+    ) -> Stored<Option<Result<Delivery, NotSent>>>;
+
+    /// Makes a test event and its delivery to this endpoint alone, subscribed or not.
+    async fn insert_test_delivery(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        endpoint_id: &WebhookEndpointId,
+    ) -> Stored<Result<Delivery, NotSent>>;
+
+    /// Forgets up to `limit` deliveries that ended before `before`, and as many events from before then
+    /// that have no delivery left; answers with how many rows went.
+    async fn prune_deliveries(&self, before: Timestamp, limit: usize) -> Stored<u64>;
+
+    /// How many deliveries wait for an attempt.
+    async fn count_pending_deliveries(&self) -> Stored<u64>;
+}

@@ -1,0 +1,259 @@
+//! Deliveries as the operator sees them, and the worker's way to the [`outbox`](super::outbox).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::delivery::{Delivery, DeliveryStatus, TEST_EVENT_TYPE};
+use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, WebhookEndpointId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::OperatorProof;
+use rollcall_domain::webhook::EndpointState;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params, params_from_iter};
+use tokio::sync::Notify;
+
+use super::commit::keep_audit;
+use super::rows::{damaged, execute, optional_timestamp, parsed, query, timestamp};
+use super::{SqliteStore, failed, outbox, webhooks};
+use crate::Stored;
+use crate::deliveries::{
+    AttemptReport, Claim, Claimed, Deliveries, DeliveryFilter, DeliveryPage, NotSent, Recorded,
+};
+
+/// The columns that [`delivery`] reads, of `webhook_deliveries d`, `events v` and `organizations o`.
+const COLUMNS: &str = "d.id, o.id, d.endpoint_id, d.event_id, v.type, d.status, d.created_at, \
+    d.due_at, d.lease_owner IS NOT NULL, d.attempts";
+const TABLES: &str = "webhook_deliveries d JOIN events v ON v.id = d.event_id \
+    JOIN organizations o ON o.number = d.organization";
+
+#[async_trait]
+impl Deliveries for SqliteStore {
+    fn deliveries_added(&self) -> &Notify {
+        &self.deliveries_added
+    }
+
+    async fn claim_deliveries(&self, claim: Claim) -> Stored<Claimed> {
+        self.writer
+            .write(move |connection| outbox::claim(connection, &claim))
+            .await
+    }
+
+    async fn record_attempts(&self, reports: Vec<AttemptReport>) -> Stored<Vec<Recorded>> {
+        let ids = Arc::clone(&self.ids);
+        self.writer
+            .write(move |connection| {
+                let record = |report| outbox::record(connection, &ids, report);
+                reports.iter().map(record).collect()
+            })
+            .await
+    }
+
+    async fn list_deliveries(
+        &self,
+        _proof: OperatorProof,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryId>,
+        limit: Limit,
+    ) -> Stored<DeliveryPage> {
+        let mut parameters = Vec::new();
+        let mut conditions = Vec::new();
+        let mut and = |condition: &str, value: &str| {
+            parameters.push(Value::Text(value.to_owned()));
+            conditions.push(format!("{condition} ?{}", parameters.len()));
+        };
+        and("d.id <", after.map_or(AFTER_EVERY_ID, DeliveryId::as_str));
+        if let Some(endpoint) = &filter.endpoint_id {
+            and("d.endpoint_id =", endpoint.as_str());
+        }
+        if let Some(status) = filter.status {
+            and("d.status =", status.as_str());
+        }
+        let wanted = limit.get() + 1;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {TABLES} WHERE {} ORDER BY d.id DESC LIMIT {wanted}",
+            conditions.join(" AND ")
+        );
+        self.read(|connection| {
+            let parameters = params_from_iter(parameters);
+            let mut deliveries = query(connection, &sql, parameters, delivery)?;
+            let more = deliveries.len() > limit.get();
+            deliveries.truncate(limit.get());
+            let next = deliveries.last().filter(|_| more);
+            Ok(DeliveryPage {
+                next: next.map(|last| last.id.clone()),
+                deliveries,
+            })
+        })
+    }
+
+    async fn find_delivery(
+        &self,
+        _proof: OperatorProof,
+        id: &DeliveryId,
+    ) -> Stored<Option<(Delivery, String)>> {
+        self.read(|connection| {
+            let Some(delivery) = find(connection, id)? else {
+                return Ok(None);
+            };
+            let sql = "SELECT body FROM events WHERE id = ?1";
+            let mut bodies = query(connection, sql, [delivery.event_id.as_str()], |row| {
+                row.get(0).map_err(failed)
+            })?;
+            Ok(bodies.pop().map(|body| (delivery, body)))
+        })
+    }
+
+    async fn redeliver(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &DeliveryId,
+    ) -> Stored<Option<Result<Delivery, NotSent>>> {
+        let (ids, added) = (Arc::clone(&self.ids), Arc::clone(&self.deliveries_added));
+        let (act, id) = (act.clone(), id.clone());
+        self.writer
+            .write(move |connection| {
+                let Some(delivery) = find(connection, &id)? else {
+                    return Ok(None);
+                };
+                let organization = match open_endpoint(connection, &delivery.endpoint_id)? {
+                    Err(refusal) => return Ok(Some(Err(refusal))),
+                    Ok(_) if delivery.status == DeliveryStatus::Pending => {
+                        return Ok(Some(Err(NotSent::StillPending)));
+                    }
+                    Ok((organization, _)) => organization,
+                };
+                execute(
+                    connection,
+                    "UPDATE webhook_deliveries SET status = 'pending', finished_at = NULL, \
+                     due_at = ?2, tries = 0, lease_owner = NULL WHERE id = ?1",
+                    params![id.as_str(), act.at.as_micros()],
+                )?;
+                let target = TargetKind::WebhookDelivery;
+                let entry = AuditEntry::new(AuditAction::WebhookRedelivered, target, id.as_str());
+                keep_audit(connection, &ids, organization, &act, &[entry])?;
+                added.notify_one();
+                find(connection, &id).map(|found| found.map(Ok))
+            })
+            .await
+    }
+
+    async fn insert_test_delivery(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        endpoint_id: &WebhookEndpointId,
+    ) -> Stored<Result<Delivery, NotSent>> {
+        let (ids, added) = (Arc::clone(&self.ids), Arc::clone(&self.deliveries_added));
+        let (act, endpoint_id) = (act.clone(), endpoint_id.clone());
+        self.writer
+            .write(move |connection| {
+                let (number, organization_id) = match open_endpoint(connection, &endpoint_id)? {
+                    Err(refusal) => return Ok(Err(refusal)),
+                    Ok(owner) => owner,
+                };
+                let event_id = ids.event(act.at);
+                let body = rollcall_record::event::test_body(
+                    &event_id,
+                    &organization_id,
+                    &endpoint_id,
+                    act.at,
+                );
+                let event = outbox::KeptEvent {
+                    id: &event_id,
+                    organization: number,
+                    event_type: TEST_EVENT_TYPE,
+                    created_at: act.at,
+                    profile_id: "",
+                    body: &body,
+                };
+                outbox::keep_event(connection, &event)?;
+                let id = outbox::add(connection, &ids, &event, &endpoint_id, act.at)?;
+                let target = TargetKind::WebhookEndpoint;
+                let entry =
+                    AuditEntry::new(AuditAction::WebhookTested, target, endpoint_id.as_str());
+                keep_audit(connection, &ids, number, &act, &[entry])?;
+                added.notify_one();
+                let delivery = find(connection, &id)?;
+                delivery.map(Ok).ok_or_else(|| damaged("a new delivery"))
+            })
+            .await
+    }
+
+    async fn prune_deliveries(&self, before: Timestamp, limit: usize) -> Stored<u64> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.writer
+            .write(move |connection| {
+                let parameters = params![before.as_micros(), limit];
+                let deliveries = execute(
+                    connection,
+                    "DELETE FROM webhook_deliveries WHERE number IN \
+                     (SELECT number FROM webhook_deliveries \
+                      WHERE finished_at IS NOT NULL AND finished_at < ?1 \
+                      ORDER BY finished_at LIMIT ?2)",
+                    parameters,
+                )?;
+                let events = execute(
+                    connection,
+                    "DELETE FROM events WHERE id IN \
+                     (SELECT v.id FROM events v WHERE v.created_at < ?1 AND NOT EXISTS \
+                       (SELECT 1 FROM webhook_deliveries d WHERE d.event_id = v.id) \
+                      ORDER BY v.created_at LIMIT ?2)",
+                    parameters,
+                )?;
+                Ok(u64::try_from(deliveries + events).unwrap_or(u64::MAX))
+            })
+            .await
+    }
+
+    async fn count_pending_deliveries(&self) -> Stored<u64> {
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM webhook_deliveries WHERE due_at IS NOT NULL";
+            let count = query(connection, sql, [], |row| {
+                row.get::<_, i64>(0).map_err(failed)
+            })?;
+            Ok(count
+                .first()
+                .map_or(0, |count| u64::try_from(*count).unwrap_or(0)))
+        })
+    }
+}
+
+/// Sorts after every id, which are plain ASCII.
+const AFTER_EVERY_ID: &str = "\u{7f}";
+
+/// Whose endpoint this is, if something can be sent to it.
+fn open_endpoint(
+    connection: &Connection,
+    id: &WebhookEndpointId,
+) -> Stored<Result<(i64, OrganizationId), NotSent>> {
+    Ok(match webhooks::find_row(connection, id)? {
+        None => Err(NotSent::EndpointMissing),
+        Some(row) => match row.owned.endpoint.state {
+            EndpointState::Disabled => Err(NotSent::EndpointDisabled),
+            EndpointState::Enabled => Ok((row.number, row.owned.organization_id)),
+        },
+    })
+}
+
+fn find(connection: &Connection, id: &DeliveryId) -> Stored<Option<Delivery>> {
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE d.id = ?1");
+    Ok(query(connection, &sql, [id.as_str()], delivery)?.pop())
+}
+
+fn delivery(row: &Row<'_>) -> Stored<Delivery> {
+    let under_way: bool = row.get(8).map_err(failed)?;
+    Ok(Delivery {
+        id: parsed(row, 0, DeliveryId::parse)?,
+        organization_id: parsed(row, 1, OrganizationId::parse)?,
+        endpoint_id: parsed(row, 2, WebhookEndpointId::parse)?,
+        event_id: parsed(row, 3, EventId::parse)?,
+        event_type: row.get(4).map_err(failed)?,
+        status: parsed(row, 5, DeliveryStatus::parse)?,
+        created_at: timestamp(row, 6)?,
+        next_attempt_at: optional_timestamp(row, 7)?.filter(|_| !under_way),
+        attempts: parsed(row, 9, rollcall_record::attempts::read)?,
+    })
+}
