@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -29,6 +30,16 @@ pub(crate) enum Body {
     /// Piece by piece, for what does not fit in memory. An error breaks the connection off, so that a
     /// client cannot take half of it for all.
     Streamed(Chunks),
+}
+
+/// Bodies are personal data and must not reach a log through `{:?}`.
+impl fmt::Debug for Body {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Whole(_) => "Whole(…)",
+            Self::Streamed(_) => "Streamed(…)",
+        })
+    }
 }
 
 impl Body {

@@ -136,6 +136,13 @@ impl Failure {
         })
     }
 
+    /// A read that storage did not answer. Whatever happened to it, nothing was written.
+    pub(crate) fn of_read(error: &StoreError) -> Self {
+        let mut failure = Self::from(error.clone());
+        failure.0.written = Written::Nothing;
+        failure
+    }
+
     /// What the log is told, if the cause is not plain from the status.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()

@@ -110,13 +110,13 @@ pub(crate) struct Exchange<'a> {
 }
 
 enum BodyState {
-    Unread(Incoming),
+    Unread(Option<Incoming>),
     Reading,
     Read(Instant),
 }
 
 impl<'a> Exchange<'a> {
-    fn new(app: &'a Arc<App>, head: &'a Parts, body: Incoming, now: Timestamp) -> Self {
+    fn new(app: &'a Arc<App>, head: &'a Parts, body: Option<Incoming>, now: Timestamp) -> Self {
         Self {
             app,
             head,
@@ -155,7 +155,7 @@ impl<'a> Exchange<'a> {
     /// The body as it arrives, for what does not fit in memory.
     pub(crate) fn take_body(&self) -> Option<Incoming> {
         match std::mem::replace(&mut *self.body.lock(), BodyState::Reading) {
-            BodyState::Unread(incoming) => Some(incoming),
+            BodyState::Unread(incoming) => incoming,
             BodyState::Reading | BodyState::Read(_) => None,
         }
     }
@@ -169,7 +169,7 @@ impl<'a> Exchange<'a> {
         let started = Instant::now();
         let read = read.await;
         self.app.record(operation, started.elapsed());
-        Ok(read?)
+        read.map_err(|error| Failure::of_read(&error))
     }
 
     /// Writes to storage, taking the time. Until it has answered, a timeout or a panic means that
@@ -220,7 +220,7 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let now = app.clock.now();
-    let mut exchange = Exchange::new(app, &head, body, now);
+    let mut exchange = Exchange::new(app, &head, Some(body), now);
 
     let found = listener::check_head(&head)
         .map_err(Failure::from)
@@ -381,4 +381,114 @@ fn log(
         latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "answered"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use insta::assert_snapshot;
+    use rollcall_domain::clock::SystemClock;
+    use rollcall_domain::id::Ids;
+    use rollcall_store::sqlite::SqliteStore;
+    use rollcall_wire::cursor::{CursorKeys, Cursors};
+    use rollcall_wire::headers::KnownBetas;
+
+    use super::*;
+    use crate::app::{AppParts, Settings};
+    use crate::metrics::Metrics;
+
+    fn app() -> Arc<App> {
+        let ids = Arc::new(Ids::default());
+        let mut settings = Settings::new("https://profiles.example.net");
+        settings.request_timeout = Duration::from_millis(20);
+        App::new(AppParts {
+            store: Arc::new(SqliteStore::open_in_memory(Arc::clone(&ids)).unwrap()),
+            clock: Arc::new(SystemClock),
+            ids,
+            cursors: Cursors::new(CursorKeys::new([0; 32])),
+            betas: KnownBetas::default(),
+            settings,
+            metrics: Metrics::new("0"),
+            development: None,
+        })
+    }
+
+    /// Status and advice of what the client is told when a handler comes to this.
+    async fn told(handler: router::Handler) -> String {
+        let app = app();
+        let (head, ()) = Request::get("/").body(()).unwrap().into_parts();
+        let exchange = Exchange::new(&app, &head, None, Timestamp::EPOCH);
+        let outcome = within_time_limit(&exchange, Instant::now(), handler).await;
+        let answer = outcome.unwrap_err().into_answer("req_1");
+        let advice = answer.headers().get("x-should-retry");
+        format!(
+            "{} should retry: {}",
+            answer.status().as_u16(),
+            advice.unwrap().to_str().unwrap()
+        )
+    }
+
+    fn lost<T>() -> Stored<T> {
+        Err(StoreError::OutcomeUnknown("cut off".into()))
+    }
+
+    fn gone<T>() -> Stored<T> {
+        Err(StoreError::Unavailable("gone".into()))
+    }
+
+    macro_rules! handler {
+        (|$exchange:ident| $storage:expr) => {
+            |$exchange| {
+                Box::pin(async move {
+                    let () = $storage.await?;
+                    Ok(answer::empty(StatusCode::OK))
+                })
+            }
+        };
+    }
+
+    #[tokio::test]
+    async fn a_client_is_told_whether_a_write_may_have_happened() {
+        let read_hangs = told(handler!(|it| it.read(Operation::FindProfile, pending()))).await;
+        assert_snapshot!(read_hangs, @"504 should retry: true");
+        let write_hangs = told(handler!(|it| it.write(Operation::ChangeProfile, pending()))).await;
+        assert_snapshot!(write_hangs, @"504 should retry: false");
+        let lost_read = told(handler!(
+            |it| it.read(Operation::FindProfile, async { lost() })
+        ))
+        .await;
+        assert_snapshot!(lost_read, @"500 should retry: true");
+        let lost_write = told(handler!(
+            |it| it.write(Operation::ChangeProfile, async { lost() })
+        ))
+        .await;
+        assert_snapshot!(lost_write, @"500 should retry: false");
+        let refused = told(handler!(
+            |it| it.write(Operation::ChangeProfile, async { gone() })
+        ))
+        .await;
+        assert_snapshot!(refused, @"529 should retry: true");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_too() {
+        let before = told(|_| Box::pin(async { panic!("on purpose") })).await;
+        assert_snapshot!(before, @"500 should retry: true");
+        let after = told(|it| {
+            Box::pin(async move {
+                it.write(Operation::ChangeProfile, async { Ok(()) }).await?;
+                panic!("on purpose")
+            })
+        });
+        assert_snapshot!(after.await, @"500 should retry: false");
+        let after_a_refusal = told(|it| {
+            Box::pin(async move {
+                let write = it.write(Operation::ChangeProfile, async { gone::<()>() });
+                drop(write.await);
+                panic!("on purpose")
+            })
+        });
+        assert_snapshot!(after_a_refusal.await, @"500 should retry: true");
+    }
 }

@@ -115,7 +115,8 @@ pub(crate) async fn import(call: OperatorCall<'_>) -> Outcome {
             }
         }
     }
-    if let Some(line) = lines.finish()? {
+    lines.end()?;
+    while let Some(line) = lines.next() {
         import.line(line).await?;
     }
     let report = import.finish().await?;
@@ -281,6 +282,8 @@ struct Lines {
     number: u64,
     /// The present line is too long, and the rest of it is being passed over.
     skipping: bool,
+    /// Nothing follows what is decoded.
+    ended: bool,
 }
 
 impl Lines {
@@ -291,6 +294,7 @@ impl Lines {
             cut: 0,
             number: 0,
             skipping: false,
+            ended: false,
         }
     }
 
@@ -300,23 +304,24 @@ impl Lines {
         self.decoder.decode(part, &mut self.decoded)
     }
 
+    /// Nothing follows; the last line need not end with a line break.
+    fn end(&mut self) -> Result<(), Failure> {
+        self.ended = true;
+        self.decoder.finish(&mut self.decoded)
+    }
+
     fn next(&mut self) -> Option<Line> {
         loop {
             let rest = &self.decoded[self.cut..];
-            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
-                if rest.len() > LONGEST_LINE {
-                    self.decoded.clear();
-                    self.cut = 0;
-                    if !self.skipping {
-                        self.skipping = true;
-                        self.number += 1;
-                        return Some(self.line(Err(TooLong)));
-                    }
-                }
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            if end.is_none() && !self.ended {
+                return self.pass_over_too_long();
+            }
+            if end.is_none() && rest.is_empty() {
                 return None;
-            };
-            let bytes = rest[..end].to_vec();
-            self.cut += end + 1;
+            }
+            let bytes = rest[..end.unwrap_or(rest.len())].to_vec();
+            self.cut = end.map_or(self.decoded.len(), |end| self.cut + end + 1);
             if std::mem::take(&mut self.skipping) {
                 continue;
             }
@@ -325,15 +330,18 @@ impl Lines {
         }
     }
 
-    /// The last line, which need not end with a line break.
-    fn finish(&mut self) -> Result<Option<Line>, Failure> {
-        self.decoder.finish()?;
-        let rest = self.decoded.split_off(self.cut);
-        if rest.is_empty() || self.skipping {
-            return Ok(None);
+    /// Without a line's end, lets go of what is longer than a line may be; reported once.
+    fn pass_over_too_long(&mut self) -> Option<Line> {
+        if self.decoded.len() - self.cut <= LONGEST_LINE {
+            return None;
+        }
+        self.decoded.clear();
+        self.cut = 0;
+        if std::mem::replace(&mut self.skipping, true) {
+            return None;
         }
         self.number += 1;
-        Ok(Some(self.line(Ok(rest))))
+        Some(self.line(Err(TooLong)))
     }
 
     fn line(&self, bytes: Result<Vec<u8>, TooLong>) -> Line {
@@ -381,11 +389,15 @@ impl Decoder {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
         match self {
-            Self::Identity => Ok(()),
-            Self::Gzip(decoder) => decoder.try_finish().map_err(|_| not_gzip()),
+            Self::Identity => {}
+            Self::Gzip(decoder) => {
+                decoder.try_finish().map_err(|_| not_gzip())?;
+                out.append(decoder.get_mut());
+            }
         }
+        Ok(())
     }
 }
 
@@ -505,7 +517,8 @@ mod tests {
                 keep(line);
             }
         }
-        if let Some(line) = lines.finish().unwrap() {
+        lines.end().unwrap();
+        while let Some(line) = lines.next() {
             keep(line);
         }
         found

@@ -1,0 +1,227 @@
+//! The development controls: reset, clock, faults, recorded requests, tenants on demand.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+
+use crate::server::{NOW, PROFILE, TestServer};
+
+const DEV: &str = "/operator/v1/dev";
+const PROFILES: &str = "/v1/user_profiles";
+
+#[tokio::test]
+async fn a_reset_leads_back_to_the_start() {
+    let server = TestServer::with(|options| options.rate_limit_rpm = Some(2)).await;
+    let operator = server.operator();
+    let start = server.platform().get(PROFILES).await.body;
+    server
+        .platform()
+        .delete(&format!("{PROFILES}/{PROFILE}"))
+        .await
+        .ok();
+    assert_eq!(server.platform().get(PROFILES).await.status, 429);
+    operator
+        .post(&format!("{DEV}/clock"), r#"{"advance":"7d"}"#)
+        .await
+        .ok();
+    operator
+        .post(&format!("{DEV}/faults"), r#"{"status":529,"times":5}"#)
+        .await
+        .ok();
+    operator
+        .post(
+            "/operator/v1/api_keys/apikey_bound",
+            r#"{"status":"disabled"}"#,
+        )
+        .await
+        .ok();
+    let reset = operator.call("POST", &format!("{DEV}/reset")).send().await;
+    assert_eq!(reset.text(), format!(r#"{{"now":"{NOW}"}}"#));
+    assert_eq!(server.platform().get(PROFILES).await.body, start);
+    assert_eq!(
+        operator.get(&format!("{DEV}/faults")).await.text(),
+        r#"{"data":[],"next_page":null}"#
+    );
+}
+
+#[tokio::test]
+async fn the_clock_stops_advances_and_runs() {
+    let server = TestServer::start().await;
+    let clock = format!("{DEV}/clock");
+    let operator = server.operator();
+    assert_eq!(operator.get(&clock).await.string("now"), NOW);
+    let stopped = operator
+        .post(&clock, r#"{"now":"2026-03-15T10:00:00Z"}"#)
+        .await;
+    assert_eq!(stopped.string("now"), "2026-03-15T10:00:00Z");
+    let advanced = operator.post(&clock, r#"{"advance":"15m"}"#).await;
+    assert_eq!(advanced.string("now"), "2026-03-15T10:15:00Z");
+    let id = server.create("{}").await;
+    let profile = server.platform().get(&format!("{PROFILES}/{id}")).await;
+    assert_eq!(profile.string("created_at"), "2026-03-15T10:15:00Z");
+    let real = operator
+        .post(&clock, r#"{"real":true}"#)
+        .await
+        .string("now");
+    assert_ne!(real, "2026-03-15T10:15:00Z");
+    for body in [
+        "{}",
+        r#"{"real":false}"#,
+        r#"{"advance":"x"}"#,
+        r#"{"real":true,"advance":"1s"}"#,
+    ] {
+        assert_eq!(operator.post(&clock, body).await.status, 400, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_next_matching_requests_fail_as_a_real_server_would() {
+    let server = TestServer::with(|options| options.rate_limit_rpm = Some(600)).await;
+    let faults = format!("{DEV}/faults");
+    let body = r#"{"method":"post","path":"/v1/user_profiles","status":529,"times":2}"#;
+    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","times":2,"delay_ms":0,"drop_connection":false}"#);
+    assert_eq!(server.platform().get(PROFILES).await.status, 200);
+    assert_snapshot!(server.platform().post(PROFILES, "{}").await, @r#"
+    529
+    anthropic-organization-id: 0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11
+    anthropic-ratelimit-requests-limit: 600
+    anthropic-ratelimit-requests-remaining: 598
+    anthropic-ratelimit-requests-reset: 2026-11-20T14:03:27.850118Z
+    cache-control: no-store
+    content-type: application/json
+    request-id: req_011ChEJeR5DXK4TejLdzHjTK
+    retry-after-ms: 1000
+    retry-after: 1
+    x-content-type-options: nosniff
+    x-rollcall-fault: fault_1 529 overloaded_error
+    x-should-retry: true
+
+    {"type":"error","error":{"type":"overloaded_error","message":"A fault that was asked for"},"request_id":"req_011ChEJeR5DXK4TejLdzHjTK"}
+    "#);
+    assert_snapshot!(server.operator().get(&faults).await.text(), @r#"{"data":[{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","times":1,"delay_ms":0,"drop_connection":false}],"next_page":null}"#);
+    assert_eq!(server.platform().post(PROFILES, "{}").await.status, 529);
+    assert_eq!(server.platform().post(PROFILES, "{}").await.status, 200);
+
+    let custom = r#"{"status":402,"error_type":"billing_error","path":"/v1/user_profiles/{id}"}"#;
+    server.operator().post(&faults, custom).await.ok();
+    let failed = server
+        .platform()
+        .get(&format!("{PROFILES}/{PROFILE}"))
+        .await;
+    assert_eq!(
+        failed.error(),
+        "402 billing_error: A fault that was asked for"
+    );
+    server
+        .operator()
+        .post(&faults, r#"{"status":500}"#)
+        .await
+        .ok();
+    server.operator().delete(&faults).await.ok();
+    assert_eq!(server.platform().get(PROFILES).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_no_answer_at_all() {
+    let server = TestServer::start().await;
+    let faults = format!("{DEV}/faults");
+    server
+        .operator()
+        .post(&faults, r#"{"drop_connection":true,"delay_ms":20}"#)
+        .await
+        .ok();
+    let dropped = server.platform().call("GET", PROFILES).try_send().await;
+    assert!(dropped.is_err(), "{dropped:?}");
+    assert_eq!(server.platform().get(PROFILES).await.status, 200);
+}
+
+#[tokio::test]
+async fn recorded_requests_show_what_was_sent_and_no_secret() {
+    let server = TestServer::start().await;
+    let bearer = server
+        .stranger()
+        .with("authorization", "Bearer very-secret")
+        .with("anthropic-version", "2023-06-01");
+    bearer.get("/v1/user_profiles?limit=3&beta=true").await;
+    server
+        .stranger()
+        .get("/user-profiles/enrollment/secret-token")
+        .await;
+    server.create(r#"{"name":"Ana"}"#).await;
+    let recorded = server.operator().get(&format!("{DEV}/requests")).await;
+    assert_snapshot!(recorded.text(), @r#"{"data":[{"type":"request","request_id":"req_011ChEJeR5DXK4TejLdzHjTK","at":"2026-11-20T14:03:27.650118Z","method":"POST","path":"/v1/user_profiles","query":null,"headers":[["x-api-key","[removed]"],["anthropic-version","2026-10-21"],["content-type","application/json"],["host","rollcall.test"],["content-length","14"]],"body":"{\"name\":\"Ana\"}","status":200},{"type":"request","request_id":"req_011ChEJeR5DXK7cfKKwnQ5tu","at":"2026-11-20T14:03:27.650118Z","method":"GET","path":"/user-profiles/enrollment/[removed]","query":null,"headers":[["host","rollcall.test"]],"body":null,"status":404},{"type":"request","request_id":"req_011ChEJeR5DXK7L4Xj38Ud9M","at":"2026-11-20T14:03:27.650118Z","method":"GET","path":"/v1/user_profiles","query":"limit=3&beta=true","headers":[["authorization","[removed]"],["anthropic-version","2023-06-01"],["host","rollcall.test"]],"body":null,"status":401}],"next_page":null}"#);
+    for _ in 0..250 {
+        server.stranger().get("/").await;
+    }
+    let recorded = server.operator().get(&format!("{DEV}/requests")).await.ok();
+    assert_eq!(recorded["data"].as_array().unwrap().len(), 200);
+}
+
+#[tokio::test]
+async fn an_unknown_test_key_becomes_an_empty_organization_that_idles_away() {
+    let server = TestServer::with(|options| {
+        options.tenant_idle = Some(Duration::from_millis(300));
+    })
+    .await;
+    let (one, other) = (
+        server.platform_with("test-one"),
+        server.platform_with("test-other"),
+    );
+    let created = one.post(PROFILES, r#"{"name":"Mine"}"#).await;
+    assert_eq!(created.status, 200);
+    assert_eq!(
+        one.get(PROFILES).await.ok()["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    let seen = other.get(PROFILES).await;
+    assert_eq!(seen.text(), r#"{"data":[],"next_page":null}"#);
+    let organization = |reply: &crate::client::Reply| {
+        reply
+            .header("anthropic-organization-id")
+            .unwrap()
+            .to_owned()
+    };
+    assert_ne!(organization(&seen), organization(&created));
+    assert_eq!(
+        server.platform_with("other-key").get(PROFILES).await.status,
+        401
+    );
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let organizations = server
+            .operator()
+            .get("/operator/v1/organizations")
+            .await
+            .ok();
+        if organizations["data"].as_array().unwrap().len() == 2 {
+            let again = one.get(PROFILES).await;
+            assert_eq!(again.text(), r#"{"data":[],"next_page":null}"#);
+            assert_ne!(organization(&again), organization(&created));
+            return;
+        }
+    }
+    panic!("the tenants were not dropped");
+}
+
+#[tokio::test]
+async fn first_requests_that_race_make_one_organization() {
+    let server =
+        TestServer::with(|options| options.tenant_idle = Some(Duration::from_mins(1))).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let client = server.platform_with("test-race");
+        tasks.spawn(async move {
+            let reply = client.get(PROFILES).await;
+            reply
+                .header("anthropic-organization-id")
+                .unwrap()
+                .to_owned()
+        });
+    }
+    let mut organizations = tasks.join_all().await;
+    organizations.dedup();
+    assert_eq!(organizations.len(), 1, "{organizations:?}");
+}

@@ -1,0 +1,41 @@
+//! Black-box tests: a whole server on a free port, and clients that only know its address.
+//!
+//! One file for each resource, and a few that hold for all of them: the matrices (every route with
+//! every kind of key, every route with another tenant's ids) walk the router's own table, so that a
+//! new route is covered or fails. The clock stands still and ids are seeded, so answers are compared
+//! whole, headers and ids included.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a table is as long as the contract's"
+)]
+
+mod audit;
+mod bodies;
+mod client;
+mod contract;
+mod development;
+mod durability;
+mod enforcement;
+mod enrollment;
+mod fixtures;
+mod headers;
+mod health;
+mod listing;
+mod matrices;
+mod order_of_checks;
+mod paths;
+mod profiles;
+mod programs;
+mod rate_limits;
+mod records;
+mod search;
+mod secrecy;
+mod server;
+mod sweeper;
+mod tenants;

@@ -1,0 +1,280 @@
+//! What holds for every route, taken from the router's own table: who may call it, and that another
+//! tenant's ids are answered exactly as ids that are nobody's.
+//!
+//! A new route is covered the moment it is in the table. Where it needs a body or another kind of id
+//! to get as far as looking something up, the test fails and says so.
+
+use insta::assert_snapshot;
+use rollcall::http::router::{Audience, Route, table};
+
+use crate::client::{Client, Reply};
+use crate::server::{
+    ADMIN_KEY, BOUND_KEY, OPERATOR_KEY, ORGANIZATION, OTHER_ORGANIZATION, OTHER_PROFILE, PROFILE,
+    TestServer,
+};
+
+/// A request that would succeed but for what the ids name.
+struct Filled {
+    target: String,
+    body: &'static str,
+}
+
+/// The ids that stand for a template's parameters.
+struct Ids {
+    profile: &'static str,
+    organization: &'static str,
+    key: &'static str,
+    action: &'static str,
+    token: &'static str,
+}
+
+const OURS: Ids = Ids {
+    profile: PROFILE,
+    organization: ORGANIZATION,
+    key: "apikey_free",
+    action: "enac_ours",
+    token: "token",
+};
+
+const NOBODYS: Ids = Ids {
+    profile: "uprof_nobody",
+    organization: "00000000-0000-4000-8000-000000000000",
+    key: "apikey_nobody",
+    action: "enac_nobody",
+    token: "token",
+};
+
+fn fill(route: &Route, ids: &Ids) -> Filled {
+    let target = route
+        .template
+        .replace("{user_profile_id}", ids.profile)
+        .replace("{organization_id}", ids.organization)
+        .replace("{api_key_id}", ids.key)
+        .replace("{enforcement_action_id}", ids.action)
+        .replace("{token}", ids.token)
+        .replace("{name}", "cyber");
+    assert!(
+        !target.contains('{'),
+        "{route:?} has a parameter that this test does not know"
+    );
+    let body = match (
+        route.method,
+        route.template.rsplit('/').next().unwrap_or_default(),
+    ) {
+        ("GET" | "DELETE", _) | ("POST", "reset" | "resolve" | "enrollment_url") => "",
+        (_, "action_urls") => r#"{"action":{"type":"enroll_end_user"}}"#,
+        ("PUT", "{name}") | (_, "{api_key_id}") => r#"{"status":"active"}"#,
+        (_, "enforcement_actions") => r#"{"type":"ban","reason":"high_harm"}"#,
+        (_, "identity_check") => r#"{"state":"submitted"}"#,
+        (_, "workspaces" | "organizations") => r#"{"name":"N"}"#,
+        (_, "api_keys") => r#"{"name":"N","kind":"api"}"#,
+        (_, "clock") => r#"{"real":true}"#,
+        (_, "faults") => r#"{"status":529,"path":"/nowhere"}"#,
+        ("PUT", "{user_profile_id}") => {
+            r#"{"organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11"}"#
+        }
+        (_, _) => "{}",
+    };
+    Filled { target, body }
+}
+
+async fn send(client: &Client, route: &Route, ids: &Ids) -> Reply {
+    let Filled { target, body } = fill(route, ids);
+    let call = client.call(route.method, &target);
+    match body {
+        "" => call.send().await,
+        body if route.template.ends_with("/import") => {
+            call.header("content-type", "application/x-ndjson")
+                .body(body)
+                .send()
+                .await
+        }
+        body => call.json(body).send().await,
+    }
+}
+
+fn with_key(server: &TestServer, key: Option<&str>) -> Client {
+    let client = server
+        .stranger()
+        .with("anthropic-version", "2026-10-21")
+        .with(
+            "anthropic-beta",
+            "user-profiles-2026-09-04,webhooks-2026-10-07",
+        );
+    match key {
+        Some(key) => client.with("x-api-key", key),
+        None => client,
+    }
+}
+
+#[tokio::test]
+async fn every_route_and_every_kind_of_key() {
+    let mut shown = String::new();
+    for route in table() {
+        let server = TestServer::start().await;
+        let mut statuses = Vec::new();
+        for key in [
+            None,
+            Some("unknown"),
+            Some(BOUND_KEY),
+            Some(ADMIN_KEY),
+            Some(OPERATOR_KEY),
+        ] {
+            let reply = send(&with_key(&server, key), &route, &OURS).await;
+            assert!(reply.header("request-id").is_some(), "{route:?}: {reply}");
+            assert_eq!(
+                reply.header("x-content-type-options"),
+                Some("nosniff"),
+                "{route:?}"
+            );
+            statuses.push(reply.status.as_u16());
+        }
+        let (open, key) = match route.audience {
+            Audience::Anyone | Audience::Health | Audience::EndUser => (true, 0),
+            Audience::Platform => (false, 2),
+            Audience::Administrator => (false, 3),
+            Audience::Operator | Audience::Development => (false, 4),
+        };
+        for (place, status) in statuses.iter().enumerate() {
+            let refused = match place {
+                0 | 1 => Some(401),
+                place if place == key => None,
+                _ => Some(403),
+            };
+            match refused {
+                Some(refused) if !open => assert_eq!(*status, refused, "{route:?}, key {place}"),
+                _ => assert!(
+                    ![401, 403].contains(status),
+                    "{route:?}, key {place}: {status}"
+                ),
+            }
+        }
+        let row = statuses
+            .iter()
+            .map(u16::to_string)
+            .collect::<Vec<_>>()
+            .join(" ");
+        shown.push_str(&format!("{row}  {} {}\n", route.method, route.template));
+    }
+    // No key, unknown key, api, admin, operator.
+    assert_snapshot!(shown, @"
+    401 401 200 403 403  GET /v1/user_profiles
+    401 401 200 403 403  POST /v1/user_profiles
+    401 401 200 403 403  GET /v1/user_profiles/{user_profile_id}
+    401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}
+    401 401 200 403 403  DELETE /v1/user_profiles/{user_profile_id}
+    401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/enrollment_url
+    401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/action_urls
+    404 404 404 404 404  GET /user-profiles/enrollment/{token}
+    401 401 403 403 200  GET /operator/v1/organizations
+    401 401 403 403 200  POST /operator/v1/organizations
+    401 401 403 403 200  GET /operator/v1/organizations/{organization_id}
+    401 401 403 403 200  POST /operator/v1/organizations/{organization_id}
+    401 401 403 403 200  GET /operator/v1/organizations/{organization_id}/workspaces
+    401 401 403 403 200  POST /operator/v1/organizations/{organization_id}/workspaces
+    401 401 403 403 200  GET /operator/v1/organizations/{organization_id}/api_keys
+    401 401 403 403 200  POST /operator/v1/organizations/{organization_id}/api_keys
+    401 401 403 403 200  POST /operator/v1/api_keys/{api_key_id}
+    401 401 403 403 200  DELETE /operator/v1/api_keys/{api_key_id}
+    401 401 403 403 200  GET /operator/v1/user_profiles
+    401 401 403 403 200  POST /operator/v1/user_profiles/import
+    401 401 403 403 200  GET /operator/v1/user_profiles/export
+    401 401 403 403 200  GET /operator/v1/user_profiles/{user_profile_id}
+    401 401 403 403 200  PUT /operator/v1/user_profiles/{user_profile_id}
+    401 401 403 403 200  PUT /operator/v1/user_profiles/{user_profile_id}/programs/{name}
+    401 401 403 403 200  DELETE /operator/v1/user_profiles/{user_profile_id}/programs/{name}
+    401 401 403 403 200  GET /operator/v1/user_profiles/{user_profile_id}/enforcement_actions
+    401 401 403 403 200  POST /operator/v1/user_profiles/{user_profile_id}/enforcement_actions
+    401 401 403 403 404  POST /operator/v1/enforcement_actions/{enforcement_action_id}/resolve
+    401 401 403 403 404  POST /operator/v1/enforcement_actions/{enforcement_action_id}/identity_check
+    401 401 403 403 200  GET /operator/v1/audit_events
+    401 401 403 403 200  POST /operator/v1/dev/reset
+    401 401 403 403 200  GET /operator/v1/dev/clock
+    401 401 403 403 200  POST /operator/v1/dev/clock
+    401 401 403 403 200  GET /operator/v1/dev/faults
+    401 401 403 403 200  POST /operator/v1/dev/faults
+    401 401 403 403 200  DELETE /operator/v1/dev/faults
+    401 401 403 403 200  GET /operator/v1/dev/requests
+    200 200 200 200 200  GET /
+    200 200 200 200 200  GET /healthz
+    200 200 200 200 200  GET /readyz
+    200 200 200 200 200  GET /metrics
+    ");
+}
+
+#[tokio::test]
+async fn development_routes_do_not_exist_elsewhere() {
+    let server = TestServer::with(|options| options.development = false).await;
+    let mut routes = 0;
+    for route in table().filter(|route| route.audience == Audience::Development) {
+        let reply = send(&server.operator(), &route, &OURS).await;
+        assert_eq!(reply.error(), "404 not_found_error: Not found", "{route:?}");
+        routes += 1;
+    }
+    assert!(routes > 0);
+    assert_eq!(
+        server
+            .operator()
+            .get("/operator/v1/organizations")
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn anothers_ids_are_answered_exactly_as_nobodys() {
+    let foreign = Ids {
+        profile: OTHER_PROFILE,
+        organization: OTHER_ORGANIZATION,
+        key: "apikey_other",
+        ..NOBODYS
+    };
+    let mut covered = 0;
+    for route in table() {
+        let is_tenants = matches!(route.audience, Audience::Platform | Audience::Administrator);
+        if !is_tenants || !route.template.contains('{') {
+            continue;
+        }
+        let server = TestServer::start().await;
+        let client = with_key(&server, Some(BOUND_KEY));
+        let theirs = send(&client, &route, &foreign).await;
+        let nobodys = send(&client, &route, &NOBODYS).await;
+        assert_eq!(
+            theirs.status, 404,
+            "{route:?} did not get as far as looking: {theirs}"
+        );
+        assert_eq!(alike(&theirs), alike(&nobodys), "{route:?}");
+        let untouched = server
+            .neighbour()
+            .get(&format!("/v1/user_profiles/{OTHER_PROFILE}"))
+            .await;
+        assert_eq!(untouched.ok()["name"], "Secret Neighbour", "{route:?}");
+        // And the very same request reaches what is the caller's own.
+        assert_eq!(send(&client, &route, &OURS).await.status, 200, "{route:?}");
+        covered += 1;
+    }
+    assert!(covered >= 5, "{covered}");
+}
+
+/// An answer without what differs from request to request.
+fn alike(reply: &Reply) -> String {
+    let request_id = reply.header("request-id").unwrap();
+    reply.to_string().replace(request_id, "REQUEST")
+}
+
+#[tokio::test]
+async fn every_route_of_the_platform_answers_in_every_dialect() {
+    for route in table().filter(|route| route.audience == Audience::Platform) {
+        for dialect in crate::fixtures::DIALECTS {
+            let server = TestServer::start().await;
+            let client = server.platform().speaking(dialect);
+            let reply = send(&client, &route, &OURS).await;
+            let expected = match (dialect, route.template.ends_with("/enrollment_url")) {
+                ("ga", true) => 400,
+                (_, _) => 200,
+            };
+            assert_eq!(reply.status, expected, "{route:?} in {dialect}: {reply}");
+        }
+    }
+}

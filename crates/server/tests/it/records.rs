@@ -1,0 +1,219 @@
+//! Whole records: put, import, export.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use insta::assert_snapshot;
+
+use crate::client::Reply;
+use crate::server::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_PROFILE, PROFILE, TestServer};
+
+const IMPORT: &str = "/operator/v1/user_profiles/import";
+const EXPORT: &str = "/operator/v1/user_profiles/export";
+
+async fn import(server: &TestServer, lines: &str) -> Reply {
+    let call = server.operator().call("POST", IMPORT);
+    call.header("content-type", "application/x-ndjson")
+        .body(lines.to_owned())
+        .send()
+        .await
+}
+
+fn record(id: &str) -> String {
+    format!(r#"{{"type":"user_profile","organization_id":"{ORGANIZATION}","id":"{id}"}}"#)
+}
+
+#[tokio::test]
+async fn a_put_creates_and_replaces_and_is_idempotent() {
+    let server = TestServer::start().await;
+    let path = "/operator/v1/user_profiles/uprof_put";
+    let body = format!(
+        r#"{{"organization_id":"{ORGANIZATION}","created_at":"2026-01-02T03:04:05Z","name":"Put","metadata":{{"a":"b"}}}}"#
+    );
+    let put = server.operator().put(path, &body).await;
+    assert_snapshot!(put.text(), @r#"{"type":"user_profile","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","id":"uprof_put","created_at":"2026-01-02T03:04:05Z","updated_at":"2026-01-02T03:04:05Z","access_type":"application","relationship":"external","name":"Put","external_id":null,"external_user_onboarded_at":null,"external_user_details":{"account_status":null,"country":null,"email_hash":null,"entity_type":null,"name_hash":null,"onboarded_at":null,"reference_id":null},"metadata":{"a":"b"},"trust_grants":{},"programs":{"cyber":null,"efs":null},"enforcement_status":"unrestricted","enforcement_actions":[]}"#);
+    assert_eq!(server.operator().put(path, &body).await.body, put.body);
+    assert_eq!(
+        server
+            .platform()
+            .get("/v1/user_profiles/uprof_put")
+            .await
+            .ok()["name"],
+        "Put"
+    );
+    let mut shown = String::new();
+    for (path, body) in [
+        (path, "{}".to_owned()),
+        (path, r#"{"organization_id":"unknown"}"#.to_owned()),
+        (path, record("uprof_other")),
+        (
+            path,
+            format!(r#"{{"organization_id":"{OTHER_ORGANIZATION}"}}"#),
+        ),
+        ("/operator/v1/user_profiles/other", body.clone()),
+    ] {
+        let reply = server.operator().put(path, &body).await;
+        shown.push_str(&format!("{path} {body}\n    {}\n", reply.error()));
+    }
+    assert_snapshot!(shown, @r#"
+    /operator/v1/user_profiles/uprof_put {}
+        400 invalid_request_error: organization_id: is required
+    /operator/v1/user_profiles/uprof_put {"organization_id":"unknown"}
+        400 invalid_request_error: organization_id: is not an organization
+    /operator/v1/user_profiles/uprof_put {"type":"user_profile","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","id":"uprof_other"}
+        400 invalid_request_error: id: must be the ID in the path
+    /operator/v1/user_profiles/uprof_put {"organization_id":"5f0c11f0-0000-4000-8000-000000000002"}
+        409 conflict_error: id: belongs to a user profile of another organization
+    /operator/v1/user_profiles/other {"organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","created_at":"2026-01-02T03:04:05Z","name":"Put","metadata":{"a":"b"}}
+        404 not_found_error: The requested user profile was not found.
+    "#);
+}
+
+#[tokio::test]
+async fn bad_lines_are_named_and_no_good_one_is_lost() {
+    let server = TestServer::start().await;
+    let lines = [
+        record("uprof_one"),
+        "nonsense".into(),
+        String::new(),
+        r#"{"type":"user_profile","id":"uprof_x"}"#.into(),
+        r#"{"type":"order"}"#.into(),
+        record(PROFILE),
+        record(OTHER_PROFILE),
+        r#"{"type":"user_profile","organization_id":"nobody"}"#.into(),
+        r#"{"type":"webhook_endpoint","url":"https://example.com","enabled_events":[]}"#.into(),
+        format!(
+            r#"{{"type":"user_profile","organization_id":"{ORGANIZATION}","programs":{{"cyber":{{"status":"done"}}}}}}"#
+        ),
+        record("uprof_one"),
+        format!("{}\r", record("uprof_two")),
+        record("uprof_three"),
+    ];
+    let report = import(&server, &lines.join("\n")).await.ok();
+    assert_snapshot!(serde_json::to_string_pretty(&report).unwrap(), @r#"
+    {
+      "imported": 3,
+      "replaced": 2,
+      "failed": 7,
+      "errors": [
+        {
+          "line": 2,
+          "message": "not valid JSON: expected value at line 1 column 2"
+        },
+        {
+          "line": 4,
+          "message": "organization_id: is required"
+        },
+        {
+          "line": 5,
+          "message": "type: must be one of: user_profile, webhook_endpoint"
+        },
+        {
+          "line": 7,
+          "message": "id: belongs to a user profile of another organization"
+        },
+        {
+          "line": 8,
+          "message": "organization_id: is not an organization"
+        },
+        {
+          "line": 9,
+          "message": "type: must be user_profile"
+        },
+        {
+          "line": 10,
+          "message": "programs.cyber.status: must be one of: active, pending, rejected"
+        }
+      ]
+    }
+    "#);
+    for id in ["uprof_one", "uprof_two", "uprof_three"] {
+        let path = format!("/v1/user_profiles/{id}");
+        assert_eq!(server.platform().get(&path).await.status, 200, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_may_be_compressed_and_larger_than_a_body() {
+    let server = TestServer::start().await;
+    let mut lines = String::new();
+    for number in 0..6_000 {
+        let name = "x".repeat(200);
+        lines.push_str(&format!(
+            "{{\"type\":\"user_profile\",\"organization_id\":\"{ORGANIZATION}\",\"id\":\"uprof_{number}\",\"name\":\"{name}\"}}\n"
+        ));
+    }
+    assert!(lines.len() > 1_500_000);
+    assert_eq!(
+        import(&server, &lines).await.text(),
+        r#"{"imported":6000,"replaced":0,"failed":0,"errors":[]}"#
+    );
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(lines.as_bytes()).unwrap();
+    let zipped = encoder.finish().unwrap();
+    let call = server
+        .operator()
+        .call("POST", IMPORT)
+        .header("content-encoding", "gzip");
+    let again = call.body(zipped.clone()).send().await;
+    assert_eq!(
+        again.text(),
+        r#"{"imported":0,"replaced":6000,"failed":0,"errors":[]}"#
+    );
+    let call = server
+        .operator()
+        .call("POST", IMPORT)
+        .header("content-encoding", "gzip");
+    let cut = call.body(zipped[..zipped.len() / 2].to_vec()).send().await;
+    assert_eq!(
+        cut.error(),
+        "400 invalid_request_error [request_body_encoding_invalid]: content-encoding: the request body is not valid gzip"
+    );
+    let call = server
+        .operator()
+        .call("POST", IMPORT)
+        .header("content-type", "text/plain");
+    let refused = call.body("x").send().await;
+    assert_eq!(
+        refused.error(),
+        "400 invalid_request_error: content-type: must be application/x-ndjson"
+    );
+}
+
+#[tokio::test]
+async fn importing_an_export_restores_it_exactly() {
+    let server = TestServer::start().await;
+    let operator = server.operator();
+    let mut lines = String::new();
+    for number in 0..2_500 {
+        let status = ["active", "pending", "rejected"][number % 3];
+        lines.push_str(&format!(
+            "{{\"type\":\"user_profile\",\"organization_id\":\"{ORGANIZATION}\",\"id\":\"uprof_{number:05}\",\"created_at\":\"2026-02-01T00:00:{:02}Z\",\"programs\":{{\"cyber\":{{\"status\":\"{status}\"}}}},\"enforcement_actions\":[{{\"id\":\"enac_{number}\",\"type\":\"ban\",\"reason\":\"high_harm\"}}]}}\n",
+            number % 60
+        ));
+    }
+    assert_eq!(import(&server, &lines).await.ok()["imported"], 2_500);
+    let target = format!("{EXPORT}?organization_id={ORGANIZATION}");
+    let exported = operator.get(&target).await;
+    assert_eq!(exported.status, 200);
+    assert_eq!(
+        exported.header("content-type"),
+        Some("application/x-ndjson")
+    );
+    assert_eq!(exported.text().lines().count(), 2_501);
+    assert!(!exported.text().contains(OTHER_PROFILE));
+
+    let other = TestServer::start().await;
+    assert_eq!(import(&other, exported.text()).await.ok()["failed"], 0);
+    assert_eq!(other.operator().get(&target).await.text(), exported.text());
+    let all = operator.get(EXPORT).await;
+    assert_eq!(all.text().lines().count(), 2_502);
+    let unknown = operator
+        .get(&format!("{EXPORT}?organization_id=unknown"))
+        .await;
+    assert_eq!(
+        unknown.error(),
+        "404 not_found_error: The requested organization was not found."
+    );
+}

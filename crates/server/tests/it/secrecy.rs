@@ -1,0 +1,112 @@
+//! What must never be written down: keys, names, metadata, tokens.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::server::{BOUND_KEY, OPERATOR_KEY, PROFILE, TestServer};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn logs_hold_ids_routes_and_numbers_and_nothing_of_anyone() {
+    let log = Log::default();
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .with_writer(move || writer.clone());
+    // The runtime of a test has one thread, so this catches what the server logs.
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
+    let server = TestServer::start().await;
+    let platform = server.platform();
+    let body = r#"{"name":"Quentin","metadata":{"hobby":"falconry"},"external_user_details":{"reference_id":"ref-77"}}"#;
+    let id = platform.post("/v1/user_profiles", body).await.string("id");
+    let urls = format!("/v1/user_profiles/{id}/action_urls");
+    let url = platform
+        .post(&urls, r#"{"action":{"type":"enroll_end_user"}}"#)
+        .await
+        .string("url");
+    let token = url.rsplit('/').next().unwrap();
+    server
+        .stranger()
+        .get(&format!("/user-profiles/enrollment/{token}"))
+        .await;
+    server
+        .platform_with("guessed-key")
+        .get("/v1/user_profiles")
+        .await;
+    platform.get("/v1/user_profiles?page=Quentin").await;
+    platform
+        .post(
+            "/v1/user_profiles",
+            r#"{"name":"Quentin","nickname":"falconry"}"#,
+        )
+        .await;
+    server
+        .operator()
+        .get("/operator/v1/user_profiles?name_prefix=quentin&external_id=ref-77")
+        .await;
+    server.operator().get("/nowhere/Quentin").await;
+    let secret = {
+        let keys = format!(
+            "/operator/v1/organizations/{}/api_keys",
+            crate::server::ORGANIZATION
+        );
+        server
+            .operator()
+            .post(&keys, r#"{"name":"K","kind":"api"}"#)
+            .await
+            .string("secret")
+    };
+    server.store.close().await;
+    platform.post("/v1/user_profiles", body).await;
+
+    let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for secret in [
+        "uentin",
+        "falconry",
+        "ref-77",
+        token,
+        BOUND_KEY,
+        OPERATOR_KEY,
+        "guessed-key",
+        &secret,
+    ] {
+        assert!(!written.contains(secret), "{secret} is in\n{written}");
+    }
+    let lines: Vec<serde_json::Value> = written
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let answered: Vec<_> = lines
+        .iter()
+        .map(|line| &line["fields"])
+        .filter(|fields| fields["message"] == "answered")
+        .collect();
+    let created = answered[0];
+    assert_eq!(created["route"], "/v1/user_profiles");
+    assert_eq!(created["method"], "POST");
+    assert_eq!(created["status"], 200);
+    assert_eq!(created["organization"], crate::server::ORGANIZATION);
+    assert!(created["request_id"].as_str().unwrap().starts_with("req_"));
+    assert!(created["latency_us"].is_u64());
+    let failed = lines
+        .iter()
+        .find(|line| line["fields"]["message"] == "failed")
+        .unwrap();
+    assert_eq!(failed["fields"]["status"], 529);
+    assert_ne!(PROFILE, id);
+}

@@ -1,0 +1,291 @@
+//! A whole server in this process: storage in memory, a clock that stands still, ids from a seed.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall::app::{App, AppParts, DevelopmentParts, Ended, Settings, run};
+use rollcall::initial::InitialState;
+use rollcall::metrics::Metrics;
+use rollcall::secrets;
+use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
+use rollcall_domain::id::{ApiKeyId, Ids, OrganizationId, ProfileId, SeededChance, WorkspaceId};
+use rollcall_domain::profile::{Profile, ProfileDraft};
+use rollcall_domain::tenant::{
+    ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, SecretHash, Workspace,
+};
+use rollcall_domain::text::Name;
+use rollcall_record::time;
+use rollcall_store::Store;
+use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
+use rollcall_wire::cursor::{CursorKeys, Cursors};
+use rollcall_wire::headers::KnownBetas;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Client;
+
+/// When everything happens; the time of the contract's update examples.
+pub(crate) const NOW: &str = "2026-11-20T14:03:27.650118Z";
+
+/// The organization that most tests act in, its workspace, and a profile that is there from the start.
+pub(crate) const ORGANIZATION: &str = "0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11";
+pub(crate) const WORKSPACE: &str = "wrkspc_011CZkZaBF1tNoB5wlCeusgy";
+pub(crate) const PROFILE: &str = "uprof_011CZkZCu8hGbp5mYRQgUmz9";
+
+/// Another tenant, its workspace and its profile.
+pub(crate) const OTHER_ORGANIZATION: &str = "5f0c11f0-0000-4000-8000-000000000002";
+pub(crate) const OTHER_WORKSPACE: &str = "wrkspc_011COther";
+pub(crate) const OTHER_PROFILE: &str = "uprof_011COther";
+
+/// The literal keys.
+pub(crate) const BOUND_KEY: &str = "key-api-bound";
+pub(crate) const FREE_KEY: &str = "key-api-free";
+pub(crate) const OTHER_KEY: &str = "key-api-other";
+pub(crate) const ADMIN_KEY: &str = "key-admin";
+pub(crate) const OPERATOR_KEY: &str = "key-operator";
+
+/// What differs from the usual server.
+pub(crate) struct Options {
+    pub(crate) rate_limit_rpm: Option<u32>,
+    pub(crate) development: bool,
+    pub(crate) tenant_idle: Option<Duration>,
+    pub(crate) admin_listener: bool,
+    pub(crate) settings: Settings,
+    pub(crate) extra_betas: Vec<String>,
+    /// Keeps everything in this directory and not in memory.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where ids come from; two servers on one storage must not make the same ones.
+    pub(crate) seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rate_limit_rpm: None,
+            development: true,
+            tenant_idle: None,
+            admin_listener: false,
+            settings: Settings::new("https://profiles.example.net"),
+            extra_betas: Vec::new(),
+            data_dir: None,
+            seed: 11,
+        }
+    }
+}
+
+/// A running server. Dropping it ends it.
+pub(crate) struct TestServer {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    pub(crate) clock: Arc<AdjustableClock>,
+    pub(crate) store: Arc<dyn Store>,
+    shutdown: CancellationToken,
+    running: Option<JoinHandle<Ended>>,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::default();
+        change(&mut options);
+        let ids = Arc::new(Ids::new(Box::new(SeededChance::new(options.seed))));
+        let store: Arc<dyn Store> = Arc::new(match &options.data_dir {
+            None => SqliteStore::open_in_memory(Arc::clone(&ids)).unwrap(),
+            Some(directory) => {
+                let settings = SqliteSettings::default();
+                SqliteStore::open(directory, settings, Arc::clone(&ids)).unwrap()
+            }
+        });
+        let clock = Arc::new(AdjustableClock::stopped_at(at(NOW)));
+        let initial = initial_state(options.rate_limit_rpm);
+        if !options.development {
+            initial.apply(&*store, at(NOW)).await.unwrap();
+        }
+        let app = App::new(AppParts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            ids,
+            cursors: Cursors::new(CursorKeys::new([7; 32])),
+            betas: KnownBetas::new(options.extra_betas),
+            settings: options.settings,
+            metrics: Metrics::new("0.0.0"),
+            development: options.development.then(|| DevelopmentParts {
+                clock: Arc::clone(&clock),
+                starts_at: Some(at(NOW)),
+                initial,
+                tenant_idle: options.tenant_idle,
+            }),
+        });
+        app.prepare().await.unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let admin = if options.admin_listener {
+            Some(TcpListener::bind(("127.0.0.1", 0)).await.unwrap())
+        } else {
+            None
+        };
+        let admin_address = admin.as_ref().map(|admin| admin.local_addr().unwrap());
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(run(app, listener, admin, shutdown.clone()));
+        Self {
+            address,
+            admin_address,
+            clock,
+            store,
+            shutdown,
+            running: Some(running),
+        }
+    }
+
+    /// Drains and ends.
+    pub(crate) async fn stop(mut self) -> Ended {
+        self.shutdown.cancel();
+        self.running.take().unwrap().await.unwrap()
+    }
+
+    /// Begins to drain.
+    pub(crate) fn begin_to_stop(&self) {
+        self.shutdown.cancel();
+    }
+
+    pub(crate) fn stranger(&self) -> Client {
+        Client::stranger(self.address)
+    }
+
+    /// Someone without a key on the admin listener.
+    pub(crate) fn caretaker(&self) -> Client {
+        Client::stranger(self.admin_address.unwrap())
+    }
+
+    /// A platform's client in the newest dialect, with a key bound to the workspace.
+    pub(crate) fn platform(&self) -> Client {
+        self.platform_with(BOUND_KEY)
+    }
+
+    pub(crate) fn platform_with(&self, key: &str) -> Client {
+        self.stranger()
+            .with("x-api-key", key)
+            .with("anthropic-version", "2026-10-21")
+    }
+
+    /// The other tenant.
+    pub(crate) fn neighbour(&self) -> Client {
+        self.platform_with(OTHER_KEY)
+    }
+
+    pub(crate) fn administrator(&self) -> Client {
+        self.platform_with(ADMIN_KEY)
+    }
+
+    pub(crate) fn operator(&self) -> Client {
+        self.stranger().with("x-api-key", OPERATOR_KEY)
+    }
+
+    /// Creates a profile and tells its id.
+    pub(crate) async fn create(&self, body: &str) -> String {
+        self.platform()
+            .post("/v1/user_profiles", body)
+            .await
+            .string("id")
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    time::parse(text).unwrap()
+}
+
+pub(crate) fn rpm(rate: u32) -> NonZeroU32 {
+    NonZeroU32::new(rate).unwrap()
+}
+
+fn initial_state(rate_limit_rpm: Option<u32>) -> InitialState {
+    let organization = |id: &str, name: &str, rate_limit_rpm| Organization {
+        id: OrganizationId::parse(id).unwrap(),
+        name: name.into(),
+        created_at: at("2026-01-01T00:00:00Z"),
+        rate_limit_rpm,
+        status: OrganizationStatus::Active,
+    };
+    let workspace = |id: &str, organization: &str, name: &str| Workspace {
+        id: WorkspaceId::parse(id).unwrap(),
+        organization_id: OrganizationId::parse(organization).unwrap(),
+        name: name.into(),
+        created_at: at("2026-01-01T00:00:01Z"),
+    };
+    let api = |organization: &str, workspace: Option<&str>| KeyOwner::Api {
+        organization_id: OrganizationId::parse(organization).unwrap(),
+        workspace_id: workspace.map(|id| WorkspaceId::parse(id).unwrap()),
+    };
+    let admin = KeyOwner::Admin {
+        organization_id: OrganizationId::parse(ORGANIZATION).unwrap(),
+    };
+    InitialState {
+        organizations: vec![
+            organization(ORGANIZATION, "Nordlicht & Söhne", rate_limit_rpm),
+            organization(OTHER_ORGANIZATION, "Other", None),
+        ],
+        workspaces: vec![
+            workspace(WORKSPACE, ORGANIZATION, "Main"),
+            workspace(OTHER_WORKSPACE, OTHER_ORGANIZATION, "Other"),
+        ],
+        keys: vec![
+            key(
+                "apikey_bound",
+                api(ORGANIZATION, Some(WORKSPACE)),
+                BOUND_KEY,
+            ),
+            key("apikey_free", api(ORGANIZATION, None), FREE_KEY),
+            key("apikey_other", api(OTHER_ORGANIZATION, None), OTHER_KEY),
+            key("apikey_admin", admin, ADMIN_KEY),
+            key("apikey_operator", KeyOwner::Operator, OPERATOR_KEY),
+        ],
+        profiles: vec![
+            (
+                OrganizationId::parse(ORGANIZATION).unwrap(),
+                profile(PROFILE, "Example User"),
+            ),
+            (
+                OrganizationId::parse(OTHER_ORGANIZATION).unwrap(),
+                profile(OTHER_PROFILE, "Secret Neighbour"),
+            ),
+        ],
+    }
+}
+
+fn key(id: &str, owner: KeyOwner, secret: &str) -> (ApiKey, SecretHash) {
+    let key = ApiKey {
+        id: ApiKeyId::parse(id).unwrap(),
+        owner,
+        name: id.into(),
+        created_at: at("2026-01-01T00:00:02Z"),
+        expires_at: None,
+        last_used_at: None,
+        status: KeyStatus::Active,
+    };
+    (key, secrets::hash(secret.as_bytes()))
+}
+
+fn profile(id: &str, name: &str) -> Profile {
+    let draft = ProfileDraft {
+        name: Some(Name::parse(name).unwrap()),
+        ..ProfileDraft::default()
+    };
+    Profile::new(
+        ProfileId::parse(id).unwrap(),
+        draft,
+        at("2026-03-15T10:00:00Z"),
+    )
+}
