@@ -64,10 +64,36 @@ pub async fn run(arguments: Arguments) -> Outcome {
     } else {
         None
     };
-    let target = arguments.target.open_or_make()?;
+    let target = arguments.target.open_to_load()?;
+    let in_bulk = begin_bulk_load(&target, &arguments.file).await?;
     let outcome = import(&arguments, &target, &notes, start).await;
+    let finished = match &in_bulk {
+        Some(storage) => storage.store.finish_bulk_load(storage.proof).await,
+        None => Ok(()),
+    };
     target.close().await;
-    outcome
+    outcome.and_then(|()| Ok(finished?))
+}
+
+/// From this size on, a file is loaded in bulk, if the storage holds less than the file does.
+const BULK_BYTES: u64 = 32 * 1024 * 1024;
+/// The least a record takes in a file that an export wrote.
+const RECORD_BYTES: u64 = 400;
+
+/// Prepares the storage for a file that is large beside what the storage holds. Building indexes anew
+/// reads every profile there is, so a small file is better off without.
+async fn begin_bulk_load<'a>(target: &'a Target, file: &Path) -> Outcome<Option<&'a Storage>> {
+    let Target::Storage(storage) = target else {
+        return Ok(None);
+    };
+    let size = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
+    let counts = storage.store.count_profiles(storage.proof).await?;
+    let held: u64 = counts.iter().map(|(_, profiles)| profiles).sum();
+    if size < BULK_BYTES || held > size / RECORD_BYTES {
+        return Ok(None);
+    }
+    storage.store.begin_bulk_load(storage.proof).await?;
+    Ok(Some(storage))
 }
 
 async fn import(

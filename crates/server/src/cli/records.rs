@@ -19,9 +19,9 @@ use rollcall_domain::profile::Profile;
 use rollcall_record::line::{self, Record};
 
 /// Most records in a batch: enough to share a commit, few enough to be held several times over.
-const BATCH_RECORDS: usize = 1_000;
+const BATCH_RECORDS: usize = 4_000;
 /// Most bytes of lines in a batch.
-const BATCH_BYTES: usize = 512 * 1024;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// The longest line that is read; a record with everything in it has some 60 KiB.
 const LINE_BYTES: usize = 1024 * 1024;
 /// Batches that are parsed ahead.

@@ -131,6 +131,15 @@ impl StorageArgs {
     pub fn open_or_make(&self) -> Outcome<Storage> {
         open(&self.settings()?.config)
     }
+
+    /// The same with a cache fit for writing much at once: nothing else runs on the storage meanwhile.
+    pub fn open_to_load(&self) -> Outcome<Storage> {
+        let config = self.settings()?.config;
+        open_with_cache(
+            &config,
+            config.sqlite.cache_mib.get().max(LOADING_CACHE_MIB),
+        )
+    }
 }
 
 /// The settings with `flags` over environment and file.
@@ -151,8 +160,15 @@ pub fn existing(config: &Config) -> Outcome {
     )))
 }
 
+/// The page cache of an import, which has to stay below 256 MB of memory in all.
+const LOADING_CACHE_MIB: u32 = 96;
+
 /// Opens the storage that `config` names.
 pub fn open(config: &Config) -> Outcome<Storage> {
+    open_with_cache(config, config.sqlite.cache_mib.get())
+}
+
+fn open_with_cache(config: &Config, cache_mib: u32) -> Outcome<Storage> {
     let ids = Arc::new(Ids::default());
     let store: Arc<dyn Store> = if config.database_url.is_some() {
         return Err(Failure::setup(
@@ -169,7 +185,7 @@ pub fn open(config: &Config) -> Outcome<Storage> {
             })?;
         }
         let settings = SqliteSettings {
-            cache_mib: config.sqlite.cache_mib.get(),
+            cache_mib,
             mmap_mib: config.sqlite.mmap_mib,
         };
         Arc::new(SqliteStore::open(
@@ -195,6 +211,14 @@ impl TargetArgs {
         match self.client()? {
             Some(client) => Ok(Target::Server(client)),
             None => Ok(Target::Storage(self.storage.open_or_make()?)),
+        }
+    }
+
+    /// What many records are loaded into; a storage is made if it does not exist.
+    pub fn open_to_load(&self) -> Outcome<Target> {
+        match self.client()? {
+            Some(client) => Ok(Target::Server(client)),
+            None => Ok(Target::Storage(self.storage.open_to_load()?)),
         }
     }
 
