@@ -13,7 +13,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Outcome {
     Err(Failure::setup(format!(
-        "{}: there is no such document",
+        "{}: this version has no OpenAPI documents",
         arguments.document
     )))
 }
