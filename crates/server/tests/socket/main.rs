@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod bad_input;
 mod second_client;
 #[path = "../support/mod.rs"]
 mod support;
