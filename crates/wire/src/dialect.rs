@@ -17,6 +17,7 @@ use crate::cursor::Cursors;
 use crate::dialects;
 use crate::error::ApiError;
 use crate::object;
+use crate::openapi::Shapes;
 
 /// Which answer a profile stands in. Only get promises the whole truth about programs (contract,
 /// *Programs*).
@@ -52,6 +53,11 @@ pub trait Dialect: Sync + std::fmt::Debug {
 
     /// Whether the enrollment URL endpoint exists; if not, the advice.
     fn allows_enrollment_url(&self) -> Result<(), ApiError>;
+
+    /// What its bodies and answers look like, for its OpenAPI document: the same members, under the same
+    /// limits, as the functions above read and the one below writes.
+    #[doc(hidden)]
+    fn shapes(&self) -> Shapes;
 
     /// Writes a profile as this dialect shows it at `now`.
     ///

@@ -11,7 +11,7 @@ use crate::dialects;
 use crate::error::{ApiError, quoted};
 
 /// The versions that are served alike.
-const VERSIONS: [&[u8]; 2] = [b"2023-06-01", b"2026-10-21"];
+pub(crate) const VERSIONS: [&[u8]; 2] = [b"2023-06-01", b"2026-10-21"];
 
 /// The beta without which the webhook paths do not exist.
 pub const WEBHOOKS_BETA: &str = "webhooks-2026-10-07";

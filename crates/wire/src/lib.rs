@@ -9,6 +9,7 @@
 //!   the contract. A new dialect is a new file and one line in [`dialects::ALL`].
 //! - [`query`]: query strings, strictly. [`cursor`]: positions as opaque text.
 //! - [`enrollment_urls`], [`webhooks`], [`operator`]: the shapes no dialect changes.
+//! - [`openapi`]: documents that say all of this to programs.
 //! - [`error`]: what a client is told when something is wrong. [`object`]: how answers are written.
 #![warn(missing_docs)]
 
@@ -19,6 +20,7 @@ pub mod enrollment_urls;
 pub mod error;
 pub mod headers;
 pub mod object;
+pub mod openapi;
 pub mod operator;
 mod parts;
 pub mod query;

@@ -1,6 +1,9 @@
 //! `rollcall openapi`: the documents that a running server shows under `/openapi/`.
 
+use rollcall_wire::openapi;
+
 use super::failure::{Failure, Outcome};
+use super::output;
 
 /// Print an OpenAPI 3.1 document
 #[derive(Debug, clap::Args)]
@@ -12,8 +15,13 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Outcome {
-    Err(Failure::setup(format!(
-        "{}: this version has no OpenAPI documents",
-        arguments.document
-    )))
+    let Some(text) = openapi::text(&arguments.document) else {
+        let names: Vec<_> = openapi::names().collect();
+        return Err(Failure::setup(format!(
+            "{}: there is no such document; use one of: {}",
+            arguments.document,
+            names.join(", ")
+        )));
+    };
+    output::write_bytes(text.as_bytes())
 }

@@ -1,5 +1,6 @@
 //! `rollcall profiles`: a client of the public API, of Rollcall or of any other server that speaks it.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use rollcall_wire::dialect::{Dialect, by_short_name};
@@ -38,7 +39,6 @@ struct Caller {
         long,
         value_name = "URL",
         env = "ROLLCALL_BASE_URL",
-        hide_env_values = true,
         default_value = "http://127.0.0.1:8787"
     )]
     base_url: String,
@@ -54,18 +54,13 @@ struct Caller {
     #[arg(
         long,
         value_name = "DIALECT",
-        env = "ROLLCALL_DIALECT", hide_env_values = true,
+        env = "ROLLCALL_DIALECT",
         default_value = "ga",
         value_parser = dialect_named
     )]
     dialect: &'static dyn Dialect,
     /// The workspace to act in, for a key that can act in several
-    #[arg(
-        long,
-        value_name = "ID",
-        env = "ROLLCALL_WORKSPACE_ID",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "ID", env = "ROLLCALL_WORKSPACE_ID")]
     workspace_id: Option<String>,
 }
 
@@ -485,14 +480,14 @@ impl Difference {
         let changes = changes.map(|(path, before, after)| {
             let parsed =
                 |text: Option<String>| text.and_then(|t| serde_json::from_str::<Value>(&t).ok());
-            let mut change = Map::from_iter([("path".to_owned(), Value::from(path))]);
+            let mut change = BTreeMap::from([("path", Value::from(path))]);
             if let Some(before) = parsed(before) {
-                change.insert("from".to_owned(), before);
+                change.insert("from", before);
             }
             if let Some(after) = parsed(after) {
-                change.insert("to".to_owned(), after);
+                change.insert("to", after);
             }
-            Value::Object(change)
+            json!(change)
         });
         json!({
             "from": self.from,

@@ -27,7 +27,7 @@ use super::operator::{
     audit_events, dev, enforcement_actions, keys, organizations, programs, records, workspaces,
 };
 use super::public::{action_urls, profiles};
-use super::{Exchange, enrollment_page, health, operator};
+use super::{Exchange, docs, enrollment_page, health, openapi, operator};
 use crate::app::App;
 use crate::metrics::RouteMetrics;
 
@@ -172,6 +172,10 @@ static PATHS: &[PathRow] = {
 
         // Everyone, and whoever looks after the process.
         path(Anyone, "/", &[get(anyone!(health::root))]),
+        path(Anyone, "/openapi/{document}", &[get(anyone!(openapi::show))]),
+        path(Anyone, "/docs", &[get(anyone!(docs::show_newest))]),
+        path(Anyone, "/docs/style.css", &[get(anyone!(docs::show_style))]),
+        path(Anyone, "/docs/{document}", &[get(anyone!(docs::show))]),
         path(Health, "/healthz", &[get(anyone!(health::live))]),
         path(Health, "/readyz", &[get(anyone!(health::ready))]),
         path(Health, "/metrics", &[get(anyone!(health::metrics))]),

@@ -11,6 +11,7 @@ use rollcall_record::field::{Fields, Read};
 use crate::cursor::Cursors;
 use crate::dialect::{Answer, Dialect};
 use crate::error::ApiError;
+use crate::openapi::{Shapes, schema};
 use crate::parts::{self, FilterRule, Write};
 
 /// The dialect.
@@ -77,6 +78,41 @@ impl Dialect for GeneralAvailability {
             "requires the anthropic-beta header (user-profiles-2026-09-04, \
              user-profiles-2026-08-18 or user-profiles-2026-03-24); without it use action_urls",
         ))
+    }
+
+    fn shapes(&self) -> Shapes {
+        let sent = |write| {
+            let members = [
+                schema::access_type(write),
+                schema::name(),
+                schema::metadata(write),
+                schema::details(write),
+            ];
+            schema::body(members, &[])
+        };
+        let shown = |programs| {
+            schema::answer([
+                schema::profile_id(),
+                schema::shown_access_type(),
+                schema::shown_time("created_at"),
+                schema::enforcement_actions(),
+                ("enforcement_status", schema::enforcement_status().into()),
+                schema::shown_details(),
+                schema::shown_metadata(),
+                schema::shown_text("name"),
+                programs,
+                schema::profile_type(),
+                schema::shown_time("updated_at"),
+            ])
+        };
+        Shapes {
+            about: "The newest dialect: `programs` replaces `trust_grants`; enforcement is visible.",
+            create: sent(Write::Create),
+            update: sent(Write::Update),
+            profile: shown(schema::full_programs()),
+            profile_elsewhere: Some(shown(schema::programs_in_summary())),
+            status_filter: true,
+        }
     }
 
     fn write_profile(

@@ -14,6 +14,7 @@ use rollcall_record::field::{Fields, Read};
 use crate::cursor::Cursors;
 use crate::dialect::{Answer, Dialect};
 use crate::error::ApiError;
+use crate::openapi::{Shapes, schema};
 use crate::parts::{self, FilterRule, Write};
 
 /// The dialect.
@@ -71,6 +72,36 @@ impl Dialect for V2026_03_24 {
 
     fn allows_enrollment_url(&self) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    fn shapes(&self) -> Shapes {
+        let sent = |write| {
+            let members = [
+                schema::relationship(write),
+                schema::name(),
+                schema::metadata(write),
+                schema::external_id(),
+            ];
+            schema::body(members, &[])
+        };
+        Shapes {
+            about: "The first dialect: `relationship`, `external_id` and `trust_grants`.",
+            create: sent(Write::Create),
+            update: sent(Write::Update),
+            profile: schema::answer([
+                schema::profile_id(),
+                schema::shown_time("created_at"),
+                schema::shown_metadata(),
+                schema::shown_relationship(),
+                schema::trust_grants(),
+                schema::profile_type(),
+                schema::shown_time("updated_at"),
+                schema::shown_text("external_id"),
+                schema::shown_text("name"),
+            ]),
+            profile_elsewhere: None,
+            status_filter: false,
+        }
     }
 
     fn write_profile(

@@ -12,6 +12,7 @@ use rollcall_record::field::{Fields, Read};
 use crate::cursor::Cursors;
 use crate::dialect::{Answer, Dialect};
 use crate::error::ApiError;
+use crate::openapi::{Shapes, schema};
 use crate::parts::{self, FilterRule, Write};
 
 /// The dialect.
@@ -70,6 +71,38 @@ impl Dialect for V2026_08_18 {
 
     fn allows_enrollment_url(&self) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    fn shapes(&self) -> Shapes {
+        let sent = |write| {
+            let members = [
+                schema::access_type(write),
+                schema::name(),
+                schema::metadata(write),
+                schema::external_id(),
+                ("external_user_onboarded_at", schema::onboarded_at()),
+            ];
+            schema::body(members, &[])
+        };
+        Shapes {
+            about: "`access_type` replaces `relationship`; `external_user_onboarded_at` is new.",
+            create: sent(Write::Create),
+            update: sent(Write::Update),
+            profile: schema::answer([
+                schema::profile_id(),
+                schema::shown_time("created_at"),
+                schema::shown_metadata(),
+                schema::shown_text("name"),
+                schema::trust_grants(),
+                schema::profile_type(),
+                schema::shown_time("updated_at"),
+                schema::shown_access_type(),
+                schema::shown_text("external_id"),
+                schema::shown_optional_time("external_user_onboarded_at"),
+            ]),
+            profile_elsewhere: None,
+            status_filter: false,
+        }
     }
 
     fn write_profile(

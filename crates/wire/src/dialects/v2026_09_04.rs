@@ -10,6 +10,7 @@ use rollcall_record::field::{Fields, Read};
 use crate::cursor::Cursors;
 use crate::dialect::{Answer, Dialect};
 use crate::error::ApiError;
+use crate::openapi::{Shapes, schema};
 use crate::parts::{self, FilterRule, Write};
 
 /// The dialect.
@@ -72,6 +73,36 @@ impl Dialect for V2026_09_04 {
 
     fn allows_enrollment_url(&self) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    fn shapes(&self) -> Shapes {
+        let sent = |write| {
+            let members = [
+                schema::access_type(write),
+                schema::name(),
+                schema::metadata(write),
+                schema::details(write),
+            ];
+            schema::body(members, &[])
+        };
+        Shapes {
+            about: "`external_user_details` replaces `external_id` and `external_user_onboarded_at`.",
+            create: sent(Write::Create),
+            update: sent(Write::Update),
+            profile: schema::answer([
+                schema::profile_id(),
+                schema::shown_time("created_at"),
+                schema::shown_metadata(),
+                schema::shown_text("name"),
+                schema::trust_grants(),
+                schema::profile_type(),
+                schema::shown_time("updated_at"),
+                schema::shown_access_type(),
+                schema::shown_details(),
+            ]),
+            profile_elsewhere: None,
+            status_filter: false,
+        }
     }
 
     fn write_profile(

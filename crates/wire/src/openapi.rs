@@ -1,0 +1,79 @@
+//! OpenAPI 3.1 documents: one for the public API in each dialect, one for the operator API.
+//!
+//! They are built from values and not derived from types, because no type here *is* a body: a dialect
+//! reads members into the domain's superset and writes them out of a stored document. What a body may
+//! hold therefore stands where it is read and written: [`Dialect::shapes`] is in the dialect's own
+//! file, and a new dialect gets its document with the line in [`dialects::ALL`]. What no dialect
+//! changes (paths, headers, errors) stands in the files of this module, limits taken from the domain's
+//! constants.
+//!
+//! A route without an operation, or an operation without a route, fails a test beside the server's
+//! router. [`schema`] holds the vocabulary, [`answers`] what every operation answers with, [`public`]
+//! and [`operator`] the operations.
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, Info, License, OpenApi, OpenApiBuilder, SecurityRequirement};
+
+use crate::dialect::{Dialect, by_short_name};
+use crate::dialects;
+
+mod answers;
+mod operator;
+mod public;
+pub(crate) mod schema;
+
+pub use public::Shapes;
+
+/// What the operator API's document is called.
+pub const OPERATOR: &str = "operator";
+
+/// The names of all documents: the dialects, newest first, then the operator API.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let dialects = dialects::ALL.iter().map(|dialect| dialect.short_name());
+    dialects.chain([OPERATOR])
+}
+
+/// The document called `name`.
+pub fn document(name: &str) -> Option<OpenApi> {
+    if name == OPERATOR {
+        Some(operator::document())
+    } else {
+        by_short_name(name).map(public::document)
+    }
+}
+
+/// The document called `name` as JSON text, indented, with a line break at its end.
+pub fn text(name: &str) -> Option<String> {
+    // Writing a value of strings, numbers and maps of them to a text cannot fail.
+    let mut text = document(name)?.to_pretty_json().ok()?;
+    text.push('\n');
+    Some(text)
+}
+
+fn begin(title: &str, description: &str) -> OpenApiBuilder {
+    let mut info = Info::new(title, env!("CARGO_PKG_VERSION"));
+    info.description = Some(description.to_owned());
+    info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));
+    let none: [&str; 0] = [];
+    OpenApiBuilder::new().info(info).security(Some([
+        SecurityRequirement::new("x-api-key", none),
+        SecurityRequirement::new("bearer", none),
+    ]))
+}
+
+fn security(components: &mut Components) {
+    let key = ApiKeyValue::with_description("x-api-key", "Decides over `Authorization`.");
+    let key = SecurityScheme::ApiKey(ApiKey::Header(key));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+    let bearer = bearer.description(Some("The same key as a bearer token."));
+    components.add_security_scheme("x-api-key", key);
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+}
+
+/// How a dialect is asked for, in words.
+fn chosen_by(dialect: &dyn Dialect) -> String {
+    match dialect.beta() {
+        None => "What a request gets that names no user-profiles beta.".to_owned(),
+        Some(beta) => format!("What a request gets whose `anthropic-beta` lists `{beta}`."),
+    }
+}

@@ -1,0 +1,353 @@
+//! The public API's documents. What differs between two of them is what [`Dialect::shapes`] says.
+
+use utoipa::openapi::link::LinkBuilder;
+use utoipa::openapi::path::{
+    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle,
+};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::schema::{ArrayBuilder, Object};
+use utoipa::openapi::{Components, ContentBuilder, OpenApi, Paths, Required};
+
+use super::answers::{self, Caller, with_errors};
+use super::schema::{self, Shape, named};
+use super::{begin, chosen_by, security};
+use crate::dialect::Dialect;
+use crate::error::ErrorKind;
+use crate::headers::VERSIONS;
+
+/// What a dialect's bodies and answers look like, and what else its document depends on.
+#[derive(Debug)]
+pub struct Shapes {
+    /// What it is about, in a sentence.
+    pub(crate) about: &'static str,
+    /// The body of a create.
+    pub(crate) create: Object,
+    /// The body of an update.
+    pub(crate) update: Object,
+    /// A profile, as get answers it.
+    pub(crate) profile: Object,
+    /// A profile in every other answer, where that is something else.
+    pub(crate) profile_elsewhere: Option<Object>,
+    /// Whether the list takes the status filter.
+    pub(crate) status_filter: bool,
+}
+
+const TAG: &str = "User profiles";
+const LIST: &str = "/v1/user_profiles";
+const ONE: &str = "/v1/user_profiles/{user_profile_id}";
+const ENROLLMENT_URL: &str = "/v1/user_profiles/{user_profile_id}/enrollment_url";
+const ACTION_URLS: &str = "/v1/user_profiles/{user_profile_id}/action_urls";
+
+/// The document of a dialect.
+pub(super) fn document(dialect: &'static dyn Dialect) -> OpenApi {
+    let shapes = dialect.shapes();
+    let about = format!("{} {}", shapes.about, chosen_by(dialect));
+    let title = format!("User Profiles API, {}", dialect.short_name());
+    begin(&title, &about)
+        .paths(paths(dialect, &shapes))
+        .components(Some(components(shapes)))
+        .build()
+}
+
+fn components(shapes: Shapes) -> Components {
+    let mut components = answers::components(Caller::Platform);
+    security(&mut components);
+    let mut schema = |name: &str, object: Object| {
+        components.schemas.insert(name.to_owned(), object.into());
+    };
+    schema("UserProfileCreate", shapes.create);
+    schema("UserProfileUpdate", shapes.update);
+    schema("UserProfile", shapes.profile);
+    if let Some(object) = shapes.profile_elsewhere {
+        schema("UserProfileSummary", object);
+    }
+    components
+}
+
+fn paths(dialect: &dyn Dialect, shapes: &Shapes) -> Paths {
+    let elsewhere = match shapes.profile_elsewhere {
+        Some(_) => "UserProfileSummary",
+        None => "UserProfile",
+    };
+    let begin = |id: &str, summary: &str| {
+        let operation = OperationBuilder::new().tag(TAG);
+        let operation = operation.operation_id(Some(id)).summary(Some(summary));
+        headers(dialect)
+            .into_iter()
+            .fold(operation, OperationBuilder::parameter)
+    };
+    let mut paths = Paths::new();
+    let mut add = |path: &str, method: HttpMethod, operation: OperationBuilder| {
+        paths.add_path_operation(path, vec![method], operation.build());
+    };
+
+    let list = list_parameters(shapes.status_filter);
+    let list = list.into_iter().fold(
+        begin("list_user_profiles", "List user profiles"),
+        OperationBuilder::parameter,
+    );
+    let page = answers::json(
+        Caller::Platform,
+        "One page.",
+        schema::page(named(elsewhere)),
+    );
+    add(
+        LIST,
+        HttpMethod::Get,
+        with_errors(list.response("200", page), &[]),
+    );
+
+    let created = answers::json(
+        Caller::Platform,
+        "The profile, durably stored.",
+        named(elsewhere),
+    );
+    let created = [
+        ("get", "get_user_profile"),
+        ("update", "update_user_profile"),
+        ("delete", "delete_user_profile"),
+        ("act", "create_action_url"),
+    ]
+    .into_iter()
+    .fold(created, |created, (name, operation)| {
+        let link = LinkBuilder::new().operation_id(operation);
+        created.link(
+            name,
+            link.parameter("user_profile_id", "$response.body#/id")
+                .build(),
+        )
+    });
+    let create = begin("create_user_profile", "Create a user profile")
+        .parameter(beta())
+        .request_body(Some(sent("UserProfileCreate")))
+        .response("200", created);
+    add(
+        LIST,
+        HttpMethod::Post,
+        with_errors(create, &[ErrorKind::TooLarge]),
+    );
+
+    let get = begin("get_user_profile", "Get a user profile")
+        .parameter(id())
+        .parameter(beta())
+        .response(
+            "200",
+            answers::json(Caller::Platform, "The profile.", named("UserProfile")),
+        );
+    add(
+        ONE,
+        HttpMethod::Get,
+        with_errors(get, &[ErrorKind::NotFound]),
+    );
+
+    let words = "The whole profile after the change.";
+    let update = begin("update_user_profile", "Update a user profile")
+        .description(Some("Only what is sent changes; all of it, or nothing."))
+        .parameter(id())
+        .parameter(beta())
+        .request_body(Some(sent("UserProfileUpdate")))
+        .response(
+            "200",
+            answers::json(Caller::Platform, words, named(elsewhere)),
+        );
+    add(
+        ONE,
+        HttpMethod::Post,
+        with_errors(update, &[ErrorKind::NotFound, ErrorKind::TooLarge]),
+    );
+
+    let deleted = schema::answer([
+        schema::profile_id(),
+        ("type", schema::word("user_profile_deleted").into()),
+    ]);
+    let delete = begin("delete_user_profile", "Delete a user profile")
+        .description(Some("Its id is never given out again."))
+        .parameter(id())
+        .parameter(beta())
+        .response(
+            "200",
+            answers::json(Caller::Platform, "It is gone.", deleted),
+        );
+    add(
+        ONE,
+        HttpMethod::Delete,
+        with_errors(delete, &[ErrorKind::NotFound]),
+    );
+
+    if dialect.allows_enrollment_url().is_ok() {
+        let body = RequestBodyBuilder::new().required(Some(Required::False));
+        let body = body.content("application/json", content(answers::nothing()));
+        let create = begin("create_enrollment_url", "Create an enrollment URL")
+            .description(Some("Works for 15 minutes, for whoever has it."))
+            .parameter(id())
+            .parameter(beta())
+            .request_body(Some(body.build()))
+            .response("200", url("enrollment_url"));
+        add(
+            ENROLLMENT_URL,
+            HttpMethod::Post,
+            with_errors(create, &[ErrorKind::NotFound, ErrorKind::TooLarge]),
+        );
+    }
+
+    let action = schema::body(
+        [("type", schema::word("enroll_end_user").into())],
+        &["type"],
+    );
+    let action = schema::body([("action", action.into())], &["action"]);
+    let body = RequestBodyBuilder::new().required(Some(Required::True));
+    let body = body.content("application/json", content(action.into()));
+    let create = begin("create_action_url", "Create an action URL")
+        .description(Some("Works for 15 minutes, for whoever has it."))
+        .parameter(id())
+        .parameter(beta())
+        .request_body(Some(body.build()))
+        .response("200", url("user_profile_action_url"));
+    add(
+        ACTION_URLS,
+        HttpMethod::Post,
+        with_errors(create, &[ErrorKind::NotFound, ErrorKind::TooLarge]),
+    );
+    paths
+}
+
+fn sent(schema: &str) -> RequestBody {
+    let body = RequestBodyBuilder::new().required(Some(Required::True));
+    body.content("application/json", content(named(schema)))
+        .build()
+}
+
+fn content(shape: Shape) -> utoipa::openapi::Content {
+    ContentBuilder::new().schema(Some(shape)).build()
+}
+
+fn url(kind: &str) -> utoipa::openapi::response::ResponseBuilder {
+    let url = schema::answer([
+        schema::shown_time("expires_at"),
+        ("type", schema::word(kind).into()),
+        (
+            "url",
+            schema::matching("^https?://.+/user-profiles/enrollment/[A-Za-z0-9_-]{43}$").into(),
+        ),
+    ]);
+    answers::json(
+        Caller::Platform,
+        "The URL; it is shown here and never again.",
+        url,
+    )
+}
+
+/// The request headers of every operation.
+fn headers(dialect: &dyn Dialect) -> Vec<Parameter> {
+    let header = |name: &str, required, words: &str, shape: Object| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(required)
+            .description(Some(words))
+            .schema(Some(shape))
+            .build()
+    };
+    let versions = VERSIONS
+        .iter()
+        .map(|version| String::from_utf8_lossy(version));
+    let version = schema::choice(versions);
+    let mut headers = vec![header(
+        "anthropic-version",
+        Required::True,
+        "Both versions are served alike.",
+        version,
+    )];
+    if let Some(name) = dialect.beta() {
+        let words = "Chooses this dialect. A list separated by commas; other known names beside it \
+                     have no effect, but for those of newer dialects, which win.";
+        headers.push(header(
+            "anthropic-beta",
+            Required::True,
+            words,
+            schema::word(name),
+        ));
+    }
+    let words = "The workspace to act in, for a credential that is bound to none.";
+    headers.push(header(
+        "anthropic-workspace-id",
+        Required::False,
+        words,
+        schema::id("wrkspc_"),
+    ));
+    headers
+}
+
+pub(super) fn query(name: &str, words: &str, shape: impl Into<Shape>) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(words))
+        .schema(Some(shape.into()))
+        .build()
+}
+
+pub(super) fn beta() -> Parameter {
+    query(
+        "beta",
+        "Accepted everywhere, without effect.",
+        schema::word("true"),
+    )
+}
+
+pub(super) fn limit() -> Parameter {
+    let mut limit = schema::integer(1, Some(100));
+    limit.default = Some(20.into());
+    query("limit", "How many at the most.", limit)
+}
+
+pub(super) fn page() -> Parameter {
+    let words = "The `next_page` of the answer before, under the same parameters.";
+    query("page", words, schema::string().build())
+}
+
+pub(super) fn path_parameter(name: &str, shape: Object) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(shape))
+        .build()
+}
+
+fn id() -> Parameter {
+    path_parameter("user_profile_id", schema::id("uprof_"))
+}
+
+fn list_parameters(status_filter: bool) -> Vec<Parameter> {
+    let choice = |name: &str, words: &str, values: [&str; 2], default: &str| {
+        let mut choice = schema::choice(values);
+        choice.default = Some(default.into());
+        query(name, words, choice)
+    };
+    let mut parameters = vec![
+        limit(),
+        choice("order", "In which direction.", ["asc", "desc"], "desc"),
+        choice(
+            "order_by",
+            "By what: names regardless of ASCII case, profiles without a name last.",
+            ["created_at", "name"],
+            "created_at",
+        ),
+        page(),
+    ];
+    if status_filter {
+        let words = "Only profiles with any of these; may repeat. A page may then hold fewer than \
+                     `limit`, or none, and still have a `next_page`.";
+        let statuses = ArrayBuilder::new()
+            .items(schema::enforcement_status())
+            .min_items(Some(1));
+        let mut filter = query("enforcement_status[]", words, statuses);
+        filter.style = Some(ParameterStyle::Form);
+        filter.explode = Some(true);
+        parameters.push(filter);
+    }
+    parameters.push(beta());
+    parameters
+}
