@@ -36,7 +36,12 @@ const KEPT_NAME: &str = "dev.json";
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Records, one a line, that are there from the start and after every reset
-    #[arg(long, value_name = "FILE.ndjson", env = "ROLLCALL_DEV_SEED")]
+    #[arg(
+        long,
+        value_name = "FILE.ndjson",
+        env = "ROLLCALL_DEV_SEED",
+        hide_env_values = true
+    )]
     seed: Option<PathBuf>,
     /// Listen on an address that other machines can reach
     #[arg(long)]
@@ -87,10 +92,10 @@ struct Fixed {
     )]
     operator_key: Option<SecretString>,
     /// The organization's id, any text
-    #[arg(long, value_name = "ID", env = "ROLLCALL_DEV_ORGANIZATION_ID", value_parser = organization_id)]
+    #[arg(long, value_name = "ID", env = "ROLLCALL_DEV_ORGANIZATION_ID", hide_env_values = true, value_parser = organization_id)]
     organization_id: Option<OrganizationId>,
     /// The workspace's id
-    #[arg(long, value_name = "ID", env = "ROLLCALL_DEV_WORKSPACE_ID", value_parser = workspace_id)]
+    #[arg(long, value_name = "ID", env = "ROLLCALL_DEV_WORKSPACE_ID", hide_env_values = true, value_parser = workspace_id)]
     workspace_id: Option<WorkspaceId>,
 }
 

@@ -28,7 +28,13 @@ pub enum Format {
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// How the answer is printed [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT", value_enum, env = "ROLLCALL_OUTPUT")]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        env = "ROLLCALL_OUTPUT",
+        hide_env_values = true
+    )]
     pub output: Option<Format>,
 }
 
@@ -255,8 +261,9 @@ fn flatten(rows: &mut Vec<(String, String)>, path: &str, value: &Value) {
 fn cell_text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
+        Value::Array(elements) if elements.is_empty() => "-".to_owned(),
         Value::String(text) => printable(text),
-        Value::Array(elements) if !elements.is_empty() && elements.iter().all(Value::is_string) => {
+        Value::Array(elements) if elements.iter().all(Value::is_string) => {
             let texts: Vec<_> = elements.iter().map(cell_text).collect();
             texts.join(" ")
         }
@@ -338,7 +345,7 @@ mod tests {
             ("details.tags", "a b"),
             ("programs", "{}"),
             ("actions.0.type", "ban"),
-            ("none", "[]"),
+            ("none", "-"),
         ];
         assert_eq!(rows, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }

@@ -1,6 +1,5 @@
 //! `rollcall profiles`: a client of the public API, of Rollcall or of any other server that speaks it.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use rollcall_wire::dialect::{Dialect, by_short_name};
@@ -39,6 +38,7 @@ struct Caller {
         long,
         value_name = "URL",
         env = "ROLLCALL_BASE_URL",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:8787"
     )]
     base_url: String,
@@ -54,13 +54,18 @@ struct Caller {
     #[arg(
         long,
         value_name = "DIALECT",
-        env = "ROLLCALL_DIALECT",
+        env = "ROLLCALL_DIALECT", hide_env_values = true,
         default_value = "ga",
         value_parser = dialect_named
     )]
     dialect: &'static dyn Dialect,
     /// The workspace to act in, for a key that can act in several
-    #[arg(long, value_name = "ID", env = "ROLLCALL_WORKSPACE_ID")]
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "ROLLCALL_WORKSPACE_ID",
+        hide_env_values = true
+    )]
     workspace_id: Option<String>,
 }
 
@@ -480,14 +485,14 @@ impl Difference {
         let changes = changes.map(|(path, before, after)| {
             let parsed =
                 |text: Option<String>| text.and_then(|t| serde_json::from_str::<Value>(&t).ok());
-            let mut change = BTreeMap::from([("path", Value::from(path))]);
+            let mut change = Map::from_iter([("path".to_owned(), Value::from(path))]);
             if let Some(before) = parsed(before) {
-                change.insert("from", before);
+                change.insert("from".to_owned(), before);
             }
             if let Some(after) = parsed(after) {
-                change.insert("to", after);
+                change.insert("to".to_owned(), after);
             }
-            json!(change)
+            Value::Object(change)
         });
         json!({
             "from": self.from,

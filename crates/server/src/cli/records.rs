@@ -143,6 +143,7 @@ fn spawn(
     let (sender, batches) = tokio::sync::mpsc::channel(AHEAD);
     let mut parser = Parser {
         lines,
+        failed: None,
         defaults,
         seen: HashSet::default(),
         hasher: RandomState::new(),
@@ -231,6 +232,19 @@ impl Lines {
         }
     }
 
+    /// The place where a line began that could not be read to its end, unless too much of it was read
+    /// to know what stood before.
+    fn place_at(&self, begin: Place) -> Option<Place> {
+        let since = usize::try_from(self.place.offset - begin.offset).ok()?;
+        let known = &self.tail[..self.tail.len().checked_sub(since)?];
+        let needed = usize::try_from(begin.offset)
+            .map_or(FINGERPRINT_BYTES, |offset| offset.min(FINGERPRINT_BYTES));
+        (known.len() >= needed).then(|| Place {
+            fingerprint: fingerprint(known),
+            ..begin
+        })
+    }
+
     /// Goes on to a place that an earlier run noted, and makes sure that it is the same place.
     fn skip_to(&mut self, start: Place) -> io::Result<()> {
         while self.place.offset < start.offset {
@@ -274,6 +288,8 @@ fn fingerprint(tail: &[u8]) -> u32 {
 
 struct Parser {
     lines: Lines,
+    /// Why nothing more can be read; told after what was read before.
+    failed: Option<io::Error>,
     defaults: Defaults,
     seen: HashSet<u64, NoHash>,
     hasher: RandomState,
@@ -282,14 +298,28 @@ struct Parser {
 impl Parser {
     /// The next lines, or `None` when all have been read.
     fn batch(&mut self) -> io::Result<Option<Batch>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let begin = self.lines.place;
         let mut good = Vec::with_capacity(BATCH_RECORDS);
         let mut bad = Vec::new();
         let mut line = Vec::new();
         while good.len() + bad.len() < BATCH_RECORDS
             && self.lines.place.offset - begin.offset < BATCH_BYTES as u64
-            && self.lines.next(&mut line)?
         {
+            let before = self.lines.place;
+            match self.lines.next(&mut line) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    let Some(end) = self.lines.place_at(before) else {
+                        return Err(error);
+                    };
+                    self.failed = Some(error);
+                    return Ok(Some(Batch { good, bad, end }));
+                }
+            }
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
@@ -384,6 +414,7 @@ mod tests {
     fn parser(text: String) -> Parser {
         Parser {
             lines: Lines::new(Box::new(io::Cursor::new(text))),
+            failed: None,
             defaults: Defaults {
                 ids: Arc::default(),
                 now: Timestamp::EPOCH,
@@ -446,6 +477,29 @@ mod tests {
             ]
         );
         assert_eq!((end.offset, end.lines), (size, 6));
+    }
+
+    /// Gives what it has and then fails.
+    struct Breaks(&'static [u8]);
+
+    impl Read for Breaks {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buffer)? {
+                0 => Err(io::Error::other("broken")),
+                count => Ok(count),
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_read_before_a_failure_is_not_lost() {
+        const TEXT: &str = "{\"type\":\"user_profile\"}\n{\"type\":\"user_";
+        let mut parser = parser(String::new());
+        parser.lines = Lines::new(Box::new(BufReader::new(Breaks(TEXT.as_bytes()))));
+        let batch = parser.batch().unwrap().unwrap();
+        assert_eq!((batch.good.len(), batch.end.lines), (1, 1));
+        assert!(parser.batch().is_err());
+        lines(TEXT).skip_to(batch.end).unwrap();
     }
 
     #[test]

@@ -1,0 +1,334 @@
+//! `rollcall dev`.
+
+use std::net::TcpListener;
+
+use rollcall::cli::client::Call;
+use serde_json::{Value, json};
+
+use crate::rollcall::{Place, assert_ended, text};
+
+#[test]
+fn a_newcomer_is_shown_everything_to_paste() {
+    let place = Place::new();
+    let mut command = place.command(&[
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--api-key",
+        "it's",
+        "--in-memory",
+    ]);
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut welcome = String::new();
+    while std::io::BufRead::read_line(&mut stdout, &mut welcome).unwrap() > 0 {
+        if welcome.ends_with("Ctrl-C ends it.\n") {
+            break;
+        }
+    }
+    insta::with_settings!({ filters => crate::rollcall::FILTERS.to_vec() }, {
+        insta::assert_snapshot!(welcome, @r#"
+        Rollcall 0.1.0, for development only: its keys are shown here and it obeys development controls.
+
+          Base URL      http://127.0.0.1:[port]
+          Console       http://127.0.0.1:[port]/console
+          End users     http://127.0.0.1:[port]/user-profiles/…
+          Organization  [organization]
+          Workspace     wrkspc_[id]
+          API key       it's
+          Admin key     sk-rollcall-adm01-[secret]
+          Operator key  sk-rollcall-op01-[secret]
+          Data          in memory, gone at the end
+
+        Try it:
+
+          curl http://127.0.0.1:[port]/v1/user_profiles -H 'anthropic-version: 2023-06-01' -H 'x-api-key: it'\''s'
+
+        With the official Python SDK (pip install anthropic):
+
+          from anthropic import Anthropic
+          client = Anthropic(base_url="http://127.0.0.1:[port]", api_key="it's")
+          client.beta.user_profiles.create(name="Ana")
+          print(client.beta.user_profiles.list().data)
+
+        Ctrl-C ends it.
+        "#);
+    });
+    assert_eq!(crate::rollcall::Process::new(child).end_by("INT"), 0);
+}
+
+#[test]
+fn keys_and_data_are_kept_from_one_start_to_the_next() {
+    let place = Place::new();
+    let first = place.dev(&[]);
+    let keys = |dev: &crate::rollcall::Dev| {
+        [
+            "organization_id",
+            "workspace_id",
+            "api_key",
+            "admin_key",
+            "operator_key",
+        ]
+        .map(|name| dev.get(name).to_owned())
+    };
+    let kept = keys(&first);
+    let create = [
+        &["profiles", "create", "--name", "Ana"],
+        &first.platform()[..],
+    ]
+    .concat();
+    place.json(&create);
+    // A key that was disabled works again: it is printed as one that does.
+    let list = [
+        "keys",
+        "list",
+        "--organization-id",
+        first.get("organization_id"),
+    ];
+    let list = place.json(&[&list[..], &first.operator()].concat());
+    let api = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["kind"] == "api")
+        .unwrap();
+    place.json(
+        &[
+            &["keys", "disable", api["id"].as_str().unwrap()],
+            &first.operator()[..],
+        ]
+        .concat(),
+    );
+    first.stop();
+
+    let second = place.dev(&[]);
+    assert_eq!(keys(&second), kept);
+    let list = place.json(&[&["profiles", "list"], &second.platform()[..]].concat());
+    assert_eq!(list["data"][0]["name"], "Ana");
+    second.stop();
+
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(place.path(name)).unwrap();
+        std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+    };
+    assert_eq!(mode("rollcall-data"), 0o700);
+    assert_eq!(mode("rollcall-data/dev.json"), 0o600);
+    assert_eq!(mode("rollcall-data/secret.key"), 0o600);
+}
+
+#[test]
+fn in_memory_leaves_nothing_behind() {
+    let place = Place::new();
+    place.dev(&["--in-memory"]).stop();
+    assert!(!place.path("rollcall-data").exists());
+}
+
+#[test]
+fn literal_values_are_taken_and_a_key_has_one_kind() {
+    let place = Place::new();
+    let dev = place.dev(&[
+        "--api-key",
+        "my-anthropic-api-key",
+        "--organization-id",
+        "org_test",
+        "--workspace-id",
+        "wrkspc_test",
+    ]);
+    let list = [&["profiles", "list"], &dev.platform()[..]].concat();
+    assert_eq!(place.json(&list), json!({"data": [], "next_page": null}));
+    dev.stop();
+    let refused =
+        |arguments: &[&str]| place.run(&[&["dev", "--listen", "127.0.0.1:0"], arguments].concat());
+    assert_ended!(refused(&["--api-key", "a", "--operator-key", "a"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --api-key a --operator-key a
+    status: 2
+    stderr:
+    rollcall: --api-key and --operator-key are the same; a key has one kind, so give two
+    "#);
+    assert_ended!(refused(&["--admin-key", "my-anthropic-api-key"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --admin-key my-anthropic-api-key
+    status: 2
+    stderr:
+    rollcall: the --admin-key is already the key apikey_[id] of the kind api in this storage; give another one, or use another --data-dir
+    "#);
+    assert_ended!(refused(&["--admin-key", "two words"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --admin-key two words
+    status: 2
+    stderr:
+    rollcall: --admin-key: must be visible characters without spaces, as a header holds them
+    "#);
+}
+
+#[test]
+fn only_this_machine_is_listened_to_unless_allowed() {
+    let place = Place::new();
+    assert_ended!(place.run(&["dev", "--listen", "0.0.0.0:0"]), @r#"
+    $ rollcall dev --listen 0.0.0.0:0
+    status: 2
+    stderr:
+    rollcall: 0.0.0.0:0 can be reached by other machines, and this server shows its keys and obeys development controls; listen on 127.0.0.1, add --allow-remote, or use rollcall serve
+    "#);
+    assert_ended!(place.run(&["dev", "--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --admin-listen 0.0.0.0:0
+    status: 2
+    stderr:
+    rollcall: 0.0.0.0:0 can be reached by other machines, and this server shows its keys and obeys development controls; listen on 127.0.0.1, add --allow-remote, or use rollcall serve
+    "#);
+    let dev = place.dev(&[
+        "--in-memory",
+        "--allow-remote",
+        "--admin-listen",
+        "0.0.0.0:0",
+    ]);
+    assert!(dev.get("base_url").starts_with("http://127.0.0.1:"));
+    dev.stop();
+}
+
+#[test]
+fn a_taken_port_changes_nothing() {
+    let place = Place::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    assert_ended!(place.run(&["dev", "--listen", &address]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port]
+    status: 2
+    stderr:
+    rollcall: cannot listen on 127.0.0.1:[port]: the port is taken; stop what uses it, or choose another address with --listen
+    "#);
+    assert!(!place.path("rollcall-data").exists());
+}
+
+#[test]
+fn a_data_directory_has_one_process() {
+    let place = Place::new();
+    let dev = place.dev(&[]);
+    assert_ended!(place.run(&["dev", "--listen", "127.0.0.1:0"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port]
+    status: 2
+    stderr:
+    rollcall: the data directory rollcall-data is in use by another rollcall process; stop it, choose another --data-dir, or reach the running server with --url
+    "#);
+    assert_ended!(place.run(&["orgs", "list"]), @r#"
+    $ rollcall orgs list
+    status: 2
+    stderr:
+    rollcall: the data directory rollcall-data is in use by another rollcall process; stop it, choose another --data-dir, or reach the running server with --url
+    "#);
+    dev.stop();
+    place.json(&["orgs", "list"]);
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_used_is_named() {
+    let place = Place::new();
+    place.write("file", "");
+    assert_ended!(place.run(&["dev", "--listen", "127.0.0.1:0", "--data-dir", "file/data"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --data-dir file/data
+    status: 2
+    stderr:
+    rollcall: cannot create the data directory file/data: Not a directory (os error 20)
+    "#);
+    std::fs::create_dir(place.path("foreign")).unwrap();
+    place.write(
+        "foreign/rollcall.db",
+        "this is no database, however long it is ".repeat(400),
+    );
+    assert_ended!(place.run(&["dev", "--listen", "127.0.0.1:0", "--data-dir", "foreign"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --data-dir foreign
+    status: 2
+    stderr:
+    rollcall: cannot open foreign/rollcall.db: file is not a database
+    "#);
+    std::fs::create_dir(place.path("damaged")).unwrap();
+    place.write("damaged/dev.json", "{");
+    assert_ended!(place.run(&["dev", "--listen", "127.0.0.1:0", "--data-dir", "damaged"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --data-dir damaged
+    status: 2
+    stderr:
+    rollcall: damaged/dev.json is damaged; remove it, and rollcall dev makes new keys
+    "#);
+}
+
+#[test]
+fn a_seed_is_there_from_the_start_and_after_a_reset() {
+    let place = Place::new();
+    let seed = "{\"type\":\"user_profile\",\"id\":\"uprof_seed\",\"name\":\"Seed\"}\n\n";
+    place.write("seed.ndjson", seed);
+    let dev = place.dev(&["--in-memory", "--seed", "seed.ndjson"]);
+    let names = || -> Vec<Value> {
+        let list = [&["profiles", "list"], &dev.platform()[..]].concat();
+        let rows = place.json(&list)["data"].as_array().unwrap().clone();
+        rows.into_iter().map(|row| row["name"].clone()).collect()
+    };
+    assert_eq!(names(), ["Seed"]);
+    place.json(&[&["profiles", "delete", "uprof_seed"], &dev.platform()[..]].concat());
+    place.json(
+        &[
+            &["profiles", "create", "--name", "Other"],
+            &dev.platform()[..],
+        ]
+        .concat(),
+    );
+    assert_eq!(names(), ["Other"]);
+    dev.call(Call::post("/operator/v1/dev/reset", &json!({})));
+    assert_eq!(names(), ["Seed"]);
+    dev.stop();
+}
+
+#[test]
+fn a_wrong_seed_names_its_line() {
+    let place = Place::new();
+    let start = |seed: &str| {
+        let seed = place.write("seed.ndjson", seed);
+        place.run(&[
+            "dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--in-memory",
+            "--seed",
+            text(&seed),
+        ])
+    };
+    assert_ended!(start("\n{\"type\":\"user_profile\",\"nickname\":\"A\"}\n"), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --in-memory --seed [dir]/seed.ndjson
+    status: 2
+    stderr:
+    rollcall: [dir]/seed.ndjson, line 2: nickname: Extra inputs are not permitted
+    "#);
+    assert_ended!(start("{\"type\":\"user_profile\",\"organization_id\":\"x\"}"), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --in-memory --seed [dir]/seed.ndjson
+    status: 2
+    stderr:
+    rollcall: [dir]/seed.ndjson, line 1: organization_id: a seed is for the development organization, [organization]
+    "#);
+    assert_ended!(
+        start("{\"type\":\"user_profile\",\"id\":\"uprof_1\"}\n{\"type\":\"user_profile\",\"id\":\"uprof_1\"}"),
+        @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --in-memory --seed [dir]/seed.ndjson
+    status: 2
+    stderr:
+    rollcall: [dir]/seed.ndjson, line 2: id: stands on an earlier line already
+    "#
+    );
+    assert_ended!(place.run(&["dev", "--listen", "127.0.0.1:0", "--in-memory", "--seed", "nowhere"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --in-memory --seed nowhere
+    status: 2
+    stderr:
+    rollcall: cannot read nowhere: No such file or directory (os error 2)
+    "#);
+}
+
+#[test]
+fn unknown_test_keys_become_tenants_where_that_is_wanted() {
+    let place = Place::new();
+    let dev = place.dev(&["--in-memory", "--auto-tenants"]);
+    let reach = ["--base-url", dev.get("base_url"), "--api-key", "test-one"];
+    place.json(&[&["profiles", "create", "--name", "A"], &reach[..]].concat());
+    let other = ["--base-url", dev.get("base_url"), "--api-key", "test-two"];
+    let list = place.json(&[&["profiles", "list"], &other[..]].concat());
+    assert_eq!(list["data"], json!([]));
+    dev.stop();
+}

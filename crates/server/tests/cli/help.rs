@@ -1,0 +1,108 @@
+//! Help, reference, completions, and options that are wrong.
+
+use clap::CommandFactory as _;
+use rollcall::cli::{Arguments, reference_markdown};
+
+use crate::rollcall::{Place, assert_ended};
+
+fn paths(command: &clap::Command, path: &[String], found: &mut Vec<Vec<String>>) {
+    found.push(path.to_vec());
+    for below in command.get_subcommands() {
+        if below.get_name() != "help" {
+            let deeper = [path, &[below.get_name().to_owned()]].concat();
+            paths(below, &deeper, found);
+        }
+    }
+}
+
+#[test]
+fn every_command_has_the_help_that_was_reviewed() {
+    let place = Place::new();
+    let mut found = Vec::new();
+    paths(&Arguments::command(), &[], &mut found);
+    for path in found {
+        let mut arguments = path.clone();
+        arguments.push("--help".to_owned());
+        let ended = place.run(&arguments);
+        assert_eq!(ended.status, 0, "{}", ended.shown());
+        let name = ["rollcall".to_owned()].into_iter().chain(path);
+        insta::assert_snapshot!(name.collect::<Vec<_>>().join("_"), ended.stdout);
+    }
+}
+
+#[test]
+fn the_reference_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/cli.md");
+    let expected = reference_markdown();
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(path, &expected).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap();
+    assert!(
+        written == expected,
+        "docs/reference/cli.md is stale; run UPDATE_REFERENCE=1 cargo test -p rollcall --test cli reference"
+    );
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ended = Place::new().run(&["completions", shell]);
+        assert_eq!(ended.status, 0, "{}", ended.shown());
+        assert!(ended.stdout.contains("enforcement"), "{shell}");
+    }
+}
+
+#[test]
+fn the_version_is_one_line() {
+    let ended = Place::new().run(&["--version"]);
+    let expected = concat!("rollcall ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!((ended.status, ended.stdout.as_str()), (0, expected));
+}
+
+#[test]
+fn a_wrong_option_is_one_line_that_says_what_was_meant() {
+    let place = Place::new();
+    assert_ended!(place.run(&["dev", "--lisen", "127.0.0.1:1"]), @r#"
+    $ rollcall dev --lisen 127.0.0.1:[port]
+    status: 2
+    stderr:
+    rollcall: unexpected argument '--lisen' found; a similar argument exists: '--listen'; see rollcall dev --help
+    "#);
+    assert_ended!(place.run(&["orgs", "create"]), @r#"
+    $ rollcall orgs create
+    status: 2
+    stderr:
+    rollcall: the following required arguments were not provided: --name <TEXT>; see rollcall orgs create --help
+    "#);
+    assert_ended!(place.run(&["orgs", "list", "--output", "yaml"]), @r#"
+    $ rollcall orgs list --output yaml
+    status: 2
+    stderr:
+    rollcall: invalid value 'yaml' for '--output <FORMAT>' [possible values: table, json, ndjson]; see rollcall --help
+    "#);
+    assert_ended!(place.run(&["orgz"]), @r#"
+    $ rollcall orgz
+    status: 2
+    stderr:
+    rollcall: unrecognized subcommand 'orgz'; a similar subcommand exists: 'orgs'; see rollcall --help
+    "#);
+    assert_ended!(place.run(&["profiles", "get", "uprof_1", "--as", "2026-01-01"]), @r#"
+    $ rollcall profiles get uprof_1 --as 2026-01-01
+    status: 2
+    stderr:
+    rollcall: invalid value '2026-01-01' for '--as <DIALECT>': the dialects are ga, 2026-09-04, 2026-08-18, 2026-03-24; see rollcall --help
+    "#);
+    assert_ended!(place.run(&["serve", "--listen", "here"]), @r#"
+    $ rollcall serve --listen here
+    status: 2
+    stderr:
+    rollcall: --listen: listen: expected an IP address and a port, such as "127.0.0.1:[port]"
+    "#);
+    assert_ended!(place.run(&["serve", "--config", "nowhere.toml"]), @r#"
+    $ rollcall serve --config nowhere.toml
+    status: 2
+    stderr:
+    rollcall: cannot read nowhere.toml: No such file or directory (os error 2); name a file that exists and is readable
+    "#);
+}

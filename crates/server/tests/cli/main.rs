@@ -1,0 +1,20 @@
+//! The command line as its users meet it: the real binary, and what it says and ends with.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a conversation with the binary is as long as it is"
+)]
+
+mod care;
+mod client;
+mod dev;
+mod help;
+mod records;
+mod rollcall;
+mod serve;
+mod storage;

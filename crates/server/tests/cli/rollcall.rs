@@ -1,0 +1,227 @@
+//! Running the binary, and a running server.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use rollcall::cli::client::{Call, Client};
+use serde_json::Value;
+
+/// A place of its own for one test: a directory, and an environment without our variables.
+pub(crate) struct Place {
+    directory: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// How a command ended.
+pub(crate) struct Ended {
+    command: String,
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// The same place with a variable set for the commands to come.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("rollcall"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ROLLCALL_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env_remove("COLUMNS")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .args(arguments);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ended {
+        let output = self.command(arguments).output().unwrap();
+        Ended::new(arguments, &output)
+    }
+
+    /// Runs a command that must succeed, and answers with what it printed.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let ended = self.run(arguments);
+        assert_eq!(ended.status, 0, "{}", ended.shown());
+        serde_json::from_str(&ended.stdout).unwrap()
+    }
+
+    /// Starts `rollcall dev` on a free port.
+    pub(crate) fn dev(&self, arguments: &[&str]) -> Dev {
+        let all = ["dev", "--listen", "127.0.0.1:0", "--output", "json"];
+        let all = [&all, arguments].concat();
+        let mut child = self
+            .command(&all)
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(self.path("dev.log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let log = || std::fs::read_to_string(self.path("dev.log")).unwrap();
+        let announced = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{}", log()));
+        Dev {
+            process: Process(Some(child)),
+            announced,
+        }
+    }
+}
+
+impl Ended {
+    pub(crate) fn new<S: AsRef<OsStr>>(arguments: &[S], output: &Output) -> Self {
+        let words = arguments.iter().map(|word| word.as_ref().to_string_lossy());
+        Self {
+            command: words.collect::<Vec<_>>().join(" "),
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Command, status, standard output and standard error as one text.
+    pub(crate) fn shown(&self) -> String {
+        let mut shown = format!("$ rollcall {}\nstatus: {}\n", self.command, self.status);
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                shown.push_str(&format!("{name}:\n{text}"));
+            }
+        }
+        shown
+    }
+}
+
+/// Compares what a command did with an inline snapshot, everything that differs from run to run
+/// replaced.
+macro_rules! assert_ended {
+    ($ended:expr, @$expected:literal) => {
+        insta::with_settings!({ filters => crate::rollcall::FILTERS.to_vec() }, {
+            insta::assert_snapshot!($ended.shown(), @$expected);
+        });
+    };
+}
+pub(crate) use assert_ended;
+
+pub(crate) const FILTERS: &[(&str, &str)] = &[
+    (r"/[\w./-]*/\.tmp\w+", "[dir]"),
+    (
+        r"(uprof|wrkspc|apikey|enac|req|aud)_01[1-9A-HJ-NP-Za-km-z]{22}",
+        "${1}_[id]",
+    ),
+    (
+        r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
+        "[organization]",
+    ),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", "[time]"),
+    (r"(sk-rollcall-\w+-)[\w-]{49}", "${1}[secret]"),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
+];
+
+/// A process that is killed when the test ends, however it ends.
+pub(crate) struct Process(Option<Child>);
+
+impl Process {
+    pub(crate) fn new(child: Child) -> Self {
+        Self(Some(child))
+    }
+
+    /// Sends a signal and answers with the status the process ends with.
+    pub(crate) fn end_by(mut self, signal: &str) -> i32 {
+        let mut child = self.0.take().unwrap();
+        let kill = format!("kill -{signal} {}", child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(sent.success());
+        child.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A development server.
+pub(crate) struct Dev {
+    process: Process,
+    announced: Value,
+}
+
+impl Dev {
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.announced[name].as_str().unwrap()
+    }
+
+    /// What commands need to reach it, as options.
+    pub(crate) fn platform(&self) -> [&str; 4] {
+        [
+            "--base-url",
+            self.get("base_url"),
+            "--api-key",
+            self.get("api_key"),
+        ]
+    }
+
+    /// What operator commands need to reach it, as options.
+    pub(crate) fn operator(&self) -> [&str; 4] {
+        [
+            "--url",
+            self.get("base_url"),
+            "--operator-key",
+            self.get("operator_key"),
+        ]
+    }
+
+    /// Sends one request as the operator.
+    pub(crate) fn call(&self, call: Call) -> Value {
+        let key = self.get("operator_key").to_owned().into();
+        let client = Client::new(self.get("base_url"), key).unwrap();
+        rollcall::cli::wait(client.call(call)).unwrap()
+    }
+
+    /// Stops it, which must end with status 0.
+    pub(crate) fn stop(self) {
+        assert_eq!(self.process.end_by("TERM"), 0);
+    }
+}
+
+/// The path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

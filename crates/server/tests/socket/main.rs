@@ -1,0 +1,12 @@
+//! The real program behind a real socket: a client that somebody else wrote, and input that nobody
+//! should have sent.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod bad_input;
+mod second_client;
+#[path = "../support/mod.rs"]
+mod support;
