@@ -134,9 +134,7 @@ fn add_error(mut components: Components, caller: Caller, kind: ErrorKind) -> Com
         kind,
         ErrorKind::RateLimit | ErrorKind::Unavailable | ErrorKind::Overloaded
     ) {
-        answer = WAIT
-            .into_iter()
-            .fold(answer, |answer, name| refer(answer, name));
+        answer = WAIT.into_iter().fold(answer, refer);
     }
     let retry: Option<&[&str]> = match kind {
         ErrorKind::RateLimit | ErrorKind::Unavailable | ErrorKind::Overloaded => Some(&["true"]),

@@ -12,7 +12,7 @@ use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Type};
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Required};
 
 use super::answers::{self, Caller, with_errors};
@@ -148,6 +148,7 @@ fn action_in_path() -> Parameter {
     path_parameter("enforcement_action_id", id("enac_"))
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of operations")]
 fn tenants() -> Vec<Described> {
     const ORGANIZATIONS: &str = "/operator/v1/organizations";
     const ORGANIZATION: &str = "/operator/v1/organizations/{organization_id}";
@@ -176,7 +177,8 @@ fn tenants() -> Vec<Described> {
         "api_key_id",
         &["update_api_key", "delete_api_key"],
     );
-    let create_key = keys("create_api_key", "Create an API key").parameter(organization_in_path());
+    let key_of_organization =
+        keys("create_api_key", "Create an API key").parameter(organization_in_path());
     vec![
         get(
             ORGANIZATIONS,
@@ -229,7 +231,10 @@ fn tenants() -> Vec<Described> {
         ),
         post(
             KEYS,
-            takes(create_key.response("200", created_key), "ApiKeyCreate"),
+            takes(
+                key_of_organization.response("200", created_key),
+                "ApiKeyCreate",
+            ),
         ),
         post(
             KEY,
@@ -279,9 +284,12 @@ fn profiles() -> Vec<Described> {
         "With the given id and times; nothing moves between organizations.",
     ))
     .parameter(profile_in_path());
+    // A line that is no record fails alone, so that there is no body that would be refused.
+    let anything = Shape::from(Object::with_type(SchemaType::AnyValue));
+    let anything = ContentBuilder::new().schema(Some(anything));
     let lines = || {
         ContentBuilder::new()
-            .schema(Some(Shape::from(schema::string().build())))
+            .schema(Some(Shape::from(Object::new())))
             .build()
     };
     let import = profiles("import_user_profiles", "Import user profiles")
@@ -291,7 +299,7 @@ fn profiles() -> Vec<Described> {
         .request_body(Some(
             RequestBodyBuilder::new()
                 .required(Some(Required::False))
-                .content("application/x-ndjson", lines())
+                .content("application/x-ndjson", anything.build())
                 .build(),
         ));
     let words = "Only this organization's.";
@@ -546,6 +554,7 @@ fn schemas() -> Vec<(&'static str, Shape)> {
     .concat()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of shapes")]
 fn tenant_schemas() -> Vec<(&'static str, Shape)> {
     let statuses = || choice(OrganizationStatus::ALL.iter().map(|value| value.as_str()));
     let rate = || nullable(integer(1, Some(i64::from(u32::MAX))));
@@ -726,6 +735,8 @@ fn record_put() -> Shape {
         .build();
     let mut actions = utoipa::openapi::schema::ArrayBuilder::new().items(named("RecordedAction"));
     actions = actions.max_items(Some(OPEN_ACTIONS));
+    // Unlike a platform's, a record's time of onboarding may be null, as an export writes it.
+    let details = schema::recorded_details();
     let put = body(
         [
             schema::profile_type(),
@@ -742,7 +753,7 @@ fn record_put() -> Shape {
             schema::access_type(Write::Create),
             schema::relationship(Write::Create),
             schema::name(),
-            schema::details(Write::Create),
+            details,
             schema::metadata(Write::Create),
             ("programs", programs.into()),
             ("enforcement_actions", actions.build().into()),

@@ -1,5 +1,6 @@
 //! The public API's documents. What differs between two of them is what [`Dialect::shapes`] says.
 
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle,
@@ -64,6 +65,7 @@ fn components(shapes: Shapes) -> Components {
     components
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of operations")]
 fn paths(dialect: &dyn Dialect, shapes: &Shapes) -> Paths {
     let elsewhere = match shapes.profile_elsewhere {
         Some(_) => "UserProfileSummary",
@@ -278,8 +280,11 @@ fn headers(dialect: &dyn Dialect) -> Vec<Parameter> {
     headers
 }
 
+/// A parameter of a query, where an empty value counts as missing.
 pub(super) fn query(name: &str, words: &str, shape: impl Into<Shape>) -> Parameter {
+    let empty = Extensions::from_iter([("allowEmptyValue", true)]);
     ParameterBuilder::new()
+        .extensions(Some(empty))
         .name(name)
         .parameter_in(ParameterIn::Query)
         .required(Required::False)

@@ -257,6 +257,15 @@ pub(crate) fn details(write: Write) -> Member {
         Write::Create => nullable(shape),
         Write::Update => shape.into(),
     };
+    details_of(detail, onboarded_at())
+}
+
+/// `external_user_details` of a record.
+pub(crate) fn recorded_details() -> Member {
+    details_of(nullable, nullable(time_in()))
+}
+
+fn details_of(detail: impl Fn(Object) -> Shape, onboarded_at: Shape) -> Member {
     let shape = body(
         [
             ("account_status", detail(account_status())),
@@ -264,7 +273,7 @@ pub(crate) fn details(write: Write) -> Member {
             ("email_hash", detail(text(1, OpaqueHash::LIMIT))),
             ("entity_type", detail(entity_type())),
             ("name_hash", detail(text(1, OpaqueHash::LIMIT))),
-            ("onboarded_at", onboarded_at()),
+            ("onboarded_at", onboarded_at),
             ("reference_id", detail(text(1, ReferenceId::LIMIT))),
         ],
         &[],
