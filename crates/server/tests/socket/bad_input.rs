@@ -12,7 +12,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Value;
+use rollcall::http::router::{Audience, table};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::client::Client;
@@ -20,6 +21,8 @@ use crate::support::program::Program;
 
 /// Longer than any limit that the server is started with, and far shorter than forever.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+const OPERATOR_KEY: &str = "operator-of-the-victim";
 
 const MIB: usize = 1024 * 1024;
 
@@ -44,6 +47,7 @@ impl Victim {
                 "--failed-authentications-per-minute=1000000",
             ],
             ["--header-read-timeout", "1s"],
+            ["--operator-key", OPERATOR_KEY],
         ];
         Self {
             program: Program::start(arguments.as_flattened(), &log),
@@ -90,12 +94,7 @@ impl Victim {
     #[track_caller]
     fn is_unharmed(&self) {
         let mut client = Client::new(self.program.address, "test-unharmed");
-        let created = client.ok(
-            "POST",
-            "/v1/user_profiles",
-            "ga",
-            Some(&serde_json::json!({})),
-        );
+        let created = client.ok("POST", "/v1/user_profiles", "ga", Some(&json!({})));
         let listed = client.ok("GET", "/v1/user_profiles", "ga", None);
         assert_eq!(listed["data"][0]["id"], created["id"]);
         let log = std::fs::read_to_string(&self.log).unwrap();
@@ -128,7 +127,9 @@ impl Answer {
             .find_map(|line| line.strip_prefix("request-id: "));
         let request_id =
             request_id.unwrap_or_else(|| panic!("no request-id in {self:?} to {sent}"));
-        if self.status >= 400 && !self.body.is_empty() {
+        // What end users open is answered with a page.
+        let page = self.head.contains("content-type: text/html");
+        if self.status >= 400 && !self.body.is_empty() && !page {
             let body = self.json();
             assert_eq!(body["type"], "error", "{self:?} to {sent}");
             assert_eq!(body["request_id"], request_id, "{self:?} to {sent}");
@@ -177,12 +178,31 @@ fn rest(stream: &mut TcpStream) -> Vec<Answer> {
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "));
         let length: usize = length.map_or(0, |length| length.parse().unwrap());
-        // The answer to a HEAD tells a length and has no body; it is the last one these tests ask for.
-        let body = left.get(..length).unwrap_or_default().to_vec();
-        left = &left[body.len()..];
+        let mut body = Vec::new();
+        if head.contains("transfer-encoding: chunked") {
+            while let Some(chunk) = chunk(&mut left) {
+                body.extend(chunk);
+            }
+        } else {
+            // The answer to a HEAD tells a length and has no body; it is the last one asked for here.
+            body.extend(left.get(..length).unwrap_or_default());
+            left = &left[body.len()..];
+        }
         answers.push(Answer { status, head, body });
     }
     answers
+}
+
+/// The next piece of a chunked body; `None` at its end.
+fn chunk<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = left
+        .windows(2)
+        .position(|window| window == b"\r\n")
+        .unwrap();
+    let length = usize::from_str_radix(std::str::from_utf8(&left[..end]).unwrap(), 16).unwrap();
+    let (chunk, rest) = left[end + 2..].split_at(length);
+    *left = rest.strip_prefix(b"\r\n").unwrap();
+    (length > 0).then_some(chunk)
 }
 
 fn short(bytes: &[u8]) -> String {
@@ -429,11 +449,7 @@ fn bodies_that_are_not_what_they_claim_are_refused() {
     }
     let mut client = Client::new(victim.program.address, "test-bad-input");
     let listed = client.ok("GET", "/v1/user_profiles", "ga", None);
-    assert_eq!(
-        listed["data"],
-        serde_json::json!([]),
-        "a refused body made a profile"
-    );
+    assert_eq!(listed["data"], json!([]), "a refused body made a profile");
     victim.is_unharmed();
 }
 
@@ -579,7 +595,7 @@ fn a_cursor_is_taken_as_it_was_given_or_not_at_all() {
             "POST",
             "/v1/user_profiles",
             "ga",
-            Some(&serde_json::json!({"name": "Ana"})),
+            Some(&json!({"name": "Ana"})),
         );
     }
     let mut cursors = Vec::new();
@@ -619,14 +635,144 @@ fn a_cursor_is_taken_as_it_was_given_or_not_at_all() {
         "ga",
         None,
     );
-    assert_eq!(other["data"], serde_json::json!([]));
+    assert_eq!(other["data"], json!([]));
     victim.is_unharmed();
 }
 
-/// A fixed number of cases, shrunk when one fails.
+#[test]
+fn no_route_fails_on_any_body_or_query() {
+    let victim = Victim::start();
+    let named = Named::make(&victim);
+    let routes: Vec<_> = table()
+        // One is there to make requests fail, the other takes away what the rest is tried on.
+        .filter(|route| !route.template.ends_with("/faults") && !route.template.ends_with("/reset"))
+        .collect();
+    let query = prop::option::weighted(0.3, vec((select(FIELDS), select(TEXTS)), 1..3));
+    check(
+        1_500,
+        (select(routes), body(), query),
+        |(route, body, query)| {
+            let key = match route.audience {
+                Audience::Platform => "test-bad-input",
+                _ => OPERATOR_KEY,
+            };
+            let mut target = named.fill(route.template);
+            for (at, (name, value)) in query.iter().flatten().enumerate() {
+                let value: String = form_urlencoded(value);
+                target += &format!("{}{name}={value}", if at == 0 { '?' } else { '&' });
+            }
+            let body = body.to_string();
+            let head = format!(
+                "{} {target} HTTP/1.1\r\nhost: rollcall.test\r\nx-api-key: {key}\r\n\
+             anthropic-version: 2026-10-21\r\ncontent-length: {}\r\n\r\n{body}",
+                route.method,
+                body.len()
+            );
+            victim.answer(head.as_bytes());
+        },
+    );
+    victim.is_unharmed();
+}
+
+/// One of everything that a path can name.
+struct Named([(&'static str, String); 6]);
+
+impl Named {
+    fn make(victim: &Victim) -> Self {
+        let address = victim.program.address;
+        let mut platform = Client::new(address, "test-bad-input");
+        let mut operator = Client::new(address, OPERATOR_KEY);
+        let id = |made: Value| made["id"].as_str().unwrap().to_owned();
+        let profile = id(platform.ok("POST", "/v1/user_profiles", "ga", Some(&json!({}))));
+        let record = operator.ok(
+            "GET",
+            &format!("/operator/v1/user_profiles/{profile}"),
+            "ga",
+            None,
+        );
+        let organization = record["organization_id"].as_str().unwrap().to_owned();
+        let path = format!("/operator/v1/user_profiles/{profile}/enforcement_actions");
+        let action = json!({"type": "restriction", "reason": "unspecified", "action": "verify"});
+        let action = id(operator.ok("POST", &path, "ga", Some(&action)));
+        let path = format!("/operator/v1/organizations/{organization}/api_keys");
+        let key = json!({"name": "Key", "kind": "api"});
+        let key = id(operator.ok("POST", &path, "ga", Some(&key)));
+        Self([
+            ("{user_profile_id}", profile),
+            ("{organization_id}", organization),
+            ("{enforcement_action_id}", action),
+            ("{api_key_id}", key),
+            ("{name}", "cyber".to_owned()),
+            ("{token}", "x".repeat(43)),
+        ])
+    }
+
+    fn fill(&self, template: &str) -> String {
+        let named = self.0.iter();
+        named.fold(template.to_owned(), |path, (name, value)| {
+            path.replace(name, value)
+        })
+    }
+}
+
+/// Every name and every kind of value that a parser looks for, in places where it does not.
+fn body() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        6 => select(TEXTS).prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => any::<i64>().prop_map(Value::from),
+        1 => select(&[0.5, 1e300, -0.0][..]).prop_map(Value::from),
+        1 => Just(Value::from("\u{1f600}".repeat(300))),
+    ];
+    let value = leaf.prop_recursive(3, 24, 5, |inner| {
+        let object = vec((select(FIELDS), inner.clone()), 0..5);
+        prop_oneof![
+            3 => object.prop_map(object_of),
+            1 => vec(inner, 0..3).prop_map(Value::from),
+        ]
+    });
+    let object = vec((select(FIELDS), value.clone()), 0..6).prop_map(object_of);
+    prop_oneof![8 => object, 1 => value]
+}
+
+fn object_of(fields: Vec<(&'static str, Value)>) -> Value {
+    let fields = fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    Value::Object(fields.collect())
+}
+
+fn form_urlencoded(text: &str) -> String {
+    let encoded: Vec<_> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    encoded.concat()
+}
+
+#[rustfmt::skip]
+const FIELDS: &[&str] = &[
+    "a", "access_type", "account_status", "action", "actions", "advance", "api_key", "as", "beta", "cmek", "country", "created_after",
+    "created_at", "created_before", "cyber", "data_retention", "efs", "email_hash", "enforcement_actions", "enforcement_status",
+    "expires_at", "external_id", "external_user_details", "external_user_onboarded_at", "features", "human_review", "id", "kind", "limit",
+    "metadata", "name", "name_prefix", "now", "onboarded_at", "opened_at", "order", "order_by", "organization_id", "page", "program",
+    "program_status", "programs", "rate_limit_rpm", "real", "reason", "reference_id", "relationship", "requirements", "state", "status",
+    "storage", "tiers", "type", "updated_at", "workspace_id",
+];
+
+#[rustfmt::skip]
+const TEXTS: &[&str] = &[
+    "", "0", "1", "100", "-1", "true", "active", "inactive", "pending", "rejected", "disabled", "on_hold", "restriction", "ban", "verify",
+    "high_harm", "account_compromise", "submitted", "passed", "failed", "api", "admin", "operator", "application", "passthrough", "resold",
+    "external", "internal", "DE", "individual", "suspended", "enroll_end_user", "user_profile", "ga", "2026-03-24", "asc", "name", "cyber",
+    "2026-03-15T10:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00Z",
+    "15m", "36525d", "99999999999999999999d", "uprof_x", "enac_x", "wrkspc_x", "x\ty", "\"", "\\", "\u{e9}", "\u{202e}", "%", "a b",
+];
+
+/// A fixed number of cases, shrunk when one fails; `ROLLCALL_BAD_INPUT_TIMES` multiplies it.
 fn check<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
+    let times = std::env::var("ROLLCALL_BAD_INPUT_TIMES");
+    let times: u32 = times.map_or(1, |text| text.parse().unwrap());
     let config = Config {
-        cases,
+        cases: cases * times,
         failure_persistence: None,
         ..Config::default()
     };
