@@ -28,7 +28,7 @@ use support::client::Client;
 use support::program::{Program, rollcall};
 
 const WRITERS: usize = 32;
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 20;
 /// Writers that merge keys of their own into the same profile; a profile holds at most 16 keys.
 const SHARERS: usize = 16;
 /// The server dies after at most this many acknowledgements in a round.

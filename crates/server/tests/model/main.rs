@@ -27,7 +27,7 @@ use steps::{Sequence, Step};
 use support::client::Client;
 use support::program::Program;
 
-const SEQUENCES: u32 = 200;
+const SEQUENCES: u32 = 1_000;
 const SERVERS: u32 = 2;
 const OPERATOR_KEY: &str = "operator-of-the-model";
 const DIALECTS: [&str; 4] = ["2026-03-24", "2026-08-18", "2026-09-04", "ga"];
