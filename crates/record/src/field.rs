@@ -163,7 +163,7 @@ impl Field {
         let (low, high) = (range.start(), range.end());
         let expected = format!("must be an integer from {low} to {high}");
         match &self.value {
-            Json::Number(number) => match number.as_u64() {
+            Json::Number(number) => match whole(number) {
                 Some(number) if range.contains(&number) => Ok(number),
                 _ => Err(self.error(expected)),
             },
@@ -203,6 +203,42 @@ impl Field {
             Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => {
                 Err(FieldError::new(self.path, "must be an array"))
             }
+        }
+    }
+}
+
+/// The value of a number without a fraction, however it is written: JSON has one kind of number, and
+/// JSON Schema counts 5.0 among the integers, so that some clients write it.
+fn whole(number: &serde_json::Number) -> Option<u64> {
+    /// Up to here, every whole number has a floating-point number of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    number.as_u64().or_else(|| {
+        let value = number.as_f64()?;
+        let plain = value.fract() == 0.0 && (0.0..=EXACT).contains(&value);
+        plain.then(|| format!("{:.0}", value.abs()).parse().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    fn integer(text: &str) -> Result<u64, String> {
+        let path = "limit".to_owned();
+        let value = json::parse(text.as_bytes()).unwrap();
+        let read = Field { path, value }.integer(0..=100);
+        read.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+        for (text, value) in [("5", 5), ("5.0", 5), ("1e2", 100), ("0.0", 0), ("-0.0", 0)] {
+            assert_eq!(integer(text), Ok(value), "{text}");
+        }
+        for text in ["5.5", "-1", "-1.0", "101", "1e3", "1e300", "\"5\"", "true"] {
+            let expected = "limit: must be an integer from 0 to 100".to_owned();
+            assert_eq!(integer(text), Err(expected), "{text}");
         }
     }
 }
