@@ -172,13 +172,6 @@ impl EnforcementAction {
         self.expires_at().is_none_or(|expires_at| expires_at > now)
     }
 
-    fn check(&self) -> IdentityCheck {
-        match self.kind {
-            ActionKind::Restriction { check, .. } => check,
-            ActionKind::Ban => IdentityCheck::NotOffered,
-        }
-    }
-
     /// The same action with its identity check at another point.
     #[must_use]
     pub(crate) fn with_check(&self, check: IdentityCheck) -> Self {
@@ -246,7 +239,7 @@ impl Enforcement {
     }
 
     /// The actions open at `now`, oldest first by opening, then by id.
-    pub fn open_at(&self, now: Timestamp) -> impl Iterator<Item = &EnforcementAction> + Clone {
+    pub fn open_at(&self, now: Timestamp) -> impl Iterator<Item = &EnforcementAction> {
         self.open
             .iter()
             .filter(move |action| action.is_open_at(now))
@@ -254,7 +247,7 @@ impl Enforcement {
 
     /// What the actions open at `now` come to.
     pub fn status_at(&self, now: Timestamp) -> EnforcementStatus {
-        status_of(&self.open_at(now))
+        status_of(self.open_at(now))
     }
 
     /// When the next unresolved action ends by itself.
@@ -267,7 +260,7 @@ impl Enforcement {
 
     /// What the status can become with no further decision.
     pub fn outlook(&self) -> Outlook {
-        let now = status_of(&self.open.iter());
+        let now = status_of(self.open.iter());
         let mut expiries = self.open.iter().filter_map(EnforcementAction::expires_at);
         if expiries.all(|expiry| self.status_at(expiry) == now) {
             Outlook::Certain(now)
@@ -277,22 +270,53 @@ impl Enforcement {
     }
 }
 
-/// The contract's four rules, first that holds.
-fn status_of<'a>(
-    open: &(impl Iterator<Item = &'a EnforcementAction> + Clone),
-) -> EnforcementStatus {
-    let any = |holds: &dyn Fn(&EnforcementAction) -> bool| open.clone().any(holds);
-    if any(&|action| action.kind == ActionKind::Ban) {
-        EnforcementStatus::Banned
-    } else if any(&|action| action.check() == IdentityCheck::Submitted)
-        && !any(&|action| action.reason == Reason::AccountCompromise)
-    {
-        EnforcementStatus::Pending
-    } else if any(&|_| true) {
-        EnforcementStatus::Restricted
-    } else {
-        EnforcementStatus::Unrestricted
+/// What of the open actions decides the status, gathered one action at a time, so that the rules can
+/// be asked without a list of actions.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that a rule asks for"
+)]
+pub struct StatusRules {
+    any: bool,
+    banned: bool,
+    submitted: bool,
+    compromised: bool,
+}
+
+impl StatusRules {
+    /// Takes one more open action into account.
+    pub fn see(&mut self, reason: Reason, kind: ActionKind) {
+        self.any = true;
+        self.compromised |= reason == Reason::AccountCompromise;
+        match kind {
+            ActionKind::Ban => self.banned = true,
+            ActionKind::Restriction { check, .. } => {
+                self.submitted |= check == IdentityCheck::Submitted;
+            }
+        }
     }
+
+    /// The contract's four rules, first that holds.
+    pub fn status(self) -> EnforcementStatus {
+        if self.banned {
+            EnforcementStatus::Banned
+        } else if self.submitted && !self.compromised {
+            EnforcementStatus::Pending
+        } else if self.any {
+            EnforcementStatus::Restricted
+        } else {
+            EnforcementStatus::Unrestricted
+        }
+    }
+}
+
+fn status_of<'a>(open: impl Iterator<Item = &'a EnforcementAction>) -> EnforcementStatus {
+    let mut rules = StatusRules::default();
+    for action in open {
+        rules.see(action.reason, action.kind);
+    }
+    rules.status()
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@
 use memchr::memchr;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{
-    ActionKind, Enforcement, EnforcementAction, IdentityCheck, PastAction, Reason, Resolution,
+    ActionKind, Enforcement, EnforcementAction, EnforcementStatus, IdentityCheck, PastAction,
+    Reason, Resolution, StatusRules,
 };
 use rollcall_domain::id::{EnforcementActionId, ProfileId};
 use rollcall_domain::profile::{
@@ -226,23 +227,119 @@ impl<'a> ProfileView<'a> {
         self.open_actions == "[]"
     }
 
-    /// The unresolved enforcement actions. Costs parsing, so ask [`Self::is_untouched`] first.
-    pub fn unresolved(&self) -> Result<Enforcement, DamagedDocument> {
-        if self.is_untouched() {
-            return Ok(Enforcement::default());
+    /// The unresolved enforcement actions, oldest first; some may have reached their expiry.
+    pub fn actions(&self) -> ActionViews<'a> {
+        let inner = self.open_actions.strip_prefix('[');
+        ActionViews {
+            rest: inner
+                .and_then(|inner| inner.strip_suffix(']'))
+                .unwrap_or_default(),
         }
-        let value = json::parse(self.open_actions.as_bytes())
-            .map_err(|error| DamagedDocument(error.to_string()))?;
-        let field = Field {
-            path: "open_actions".into(),
-            value,
-        };
-        let open = read_actions(field)?
-            .into_iter()
-            .map(|(action, _)| action)
-            .collect();
-        Ok(Enforcement::new(open, Vec::new()))
     }
+
+    /// What the actions open at `now` come to.
+    pub fn enforcement_status(&self, now: Timestamp) -> Result<EnforcementStatus, DamagedDocument> {
+        let mut rules = StatusRules::default();
+        for action in self.actions() {
+            let action = action?;
+            if action.is_open_at(now) {
+                rules.see(action.reason, action.kind);
+            }
+        }
+        Ok(rules.status())
+    }
+}
+
+/// An unresolved enforcement action, borrowed from a document.
+#[derive(Clone, Copy, Debug)]
+pub struct ActionView<'a> {
+    /// The object that the newest dialect shows, without the brace that ends it.
+    pub shown: &'a str,
+    /// Why it was taken.
+    pub reason: Reason,
+    /// Restriction or ban.
+    pub kind: ActionKind,
+}
+
+impl ActionView<'_> {
+    /// Whether its expiry, if it has one, is still to come.
+    pub fn is_open_at(&self, now: Timestamp) -> bool {
+        match self.kind {
+            ActionKind::Ban => true,
+            ActionKind::Restriction { expires_at, .. } => {
+                expires_at.is_none_or(|expires_at| expires_at > now)
+            }
+        }
+    }
+}
+
+/// The unresolved actions of a document, read without building them: their text has one form, the one
+/// that [`ProfileDocument::encode`] gives it.
+#[derive(Clone, Debug)]
+pub struct ActionViews<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for ActionViews<'a> {
+    type Item = Result<ActionView<'a>, DamagedDocument>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let Some((action, rest)) = cut_action(self.rest) else {
+            self.rest = "";
+            return Some(Err(DamagedDocument(
+                "an enforcement action does not fit".into(),
+            )));
+        };
+        self.rest = rest.strip_prefix(',').unwrap_or(rest);
+        Some(Ok(action))
+    }
+}
+
+/// Cuts the first action off.
+fn cut_action(text: &str) -> Option<(ActionView<'_>, &str)> {
+    let (_, rest) = cut_value(text.strip_prefix("{\"id\":")?)?;
+    let (next_step, rest) = cut_value(rest.strip_prefix(",\"action\":")?)?;
+    let (expires_at, rest) = cut_value(rest.strip_prefix(",\"expires_at\":")?)?;
+    let (_, rest) = cut_value(rest.strip_prefix(",\"opened_at\":")?)?;
+    let (reason, rest) = cut_value(rest.strip_prefix(",\"reason\":")?)?;
+    let (kind, rest) = cut_value(rest.strip_prefix(",\"type\":")?)?;
+    let shown = &text[..text.len() - rest.len()];
+    let submitted = rest.strip_prefix(",\"identity_check\":\"submitted\"");
+    let check = match (next_step, submitted) {
+        (Some(_), _) => IdentityCheck::Offered,
+        (None, Some(_)) => IdentityCheck::Submitted,
+        (None, None) => IdentityCheck::NotOffered,
+    };
+    let kind = match kind? {
+        "restriction" => {
+            let expires_at = expires_at.map(time::parse).transpose().ok()?;
+            ActionKind::Restriction { expires_at, check }
+        }
+        "ban" => ActionKind::Ban,
+        _ => return None,
+    };
+    let reason = Reason::parse(reason?).ok()?;
+    let rest = submitted.unwrap_or(rest).strip_prefix('}')?;
+    Some((
+        ActionView {
+            shown,
+            reason,
+            kind,
+        },
+        rest,
+    ))
+}
+
+/// Cuts a plain string or null off: its content, and what follows it.
+fn cut_value(text: &str) -> Option<(Option<&str>, &str)> {
+    if let Some(rest) = text.strip_prefix("null") {
+        return Some((None, rest));
+    }
+    let (value, rest) = text.strip_prefix('"')?.split_once('"')?;
+    Some((Some(value), rest))
 }
 
 /// What takes the profiles of a page, one after the other in the order of the listing.
@@ -462,7 +559,8 @@ pub(crate) fn write_action(
 }
 
 /// Writes an action as the newest dialect shows it.
-pub fn write_wire_action(out: &mut String, action: &EnforcementAction) {
+#[cfg(test)]
+fn write_wire_action(out: &mut String, action: &EnforcementAction) {
     write_action_fields(out, action);
     out.push('}');
 }

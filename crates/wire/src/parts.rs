@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::enforcement::EnforcementStatus;
+use rollcall_domain::enforcement::{EnforcementStatus, StatusRules};
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::{Order, OrderBy, ProfileListing, Start, StatusFilter};
 use rollcall_domain::profile::{
@@ -16,7 +16,7 @@ use rollcall_domain::text::{
     Country, METADATA_KEYS, Metadata, MetadataKey, MetadataPatch, MetadataValue, Name, OpaqueHash,
     ReferenceId,
 };
-use rollcall_record::document::{DamagedDocument, ProfileView, write_wire_action};
+use rollcall_record::document::{DamagedDocument, ProfileView};
 use rollcall_record::field::{Field, FieldError, Fields, Read};
 use rollcall_record::json::{self, Json};
 
@@ -352,10 +352,18 @@ pub(crate) fn write_enforcement(
         copy(out, ["[],\"enforcement_status\":\"unrestricted\""]);
         return Ok(());
     }
-    let enforcement = view.unresolved()?;
-    let mut actions = String::new();
-    crate::object::write_array(&mut actions, enforcement.open_at(now), write_wire_action);
-    let status = enforcement.status_at(now).as_str();
-    copy(out, [&actions, ",\"enforcement_status\":\"", status, "\""]);
+    let mut rules = StatusRules::default();
+    let mut before = "[";
+    for action in view.actions() {
+        let action = action?;
+        if action.is_open_at(now) {
+            copy(out, [before, action.shown, "}"]);
+            rules.see(action.reason, action.kind);
+            before = ",";
+        }
+    }
+    let end = if before == "[" { "[]" } else { "]" };
+    let status = rules.status().as_str();
+    copy(out, [end, ",\"enforcement_status\":\"", status, "\""]);
     Ok(())
 }

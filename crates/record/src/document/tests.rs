@@ -189,8 +189,19 @@ proptest! {
         let expected = profile.programs.cyber.map(|cyber| cyber.status().as_str().to_owned());
         prop_assert_eq!(status, expected);
         prop_assert_eq!(view.relationship(), profile.relationship);
-        let open = view.unresolved().unwrap();
-        prop_assert_eq!(open.unresolved(), profile.enforcement.unresolved());
+        let seen: Vec<_> = view.actions().map(|action| action.unwrap()).collect();
+        let unresolved = profile.enforcement.unresolved();
+        prop_assert_eq!(seen.len(), unresolved.len());
+        for (seen, action) in seen.iter().zip(unresolved) {
+            prop_assert_eq!((seen.reason, seen.kind), (action.reason(), action.kind()));
+            let mut shown = String::new();
+            write_wire_action(&mut shown, action);
+            prop_assert_eq!(format!("{}}}", seen.shown), shown);
+        }
+        for now in unresolved.iter().filter_map(EnforcementAction::expires_at).chain([Timestamp::EPOCH]) {
+            let status = view.enforcement_status(now).unwrap();
+            prop_assert_eq!(status, profile.enforcement.status_at(now));
+        }
     }
 }
 

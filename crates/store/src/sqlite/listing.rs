@@ -105,7 +105,7 @@ impl Page<'_> {
     fn wants(&self, view: &ProfileView<'_>) -> Stored<bool> {
         match self.listing.status_filter {
             None => Ok(true),
-            Some(filter) => Ok(filter.matches(view.unresolved()?.status_at(self.now))),
+            Some(filter) => Ok(filter.matches(view.enforcement_status(self.now)?)),
         }
     }
 

@@ -171,7 +171,7 @@ fn matching(
     }
     let document = ProfileDocument::from_stored(text(DOCUMENT)?.unwrap_or_default());
     if let Some(wanted) = search.enforcement_status
-        && document.view()?.unresolved()?.status_at(now) != wanted
+        && document.view()?.enforcement_status(now)? != wanted
     {
         return Ok(None);
     }
