@@ -19,6 +19,7 @@
 //! - [`http`]: from a connection to a handler and back.
 //! - [`credentials`], [`secrets`]: whose key it is, and how keys are made.
 //! - [`background`]: what happens without being asked.
+//! - [`webhooks`]: what an organization is told, and how it gets there.
 //! - `development`: what only a development server has; [`initial`]: what it starts with.
 //! - [`config`], [`metrics`], [`telemetry`]: what is set, counted and logged.
 
@@ -31,5 +32,7 @@ mod development;
 pub mod http;
 pub mod initial;
 pub mod metrics;
+mod outbound;
 pub mod secrets;
 pub mod telemetry;
+pub mod webhooks;
