@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::background;
+use crate::config::ProgramConfig;
 use crate::credentials::{Credentials, Identity};
 use crate::development::Development;
 use crate::http::body::BodyLimits;
@@ -28,7 +29,7 @@ use crate::http::router::Surface;
 use crate::http::{edge_errors, service};
 use crate::initial::InitialState;
 use crate::metrics::{Metrics, StorageMetrics};
-use crate::webhooks::WebhookSettings;
+use crate::traffic::Traffic;
 
 /// What the parts of the server are allowed, as the configuration says.
 #[derive(Clone, Debug)]
@@ -45,8 +46,8 @@ pub struct Settings {
     pub failed_authentications_per_minute: NonZeroU32,
     /// Origins whose pages may call the server from a browser.
     pub cors_origins: Vec<HeaderValue>,
-    /// How webhooks are delivered.
-    pub webhooks: WebhookSettings,
+    /// Programs that end users can apply for.
+    pub programs: Vec<ProgramConfig>,
 }
 
 impl Settings {
@@ -60,7 +61,7 @@ impl Settings {
             listener: ListenerLimits::default(),
             failed_authentications_per_minute: FAILURES,
             cors_origins: Vec::new(),
-            webhooks: WebhookSettings::default(),
+            programs: vec![ProgramConfig::cyber()],
         }
     }
 }
@@ -121,6 +122,16 @@ rollcall_domain::text_enum! {
         InsertEnrollmentUrl = "insert_enrollment_url",
         /// Finding an enrollment or action URL.
         FindEnrollmentUrl = "find_enrollment_url",
+        /// Reading what end users submitted.
+        ReadEnrollments = "read_enrollments",
+        /// Storing what end users submit, and the operator's decisions.
+        WriteEnrollments = "write_enrollments",
+        /// Finding a console session.
+        FindSession = "find_session",
+        /// Signing in to and out of the console.
+        WriteSessions = "write_sessions",
+        /// Reading the figures of the overview.
+        ReadFigures = "read_figures",
         /// The operator's search.
         SearchProfiles = "search_profiles",
         /// Writing whole records.
@@ -131,14 +142,6 @@ rollcall_domain::text_enum! {
         ReadTenants = "read_tenants",
         /// Changing tenants and keys.
         WriteTenants = "write_tenants",
-        /// Reading webhook endpoints.
-        ReadWebhookEndpoints = "read_webhook_endpoints",
-        /// Changing webhook endpoints.
-        WriteWebhookEndpoints = "write_webhook_endpoints",
-        /// Reading webhook deliveries.
-        ReadDeliveries = "read_deliveries",
-        /// Starting webhook deliveries by hand.
-        WriteDeliveries = "write_deliveries",
         /// Reading the audit trail.
         ListAuditEvents = "list_audit_events",
         /// Emptying the storage of a development server.
@@ -155,14 +158,13 @@ pub struct App {
     pub(crate) betas: KnownBetas,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    pub(crate) traffic: Traffic,
     pub(crate) credentials: Credentials,
     pub(crate) rates: ArcSwap<OrganizationRates>,
     pub(crate) authentication_failures: ArcSwap<AuthenticationFailures>,
     pub(crate) development: Option<Development>,
     /// Wakes the sweeper: an action was opened, or the clock was moved.
     pub(crate) sweep_due: Notify,
-    /// Wakes the delivery worker for what no commit announces: the clock was moved.
-    pub(crate) deliveries_due: Notify,
     operations: Vec<StorageMetrics>,
     draining: AtomicBool,
 }
@@ -195,6 +197,7 @@ impl App {
             .map(|operation| metrics.storage(operation.as_str()));
         Arc::new(Self {
             operations: operations.collect(),
+            traffic: Traffic::default(),
             credentials: Credentials::default(),
             rates: ArcSwap::default(),
             authentication_failures: ArcSwap::from_pointee(AuthenticationFailures::new(
@@ -202,7 +205,6 @@ impl App {
             )),
             development: development.map(Development::new),
             sweep_due: Notify::new(),
-            deliveries_due: Notify::new(),
             draining: AtomicBool::new(false),
             store,
             clock,
@@ -242,16 +244,7 @@ impl App {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Wakes what sleeps until a time, because time is not what it was.
-    pub(crate) fn announce_clock(&self) {
-        self.sweep_due.notify_one();
-        self.deliveries_due.notify_one();
-    }
-
-    pub(crate) async fn render_metrics(&self) -> String {
-        if let Ok(pending) = self.store.count_pending_deliveries().await {
-            self.metrics.set_pending_deliveries(pending);
-        }
+    pub(crate) fn render_metrics(&self) -> String {
         let queued = self.store.write_figures().queued;
         self.metrics
             .queue_depth()

@@ -11,6 +11,7 @@
 
 mod flags;
 mod layers;
+mod programs;
 mod reference;
 mod value;
 
@@ -34,7 +35,7 @@ use crate::telemetry::{self, LogFormat};
 pub use flags::FlagOverrides;
 pub use layers::Origin;
 pub use reference::reference_markdown;
-pub use value::{DurationRange, ProgramConfig, ProgramField, Secret};
+pub use value::{DurationRange, FieldKind, ProgramConfig, ProgramField, ProgramTier, Secret};
 
 use layers::Layers;
 use value::AnySetting;
@@ -142,7 +143,7 @@ settings! {
         /// How long such an organization may idle before it is dropped.
         tenant_idle: Duration = Duration::from_mins(10),
         /// Programs that end users can apply for on the enrollment page.
-        programs: Vec<ProgramConfig> = Vec::new(),
+        programs: Vec<ProgramConfig> = vec![ProgramConfig::cyber()],
     }
     sections {
         sqlite: SqliteConfig,
@@ -407,6 +408,9 @@ impl Loaded {
             if limit.is_zero() {
                 return Err(self.invalid(key, "must be longer than nothing"));
             }
+        }
+        if let Err(reason) = programs::check(&config.programs) {
+            return Err(self.invalid("programs", &reason));
         }
         self.check_base_url()?;
         self.config.secret_keys()?;

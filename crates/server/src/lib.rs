@@ -17,11 +17,11 @@
 //!
 //! - [`app`]: what every request may need, and how the server runs and ends.
 //! - [`http`]: from a connection to a handler and back.
+//! - `pages`: what people see, the Verification Portal and the operator's console.
 //! - [`credentials`], [`secrets`]: whose key it is, and how keys are made.
 //! - [`background`]: what happens without being asked.
-//! - [`webhooks`]: what an organization is told, and how it gets there.
 //! - `development`: what only a development server has; [`initial`]: what it starts with.
-//! - [`config`], [`metrics`], [`telemetry`]: what is set, counted and logged.
+//! - [`config`], [`metrics`], [`traffic`], [`telemetry`]: what is set, counted and logged.
 
 pub mod app;
 pub mod background;
@@ -32,7 +32,7 @@ mod development;
 pub mod http;
 pub mod initial;
 pub mod metrics;
-mod outbound;
+mod pages;
 pub mod secrets;
 pub mod telemetry;
-pub mod webhooks;
+pub mod traffic;

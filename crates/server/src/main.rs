@@ -26,6 +26,7 @@ fn run() -> Outcome {
         Command::Export(arguments) => cli::wait(cli::export::run(arguments)),
         Command::Programs(arguments) => cli::wait(cli::programs::run(arguments)),
         Command::Enforcement(arguments) => cli::wait(cli::enforcement::run(arguments)),
+        Command::Enrollments(arguments) => cli::wait(cli::enrollments::run(arguments)),
         Command::Search(arguments) => cli::wait(cli::search::run(*arguments)),
         Command::Audit(arguments) => cli::wait(cli::audit::run(arguments)),
         Command::Migrate(arguments) => cli::wait(cli::migrate::run(arguments)),

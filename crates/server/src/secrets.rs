@@ -41,6 +41,11 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
+    /// A new token of a console session, of the same form as an enrollment URL's.
+    pub fn session_token(ids: &Ids) -> Self {
+        Self::enrollment_token(ids)
+    }
+
     /// A new token of an enrollment URL: 256 random bits in base64url.
     pub fn enrollment_token(ids: &Ids) -> Self {
         let bytes = Zeroizing::new(ids.secret_bytes());

@@ -22,6 +22,7 @@ pub mod client;
 pub mod completions;
 pub mod dev;
 pub mod enforcement;
+pub mod enrollments;
 pub mod export;
 pub mod failure;
 pub mod import;
@@ -82,6 +83,7 @@ pub enum Command {
     Export(export::Arguments),
     Programs(programs::Arguments),
     Enforcement(enforcement::Arguments),
+    Enrollments(enrollments::Arguments),
     Search(Box<search::Arguments>),
     Audit(audit::Arguments),
     Migrate(migrate::Arguments),

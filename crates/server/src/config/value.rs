@@ -103,22 +103,63 @@ pub struct ProgramConfig {
     /// What it is, for the end user.
     #[serde(default)]
     pub description: String,
-    /// What the end user is asked, in this order.
+    /// What can be asked for within it; only `cyber` has tiers.
     #[serde(default)]
+    pub tiers: Vec<ProgramTier>,
+    /// What the end user is asked, in this order. Left out: full name, organization, role, intended
+    /// use, and an agreement.
+    #[serde(default = "ProgramConfig::usual_fields")]
     pub fields: Vec<ProgramField>,
 }
 
-/// One question of a program's form.
+/// A tier of a program that an end user can ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramTier {
+    /// Its name on the wire: `a`, `b` or `c`.
+    pub name: String,
+    /// Its title on the page.
+    pub title: String,
+    /// What it is, for the end user.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// One question of a program's form.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgramField {
     /// Its name in the submission.
     pub name: String,
     /// The question.
     pub label: String,
+    /// What helps to answer it.
+    #[serde(default)]
+    pub hint: String,
+    /// How it is answered.
+    #[serde(default)]
+    pub kind: FieldKind,
+    /// What can be chosen, for `kind = "choice"`.
+    #[serde(default)]
+    pub options: Vec<String>,
     /// Whether it must be answered.
     #[serde(default)]
     pub required: bool,
+}
+
+/// How a question is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldKind {
+    /// With a line of text.
+    #[default]
+    Text,
+    /// With some paragraphs.
+    LongText,
+    /// With one of the options.
+    Choice,
+    /// By ticking a box.
+    Agreement,
 }
 
 /// Implements [`SettingValue`] for kinds that are written as one text and shown by `Display`.
@@ -316,8 +357,9 @@ fn split_list<T: SettingValue>(written: &Value) -> Option<Vec<T>> {
 }
 
 impl SettingValue for Vec<ProgramConfig> {
-    const EXPECTED: &'static str = "[[programs]] tables with name, title, description and fields \
-                                    ([[programs.fields]] with name, label, required); in the file only";
+    const EXPECTED: &'static str = "[[programs]] tables with name, title, description, tiers \
+        ([[programs.tiers]] with name, title, description) and fields ([[programs.fields]] with name, label, \
+        hint, kind, options, required); in the file only";
 
     fn read(written: &Value) -> Option<Self> {
         written.deserialize().ok()

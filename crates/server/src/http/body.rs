@@ -134,8 +134,37 @@ pub async fn read<B>(body: B, headers: &HeaderMap, limits: BodyLimits) -> Result
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    read_as(is_json, body, headers, limits).await
+}
+
+/// Reads the body of a form as a browser sends it, under the same checks.
+pub async fn read_form<B>(
+    body: B,
+    headers: &HeaderMap,
+    limits: BodyLimits,
+) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let is_form = |content_type: &str| {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    };
+    read_as(is_form, body, headers, limits).await
+}
+
+async fn read_as<B>(
+    is_expected: impl Fn(&str) -> bool,
+    body: B,
+    headers: &HeaderMap,
+    limits: BodyLimits,
+) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let encoding = Encoding::of(headers)?;
-    let sent = tokio::time::timeout(limits.time, receive(body, headers, limits.bytes))
+    let receive = receive(&is_expected, body, headers, limits.bytes);
+    let sent = tokio::time::timeout(limits.time, receive)
         .await
         .map_err(|_elapsed| BodyError::TimedOut { limit: limits.time })??;
     match encoding {
@@ -144,13 +173,18 @@ where
     }
 }
 
-async fn receive<B>(mut body: B, headers: &HeaderMap, limit: usize) -> Result<Bytes, BodyError>
+async fn receive<B>(
+    is_expected: impl Fn(&str) -> bool,
+    mut body: B,
+    headers: &HeaderMap,
+    limit: usize,
+) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let declared = body.size_hint().lower();
     if declared > 0 {
-        check_media_type(headers)?;
+        check_media_type(&is_expected, headers)?;
         check_charset(headers)?;
         if usize::try_from(declared).map_or(true, |bytes| bytes > limit) {
             return Err(BodyError::TooLarge { limit });
@@ -161,7 +195,7 @@ where
         return Ok(Bytes::new());
     };
     // A chunked body shows that it is not empty only now.
-    check_media_type(headers)?;
+    check_media_type(&is_expected, headers)?;
     check_charset(headers)?;
     gather(first, body, limit).await
 }
@@ -244,11 +278,14 @@ fn decode_gzip(sent: &[u8], limit: usize) -> Result<Bytes, BodyError> {
     Ok(Bytes::from(decoded))
 }
 
-/// Every `Content-Type` sent must be JSON; none, or an empty one, is taken as JSON.
-fn check_media_type(headers: &HeaderMap) -> Result<(), BodyError> {
+/// Every `Content-Type` sent must be the expected one; none, or an empty one, is taken as it.
+fn check_media_type(
+    is_expected: impl Fn(&str) -> bool,
+    headers: &HeaderMap,
+) -> Result<(), BodyError> {
     for value in headers.get_all(CONTENT_TYPE) {
         let content_type = text(value).ok_or(BodyError::MediaTypeUnsupported)?;
-        if !is_json(content_type) {
+        if !content_type.trim().is_empty() && !is_expected(content_type) {
             return Err(BodyError::MediaTypeUnsupported);
         }
     }

@@ -143,6 +143,11 @@ impl Failure {
         failure
     }
 
+    /// What the client is told.
+    pub(crate) fn told(&self) -> &ApiError {
+        &self.0.told
+    }
+
     /// What the log is told, if the cause is not plain from the status.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()

@@ -11,7 +11,6 @@ pub mod body;
 pub(crate) mod call;
 mod cors;
 mod docs;
-mod enrollment_page;
 pub(crate) mod error;
 pub mod fences;
 mod health;
@@ -45,6 +44,7 @@ use tokio::time::Instant;
 
 use crate::app::{App, Operation};
 use crate::credentials::Identity;
+use crate::pages;
 use answer::{Answer, Body, Outcome};
 use error::{Failure, Written};
 use fences::RateDecision;
@@ -59,6 +59,9 @@ const RATE_REMAINING: HeaderName =
     HeaderName::from_static("anthropic-ratelimit-requests-remaining");
 const RATE_RESET: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-reset");
 const FAULT: HeaderName = HeaderName::from_static("x-rollcall-fault");
+
+/// Most bytes of a form: the longest answers of the longest one, with every byte escaped.
+const MOST_FORM_BYTES: usize = 256 * 1024;
 
 /// The service that answers everything on one listener.
 pub fn service(app: Arc<App>, surface: Surface) -> impl listener::Answers {
@@ -154,6 +157,21 @@ impl<'a> Exchange<'a> {
         Ok(bytes)
     }
 
+    /// The whole body of a form, decoded. It is not kept for a development server to show: people's
+    /// forms hold secrets.
+    pub(crate) async fn form_body(&self) -> Result<Bytes, Failure> {
+        let Some(incoming) = self.take_body() else {
+            return Err(Failure::internal("a body was read twice", Written::Nothing));
+        };
+        let limits = body::BodyLimits {
+            bytes: MOST_FORM_BYTES,
+            ..self.app.settings.body
+        };
+        let read = body::read_form(incoming, &self.head.headers, limits).await;
+        *self.body.lock() = BodyState::Read(Instant::now());
+        Ok(read?)
+    }
+
     /// The body as it arrives, for what does not fit in memory.
     pub(crate) fn take_body(&self) -> Option<Incoming> {
         match std::mem::replace(&mut *self.body.lock(), BodyState::Reading) {
@@ -244,12 +262,12 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
         .err()
         .and_then(Failure::cause)
         .map(str::to_owned);
-    let mut response =
-        outcome.unwrap_or_else(|failure| failure.into_answer(exchange.request_id.as_str()));
+    let mut response = outcome.unwrap_or_else(|failure| told(failure, &head, &exchange.request_id));
     complete(&exchange, &mut response);
 
     let took = started.elapsed();
     route.metrics.record(response.status(), took);
+    app.traffic.record(now, response.status());
     log(
         &exchange,
         route.label,
@@ -264,6 +282,14 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
             .record(now, &exchange.request_id, &head, body, response.status());
     }
     response
+}
+
+/// A failure as the one who asked can read it: pages for people, JSON for programs.
+fn told(failure: Failure, head: &Parts, request_id: &RequestId) -> Answer {
+    match pages::Room::of(head.uri.path()) {
+        Some(room) => pages::failed(room, failure, request_id.as_str()),
+        None => failure.into_answer(request_id.as_str()),
+    }
 }
 
 async fn within_time_limit(

@@ -8,7 +8,7 @@
 //! than any: a segment matches after exactly one percent-decoding (a decoded slash stays inside its
 //! segment), and trailing, doubled and dot segments are nowhere. A handler is a plain function of the
 //! [`Exchange`]; what turns the exchange into a call (steps 4 to 10 of the order of checks) is named on
-//! the line: `platform!`, `administrator!`, `operator!`, `anyone!`.
+//! the line: `platform!`, `operator!`, `anyone!`.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -21,16 +21,18 @@ use rollcall_wire::error::ApiError;
 use rollcall_wire::headers;
 
 use super::answer::Outcome;
-use super::call::{AdminCall, OperatorCall, PublicCall, header_values};
+use super::call::{OperatorCall, PublicCall, header_values};
 use super::error::Failure;
 use super::operator::{
-    audit_events, dev, enforcement_actions, keys, organizations, programs, records,
-    webhook_deliveries, workspaces,
+    audit_events, dev, enforcement_actions, enrollments, keys, organizations, programs, records,
+    workspaces,
 };
-use super::public::{action_urls, profiles, webhook_endpoints};
-use super::{Exchange, docs, enrollment_page, health, openapi, operator};
+use super::public::{action_urls, profiles};
+use super::{Exchange, docs, health, openapi, operator};
 use crate::app::App;
 use crate::metrics::RouteMetrics;
+use crate::pages::console::{self, ConsoleCall, development, export, overview, profile, sign_in};
+use crate::pages::{assets, portal};
 
 /// What answers a request.
 pub(crate) type Handler = for<'a> fn(&'a Exchange<'a>) -> Answering<'a>;
@@ -54,6 +56,10 @@ pub enum Audience {
     Development,
     /// An end user, with the token in the URL.
     EndUser,
+    /// The operator in a browser, with a session.
+    Console,
+    /// The operator in a browser of a development server; nowhere else do these paths exist.
+    DevelopmentConsole,
 }
 
 /// How long a handler may take.
@@ -128,21 +134,28 @@ macro_rules! platform {
     };
 }
 
-macro_rules! administrator {
-    ($handler:path) => {
-        |exchange| Box::pin(async move { $handler(AdminCall::of(exchange).await?).await })
-    };
-}
-
 macro_rules! operator {
     ($handler:path) => {
         |exchange| Box::pin(async move { $handler(OperatorCall::of(exchange).await?).await })
     };
 }
 
+macro_rules! console {
+    ($handler:path) => {
+        |exchange| {
+            Box::pin(async move {
+                match ConsoleCall::of(exchange).await? {
+                    Ok(call) => $handler(call).await,
+                    Err(sign_in) => Ok(sign_in),
+                }
+            })
+        }
+    };
+}
+
 #[rustfmt::skip]
 static PATHS: &[PathRow] = {
-    use Audience::{Administrator, Anyone, Development, EndUser, Health, Operator, Platform};
+    use Audience::{Anyone, Console, Development, DevelopmentConsole, EndUser, Health, Operator, Platform};
     &[
         // The platform: the public API, in every dialect. The list stands first because it is asked most.
         path(Platform, "/v1/user_profiles", &[get(platform!(profiles::list)), post(platform!(profiles::create))]),
@@ -150,13 +163,8 @@ static PATHS: &[PathRow] = {
         path(Platform, "/v1/user_profiles/{user_profile_id}/enrollment_url", &[post(platform!(action_urls::create_enrollment_url))]),
         path(Platform, "/v1/user_profiles/{user_profile_id}/action_urls", &[post(platform!(action_urls::create))]),
 
-        // The platform's administrator.
-        path(Administrator, "/v1/organizations/webhooks", &[get(administrator!(webhook_endpoints::list)), post(administrator!(webhook_endpoints::create))]),
-        path(Administrator, "/v1/organizations/webhooks/{webhook_endpoint_id}", &[get(administrator!(webhook_endpoints::get)), post(administrator!(webhook_endpoints::update)), delete(administrator!(webhook_endpoints::delete))]),
-        path(Administrator, "/v1/organizations/webhooks/{webhook_endpoint_id}/regenerate_signing_secret", &[post(administrator!(webhook_endpoints::regenerate_signing_secret))]),
-
         // The end user.
-        path(EndUser, "/user-profiles/enrollment/{token}", &[get(anyone!(enrollment_page::show))]),
+        path(EndUser, "/user-profiles/enrollment/{token}", &[get(anyone!(portal::show)), post(anyone!(portal::submit))]),
 
         // The operator: tenants and their keys.
         path(Operator, "/operator/v1/organizations", &[get(operator!(organizations::list)), post(operator!(organizations::create))]),
@@ -174,13 +182,11 @@ static PATHS: &[PathRow] = {
         path(Operator, "/operator/v1/user_profiles/{user_profile_id}/enforcement_actions", &[get(operator!(enforcement_actions::list)), post(operator!(enforcement_actions::open))]),
         path(Operator, "/operator/v1/enforcement_actions/{enforcement_action_id}/resolve", &[post(operator!(enforcement_actions::resolve))]),
         path(Operator, "/operator/v1/enforcement_actions/{enforcement_action_id}/identity_check", &[post(operator!(enforcement_actions::identity_check))]),
+        path(Operator, "/operator/v1/enrollments", &[get(operator!(enrollments::list))]),
+        path(Operator, "/operator/v1/enrollments/{enrollment_id}", &[get(operator!(enrollments::get))]),
+        path(Operator, "/operator/v1/enrollments/{enrollment_id}/approve", &[post(operator!(enrollments::approve))]),
+        path(Operator, "/operator/v1/enrollments/{enrollment_id}/reject", &[post(operator!(enrollments::reject))]),
         path(Operator, "/operator/v1/audit_events", &[get(operator!(audit_events::list))]),
-
-        // The operator: what platforms are told.
-        path(Operator, "/operator/v1/webhook_deliveries", &[get(operator!(webhook_deliveries::list))]),
-        path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}", &[get(operator!(webhook_deliveries::get))]),
-        path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver", &[post(operator!(webhook_deliveries::redeliver))]),
-        path(Operator, "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test", &[post(operator!(webhook_deliveries::test))]),
 
         // The operator of a development server.
         path(Development, "/operator/v1/dev/reset", &[post(operator!(dev::reset))]),
@@ -188,12 +194,36 @@ static PATHS: &[PathRow] = {
         path(Development, "/operator/v1/dev/faults", &[get(operator!(dev::list_faults)), post(operator!(dev::add_fault)), delete(operator!(dev::clear_faults))]),
         path(Development, "/operator/v1/dev/requests", &[get(operator!(dev::list_requests))]),
 
+        // The operator, in a browser.
+        path(Console, "/console/sign-in", &[get(anyone!(sign_in::show)), post(anyone!(sign_in::sign_in))]),
+        path(Console, "/console", &[get(console!(overview::show))]),
+        path(Console, "/console/sign-out", &[post(console!(sign_in::sign_out))]),
+        path(Console, "/console/sessions", &[get(console!(sign_in::list))]),
+        path(Console, "/console/sessions/{name}", &[post(console!(sign_in::revoke))]),
+        path(Console, "/console/profiles", &[get(console!(console::profiles::list))]),
+        path(Console, "/console/profiles/{user_profile_id}", &[get(console!(profile::show))]),
+        path(Console, "/console/profiles/{user_profile_id}/programs", &[post(console!(profile::set_program))]),
+        path(Console, "/console/profiles/{user_profile_id}/actions", &[post(console!(profile::open_action))]),
+        path(Console, "/console/profiles/{user_profile_id}/actions/{enforcement_action_id}", &[post(console!(profile::end_action))]),
+        path(Console, "/console/enrollments", &[get(console!(console::enrollments::list))]),
+        path(Console, "/console/enrollments/{enrollment_id}", &[get(console!(console::enrollments::show)), post(console!(console::enrollments::decide))]),
+        path(Console, "/console/organizations", &[get(console!(console::organizations::list)), post(console!(console::organizations::create))]),
+        path(Console, "/console/organizations/{organization_id}", &[get(console!(console::organizations::show)), post(console!(console::organizations::update))]),
+        path(Console, "/console/organizations/{organization_id}/workspaces", &[post(console!(console::organizations::create_workspace))]),
+        path(Console, "/console/organizations/{organization_id}/keys", &[post(console!(console::organizations::create_key))]),
+        path(Console, "/console/keys/{api_key_id}", &[post(console!(console::organizations::update_key))]),
+        path(Console, "/console/audit", &[get(console!(console::audit::list))]),
+        path(Console, "/console/export", &[get(console!(export::show))]),
+        path(Console, "/console/export/profiles", &[get(console!(export::download)).without_time_limit()]),
+        path(DevelopmentConsole, "/console/development", &[get(console!(development::show)), post(console!(development::change))]),
+
         // Everyone, and whoever looks after the process.
         path(Anyone, "/", &[get(anyone!(health::root))]),
         path(Anyone, "/openapi/{document}", &[get(anyone!(openapi::show))]),
         path(Anyone, "/docs", &[get(anyone!(docs::show_newest))]),
         path(Anyone, "/docs/style.css", &[get(anyone!(docs::show_style))]),
         path(Anyone, "/docs/{document}", &[get(anyone!(docs::show))]),
+        path(Anyone, "/assets/{name}", &[get(anyone!(assets::show))]),
         path(Health, "/healthz", &[get(anyone!(health::live))]),
         path(Health, "/readyz", &[get(anyone!(health::ready))]),
         path(Health, "/metrics", &[get(anyone!(health::metrics))]),
@@ -284,11 +314,14 @@ impl Surface {
         match audience {
             Audience::Health => self != Self::WithoutHealth,
             Audience::Anyone => true,
-            Audience::Development => development && self != Self::Health,
+            Audience::Development | Audience::DevelopmentConsole => {
+                development && self != Self::Health
+            }
             Audience::Platform
             | Audience::Administrator
             | Audience::Operator
-            | Audience::EndUser => self != Self::Health,
+            | Audience::EndUser
+            | Audience::Console => self != Self::Health,
         }
     }
 }

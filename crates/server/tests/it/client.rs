@@ -103,6 +103,11 @@ impl Call {
             .header("content-type", "application/json")
     }
 
+    pub(crate) fn form(self, fields: &str) -> Self {
+        self.body(fields.to_owned())
+            .header("content-type", "application/x-www-form-urlencoded")
+    }
+
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self

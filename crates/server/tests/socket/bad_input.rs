@@ -675,7 +675,7 @@ fn no_route_fails_on_any_body_or_query() {
 }
 
 /// One of everything that a path can name.
-struct Named([(&'static str, String); 6]);
+struct Named([(&'static str, String); 7]);
 
 impl Named {
     fn make(victim: &Victim) -> Self {
@@ -704,6 +704,7 @@ impl Named {
             ("{api_key_id}", key),
             ("{name}", "cyber".to_owned()),
             ("{token}", "x".repeat(43)),
+            ("{enrollment_id}", "enr_1".to_owned()),
         ])
     }
 

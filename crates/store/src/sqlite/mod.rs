@@ -17,7 +17,6 @@ mod checkpoint;
 mod commit;
 mod deliveries;
 mod enrollments;
-mod leases;
 mod listing;
 mod migrate;
 mod outbox;

@@ -8,7 +8,6 @@
     reason = "a test that cannot go on should stop"
 )]
 
-mod postgres;
 mod sqlite;
 mod suite;
 mod world;

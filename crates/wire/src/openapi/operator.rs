@@ -2,8 +2,8 @@
 //! server has none of their paths.
 
 use rollcall_domain::audit::{ActorKind, AuditAction, TargetKind};
-use rollcall_domain::delivery::DeliveryStatus;
 use rollcall_domain::enforcement::{CheckState, OPEN_ACTIONS, Resolution};
+use rollcall_domain::enrollment::EnrollmentStatus;
 use rollcall_domain::profile::AccessType;
 use rollcall_domain::program::OWN_PROGRAMS;
 use rollcall_domain::tenant::{KeyKind, KeyStatus, OrganizationStatus};
@@ -26,6 +26,7 @@ use super::schema::{
 use super::{begin, security};
 use crate::dialects;
 use crate::error::ErrorKind;
+use crate::operator::enrollments::NOTE_LIMIT;
 use crate::parts::Write;
 
 const ABOUT: &str = "What the party that runs Rollcall does, over every organization: tenants and their \
@@ -57,7 +58,7 @@ fn operations() -> Vec<Described> {
         tenants(),
         profiles(),
         decisions(),
-        webhooks(),
+        enrollments(),
         development(),
     ];
     parts.into_iter().flatten().collect()
@@ -120,6 +121,13 @@ fn list(operation: OperationBuilder, item: &str) -> OperationBuilder {
 
 fn takes(operation: OperationBuilder, name: &str) -> OperationBuilder {
     operation.request_body(Some(sent(named(name))))
+}
+
+/// A body that may be left out.
+fn may_take(operation: OperationBuilder, name: &str) -> OperationBuilder {
+    let mut body = sent(named(name));
+    body.required = Some(Required::False);
+    operation.request_body(Some(body))
 }
 
 fn sent(shape: impl Into<Shape>) -> RequestBody {
@@ -475,92 +483,100 @@ fn decisions() -> Vec<Described> {
     ]
 }
 
-fn webhooks() -> Vec<Described> {
-    const ALL: &str = "/operator/v1/webhook_deliveries";
-    const ONE: &str = "/operator/v1/webhook_deliveries/{webhook_delivery_id}";
-    const REDELIVER: &str = "/operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver";
-    const TEST: &str = "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test";
-    let delivery = |id, summary| {
-        let operation = operation("Webhook deliveries", id, summary);
-        operation.parameter(path_parameter("webhook_delivery_id", schema::id("whd_")))
+fn enrollments() -> Vec<Described> {
+    const LIST: &str = "/operator/v1/enrollments";
+    const ONE: &str = "/operator/v1/enrollments/{enrollment_id}";
+    const APPROVE: &str = "/operator/v1/enrollments/{enrollment_id}/approve";
+    const REJECT: &str = "/operator/v1/enrollments/{enrollment_id}/reject";
+    let enrollment = |id, summary| operation("Enrollments", id, summary);
+    let named_one = |id, summary| {
+        let named = enrollment(id, summary);
+        named.parameter(path_parameter("enrollment_id", id_of_enrollment()))
     };
-    let plain = || matching("^[A-Za-z0-9_-]{1,128}$");
-    let statuses = DeliveryStatus::ALL.iter().map(|status| status.as_str());
-    let listed = operation(
-        "Webhook deliveries",
-        "list_webhook_deliveries",
-        "List webhook deliveries, newest first",
-    )
-    .parameter(query("endpoint_id", "Only to this endpoint.", plain()))
-    .parameter(query("status", "Only with this status.", choice(statuses)));
-    let test = operation(
-        "Webhook deliveries",
-        "test_webhook_endpoint",
-        "Send a signed test event to an endpoint",
+    let statuses = EnrollmentStatus::ALL.iter().map(|value| value.as_str());
+    let listed = enrollment("list_enrollments", "List enrollments, newest first");
+    let listed = listed.parameter(query("status", "Only with this status.", choice(statuses)));
+    let approve = named_one("approve_enrollment", "Approve what an end user applied for");
+    let reject = named_one("reject_enrollment", "Reject what an end user applied for");
+    let get_one = named_one("get_enrollment", "Get an enrollment");
+    let shown = || named("Enrollment");
+    vec![
+        get(LIST, list(listed, "Enrollment")),
+        get(ONE, answers(get_one, shown())),
+        post(
+            APPROVE,
+            may_take(answers(approve, shown()), "EnrollmentApproval"),
+        ),
+        post(
+            REJECT,
+            may_take(answers(reject, shown()), "EnrollmentRejection"),
+        ),
+    ]
+}
+
+fn id_of_enrollment() -> Object {
+    id("enr_")
+}
+
+fn enrollment_schemas() -> Vec<(&'static str, Shape)> {
+    let statuses = EnrollmentStatus::ALL.iter().map(|value| value.as_str());
+    let submitted = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(AdditionalProperties::RefOr(
+            schema::string().build().into(),
+        )))
+        .build();
+    let note = || {
+        let note = schema::string().max_length(Some(NOTE_LIMIT)).build();
+        described(nullable(note), "Words to the end user.")
+    };
+    let active = json!({"const": "active"});
+    let rule = json!({
+        "if": {"required": ["requirements"], "properties": {"requirements": {"type": "object"}}},
+        "then": {"required": ["tiers"], "properties": {"tiers": {"type": "object", "anyOf": [
+            {"required": ["a"], "properties": {"a": active}},
+            {"required": ["b"], "properties": {"b": active}},
+            {"required": ["c"], "properties": {"c": active}}
+        ]}}}
+    });
+    let requirements = body(
+        [
+            ("data_retention", boolean().into()),
+            ("human_review", boolean().into()),
+        ],
+        &[],
     );
-    let test = test.parameter(path_parameter("webhook_endpoint_id", plain()));
-    let conflict = &[ErrorKind::Conflict];
+    let approval = body(
+        [
+            ("tiers", activities(["a", "b", "c"])),
+            ("requirements", nullable(Shape::from(requirements))),
+            ("note", note()),
+        ],
+        &[],
+    );
     vec![
-        get(ALL, list(listed, "WebhookDelivery")),
-        get(
-            ONE,
-            answers(
-                delivery("get_webhook_delivery", "Get a delivery with what was sent"),
-                named("WebhookDeliveryWithRequest"),
-            ),
-        ),
         (
-            REDELIVER,
-            HttpMethod::Post,
-            errors(
-                REDELIVER,
-                answers(
-                    delivery("redeliver", "Start a delivery that ended again"),
-                    named("WebhookDelivery"),
+            "Enrollment",
+            answer([
+                ("type", word("enrollment").into()),
+                ("id", id_of_enrollment().into()),
+                ("organization_id", organization_id().into()),
+                ("user_profile_id", id("uprof_").into()),
+                ("program", schema::program_name().into()),
+                ("status", choice(statuses).into()),
+                (
+                    "submitted",
+                    described(submitted, "The form's fields and what was answered."),
                 ),
-                conflict,
-            ),
+                shown_time("submitted_at"),
+                shown_optional_time("decided_at"),
+                shown_text("note"),
+            ])
+            .into(),
         ),
-        (
-            TEST,
-            HttpMethod::Post,
-            errors(TEST, answers(test, named("WebhookDelivery")), conflict),
-        ),
+        ("EnrollmentApproval", ruled(approval, vec![rule]).into()),
+        ("EnrollmentRejection", body([("note", note())], &[]).into()),
     ]
-}
-
-/// A delivery, as lists show it.
-fn delivery_members() -> Vec<Member> {
-    let statuses = DeliveryStatus::ALL.iter().map(|status| status.as_str());
-    let attempt = answer([
-        shown_time("at"),
-        ("status_code", nullable(integer(100, Some(999)))),
-        ("latency_ms", integer(0, None).into()),
-        ("error", nullable(schema::string().build())),
-    ]);
-    vec![
-        ("type", word("webhook_delivery").into()),
-        ("id", id("whd_").into()),
-        ("organization_id", organization_id().into()),
-        ("endpoint_id", schema::string().build().into()),
-        ("event_id", id("whe_").into()),
-        ("event_type", schema::string().build().into()),
-        ("status", choice(statuses).into()),
-        shown_time("created_at"),
-        shown_optional_time("next_attempt_at"),
-        ("attempts", array(attempt)),
-    ]
-}
-
-fn delivery_with_request() -> Object {
-    let mut members = delivery_members();
-    let headers = schema::map(schema::string().build(), schema::string().build(), 10);
-    let request = answer([
-        ("headers", headers.into()),
-        ("body", schema::string().build().into()),
-    ]);
-    members.push(("request", request.into()));
-    answer(members)
 }
 
 fn development() -> Vec<Described> {
@@ -644,6 +660,7 @@ fn schemas() -> Vec<(&'static str, Shape)> {
         tenant_schemas(),
         profile_schemas(),
         decision_schemas(),
+        enrollment_schemas(),
         development_schemas(),
     ]
     .concat()
@@ -757,10 +774,7 @@ fn tenant_schemas() -> Vec<(&'static str, Shape)> {
 
 fn profile_schemas() -> Vec<(&'static str, Shape)> {
     let mut full = record_members();
-    full.push((
-        "enrollments",
-        array(ObjectBuilder::new().schema_type(Type::Object).build()),
-    ));
+    full.push(("enrollments", array(named("Enrollment"))));
     let any = ObjectBuilder::new().schema_type(Type::Object);
     let any = any.property("id", id("uprof_")).required("id");
     let words = "A profile as the dialect of `as` shows it; see that dialect's document.";
@@ -916,8 +930,6 @@ fn decision_schemas() -> Vec<(&'static str, Shape)> {
     let program = any_of([named("CyberProgram"), named("EfsProgram")]);
     vec![
         ("EnforcementAction", answer(action).into()),
-        ("WebhookDelivery", answer(delivery_members()).into()),
-        ("WebhookDeliveryWithRequest", delivery_with_request().into()),
         ("EnforcementActionOpen", ruled(open, restrictions()).into()),
         (
             "IdentityCheck",

@@ -8,12 +8,12 @@
 pub(crate) mod audit_events;
 pub(crate) mod dev;
 pub(crate) mod enforcement_actions;
+pub(crate) mod enrollments;
 pub(crate) mod keys;
 pub(crate) mod organizations;
 pub(crate) mod profiles;
 pub(crate) mod programs;
 pub(crate) mod records;
-pub(crate) mod webhook_deliveries;
 pub(crate) mod workspaces;
 
 use rollcall_domain::id::{OrganizationId, ProfileId};

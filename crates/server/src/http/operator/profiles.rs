@@ -4,7 +4,7 @@ use rollcall_wire::dialect::Answer;
 use rollcall_wire::object;
 use rollcall_wire::operator::profiles::{parse_get, parse_search, write_record};
 
-use super::named_profile;
+use super::{enrollments, named_profile};
 use crate::app::Operation;
 use crate::http::answer::{Outcome, json};
 use crate::http::call::OperatorCall;
@@ -47,12 +47,12 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
     }
     let profile = owned.document.decode()?;
     let mut record = String::with_capacity(1_024);
-    // No enrollment can be submitted yet, so that the record's list of them is empty.
+    let enrollments = enrollments::of_profile(&call, &profile.id).await?;
     write_record(
         &mut record,
         &owned.organization_id,
         &profile,
-        Some(&[]),
+        Some(&enrollments),
         now,
     )?;
     Ok(json(record))

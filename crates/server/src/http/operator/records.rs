@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use super::named_profile_id;
 use crate::app::{App, Operation};
+use crate::http::Exchange;
 use crate::http::answer::{Body, Outcome, answer, json};
 use crate::http::body::BodyError;
 use crate::http::call::OperatorCall;
@@ -417,10 +418,20 @@ pub(crate) async fn export(call: OperatorCall<'_>) -> Outcome {
         found.ok_or_else(|| ApiError::not_found("organization"))?;
     }
     let act = call.act(app.clock.now());
-    note_export(&call, &act, organization_id.as_ref()).await?;
+    stream(call.exchange(), call.proof, &act, organization_id).await
+}
+
+/// The records of one organization, or of all of them, as they are read.
+pub(crate) async fn stream(
+    exchange: &Exchange<'_>,
+    proof: OperatorProof,
+    act: &Act,
+    organization_id: Option<OrganizationId>,
+) -> Outcome {
+    note_export(exchange, proof, act, organization_id.as_ref()).await?;
     let export = Export {
-        app: Arc::clone(app),
-        proof: call.proof,
+        app: Arc::clone(exchange.app),
+        proof,
         organization_id,
         after: None,
         more: true,
@@ -435,20 +446,19 @@ pub(crate) async fn export(call: OperatorCall<'_>) -> Outcome {
 
 /// An export shows everything there is about people, so it leaves a trace before it begins.
 async fn note_export(
-    call: &OperatorCall<'_>,
+    exchange: &Exchange<'_>,
+    proof: OperatorProof,
     act: &Act,
     organization_id: Option<&OrganizationId>,
 ) -> Result<(), Failure> {
     let target = organization_id.map_or("all", OrganizationId::as_str);
     let action = AuditAction::ProfilesExported;
     let entry = AuditEntry::new(action, TargetKind::Organization, target);
-    let record = call
-        .app()
+    let record = exchange
+        .app
         .store
-        .record(call.proof, act, organization_id, entry);
-    call.exchange()
-        .write(Operation::ExportProfiles, record)
-        .await
+        .record(proof, act, organization_id, entry);
+    exchange.write(Operation::ExportProfiles, record).await
 }
 
 /// An export on its way.

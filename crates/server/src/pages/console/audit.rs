@@ -1,0 +1,103 @@
+//! The audit trail: who did what to what, and when.
+
+use askama::Template;
+use rollcall_domain::audit::{AuditAction, AuditEvent, TargetKind};
+use rollcall_store::audit::AuditFilter;
+use rollcall_wire::operator::audit::parse_list;
+
+use super::{Choice, ConsoleCall, Frame, Organizations, segment, shown};
+use crate::app::Operation;
+use crate::http::answer::Outcome;
+use crate::pages::form::Form;
+use crate::pages::shown as values;
+
+#[derive(Template)]
+#[template(path = "console/audit.html")]
+struct AuditPage {
+    frame: Frame,
+    organizations: Vec<Choice>,
+    actions: Vec<Choice>,
+    target_id: String,
+    rows: Vec<AuditRow>,
+    next: Option<String>,
+}
+
+/// An event in a list.
+#[derive(Debug)]
+pub(super) struct AuditRow {
+    pub(super) at: String,
+    pub(super) actor: String,
+    pub(super) actor_id: String,
+    pub(super) action: &'static str,
+    pub(super) target: String,
+    pub(super) target_path: Option<String>,
+    pub(super) details: String,
+}
+
+impl AuditRow {
+    pub(super) fn new(event: &AuditEvent) -> Self {
+        let (actor, entry) = (&event.act.actor, &event.entry);
+        let id = segment(&entry.target_id);
+        let base = match entry.target_kind {
+            TargetKind::UserProfile => Some("profiles"),
+            TargetKind::Enrollment => Some("enrollments"),
+            TargetKind::Organization if entry.target_id != "all" => Some("organizations"),
+            TargetKind::Organization
+            | TargetKind::EnforcementAction
+            | TargetKind::Workspace
+            | TargetKind::ApiKey
+            | TargetKind::WebhookEndpoint
+            | TargetKind::WebhookDelivery
+            | TargetKind::ConsoleSession => None,
+        };
+        Self {
+            at: values::second(event.act.at),
+            actor: values::words(actor.kind.as_str()),
+            actor_id: actor.id.clone(),
+            action: entry.action.as_str(),
+            target: entry.target_id.clone(),
+            target_path: base.map(|base| format!("/console/{base}/{id}")),
+            details: entry.details.join(", "),
+        }
+    }
+}
+
+/// `GET /console/audit`
+pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
+    let app = call.app();
+    let form = Form::of_query(call.exchange().query());
+    let query = form.to_query(&["done", "signed-in"]);
+    let request = parse_list(Some(&query), &app.cursors)?;
+    let filter = AuditFilter {
+        organization_id: request.organization_id.clone(),
+        target_id: request.target_id.clone(),
+        action: request.action.map(|action| action.as_str().to_owned()),
+    };
+    let (after, limit) = (request.list.after.as_ref(), request.list.limit);
+    let list = app
+        .store
+        .list_audit_events(call.proof, &filter, after, limit);
+    let found = call
+        .exchange()
+        .read(Operation::ListAuditEvents, list)
+        .await?;
+    let next = found.next.map(|position| {
+        let cursor = request.list.next_page(&app.cursors, &position);
+        let kept = form.to_query(&["page", "done", "signed-in"]);
+        format!(
+            "/console/audit?{kept}{}page={cursor}",
+            if kept.is_empty() { "" } else { "&" }
+        )
+    });
+    let organizations = Organizations::read(&call).await?;
+    let actions = AuditAction::ALL.iter().map(|action| action.as_str());
+    let actions = actions.map(|action| (action, action.to_owned()));
+    shown(&AuditPage {
+        frame: Frame::new(&call, "audit"),
+        organizations: organizations.choices(form.filled("organization_id")),
+        actions: Choice::all(actions, form.filled("action")),
+        target_id: form.get("target_id").unwrap_or_default().to_owned(),
+        rows: found.events.iter().map(AuditRow::new).collect(),
+        next,
+    })
+}

@@ -1,0 +1,309 @@
+//! The queue: what end users submitted, and what is decided on it.
+
+use askama::Template;
+use http::StatusCode;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enrollment::{Enrollment, EnrollmentStatus, Verdict};
+use rollcall_domain::id::{EnrollmentId, OrganizationId};
+use rollcall_domain::page::{Limit, Order};
+use rollcall_store::enrollments::{Decided, EnrollmentFilter};
+use rollcall_store::tenants::ListPosition;
+use rollcall_wire::error::ApiError;
+use rollcall_wire::operator::enrollments::{NOTE_LIMIT, parse_approval, parse_rejection};
+use rollcall_wire::operator::{ListPosition as SealedPosition, Sealable as _};
+use serde_json::{Map, Value, json};
+
+use super::confirm::{self, Question};
+use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, segment, shown};
+use crate::app::Operation;
+use crate::http::answer::Outcome;
+use crate::http::error::Failure;
+use crate::pages::form::Form;
+use crate::pages::programs::TIERS;
+use crate::pages::{Room, page, shown as values};
+
+/// An application in a list.
+#[derive(Debug)]
+pub(super) struct EnrollmentRow {
+    pub(super) id: String,
+    pub(super) organization: String,
+    pub(super) program: String,
+    pub(super) status: &'static str,
+    pub(super) look: &'static str,
+    pub(super) who: String,
+    pub(super) submitted: String,
+    pub(super) waiting: String,
+    pub(super) decided: Option<String>,
+}
+
+impl EnrollmentRow {
+    pub(super) fn new(enrollment: &Enrollment, organization: String, now: Timestamp) -> Self {
+        let answered = |name: &str| {
+            let mut submitted = enrollment.submitted.iter();
+            submitted
+                .find(|(field, _)| field == name)
+                .map(|(_, value)| value.as_str())
+        };
+        let who = [answered("full_name"), answered("organization")];
+        let who: Vec<_> = who
+            .into_iter()
+            .flatten()
+            .filter(|it| !it.is_empty())
+            .collect();
+        Self {
+            id: enrollment.id.to_string(),
+            organization,
+            program: enrollment.program.as_str().to_owned(),
+            status: enrollment.status.as_str(),
+            look: look_of(enrollment.status),
+            who: who.join(", "),
+            submitted: values::minute(enrollment.submitted_at),
+            waiting: values::ago(enrollment.submitted_at, now),
+            decided: enrollment.decided_at.map(values::minute),
+        }
+    }
+}
+
+fn look_of(status: EnrollmentStatus) -> &'static str {
+    match status {
+        EnrollmentStatus::Pending => "wait",
+        EnrollmentStatus::Approved => "good",
+        EnrollmentStatus::Rejected => "bad",
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/enrollments.html")]
+struct EnrollmentsPage {
+    frame: Frame,
+    tabs: Vec<Choice>,
+    organizations: Vec<Choice>,
+    status: String,
+    rows: Vec<EnrollmentRow>,
+    next: Option<String>,
+}
+
+/// `GET /console/enrollments`
+pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
+    let app = call.app();
+    let now = app.clock.now();
+    let form = Form::of_query(call.exchange().query());
+    let status = form.filled("status").unwrap_or("pending");
+    let wanted = EnrollmentStatus::parse(status).ok();
+    let organization = form.filled("organization_id");
+    let filter = EnrollmentFilter {
+        status: wanted,
+        organization_id: organization.and_then(|id| OrganizationId::parse(id).ok()),
+        profile_id: None,
+    };
+    // Who waits longest comes first; what is decided is looked up from the newest.
+    let order = match wanted {
+        Some(EnrollmentStatus::Pending) => Order::Ascending,
+        Some(EnrollmentStatus::Approved | EnrollmentStatus::Rejected) | None => Order::Descending,
+    };
+    let purpose = format!(
+        "console enrollments {status} {}",
+        organization.unwrap_or_default()
+    );
+    let after = match form.filled("page") {
+        None => None,
+        Some(cursor) => {
+            let bytes = app.cursors.open_bytes(&purpose, cursor)?;
+            SealedPosition::from_bytes(&bytes)
+        }
+    };
+    let after = after.map(|after| ListPosition {
+        created_at: after.created_at,
+        id: after.id,
+    });
+    let list =
+        app.store
+            .list_enrollments(call.proof, &filter, order, after.as_ref(), Limit::DEFAULT);
+    let listed = call
+        .exchange()
+        .read(Operation::ReadEnrollments, list)
+        .await?;
+    let next = listed.next.map(|next| {
+        let position = SealedPosition {
+            created_at: next.created_at,
+            id: next.id,
+        };
+        let cursor = app.cursors.seal_bytes(&purpose, &position.to_bytes());
+        let kept = form.to_query(&["page", "done", "signed-in"]);
+        format!(
+            "/console/enrollments?{kept}{}page={cursor}",
+            if kept.is_empty() { "" } else { "&" }
+        )
+    });
+    let organizations = Organizations::read(&call).await?;
+    let rows = listed.items.iter();
+    let rows = rows.map(|it| EnrollmentRow::new(it, organizations.name(&it.organization_id), now));
+    let statuses = EnrollmentStatus::ALL.iter().map(|it| it.as_str());
+    shown(&EnrollmentsPage {
+        tabs: Choice::plain(statuses.chain(["all"]), Some(status)),
+        organizations: organizations.choices(organization),
+        status: status.to_owned(),
+        rows: rows.collect(),
+        next,
+        frame: Frame::new(&call, "enrollments"),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "console/enrollment.html")]
+struct EnrollmentPage {
+    frame: Frame,
+    row: EnrollmentRow,
+    path: String,
+    profile_id: String,
+    profile_path: String,
+    answers: Vec<(String, String)>,
+    note: Option<String>,
+    is_waiting: bool,
+    is_cyber: bool,
+    tiers: Vec<Choice>,
+    note_limit: usize,
+}
+
+/// `GET /console/enrollments/{id}`
+pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
+    let enrollment = named(&call).await?;
+    detail(&call, &enrollment, None, StatusCode::OK).await
+}
+
+async fn named(call: &ConsoleCall<'_>) -> Result<Enrollment, Failure> {
+    let not_found = || ApiError::not_found("enrollment");
+    let id = EnrollmentId::parse(call.param(0)).map_err(|_| not_found())?;
+    let find = call.app().store.find_enrollment(call.proof, &id);
+    let found = call
+        .exchange()
+        .read(Operation::ReadEnrollments, find)
+        .await?;
+    Ok(found.ok_or_else(not_found)?)
+}
+
+async fn detail(
+    call: &ConsoleCall<'_>,
+    enrollment: &Enrollment,
+    told: Option<Told>,
+    status: StatusCode,
+) -> Outcome {
+    let now = call.app().clock.now();
+    let organizations = Organizations::read(call).await?;
+    let answers = enrollment.submitted.iter();
+    let mut asked = answers.clone().filter(|(name, _)| name == TIERS);
+    let asked = asked.next().map_or("", |(_, value)| value.as_str());
+    let tiers = ["a", "b", "c"].map(|tier| Choice {
+        value: tier.to_owned(),
+        label: tier.to_uppercase(),
+        chosen: asked.split(", ").any(|it| it == tier),
+    });
+    let detail = EnrollmentPage {
+        frame: Frame::new(call, "enrollments").telling(told),
+        row: EnrollmentRow::new(
+            enrollment,
+            organizations.name(&enrollment.organization_id),
+            now,
+        ),
+        path: path(&enrollment.id),
+        profile_id: enrollment.profile_id.to_string(),
+        profile_path: format!(
+            "/console/profiles/{}",
+            segment(enrollment.profile_id.as_str())
+        ),
+        answers: answers
+            .map(|(name, value)| (values::words(name), value.clone()))
+            .collect(),
+        note: enrollment.note.clone(),
+        is_waiting: enrollment.status == EnrollmentStatus::Pending,
+        is_cyber: enrollment.program.as_str() == "cyber",
+        tiers: tiers.into(),
+        note_limit: NOTE_LIMIT,
+    };
+    page(Room::Console, status, &detail)
+}
+
+fn path(id: &EnrollmentId) -> String {
+    format!("/console/enrollments/{}", segment(id.as_str()))
+}
+
+/// `POST /console/enrollments/{id}`: approves or rejects.
+pub(crate) async fn decide(call: ConsoleCall<'_>) -> Outcome {
+    let form = Form::of(call.exchange()).await?;
+    let enrollment = named(&call).await?;
+    let is_approval = form.get("do") == Some("approve");
+    let judged = if is_approval {
+        approval(&form, &enrollment)
+    } else {
+        let body = json!({"note": note(&form)}).to_string();
+        parse_rejection(body.as_bytes()).map(|note| (Verdict::Rejected, note))
+    };
+    let (verdict, note) = match judged {
+        Ok(judged) => judged,
+        Err(error) => {
+            let told = Some(Told::bad(error.message));
+            return detail(&call, &enrollment, told, StatusCode::BAD_REQUEST).await;
+        }
+    };
+    if !is_approval && !confirm::is_confirmed(&form) {
+        let question = Question {
+            title: "Reject this application?".to_owned(),
+            effects: vec![
+                format!(
+                    "The profile {} becomes rejected in {}.",
+                    enrollment.profile_id,
+                    enrollment.program.as_str()
+                ),
+                "The platform is told by webhook at once, and the end user reads your note."
+                    .to_owned(),
+                "It cannot be decided again; the end user can apply through a new link.".to_owned(),
+            ],
+            yes: "Reject",
+            back: path(&enrollment.id),
+        };
+        return confirm::ask(&call, "enrollments", question, &form);
+    }
+    let app = call.app();
+    let act = call.act(app.clock.now());
+    let id = &enrollment.id;
+    let decide = app
+        .store
+        .decide_enrollment(call.proof, &act, id, &verdict, note.as_deref());
+    match call
+        .exchange()
+        .write(Operation::WriteEnrollments, decide)
+        .await?
+    {
+        Decided::Done(_) => {
+            let done = if is_approval { "approved" } else { "rejected" };
+            Ok(go(&format!("{}?done={done}", path(id))))
+        }
+        Decided::Missing => Err(ApiError::not_found("enrollment").into()),
+        Decided::Refused(refusal) => {
+            let told = Some(Told::bad(refusal.to_string()));
+            let now = named(&call).await?;
+            detail(&call, &now, told, StatusCode::CONFLICT).await
+        }
+    }
+}
+
+fn note(form: &Form) -> String {
+    form.get("note")
+        .unwrap_or_default()
+        .trim()
+        .replace("\r\n", "\n")
+}
+
+fn approval(form: &Form, enrollment: &Enrollment) -> Result<(Verdict, Option<String>), ApiError> {
+    let mut body = json!({"note": note(form)});
+    for (field, value) in [("tiers", json!("active")), ("requirements", json!(true))] {
+        let chosen = form.all(field).map(|name| (name.to_owned(), value.clone()));
+        let chosen: Map<_, _> = chosen.collect();
+        if !chosen.is_empty() {
+            body[field] = Value::Object(chosen);
+        }
+    }
+    let approval = parse_approval(body.to_string().as_bytes())?;
+    let standing = approval.standing(&enrollment.program)?;
+    Ok((Verdict::Approved(standing), approval.note))
+}

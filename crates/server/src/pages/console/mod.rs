@@ -1,0 +1,267 @@
+//! The operator's console: the registry to look at, and the operator's decisions to make.
+//!
+//! It is for whoever holds an operator key, which is exchanged for a session ([`session`]). Handlers
+//! take a [`ConsoleCall`] and do what the operator API does, through the same parsers and the same
+//! storage, so that a form and a request mean the same. A page that changes something is a form; what
+//! cannot be taken back asks first ([`confirm`]), then sends the browser on to the page that shows the
+//! outcome, which `?done=` names.
+
+pub(crate) mod audit;
+mod charts;
+mod confirm;
+pub(crate) mod development;
+pub(crate) mod enrollments;
+pub(crate) mod export;
+pub(crate) mod organizations;
+pub(crate) mod overview;
+pub(crate) mod profile;
+pub(crate) mod profiles;
+pub(crate) mod session;
+pub(crate) mod sign_in;
+
+use askama::Template;
+use http::StatusCode;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rollcall_domain::id::{OrganizationId, ProfileId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::profile::Profile;
+use rollcall_domain::program::ProgramStatus;
+use rollcall_domain::tenant::Organization;
+use rollcall_store::{Changed, Decide};
+use rollcall_wire::error::ApiError;
+
+use super::form::Form;
+use super::{Room, assets, page};
+use crate::app::Operation;
+use crate::http::answer::{Answer, Outcome};
+use crate::http::error::Failure;
+pub(crate) use session::ConsoleCall;
+
+/// What every page of the console has around it.
+#[derive(Debug)]
+struct Frame {
+    style: &'static str,
+    icon: &'static str,
+    script: &'static str,
+    /// Which entry of the navigation is this page's.
+    here: &'static str,
+    /// Whether somebody is signed in.
+    inside: bool,
+    /// Whether this is a development server.
+    development: bool,
+    told: Option<Told>,
+}
+
+/// What has become of what was asked for.
+#[derive(Debug)]
+struct Told {
+    text: String,
+    bad: bool,
+}
+
+impl Told {
+    fn bad(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            bad: true,
+        }
+    }
+
+    /// The outcome that `?done=` names.
+    fn done(call: &ConsoleCall<'_>) -> Option<Self> {
+        let query = Form::of_query(call.exchange().query());
+        let text = match query.get("done")? {
+            "approved" => "Approved. The profile is active in the program.",
+            "rejected" => "Rejected.",
+            "opened" => "The action is open.",
+            "resolved" => "The action has ended.",
+            "checked" => "The identity check is recorded.",
+            "program" => "The program is set.",
+            "program-deleted" => "The profile is out of the program.",
+            "saved" => "Saved.",
+            "created" => "Created.",
+            "held" => "The organization is on hold: its requests are refused.",
+            "released" => "The organization is served again.",
+            "disabled" => "The key is disabled.",
+            "enabled" => "The key is enabled.",
+            "deleted" => "Deleted.",
+            "revoked" => "The session has ended.",
+            "clock" => "The clock is set.",
+            "fault" => "The fault is prepared.",
+            "cleared" => "No faults are prepared any more.",
+            "reset" => "Everything is as it was at the start.",
+            _ => return None,
+        };
+        Some(Self {
+            text: text.to_owned(),
+            bad: false,
+        })
+    }
+}
+
+impl Frame {
+    fn new(call: &ConsoleCall<'_>, here: &'static str) -> Self {
+        Self {
+            inside: true,
+            development: call.app().development.is_some(),
+            told: Told::done(call),
+            ..Self::outside(here)
+        }
+    }
+
+    fn outside(here: &'static str) -> Self {
+        Self {
+            style: &assets::STYLE,
+            icon: &assets::ICON,
+            script: &assets::SCRIPT,
+            here,
+            inside: false,
+            development: false,
+            told: None,
+        }
+    }
+
+    fn telling(self, told: Option<Told>) -> Self {
+        Self {
+            told: told.or(self.told),
+            ..self
+        }
+    }
+
+    fn is_here(&self, entry: &str) -> bool {
+        self.here == entry
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/trouble.html")]
+struct TroublePage<'a> {
+    frame: Frame,
+    heading: &'static str,
+    text: &'a str,
+    reference: &'a str,
+}
+
+/// What to show for a failure.
+pub(super) fn trouble(status: StatusCode, text: &str, request_id: &str) -> Outcome {
+    let heading = match status {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::FORBIDDEN => "Not allowed",
+        StatusCode::CONFLICT => "Too late",
+        StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
+        status if status.is_client_error() => "That did not work",
+        _ => "Something went wrong",
+    };
+    let trouble = TroublePage {
+        frame: Frame::outside(""),
+        heading,
+        text,
+        reference: request_id,
+    };
+    page(Room::Console, status, &trouble)
+}
+
+fn shown(template: &impl Template) -> Outcome {
+    page(Room::Console, StatusCode::OK, template)
+}
+
+/// On to a page of the console.
+fn go(target: &str) -> Answer {
+    super::see_other(Room::Console, target)
+}
+
+/// A part of a path.
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// The look of a program's status.
+fn look_of(status: ProgramStatus) -> &'static str {
+    match status {
+        ProgramStatus::Active => "good",
+        ProgramStatus::Pending => "wait",
+        ProgramStatus::Rejected => "bad",
+    }
+}
+
+/// One of the choices of a field.
+#[derive(Debug)]
+struct Choice {
+    value: String,
+    label: String,
+    chosen: bool,
+}
+
+impl Choice {
+    fn all<'a>(
+        values: impl IntoIterator<Item = (&'a str, String)>,
+        chosen: Option<&str>,
+    ) -> Vec<Self> {
+        let choices = values.into_iter().map(|(value, label)| Self {
+            chosen: Some(value) == chosen,
+            value: value.to_owned(),
+            label,
+        });
+        choices.collect()
+    }
+
+    /// Choices whose labels are their values.
+    fn plain<'a>(values: impl IntoIterator<Item = &'a str>, chosen: Option<&str>) -> Vec<Self> {
+        let labelled = values
+            .into_iter()
+            .map(|value| (value, super::shown::words(value)));
+        Self::all(labelled, chosen)
+    }
+}
+
+/// The first hundred organizations, to choose from and to name.
+struct Organizations(Vec<Organization>);
+
+impl Organizations {
+    async fn read(call: &ConsoleCall<'_>) -> Result<Self, Failure> {
+        let list = call
+            .app()
+            .store
+            .list_organizations(call.proof, None, full_page());
+        let listed = call.exchange().read(Operation::ReadTenants, list).await?;
+        Ok(Self(listed.items))
+    }
+
+    fn name(&self, id: &OrganizationId) -> String {
+        let named = self.0.iter().find(|it| it.id == *id);
+        named.map_or_else(|| id.to_string(), |it| it.name.clone())
+    }
+
+    fn choices(&self, chosen: Option<&str>) -> Vec<Choice> {
+        let named = self.0.iter().map(|it| (it.id.as_str(), it.name.clone()));
+        Choice::all(named, chosen)
+    }
+}
+
+/// The largest page.
+fn full_page() -> Limit {
+    Limit::new(Limit::MAX).unwrap_or(Limit::DEFAULT)
+}
+
+/// Decides on a profile in its organization's scope.
+async fn decide_on(
+    call: &ConsoleCall<'_>,
+    organization_id: &OrganizationId,
+    profile_id: &ProfileId,
+    decide: Decide,
+) -> Result<Profile, Failure> {
+    let app = call.app();
+    let scope = call.proof.choose(organization_id.clone());
+    let act = call.act(app.clock.now());
+    let change = app.store.change_profile(&scope, &act, profile_id, decide);
+    let changed = call
+        .exchange()
+        .write(Operation::ChangeProfile, change)
+        .await?;
+    app.sweep_due.notify_one();
+    match changed {
+        Changed::Done(document) => Ok(document.decode()?),
+        Changed::Refused(refusal) => Err(refusal.into()),
+        Changed::Missing => Err(ApiError::profile_not_found().into()),
+    }
+}

@@ -1,0 +1,104 @@
+//! The overview: how much there is, how it grows, what waits for a decision.
+
+use askama::Template;
+use rollcall_domain::enrollment::EnrollmentStatus;
+use rollcall_domain::page::{Limit, Order};
+use rollcall_store::enrollments::EnrollmentFilter;
+
+use super::charts::{self, AreaChart, BarChart};
+use super::{ConsoleCall, Frame, shown};
+use crate::app::Operation;
+use crate::http::answer::Outcome;
+use crate::pages::shown as values;
+
+/// How many days the growth is shown of.
+const DAYS: u32 = 90;
+
+/// How many organizations are shown.
+const ORGANIZATIONS: u32 = 8;
+
+#[derive(Template)]
+#[template(path = "console/overview.html")]
+struct OverviewPage {
+    frame: Frame,
+    profiles: String,
+    new_today: String,
+    organizations: String,
+    open_actions: String,
+    waiting: String,
+    requests: String,
+    failed: String,
+    growth: AreaChart,
+    hour: BarChart,
+    largest: Vec<OrganizationBar>,
+    queue: Vec<WaitingRow>,
+}
+
+#[derive(Debug)]
+struct OrganizationBar {
+    id: String,
+    name: String,
+    profiles: String,
+    /// Of a hundred.
+    share: u64,
+}
+
+#[derive(Debug)]
+struct WaitingRow {
+    id: String,
+    organization: String,
+    program: String,
+    waiting: String,
+}
+
+/// `GET /console`
+pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
+    let app = call.app();
+    let now = app.clock.now();
+    let today = charts::day_of(now);
+    let since = today - i64::from(DAYS) + 1;
+    let read = app.store.registry_figures(call.proof, ORGANIZATIONS, since);
+    let figures = call.exchange().read(Operation::ReadFigures, read).await?;
+    let hour = app.traffic.last_hour(now);
+    let filter = EnrollmentFilter {
+        status: Some(EnrollmentStatus::Pending),
+        ..EnrollmentFilter::default()
+    };
+    let few = Limit::new(5).unwrap_or(Limit::DEFAULT);
+    let list = app
+        .store
+        .list_enrollments(call.proof, &filter, Order::Ascending, None, few);
+    let queue = call
+        .exchange()
+        .read(Operation::ReadEnrollments, list)
+        .await?;
+    let named = super::Organizations::read(&call).await?;
+    let most = figures.organizations.iter().map(|it| it.profiles).max();
+    let largest = figures.organizations.iter().map(|it| OrganizationBar {
+        id: it.organization_id.to_string(),
+        name: it.name.clone(),
+        profiles: values::number(it.profiles),
+        share: charts::share(it.profiles, most.unwrap_or(0)),
+    });
+    let queue = queue.items.iter().map(|it| WaitingRow {
+        id: it.id.to_string(),
+        organization: named.name(&it.organization_id),
+        program: it.program.as_str().to_owned(),
+        waiting: values::ago(it.submitted_at, now),
+    });
+    let new_today = figures.created.iter().find(|(day, _)| *day == today);
+    shown(&OverviewPage {
+        frame: Frame::new(&call, "overview"),
+        profiles: values::number(figures.profiles),
+        new_today: values::number(new_today.map_or(0, |(_, count)| *count)),
+        organizations: values::number(figures.organization_count),
+        open_actions: values::number(figures.open_actions),
+        waiting: values::number(figures.waiting_enrollments),
+        requests: values::number(hour.iter().map(|it| it.answered).sum()),
+        failed: values::number(hour.iter().map(|it| it.failed).sum()),
+        growth: charts::growth(&figures.created, figures.profiles, today, DAYS),
+        hour: charts::requests(&hour),
+        largest: largest.collect(),
+        queue: queue.collect(),
+    })
+}

@@ -1,0 +1,492 @@
+//! One profile: every field, as any dialect sees it, its programs, actions, applications and trail;
+//! and the operator's decisions on it.
+
+use askama::Template;
+use http::StatusCode;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::{ActionKind, IdentityCheck, Reason, Resolution};
+use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
+use rollcall_domain::page::{Limit, Order};
+use rollcall_domain::profile::Profile;
+use rollcall_store::audit::AuditFilter;
+use rollcall_store::enrollments::EnrollmentFilter;
+use rollcall_store::registry::OwnedProfile;
+use rollcall_wire::dialect::{Answer as Asked, by_short_name};
+use rollcall_wire::dialects;
+use rollcall_wire::error::ApiError;
+use rollcall_wire::operator::enforcement::{parse_action, parse_identity_check};
+use rollcall_wire::operator::profiles::{parse_program, parse_program_name, write_record};
+use serde_json::{Map, Value, json};
+
+use super::audit::AuditRow;
+use super::confirm::{self, Question};
+use super::enrollments::EnrollmentRow;
+use super::profiles::look_of_status;
+use super::{Choice, ConsoleCall, Frame, Told, decide_on, go, look_of, segment};
+use crate::app::Operation;
+use crate::http::answer::Outcome;
+use crate::http::error::Failure;
+use crate::pages::form::Form;
+use crate::pages::{Room, page, shown as values};
+
+#[derive(Template)]
+#[template(path = "console/profile.html")]
+struct ProfilePage {
+    frame: Frame,
+    id: String,
+    path: String,
+    heading: String,
+    organization: String,
+    organization_id: String,
+    status: &'static str,
+    look: &'static str,
+    facts: Vec<(String, Option<String>)>,
+    metadata: Vec<(String, String)>,
+    lenses: Vec<Choice>,
+    seen_as: String,
+    programs: Vec<ProgramRow>,
+    actions: Vec<ActionRow>,
+    reasons: Vec<Choice>,
+    enrollments: Vec<EnrollmentRow>,
+    trail: Vec<AuditRow>,
+}
+
+#[derive(Debug)]
+struct ProgramRow {
+    name: String,
+    status: &'static str,
+    look: &'static str,
+    details: String,
+}
+
+#[derive(Debug)]
+struct ActionRow {
+    id: String,
+    is_ban: bool,
+    reason: String,
+    opened: String,
+    expires: Option<String>,
+    /// How it ended, if it has.
+    ended: Option<String>,
+    check: &'static str,
+}
+
+/// `GET /console/profiles/{id}`
+pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
+    let (id, owned) = named(&call).await?;
+    shown(&call, &id, &owned, None, StatusCode::OK).await
+}
+
+async fn named(call: &ConsoleCall<'_>) -> Result<(ProfileId, OwnedProfile), Failure> {
+    let id = ProfileId::parse(call.param(0)).map_err(|_| ApiError::profile_not_found())?;
+    let locate = call.app().store.locate_profile(call.proof, &id);
+    let found = call.exchange().read(Operation::FindProfile, locate).await?;
+    Ok((id, found.ok_or_else(ApiError::profile_not_found)?))
+}
+
+async fn shown(
+    call: &ConsoleCall<'_>,
+    id: &ProfileId,
+    owned: &OwnedProfile,
+    told: Option<Told>,
+    status: StatusCode,
+) -> Outcome {
+    let app = call.app();
+    let now = app.clock.now();
+    let profile = owned.document.decode()?;
+    let find = app
+        .store
+        .find_organization(call.proof, &owned.organization_id);
+    let organization = call.exchange().read(Operation::ReadTenants, find).await?;
+    let filter = EnrollmentFilter {
+        profile_id: Some(id.clone()),
+        ..EnrollmentFilter::default()
+    };
+    let list =
+        app.store
+            .list_enrollments(call.proof, &filter, Order::Descending, None, Limit::DEFAULT);
+    let enrollments = call
+        .exchange()
+        .read(Operation::ReadEnrollments, list)
+        .await?;
+    let filter = AuditFilter {
+        target_id: Some(id.to_string()),
+        ..AuditFilter::default()
+    };
+    let list = app
+        .store
+        .list_audit_events(call.proof, &filter, None, Limit::DEFAULT);
+    let trail = call
+        .exchange()
+        .read(Operation::ListAuditEvents, list)
+        .await?;
+    let query = Form::of_query(call.exchange().query());
+    let lens = query.filled("as").unwrap_or("record");
+    let names = dialects::ALL.iter().map(|dialect| dialect.short_name());
+    let labelled = names.map(|name| {
+        (
+            name,
+            if name == "ga" {
+                "GA".into()
+            } else {
+                name.to_owned()
+            },
+        )
+    });
+    let labelled = std::iter::once(("record", "Record".to_owned())).chain(labelled);
+    let is_now = profile.enforcement.status_at(now);
+    let organization_name = organization.map(|it| it.name);
+    let detail = ProfilePage {
+        frame: Frame::new(call, "profiles").telling(told),
+        id: id.to_string(),
+        path: path(id),
+        heading: heading(&profile),
+        organization: organization_name.unwrap_or_default(),
+        organization_id: owned.organization_id.to_string(),
+        status: is_now.as_str(),
+        look: look_of_status(is_now),
+        facts: facts(&profile),
+        metadata: pairs(&profile),
+        lenses: Choice::all(labelled, Some(lens)),
+        seen_as: seen_as(&owned.organization_id, owned, &profile, lens, now)?,
+        programs: programs(&profile),
+        actions: actions(&profile, now),
+        reasons: Choice::plain(Reason::ALL.iter().map(|it| it.as_str()), None),
+        enrollments: enrollments
+            .items
+            .iter()
+            .map(|it| EnrollmentRow::new(it, String::new(), now))
+            .collect(),
+        trail: trail.events.iter().map(AuditRow::new).collect(),
+    };
+    page(Room::Console, status, &detail)
+}
+
+fn path(id: &ProfileId) -> String {
+    format!("/console/profiles/{}", segment(id.as_str()))
+}
+
+fn heading(profile: &Profile) -> String {
+    let name = profile.name.as_ref().map(|name| name.as_str().to_owned());
+    name.unwrap_or_else(|| "Unnamed profile".to_owned())
+}
+
+fn pairs(profile: &Profile) -> Vec<(String, String)> {
+    let pairs = profile.metadata.iter();
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn facts(profile: &Profile) -> Vec<(String, Option<String>)> {
+    let details = &profile.details;
+    let text = |value: &str| Some(value.to_owned());
+    let facts = [
+        ("created_at", text(&values::second(profile.created_at))),
+        ("updated_at", text(&values::second(profile.updated_at))),
+        ("relationship", text(profile.relationship.as_str())),
+        (
+            "access_type",
+            text(profile.relationship.access_type().as_str()),
+        ),
+        (
+            "account_status",
+            details.account_status.map(|it| it.as_str().to_owned()),
+        ),
+        (
+            "entity_type",
+            details.entity_type.map(|it| it.as_str().to_owned()),
+        ),
+        ("country", details.country.map(|it| it.as_str().to_owned())),
+        (
+            "reference_id",
+            details
+                .reference_id
+                .as_ref()
+                .map(|it| it.as_str().to_owned()),
+        ),
+        (
+            "email_hash",
+            details.email_hash.as_ref().map(|it| it.as_str().to_owned()),
+        ),
+        (
+            "name_hash",
+            details.name_hash.as_ref().map(|it| it.as_str().to_owned()),
+        ),
+        ("onboarded_at", details.onboarded_at.map(values::second)),
+    ];
+    facts
+        .into_iter()
+        .map(|(name, value)| (values::words(name), value))
+        .collect()
+}
+
+/// The profile as a dialect's get shows it, or as the operator's record.
+fn seen_as(
+    organization_id: &OrganizationId,
+    owned: &OwnedProfile,
+    profile: &Profile,
+    lens: &str,
+    now: Timestamp,
+) -> Result<String, Failure> {
+    let bytes = if let Some(dialect) = by_short_name(lens) {
+        let mut bytes = Vec::with_capacity(1_024);
+        dialect.write_profile(&mut bytes, &owned.document.view()?, Asked::Get, now)?;
+        bytes
+    } else {
+        let mut text = String::with_capacity(1_024);
+        write_record(&mut text, organization_id, profile, None, now)?;
+        text.into_bytes()
+    };
+    let value: Option<Value> = serde_json::from_slice(&bytes).ok();
+    Ok(value.map(|value| format!("{value:#}")).unwrap_or_default())
+}
+
+fn programs(profile: &Profile) -> Vec<ProgramRow> {
+    let rows = profile.programs.statuses().map(|(name, status)| {
+        let details = match name {
+            "cyber" => profile.programs.cyber.map(|cyber| {
+                let tiers = cyber.tiers();
+                let requirements = cyber.requirements().unwrap_or_default();
+                active([
+                    ("tier a", tiers.a),
+                    ("tier b", tiers.b),
+                    ("tier c", tiers.c),
+                    ("data retention", requirements.data_retention),
+                    ("human review", requirements.human_review),
+                ])
+            }),
+            "efs" => profile.programs.efs.map(|efs| {
+                active([
+                    (
+                        "data retention exemption",
+                        efs.features.data_retention_exemption,
+                    ),
+                    ("cmek", efs.features.cmek),
+                    ("storage", efs.features.storage),
+                ])
+            }),
+            _ => None,
+        };
+        ProgramRow {
+            name: name.to_owned(),
+            status: status.as_str(),
+            look: look_of(status),
+            details: details.unwrap_or_default(),
+        }
+    });
+    rows.collect()
+}
+
+fn active<const N: usize>(named: [(&str, bool); N]) -> String {
+    let active = named.into_iter().filter(|(_, active)| *active);
+    let active: Vec<_> = active.map(|(name, _)| name).collect();
+    active.join(", ")
+}
+
+fn actions(profile: &Profile, now: Timestamp) -> Vec<ActionRow> {
+    let unresolved = profile.enforcement.unresolved().iter().map(|action| {
+        let expired = action.expires_at().filter(|_| !action.is_open_at(now));
+        (action, expired.map(|at| (at, Resolution::Expired)))
+    });
+    let ended = profile.enforcement.past().iter();
+    let ended = ended.map(|it| (&it.action, Some((it.resolved_at, it.resolution))));
+    let mut all: Vec<_> = unresolved.chain(ended).collect();
+    all.sort_by_key(|(action, ended)| (ended.is_some(), std::cmp::Reverse(action.opened_at())));
+    let rows = all.into_iter().map(|(action, ended)| {
+        let (is_ban, check) = match action.kind() {
+            ActionKind::Ban => (true, ""),
+            ActionKind::Restriction { check, .. } => (
+                false,
+                match check {
+                    IdentityCheck::NotOffered => "",
+                    IdentityCheck::Offered => "offered",
+                    IdentityCheck::Submitted => "submitted",
+                },
+            ),
+        };
+        ActionRow {
+            id: action.id().to_string(),
+            is_ban,
+            reason: values::words(action.reason().as_str()),
+            opened: values::minute(action.opened_at()),
+            expires: action.expires_at().map(values::minute),
+            ended: ended.map(|(at, how)| {
+                let how = match how {
+                    Resolution::Operator => "resolved by the operator",
+                    Resolution::IdentityCheck => "cleared by an identity check",
+                    Resolution::Expired => "expired",
+                };
+                format!("{how}, {}", values::minute(at))
+            }),
+            check,
+        }
+    });
+    rows.collect()
+}
+
+/// Shows the profile with what was wrong with a form.
+async fn wrong(call: &ConsoleCall<'_>, error: Failure) -> Outcome {
+    let (status, message) = (error.told().status(), error.told().message.clone());
+    if status >= 500 || status == 404 {
+        return Err(error);
+    }
+    let (id, owned) = named(call).await?;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    shown(call, &id, &owned, Some(Told::bad(message)), status).await
+}
+
+/// `POST /console/profiles/{id}/actions`: opens an action.
+pub(crate) async fn open_action(call: ConsoleCall<'_>) -> Outcome {
+    let form = Form::of(call.exchange()).await?;
+    let (id, owned) = named(&call).await?;
+    let app = call.app();
+    let now = app.clock.now();
+    let mut body = Map::new();
+    for name in ["type", "reason"] {
+        body.insert(name.into(), form.get(name).unwrap_or_default().into());
+    }
+    if form.get("verify") == Some("yes") {
+        body.insert("action".into(), "verify".into());
+    }
+    if let Some(expires_at) = form.filled("expires_at") {
+        body.insert("expires_at".into(), instant(expires_at).into());
+    }
+    let body = Value::Object(body).to_string();
+    let action = match parse_action(body.as_bytes(), app.ids.enforcement_action(now), now) {
+        Ok(action) => action,
+        Err(error) => return wrong(&call, error.into()).await,
+    };
+    if !confirm::is_confirmed(&form) {
+        let is_ban = action.kind() == ActionKind::Ban;
+        let what = if is_ban { "Ban" } else { "Restrict" };
+        let who = heading(&owned.document.decode()?);
+        let mut effects = vec![
+            format!(
+                "{who} ({id}) becomes {}.",
+                if is_ban { "banned" } else { "restricted" }
+            ),
+            "The platform is told by webhook at once.".to_owned(),
+        ];
+        effects.push(match action.expires_at() {
+            Some(at) => format!("It ends by itself at {}.", values::minute(at)),
+            None => "It stays until somebody ends it.".to_owned(),
+        });
+        let question = Question {
+            title: format!("{what} this profile?"),
+            effects,
+            yes: if is_ban { "Ban" } else { "Restrict" },
+            back: path(&id),
+        };
+        return confirm::ask(&call, "profiles", question, &form);
+    }
+    let decide = Box::new(move |profile: &Profile| profile.open_action(action.clone(), now));
+    match decide_on(&call, &owned.organization_id, &id, decide).await {
+        Ok(_) => Ok(go(&format!("{}?done=opened", path(&id)))),
+        Err(error) => wrong(&call, error).await,
+    }
+}
+
+/// A time of `<input type="datetime-local">`, which means UTC here; anything else as it is.
+pub(super) fn instant(text: &str) -> String {
+    match text.len() {
+        16 => format!("{text}:00Z"),
+        19 => format!("{text}Z"),
+        _ => text.to_owned(),
+    }
+}
+
+/// `POST /console/profiles/{id}/actions/{action}`: resolves an action, or records a check.
+pub(crate) async fn end_action(call: ConsoleCall<'_>) -> Outcome {
+    let form = Form::of(call.exchange()).await?;
+    let (id, owned) = named(&call).await?;
+    let action = EnforcementActionId::parse(call.param(1))
+        .map_err(|_| ApiError::not_found("enforcement action"))?;
+    let now = call.app().clock.now();
+    let asked = form.get("do").unwrap_or_default();
+    if asked == "resolve" {
+        if !confirm::is_confirmed(&form) {
+            let question = Question {
+                title: "End this action?".to_owned(),
+                effects: vec![
+                    format!("The action {action} ends now."),
+                    "The platform is told by webhook at once.".to_owned(),
+                    "It cannot be opened again; a new one can.".to_owned(),
+                ],
+                yes: "End the action",
+                back: path(&id),
+            };
+            return confirm::ask(&call, "profiles", question, &form);
+        }
+        let decide = Box::new(move |profile: &Profile| profile.resolve_action(&action, now));
+        return match decide_on(&call, &owned.organization_id, &id, decide).await {
+            Ok(_) => Ok(go(&format!("{}?done=resolved", path(&id)))),
+            Err(error) => wrong(&call, error).await,
+        };
+    }
+    let body = json!({"state": asked}).to_string();
+    let state = match parse_identity_check(body.as_bytes()) {
+        Ok(state) => state,
+        Err(error) => return wrong(&call, error.into()).await,
+    };
+    let decide = Box::new(move |profile: &Profile| profile.identity_check(&action, state, now));
+    match decide_on(&call, &owned.organization_id, &id, decide).await {
+        Ok(_) => Ok(go(&format!("{}?done=checked", path(&id)))),
+        Err(error) => wrong(&call, error).await,
+    }
+}
+
+/// `POST /console/profiles/{id}/programs`: sets a program, or takes the profile out of one.
+pub(crate) async fn set_program(call: ConsoleCall<'_>) -> Outcome {
+    let form = Form::of(call.exchange()).await?;
+    let (id, owned) = named(&call).await?;
+    let now = call.app().clock.now();
+    let name = match parse_program_name(form.get("name").unwrap_or_default().trim()) {
+        Ok(name) => name,
+        Err(error) => return wrong(&call, error.into()).await,
+    };
+    if form.get("do") == Some("delete") {
+        if !confirm::is_confirmed(&form) {
+            let question = Question {
+                title: format!("Take this profile out of {}?", name.as_str()),
+                effects: vec![
+                    "It loses the program's capabilities.".to_owned(),
+                    "The platform is told by webhook at once.".to_owned(),
+                ],
+                yes: "Take it out",
+                back: path(&id),
+            };
+            return confirm::ask(&call, "profiles", question, &form);
+        }
+        let decide = Box::new(move |profile: &Profile| Ok(profile.delete_program(&name, now)));
+        decide_on(&call, &owned.organization_id, &id, decide).await?;
+        return Ok(go(&format!("{}?done=program-deleted", path(&id))));
+    }
+    let body = program_body(&form).to_string();
+    let standing = match parse_program(body.as_bytes(), &name) {
+        Ok(standing) => standing,
+        Err(error) => return wrong(&call, error.into()).await,
+    };
+    let decide = Box::new(move |profile: &Profile| profile.set_program(standing.clone(), now));
+    match decide_on(&call, &owned.organization_id, &id, decide).await {
+        Ok(_) => Ok(go(&format!("{}?done=program", path(&id)))),
+        Err(error) => wrong(&call, error).await,
+    }
+}
+
+/// What a form says of a program, as the operator API reads it.
+fn program_body(form: &Form) -> Value {
+    let mut body = json!({"status": form.get("status").unwrap_or_default()});
+    for (field, value) in [
+        ("tiers", json!("active")),
+        ("requirements", json!(true)),
+        ("features", json!("active")),
+    ] {
+        let chosen = form.all(field).map(|name| (name.to_owned(), value.clone()));
+        let chosen: Map<_, _> = chosen.collect();
+        if !chosen.is_empty() {
+            body[field] = Value::Object(chosen);
+        }
+    }
+    body
+}

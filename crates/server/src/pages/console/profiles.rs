@@ -1,0 +1,380 @@
+//! Profiles: search, filters, order, pages. The filters are the operator API's own search.
+
+use askama::Template;
+use http::StatusCode;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::EnforcementStatus;
+use rollcall_domain::id::{EnforcementActionId, EnrollmentId, OrganizationId, ProfileId};
+use rollcall_domain::page::{Limit, Order, OrderBy, ProfileListing, Start, StatusFilter};
+use rollcall_domain::profile::{AccessType, Profile};
+use rollcall_domain::program::ProgramStatus;
+use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
+use rollcall_wire::error::ApiError;
+use rollcall_wire::operator::profiles::parse_search;
+
+use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, look_of, segment};
+use crate::app::Operation;
+use crate::http::answer::Outcome;
+use crate::http::error::Failure;
+use crate::pages::form::Form;
+use crate::pages::{Room, page, shown as values};
+
+#[derive(Template)]
+#[template(path = "console/profiles.html")]
+struct ProfilesPage {
+    frame: Frame,
+    filters: Filters,
+    rows: Vec<Row>,
+    /// The address of the next page.
+    next: Option<String>,
+    /// Whether this is not the first page.
+    is_later: bool,
+    first: String,
+}
+
+#[derive(Debug)]
+struct Filters {
+    q: String,
+    organizations: Vec<Choice>,
+    statuses: Vec<Choice>,
+    access_types: Vec<Choice>,
+    program: String,
+    program_statuses: Vec<Choice>,
+    country: String,
+    reference_id: String,
+    email_hash: String,
+    created_after: String,
+    created_before: String,
+    sorts: Vec<Choice>,
+    /// Whether one of the rarer filters is set.
+    more: bool,
+}
+
+/// A profile in a list.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) reference_id: Option<String>,
+    pub(super) organization: String,
+    pub(super) status: &'static str,
+    pub(super) look: &'static str,
+    pub(super) programs: Vec<(String, &'static str, &'static str)>,
+    pub(super) created: String,
+}
+
+const RARE: [&str; 7] = [
+    "access_type",
+    "program_status",
+    "country",
+    "reference_id",
+    "email_hash",
+    "created_after",
+    "created_before",
+];
+
+const SORTS: [(&str, &str); 4] = [
+    ("newest", "Newest first"),
+    ("oldest", "Oldest first"),
+    ("name", "Name A–Z"),
+    ("name-desc", "Name Z–A"),
+];
+
+/// `GET /console/profiles`
+pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
+    let form = Form::of_query(call.exchange().query());
+    if let Some(target) = named(&call, &form).await? {
+        return Ok(go(&target));
+    }
+    let organizations = Organizations::read(&call).await?;
+    let (page_shown, status) = match find(&call, &form).await {
+        Ok(found) => (found, StatusCode::OK),
+        Err(Finding::Told(error)) => {
+            let told = Told::bad(error.message);
+            (Found::none(told), StatusCode::BAD_REQUEST)
+        }
+        Err(Finding::Failed(failure)) => return Err(failure),
+    };
+    let now = call.app().clock.now();
+    let rows = page_shown.profiles.iter();
+    let rows = rows.map(|(owner, profile)| row(profile, organizations.name(owner), now));
+    let next = page_shown.next.map(|cursor| {
+        let kept = form.to_query(&["page", "done", "signed-in"]);
+        format!(
+            "/console/profiles?{kept}{}page={cursor}",
+            if kept.is_empty() { "" } else { "&" }
+        )
+    });
+    let first = form.to_query(&["page", "done", "signed-in"]);
+    let list = ProfilesPage {
+        frame: Frame::new(&call, "profiles").telling(page_shown.told),
+        filters: filters(&form, &organizations),
+        rows: rows.collect(),
+        next,
+        is_later: form.filled("page").is_some(),
+        first: format!("/console/profiles?{first}"),
+    };
+    page(Room::Console, status, &list)
+}
+
+/// Where an id leads that was put into the search field.
+async fn named(call: &ConsoleCall<'_>, form: &Form) -> Result<Option<String>, Failure> {
+    let Some(text) = form.filled("q") else {
+        return Ok(None);
+    };
+    let store = &call.app().store;
+    let at = |id: &ProfileId| format!("/console/profiles/{}", segment(id.as_str()));
+    if let Ok(id) = ProfileId::parse(text) {
+        let locate = store.locate_profile(call.proof, &id);
+        let found = call.exchange().read(Operation::FindProfile, locate).await?;
+        return Ok(found.map(|_| at(&id)));
+    }
+    if let Ok(id) = EnforcementActionId::parse(text) {
+        let locate = store.locate_action(call.proof, &id);
+        let found = call.exchange().read(Operation::FindProfile, locate).await?;
+        return Ok(found.map(|(_, id)| at(&id)));
+    }
+    if let Ok(id) = EnrollmentId::parse(text) {
+        let find = store.find_enrollment(call.proof, &id);
+        let found = call
+            .exchange()
+            .read(Operation::ReadEnrollments, find)
+            .await?;
+        return Ok(found.map(|it| format!("/console/enrollments/{}", segment(it.id.as_str()))));
+    }
+    Ok(None)
+}
+
+struct Found {
+    profiles: Vec<(OrganizationId, Profile)>,
+    next: Option<String>,
+    told: Option<Told>,
+}
+
+impl Found {
+    fn none(told: Told) -> Self {
+        Self {
+            profiles: Vec::new(),
+            next: None,
+            told: Some(told),
+        }
+    }
+}
+
+/// Why nothing was found: the operator is told, or it failed.
+enum Finding {
+    Told(ApiError),
+    Failed(Failure),
+}
+
+impl From<ApiError> for Finding {
+    fn from(error: ApiError) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl From<Failure> for Finding {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<DamagedDocument> for Finding {
+    fn from(error: DamagedDocument) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+async fn find(call: &ConsoleCall<'_>, form: &Form) -> Result<Found, Finding> {
+    match form.filled("sort") {
+        None | Some("newest") => search(call, form).await,
+        Some(sort) => listing(call, form, sort).await,
+    }
+}
+
+/// The operator API's search, asked with what the form says.
+async fn search(call: &ConsoleCall<'_>, form: &Form) -> Result<Found, Finding> {
+    let app = call.app();
+    let query = search_query(form);
+    let request = parse_search(Some(&query), &app.cursors)?;
+    let page = request.page();
+    let search = app
+        .store
+        .search_profiles(call.proof, &page, app.clock.now());
+    let found = call
+        .exchange()
+        .read(Operation::SearchProfiles, search)
+        .await?;
+    let mut profiles = Vec::with_capacity(found.profiles.len());
+    for owned in found.profiles {
+        let profile = owned.document.decode()?;
+        profiles.push((owned.organization_id, profile));
+    }
+    let next = found
+        .next
+        .map(|position| request.list.next_page(&app.cursors, &position));
+    Ok(Found {
+        profiles,
+        next,
+        told: None,
+    })
+}
+
+fn search_query(form: &Form) -> String {
+    let mut query = empty_query();
+    for (name, value) in form.pairs() {
+        let value = value.trim();
+        match name.as_str() {
+            _ if value.is_empty() => {}
+            "q" => {
+                query.append_pair("name_prefix", value);
+            }
+            "created_after" | "created_before" if value.len() == 10 => {
+                query.append_pair(name, &format!("{value}T00:00:00Z"));
+            }
+            "sort" | "done" | "signed-in" => {}
+            _ => {
+                query.append_pair(name, value);
+            }
+        }
+    }
+    query.finish()
+}
+
+fn empty_query() -> url::form_urlencoded::Serializer<'static, String> {
+    url::form_urlencoded::Serializer::new(String::new())
+}
+
+/// An organization's own listing, which has every order.
+async fn listing(call: &ConsoleCall<'_>, form: &Form, sort: &str) -> Result<Found, Finding> {
+    let app = call.app();
+    let organization_id = form
+        .filled("organization_id")
+        .ok_or_else(|| ApiError::invalid("Choose an organization to sort its profiles"))?;
+    let organization_id = OrganizationId::parse(organization_id)
+        .map_err(|error| ApiError::at("organization_id", error))?;
+    let narrowing = form.pairs().iter().find(|(name, value)| {
+        let kept = [
+            "organization_id",
+            "enforcement_status",
+            "sort",
+            "page",
+            "done",
+            "signed-in",
+        ];
+        !value.trim().is_empty() && !kept.contains(&name.as_str())
+    });
+    if narrowing.is_some() {
+        let message = "Sorting goes with organization and status alone; empty the other filters";
+        return Err(ApiError::invalid(message).into());
+    }
+    let status = form
+        .filled("enforcement_status")
+        .map(EnforcementStatus::parse);
+    let status = status
+        .transpose()
+        .map_err(|error| ApiError::at("enforcement_status", error))?;
+    let status_filter = StatusFilter::any_of(status);
+    let (order_by, order) = match sort {
+        "oldest" => (OrderBy::CreatedAt, Order::Ascending),
+        "name-desc" => (OrderBy::Name, Order::Descending),
+        _ => (OrderBy::Name, Order::Ascending),
+    };
+    let start = match form.filled("page") {
+        None => Start::beginning(order_by),
+        Some(cursor) => {
+            let opened = app.cursors.open(&organization_id, cursor)?;
+            Start::after(opened.position_in(order, order_by, status_filter)?)
+        }
+    };
+    let listing = ProfileListing {
+        limit: Limit::DEFAULT,
+        order,
+        start,
+        status_filter,
+    };
+    let scope = call.proof.choose(organization_id.clone());
+    let mut ids = Ids::default();
+    let list = app
+        .store
+        .list_profiles(&scope, &listing, app.clock.now(), &mut ids);
+    let next = call.exchange().read(Operation::ListProfiles, list).await?;
+    let mut profiles = Vec::with_capacity(ids.0.len());
+    for id in &ids.0 {
+        let find = app.store.find_profile(&scope, id);
+        let found = call.exchange().read(Operation::FindProfile, find).await?;
+        if let Some(document) = found {
+            profiles.push((organization_id.clone(), document.decode()?));
+        }
+    }
+    let next = next.map(|position| app.cursors.seal(&organization_id, &listing, &position));
+    Ok(Found {
+        profiles,
+        next,
+        told: None,
+    })
+}
+
+/// The ids of a page.
+#[derive(Default)]
+struct Ids(Vec<ProfileId>);
+
+impl PageSink for Ids {
+    fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument> {
+        // Ids are plain, so that their JSON is themselves in quotes.
+        self.0.extend(ProfileId::parse(view.id.trim_matches('"')));
+        Ok(())
+    }
+}
+
+fn filters(form: &Form, organizations: &Organizations) -> Filters {
+    let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
+    let statuses = EnforcementStatus::ALL.iter().map(|it| it.as_str());
+    let access_types = AccessType::ALL.iter().map(|it| it.as_str());
+    let program_statuses = ProgramStatus::ALL.iter().map(|it| it.as_str());
+    let sorts = SORTS.map(|(value, label)| (value, label.to_owned()));
+    Filters {
+        q: text("q"),
+        organizations: organizations.choices(form.filled("organization_id")),
+        statuses: Choice::plain(statuses, form.filled("enforcement_status")),
+        access_types: Choice::plain(access_types, form.filled("access_type")),
+        program: text("program"),
+        program_statuses: Choice::plain(program_statuses, form.filled("program_status")),
+        country: text("country"),
+        reference_id: text("reference_id"),
+        email_hash: text("email_hash"),
+        created_after: text("created_after"),
+        created_before: text("created_before"),
+        sorts: Choice::all(sorts, form.filled("sort")),
+        more: RARE.iter().any(|name| form.filled(name).is_some()),
+    }
+}
+
+pub(super) fn look_of_status(status: EnforcementStatus) -> &'static str {
+    match status {
+        EnforcementStatus::Unrestricted => "good",
+        EnforcementStatus::Pending | EnforcementStatus::Restricted => "wait",
+        EnforcementStatus::Banned => "bad",
+    }
+}
+
+fn row(profile: &Profile, organization: String, now: Timestamp) -> Row {
+    let status = profile.enforcement.status_at(now);
+    let programs = profile.programs.statuses();
+    Row {
+        id: profile.id.to_string(),
+        name: profile.name.as_ref().map(|name| name.as_str().to_owned()),
+        reference_id: profile
+            .details
+            .reference_id
+            .as_ref()
+            .map(|it| it.as_str().to_owned()),
+        organization,
+        status: status.as_str(),
+        look: look_of_status(status),
+        programs: programs
+            .map(|(name, status)| (name.to_owned(), status.as_str(), look_of(status)))
+            .collect(),
+        created: values::minute(profile.created_at),
+    }
+}

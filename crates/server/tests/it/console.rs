@@ -1,0 +1,282 @@
+//! The operator's console: who gets in, who does not, and what is asked first.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use rollcall::http::router::{Audience, table};
+use serde_json::json;
+
+use crate::client::{Client, Reply};
+use crate::server::{ADMIN_KEY, BOUND_KEY, OPERATOR_KEY, ORGANIZATION, PROFILE, TestServer};
+
+async fn try_key(server: &TestServer, key: &str) -> Reply {
+    server
+        .stranger()
+        .call("POST", "/console/sign-in")
+        .header("sec-fetch-site", "same-origin")
+        .form(&format!("key={key}&next=%2Fconsole%2Faudit"))
+        .send()
+        .await
+}
+
+/// A browser that is signed in.
+async fn signed_in(server: &TestServer) -> Client {
+    let reply = try_key(server, OPERATOR_KEY).await;
+    let cookie = reply.header("set-cookie").unwrap();
+    let (cookie, _) = cookie.split_once(';').unwrap();
+    server
+        .stranger()
+        .with("cookie", cookie)
+        .with("sec-fetch-site", "same-origin")
+}
+
+async fn post(browser: &Client, target: &str, fields: &str) -> Reply {
+    browser.call("POST", target).form(fields).send().await
+}
+
+#[tokio::test]
+async fn an_operator_key_and_no_other_is_exchanged_for_a_session() {
+    let server = TestServer::start().await;
+    for key in ["", "unknown", BOUND_KEY, ADMIN_KEY] {
+        let refused = try_key(&server, key).await;
+        assert_eq!(refused.status, 401, "{key}");
+        assert_eq!(refused.header("set-cookie"), None);
+    }
+    let reply = try_key(&server, OPERATOR_KEY).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("location")),
+        (303, Some("/console/audit?signed-in=1"))
+    );
+    let cookie = reply.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Host-rollcall="), "{cookie}");
+    assert!(
+        cookie.ends_with("; Path=/; Max-Age=43200; Secure; HttpOnly; SameSite=Strict"),
+        "{cookie}"
+    );
+    for elsewhere in [
+        "https://evil.example/",
+        "//evil.example",
+        "/consoles",
+        "/console/sign-in",
+    ] {
+        let call = server.stranger().call("POST", "/console/sign-in");
+        let call = call.header("sec-fetch-site", "same-origin");
+        let reply = call
+            .form(&format!("key={OPERATOR_KEY}&next={elsewhere}"))
+            .send()
+            .await;
+        assert_eq!(
+            reply.header("location"),
+            Some("/console?signed-in=1"),
+            "{elsewhere}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down() {
+    let server = TestServer::start().await;
+    let mut last = StatusCode::OK;
+    for _ in 0..61 {
+        last = try_key(&server, "unknown").await.status;
+    }
+    assert_eq!(last, 429);
+    // The right key still works for whoever shares the address.
+    assert_eq!(try_key(&server, OPERATOR_KEY).await.status, 303);
+}
+
+#[tokio::test]
+async fn every_page_is_shown_to_who_is_signed_in() {
+    let server = TestServer::start().await;
+    let id = server.apply().await;
+    let browser = signed_in(&server).await;
+    for route in table() {
+        let is_page = matches!(
+            route.audience,
+            Audience::Console | Audience::DevelopmentConsole
+        );
+        if !is_page || route.method != "GET" {
+            continue;
+        }
+        let target = route
+            .template
+            .replace("{user_profile_id}", PROFILE)
+            .replace("{organization_id}", ORGANIZATION)
+            .replace("{enrollment_id}", &id);
+        let page = browser.get(&target).await;
+        assert_eq!(page.status, 200, "{target}: {page}");
+        assert_eq!(page.header("cache-control"), Some("no-store"), "{target}");
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
+            "{target}"
+        );
+        let inline = ["style=\"", "onclick=", "onload=", "javascript:", "<script>"];
+        let found = inline.iter().find(|it| page.text().contains(**it));
+        assert_eq!(found, None, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_in_every_way_there_is() {
+    let server = TestServer::start().await;
+    let works = async |browser: &Client| browser.get("/console").await.status == 200;
+    let browser = signed_in(&server).await;
+    assert!(works(&browser).await);
+    assert_eq!(post(&browser, "/console/sign-out", "").await.status, 303);
+    assert!(!works(&browser).await);
+
+    let idle = signed_in(&server).await;
+    server.clock.advance(Duration::from_mins(59));
+    assert!(works(&idle).await);
+    server.clock.advance(Duration::from_mins(59));
+    assert!(works(&idle).await);
+    server.clock.advance(Duration::from_hours(1));
+    assert!(!works(&idle).await);
+
+    let old = signed_in(&server).await;
+    for _ in 0..13 {
+        assert!(works(&old).await);
+        server.clock.advance(Duration::from_mins(55));
+    }
+    server.clock.advance(Duration::from_mins(5));
+    assert!(!works(&old).await);
+
+    let (one, other) = (signed_in(&server).await, signed_in(&server).await);
+    let sessions = one.get("/console/sessions").await;
+    let names: Vec<_> = sessions
+        .text()
+        .split("/console/sessions/")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap().to_owned())
+        .collect();
+    let sure = "confirmed=yes";
+    for name in &names {
+        let target = format!("/console/sessions/{name}");
+        assert_eq!(post(&one, &target, "").await.status, 200, "it asks first");
+        assert!(works(&one).await);
+    }
+    for name in names {
+        // Whichever of the two is left ends the other.
+        for browser in [&one, &other] {
+            post(browser, &format!("/console/sessions/{name}"), sure).await;
+        }
+    }
+    assert!(!works(&one).await && !works(&other).await);
+
+    let keyed = signed_in(&server).await;
+    assert!(works(&keyed).await);
+    let target = "/operator/v1/api_keys/apikey_operator";
+    server
+        .operator()
+        .post(target, r#"{"status":"disabled"}"#)
+        .await
+        .ok();
+    assert!(!works(&keyed).await);
+}
+
+#[tokio::test]
+async fn what_no_page_of_ours_sent_does_nothing() {
+    let server = TestServer::start().await;
+    let browser = signed_in(&server).await.without("sec-fetch-site");
+    let target = format!("/console/organizations/{ORGANIZATION}");
+    let hold = "do=hold&confirmed=yes";
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("x-nothing", "at all"),
+    ] {
+        let reply = post(&browser.clone().with(name, value), &target, hold).await;
+        assert_eq!(reply.status, 403, "{name}: {value}");
+    }
+    assert_eq!(server.platform().get("/v1/user_profiles").await.status, 200);
+    let ours = browser.with("origin", "http://rollcall.test");
+    assert_eq!(post(&ours, &target, hold).await.status, 303);
+    assert_eq!(server.platform().get("/v1/user_profiles").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_ban_asks_first_and_says_what_it_will_do() {
+    let server = TestServer::start().await;
+    let browser = signed_in(&server).await;
+    let target = format!("/console/profiles/{PROFILE}/actions");
+    let wrong = post(&browser, &target, "type=ban&reason=high_harm&verify=yes").await;
+    assert_eq!(wrong.status, 400);
+    assert!(
+        wrong.text().contains("action: must be null for a ban"),
+        "{wrong}"
+    );
+    let asked = post(&browser, &target, "type=ban&reason=high_harm").await;
+    assert!(asked.text().contains("Ban this profile?"), "{asked}");
+    let profile = format!("/v1/user_profiles/{PROFILE}");
+    assert_eq!(
+        server.platform().get(&profile).await.ok()["enforcement_status"],
+        "unrestricted"
+    );
+    let done = post(&browser, &target, "type=ban&reason=high_harm&confirmed=yes").await;
+    assert_eq!(done.status, 303);
+    let banned = server.platform().get(&profile).await.ok();
+    assert_eq!(banned["enforcement_status"], "banned");
+    let action = banned["enforcement_actions"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let end = format!("/console/profiles/{PROFILE}/actions/{action}");
+    post(&browser, &end, "do=resolve&confirmed=yes").await;
+    assert_eq!(
+        server.platform().get(&profile).await.ok()["enforcement_status"],
+        "unrestricted"
+    );
+}
+
+#[tokio::test]
+async fn an_application_is_decided_in_the_console() {
+    let server = TestServer::start().await;
+    let browser = signed_in(&server).await;
+    let id = server.apply().await;
+    let target = format!("/console/enrollments/{id}");
+    let page = browser.get(&target).await;
+    assert!(page.text().contains("Ana &#60;b&#62;"), "{page}");
+    let approved = post(
+        &browser,
+        &target,
+        "do=approve&tiers=a&requirements=human_review&note=Fine",
+    )
+    .await;
+    assert_eq!(approved.status, 303, "{approved}");
+    let record = format!("/operator/v1/user_profiles/{PROFILE}");
+    let record = server.operator().get(&record).await.ok();
+    assert_eq!(
+        record["programs"]["cyber"]["requirements"],
+        json!({"data_retention": false, "human_review": true})
+    );
+    let again = post(&browser, &target, "do=reject&confirmed=yes").await;
+    assert_eq!(again.status, 409);
+    let trail = server
+        .operator()
+        .get(&format!("/operator/v1/audit_events?target_id={id}"))
+        .await
+        .ok();
+    let decided = trail["data"].as_array().unwrap().iter();
+    let mut decided = decided.filter(|it| it["action"] == "enrollment.approved");
+    let actor = json!({"kind": "operator", "id": "apikey_operator"});
+    assert_eq!(decided.next().unwrap()["actor"], actor);
+}
+
+#[tokio::test]
+async fn a_new_keys_secret_is_shown_once_and_works() {
+    let server = TestServer::start().await;
+    let browser = signed_in(&server).await;
+    let target = format!("/console/organizations/{ORGANIZATION}/keys");
+    let page = post(&browser, &target, "name=CI&kind=api").await;
+    let secret = page.text().split("<code id=\"secret\">").nth(1).unwrap();
+    let secret = secret.split('<').next().unwrap();
+    let client = server.platform_with(secret);
+    assert_eq!(client.get("/v1/user_profiles").await.status, 200);
+    let detail = browser
+        .get(&format!("/console/organizations/{ORGANIZATION}"))
+        .await;
+    assert!(detail.text().contains("CI") && !detail.text().contains(secret));
+}
