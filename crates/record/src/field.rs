@@ -215,7 +215,9 @@ fn whole(number: &serde_json::Number) -> Option<u64> {
     number.as_u64().or_else(|| {
         let value = number.as_f64()?;
         let plain = value.fract() == 0.0 && (0.0..=EXACT).contains(&value);
-        plain.then(|| format!("{:.0}", value.abs()).parse().ok()).flatten()
+        plain
+            .then(|| format!("{:.0}", value.abs()).parse().ok())
+            .flatten()
     })
 }
 
