@@ -30,6 +30,7 @@ use crate::http::{edge_errors, service};
 use crate::initial::InitialState;
 use crate::metrics::{Metrics, StorageMetrics};
 use crate::traffic::Traffic;
+use crate::webhooks::WebhookSettings;
 
 /// What the parts of the server are allowed, as the configuration says.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Settings {
     pub failed_authentications_per_minute: NonZeroU32,
     /// Origins whose pages may call the server from a browser.
     pub cors_origins: Vec<HeaderValue>,
+    /// How webhooks are delivered.
+    pub webhooks: WebhookSettings,
     /// Programs that end users can apply for.
     pub programs: Vec<ProgramConfig>,
 }
@@ -61,6 +64,7 @@ impl Settings {
             listener: ListenerLimits::default(),
             failed_authentications_per_minute: FAILURES,
             cors_origins: Vec::new(),
+            webhooks: WebhookSettings::default(),
             programs: vec![ProgramConfig::cyber()],
         }
     }
@@ -142,6 +146,14 @@ rollcall_domain::text_enum! {
         ReadTenants = "read_tenants",
         /// Changing tenants and keys.
         WriteTenants = "write_tenants",
+        /// Reading webhook endpoints.
+        ReadWebhookEndpoints = "read_webhook_endpoints",
+        /// Changing webhook endpoints.
+        WriteWebhookEndpoints = "write_webhook_endpoints",
+        /// Reading webhook deliveries.
+        ReadDeliveries = "read_deliveries",
+        /// Starting webhook deliveries by hand.
+        WriteDeliveries = "write_deliveries",
         /// Reading the audit trail.
         ListAuditEvents = "list_audit_events",
         /// Emptying the storage of a development server.
@@ -165,6 +177,8 @@ pub struct App {
     pub(crate) development: Option<Development>,
     /// Wakes the sweeper: an action was opened, or the clock was moved.
     pub(crate) sweep_due: Notify,
+    /// Wakes the delivery worker for what no commit announces: the clock was moved.
+    pub(crate) deliveries_due: Notify,
     operations: Vec<StorageMetrics>,
     draining: AtomicBool,
 }
@@ -205,6 +219,7 @@ impl App {
             )),
             development: development.map(Development::new),
             sweep_due: Notify::new(),
+            deliveries_due: Notify::new(),
             draining: AtomicBool::new(false),
             store,
             clock,
@@ -244,7 +259,16 @@ impl App {
         self.draining.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn render_metrics(&self) -> String {
+    /// Wakes what sleeps until a time, because time is not what it was.
+    pub(crate) fn announce_clock(&self) {
+        self.sweep_due.notify_one();
+        self.deliveries_due.notify_one();
+    }
+
+    pub(crate) async fn render_metrics(&self) -> String {
+        if let Ok(pending) = self.store.count_pending_deliveries().await {
+            self.metrics.set_pending_deliveries(pending);
+        }
         let queued = self.store.write_figures().queued;
         self.metrics
             .queue_depth()

@@ -1,5 +1,5 @@
-//! What happens without being asked: expiries are recorded, old URLs forgotten, last uses stored,
-//! idle development tenants dropped.
+//! What happens without being asked: expiries are recorded, webhooks delivered, old URLs and deliveries
+//! forgotten, last uses stored, idle development tenants dropped.
 //!
 //! Nothing depends on these tasks being punctual for an answer to be right: an expired action is closed
 //! on every read, an expired URL opens nothing. They make the facts permanent, and the events follow.
@@ -16,12 +16,17 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, log_failed};
+use crate::webhooks::worker;
 
 /// How often keys' last uses are stored.
 const STORE_USES_EVERY: Duration = Duration::from_secs(30);
 
-/// How often expired URLs are forgotten.
+/// How often expired URLs and old deliveries are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
+
+/// How many deliveries are forgotten at a time, and the pause before the next ones.
+const PRUNE_BATCH: usize = 500;
+const PRUNE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long an expired URL is kept, so that whoever opens it late is told that it expired (410) and
 /// not that it never was (404).
@@ -44,6 +49,9 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) -> Background {
     let mut tasks = JoinSet::new();
     tasks.spawn(until(shutdown.clone(), sweep_expiries(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_urls(Arc::clone(app))));
+    tasks.spawn(until(shutdown.clone(), prune_deliveries(Arc::clone(app))));
+    // It ends by itself: what is in flight is waited for.
+    tasks.spawn(worker::run(Arc::clone(app), shutdown.clone()));
     tasks.spawn(until(
         shutdown.clone(),
         store_uses_regularly(Arc::clone(app)),
@@ -136,6 +144,29 @@ async fn prune_urls(app: Arc<App>) {
             Err(error) => log_failed("pruning", &error),
         }
         sleep(PRUNE_EVERY).await;
+    }
+}
+
+async fn prune_deliveries(app: Arc<App>) {
+    loop {
+        let before = app
+            .clock
+            .now()
+            .saturating_sub(app.settings.webhooks.retention);
+        match app.store.prune_deliveries(before, PRUNE_BATCH).await {
+            // More of the same may be left; the pause lets other writes through.
+            Ok(pruned) if pruned >= PRUNE_BATCH as u64 => sleep(PRUNE_PAUSE).await,
+            Ok(pruned) => {
+                if pruned > 0 {
+                    tracing::debug!(pruned, "forgot old webhook deliveries and events");
+                }
+                sleep(PRUNE_EVERY).await;
+            }
+            Err(error) => {
+                log_failed("pruning deliveries", &error);
+                sleep(PRUNE_EVERY).await;
+            }
+        }
     }
 }
 

@@ -1,15 +1,17 @@
-//! What a server starts with: the tenants, keys and profiles that `rollcall dev` makes, and that a
-//! reset makes again.
+//! What a server starts with: the tenants, keys, profiles and webhook endpoints that `rollcall dev`
+//! makes, and that a reset makes again.
 
 use rollcall_domain::audit::{Act, Actor};
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::OrganizationId;
+use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::tenant::{ApiKey, OperatorProof, Organization, SecretHash, Workspace};
+use rollcall_domain::webhook::{EndpointDraft, WebhookEndpoint};
 use rollcall_store::tenants::NotStored;
-use rollcall_store::{Store, Stored};
+use rollcall_store::webhooks::{EndpointNotStored, SealedSecret};
+use rollcall_store::{Store, StoreError, Stored};
 
-/// Tenants, keys and profiles that are there from the start.
+/// What is there from the start.
 #[derive(Clone, Debug, Default)]
 pub struct InitialState {
     /// The organizations.
@@ -20,6 +22,21 @@ pub struct InitialState {
     pub keys: Vec<(ApiKey, SecretHash)>,
     /// The profiles of the seed file, in its order.
     pub profiles: Vec<(OrganizationId, Profile)>,
+    /// The webhook endpoints of the seed file.
+    pub webhook_endpoints: Vec<SeededEndpoint>,
+}
+
+/// A webhook endpoint that is there from the start.
+#[derive(Clone, Debug)]
+pub struct SeededEndpoint {
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// Its id.
+    pub id: WebhookEndpointId,
+    /// What it is made of.
+    pub draft: EndpointDraft,
+    /// Its signing secret.
+    pub secret: SealedSecret,
 }
 
 impl InitialState {
@@ -50,6 +67,22 @@ impl InitialState {
                 .put_profiles(proof, &act, self.profiles.clone())
                 .await?;
         }
+        for seeded in &self.webhook_endpoints {
+            let SeededEndpoint { id, draft, .. } = seeded.clone();
+            let scope = proof.choose(seeded.organization_id.clone());
+            let decided = WebhookEndpoint::create(id, draft, now);
+            let secret = seeded.secret.clone();
+            let insert = store.insert_webhook_endpoint(&scope, &act, decided, secret);
+            match insert.await? {
+                Ok(()) | Err(EndpointNotStored::Taken) => {}
+                Err(refused) => {
+                    let id = &seeded.id;
+                    return Err(StoreError::Failed(format!(
+                        "the initial state's webhook endpoint {id} was not stored: {refused:?}"
+                    )));
+                }
+            }
+        }
         Ok(())
     }
 }
@@ -58,7 +91,7 @@ fn already_there(stored: Result<(), NotStored>, id: &dyn std::fmt::Display) -> S
     match stored {
         Ok(()) | Err(NotStored::Taken) => Ok(()),
         Err(NotStored::UnknownOrganization | NotStored::UnknownWorkspace) => {
-            Err(rollcall_store::StoreError::Failed(format!(
+            Err(StoreError::Failed(format!(
                 "the initial state names an owner of {id} that is not part of it"
             )))
         }

@@ -20,6 +20,7 @@
 //! - `pages`: what people see, the Verification Portal and the operator's console.
 //! - [`credentials`], [`secrets`]: whose key it is, and how keys are made.
 //! - [`background`]: what happens without being asked.
+//! - [`webhooks`]: what an organization is told, and how it gets there.
 //! - `development`: what only a development server has; [`initial`]: what it starts with.
 //! - [`config`], [`metrics`], [`traffic`], [`telemetry`]: what is set, counted and logged.
 
@@ -32,7 +33,9 @@ mod development;
 pub mod http;
 pub mod initial;
 pub mod metrics;
+mod outbound;
 mod pages;
 pub mod secrets;
 pub mod telemetry;
 pub mod traffic;
+pub mod webhooks;

@@ -24,6 +24,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use rollcall_domain::delivery::Outcome;
+use rollcall_domain::webhook::AutoDisabled;
 
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -40,6 +42,11 @@ pub struct Metrics {
     connections: Gauge,
     failed_authentications: Counter,
     rate_limited: Counter,
+    webhook_attempts: Durations<OutcomeLabels>,
+    webhook_lag: Histogram,
+    webhooks_in_flight: Gauge,
+    webhooks_pending: Gauge,
+    disabled_endpoints: Family<ReasonLabels, Counter>,
 }
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -62,6 +69,16 @@ struct OperationLabels {
     operation: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 /// From 50 microseconds, a quarter of a cached page over HTTP, doubling to 26 seconds.
 fn request_duration() -> Histogram {
     Histogram::new(exponential_buckets(50e-6, 2.0, 20))
@@ -70,6 +87,11 @@ fn request_duration() -> Histogram {
 /// From 5 microseconds, a warm read, doubling to 2.6 seconds.
 fn storage_duration() -> Histogram {
     Histogram::new(exponential_buckets(5e-6, 2.0, 20))
+}
+
+/// From a millisecond, the commit itself, doubling to some 17 minutes of backlog.
+fn webhook_duration() -> Histogram {
+    Histogram::new(exponential_buckets(1e-3, 2.0, 21))
 }
 
 impl Metrics {
@@ -85,6 +107,11 @@ impl Metrics {
             connections: Gauge::default(),
             failed_authentications: Counter::default(),
             rate_limited: Counter::default(),
+            webhook_attempts: Family::new_with_constructor(webhook_duration),
+            webhook_lag: webhook_duration(),
+            webhooks_in_flight: Gauge::default(),
+            webhooks_pending: Gauge::default(),
+            disabled_endpoints: Family::default(),
         };
         metrics.register(version);
         metrics
@@ -140,6 +167,74 @@ impl Metrics {
             "Decisions that wait for the writer",
             self.queue_depth.clone(),
         );
+        self.register_webhooks();
+    }
+
+    fn register_webhooks(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "webhook_attempt_duration",
+            "Time of attempts to deliver a webhook, by what came of them",
+            Unit::Seconds,
+            self.webhook_attempts.clone(),
+        );
+        registry.register_with_unit(
+            "webhook_delivery_lag",
+            "Time from a decision to the first attempt to tell an endpoint",
+            Unit::Seconds,
+            self.webhook_lag.clone(),
+        );
+        registry.register(
+            "webhook_attempts_in_flight",
+            "Attempts under way",
+            self.webhooks_in_flight.clone(),
+        );
+        registry.register(
+            "webhook_deliveries_pending",
+            "Deliveries that wait for an attempt",
+            self.webhooks_pending.clone(),
+        );
+        registry.register(
+            "webhook_endpoints_disabled",
+            "Webhook endpoints that Rollcall disabled, by reason",
+            self.disabled_endpoints.clone(),
+        );
+    }
+
+    /// Records one attempt to deliver a webhook.
+    pub fn record_attempt(&self, outcome: Outcome, took: Duration) {
+        let outcome = match outcome {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Disabling(AutoDisabled::Redirect) => "redirected",
+            Outcome::Disabling(_) => "refused",
+        };
+        let labels = OutcomeLabels { outcome };
+        let attempts = self.webhook_attempts.get_or_create_owned(&labels);
+        attempts.observe(took.as_secs_f64());
+    }
+
+    /// Records how long after a decision an endpoint was first tried.
+    pub fn record_delivery_lag(&self, lag: Duration) {
+        self.webhook_lag.observe(lag.as_secs_f64());
+    }
+
+    /// Records that an endpoint was disabled.
+    pub fn record_disabled_endpoint(&self, reason: &'static str) {
+        let labels = ReasonLabels { reason };
+        self.disabled_endpoints.get_or_create_owned(&labels).inc();
+    }
+
+    /// Sets the number of attempts under way.
+    pub fn set_attempts_in_flight(&self, attempts: usize) {
+        let attempts = i64::try_from(attempts).unwrap_or(i64::MAX);
+        self.webhooks_in_flight.set(attempts);
+    }
+
+    /// Sets the number of deliveries that wait.
+    pub fn set_pending_deliveries(&self, deliveries: u64) {
+        let deliveries = i64::try_from(deliveries).unwrap_or(i64::MAX);
+        self.webhooks_pending.set(deliveries);
     }
 
     /// The handle of one route, to be resolved once and kept.

@@ -19,9 +19,12 @@
 pub mod audit;
 pub mod bulk;
 pub mod check;
+mod columns;
 pub mod deliveries;
 pub mod enrollments;
+pub mod leases;
 pub mod overview;
+pub mod postgres;
 pub mod profiles;
 pub mod registry;
 pub mod sessions;
@@ -36,6 +39,7 @@ pub use bulk::BulkLoad;
 pub use check::Check;
 pub use deliveries::Deliveries;
 pub use enrollments::{EnrollmentUrls, Enrollments};
+pub use leases::Leases;
 pub use overview::Overview;
 pub use profiles::{Changed, Decide, Profiles};
 pub use registry::Registry;
@@ -56,6 +60,7 @@ pub trait Store:
     + BulkLoad
     + WebhookEndpoints
     + Deliveries
+    + Leases
     + Check
     + std::fmt::Debug
 {
@@ -73,6 +78,7 @@ impl<T> Store for T where
         + BulkLoad
         + WebhookEndpoints
         + Deliveries
+        + Leases
         + Check
         + std::fmt::Debug
 {

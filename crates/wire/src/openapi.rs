@@ -1,4 +1,5 @@
-//! OpenAPI 3.1 documents: one for the public API in each dialect, one for the operator API.
+//! OpenAPI 3.1 documents: one for the public API in each dialect, one for organization webhooks, one
+//! for the operator API.
 //!
 //! They are built from values and not derived from types, because no type here *is* a body: a dialect
 //! reads members into the domain's superset and writes them out of a stored document. What a body may
@@ -8,8 +9,8 @@
 //! constants.
 //!
 //! A route without an operation, or an operation without a route, fails a test beside the server's
-//! router. [`schema`] holds the vocabulary, [`answers`] what every operation answers with, [`public`]
-//! and [`operator`] the operations.
+//! router. [`schema`] holds the vocabulary, [`answers`] what every operation answers with, [`public`],
+//! [`webhooks`] and [`operator`] the operations.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Info, License, OpenApi, OpenApiBuilder, SecurityRequirement};
@@ -21,24 +22,28 @@ mod answers;
 mod operator;
 mod public;
 pub(crate) mod schema;
+mod webhooks;
 
 pub use public::Shapes;
 
 /// What the operator API's document is called.
 pub const OPERATOR: &str = "operator";
 
-/// The names of all documents: the dialects, newest first, then the operator API.
+/// What the document of organization webhooks is called.
+pub const WEBHOOKS: &str = "webhooks";
+
+/// The names of all documents: the dialects, newest first, then webhooks and the operator API.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let dialects = dialects::ALL.iter().map(|dialect| dialect.short_name());
-    dialects.chain([OPERATOR])
+    dialects.chain([WEBHOOKS, OPERATOR])
 }
 
 /// The document called `name`.
 pub fn document(name: &str) -> Option<OpenApi> {
-    if name == OPERATOR {
-        Some(operator::document())
-    } else {
-        by_short_name(name).map(public::document)
+    match name {
+        OPERATOR => Some(operator::document()),
+        WEBHOOKS => Some(webhooks::document()),
+        dialect => by_short_name(dialect).map(public::document),
     }
 }
 

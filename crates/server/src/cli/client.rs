@@ -5,7 +5,6 @@
 //! exception: a write that is not repeatable is sent again only when the server said so or was never
 //! reached, because nobody wants a profile twice for a connection that broke after the commit.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::failure::{Failure, Outcome};
+use crate::outbound;
 
 /// How often a call is sent again.
 const RETRIES: u32 = 2;
@@ -138,7 +138,7 @@ impl Client {
             return Err(Failure::setup("the key is empty"));
         }
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(outbound::tls().map_err(Failure::setup)?)
             .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_mins(10))
@@ -226,16 +226,6 @@ impl Client {
             Failure::failed(format!("lost the connection to {base_url}: {cause}"))
         }
     }
-}
-
-/// TLS by ring, trusting the roots that are compiled in, so that the binary needs no files.
-fn tls() -> Outcome<rustls::ClientConfig> {
-    let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Failure::setup)?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// What the server said to a call it did not serve.

@@ -20,7 +20,8 @@ use serde_json::json;
 use super::backup::write_durably;
 use super::failure::{Failure, Outcome};
 use super::import::organization_id;
-use super::output::{self, Format, OutputArgs, note};
+use super::output::{self, Format, OutputArgs};
+use super::secret_key;
 use super::seed::{self, Seed};
 use super::startup::{self, Ports};
 use super::target::{self, Storage};
@@ -127,16 +128,19 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Some(file) => seed::read(file, &tenant.organization_id, &storage.ids, now)?,
         None => Seed::default(),
     };
-    if seed.webhook_endpoints > 0 {
-        note("webhook endpoints in the seed are left out: this version has none yet");
-    }
+    let keys = secret_key::server_keys(&config, &storage.ids)?;
+    let endpoints = seed.sealed_endpoints(&tenant.organization_id, &keys.vault, &storage.ids)?;
     let development = DevelopmentParts {
         clock: Arc::clone(&clock),
         starts_at: None,
-        initial: tenant.initial_state(seed, &storage.ids, now),
+        initial: InitialState {
+            webhook_endpoints: endpoints,
+            ..tenant.initial_state(seed, &storage.ids, now)
+        },
         tenant_idle: config.auto_tenants.then_some(config.tenant_idle),
     };
-    let app = startup::app(&config, &storage, clock, ports.address, Some(development))?;
+    let address = ports.address;
+    let app = startup::app(&config, &storage, clock, address, keys, Some(development))?;
     let shutdown = startup::shutdown_on_signals()?;
     app.prepare().await?;
     tenant.enable_keys(&storage).await?;
@@ -329,6 +333,7 @@ impl Tenant {
             }],
             keys: keys.collect(),
             profiles: seed.profiles,
+            webhook_endpoints: Vec::new(),
         }
     }
 

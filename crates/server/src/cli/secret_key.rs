@@ -1,7 +1,7 @@
-//! The server's own secret: 32 bytes from which the keys of cursors are derived.
+//! The server's own secret: 32 bytes from which the keys of cursors and of stored secrets are derived.
 //!
 //! Set as a setting where several instances must share it; else made once and kept beside the embedded
-//! storage, so that cursors survive a restart without anybody having to think of it.
+//! storage, so that both survive a restart without anybody having to think of it.
 
 use std::fs;
 use std::path::Path;
@@ -17,12 +17,21 @@ use zeroize::Zeroizing;
 use super::backup::write_durably;
 use super::failure::{Failure, Outcome};
 use crate::config::{Config, SecretKeys};
+use crate::webhooks::vault::Vault;
 
 /// The secret's name in a data directory.
 pub(crate) const FILE_NAME: &str = "secret.key";
 
-/// The keys of cursors under these settings.
-pub(crate) fn cursor_keys(config: &Config, ids: &Ids) -> Outcome<CursorKeys> {
+/// What is made of the secret.
+pub(crate) struct ServerKeys {
+    /// The keys of page cursors.
+    pub(crate) cursors: CursorKeys,
+    /// What the signing secrets of webhook endpoints are sealed with.
+    pub(crate) vault: Vault,
+}
+
+/// The keys under these settings.
+pub(crate) fn server_keys(config: &Config, ids: &Ids) -> Outcome<ServerKeys> {
     let secret = match config.secret_keys().map_err(Failure::setup)? {
         Some(keys) => keys,
         None if config.in_memory => SecretKeys {
@@ -40,20 +49,28 @@ pub(crate) fn cursor_keys(config: &Config, ids: &Ids) -> Outcome<CursorKeys> {
             previous: Vec::new(),
         },
     };
-    Ok(CursorKeys {
-        current: derived(&secret.current)?,
-        previous: secret
-            .previous
-            .iter()
-            .map(|key| derived(key))
-            .collect::<Outcome<_>>()?,
+    let previous = |purpose| -> Outcome<Vec<_>> {
+        let previous = secret.previous.iter();
+        previous.map(|key| derived(key, purpose)).collect()
+    };
+    let sealing = previous(VAULT)?.into_iter().map(Zeroizing::new);
+    let sealing: Vec<_> = sealing.collect();
+    Ok(ServerKeys {
+        cursors: CursorKeys {
+            current: derived(&secret.current, CURSORS)?,
+            previous: previous(CURSORS)?,
+        },
+        vault: Vault::new(&Zeroizing::new(derived(&secret.current, VAULT)?), &sealing),
     })
 }
 
+const CURSORS: &[u8] = b"rollcall page cursors v1";
+const VAULT: &[u8] = b"rollcall webhook signing secrets v1";
+
 /// One secret serves several purposes, each through a key of its own.
-fn derived(secret: &[u8; 32]) -> Outcome<[u8; 32]> {
+fn derived(secret: &[u8; 32], purpose: &[u8]) -> Outcome<[u8; 32]> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(Failure::setup)?;
-    mac.update(b"rollcall page cursors v1");
+    mac.update(purpose);
     Ok(mac.finalize().into_bytes().into())
 }
 
@@ -68,8 +85,8 @@ fn kept(data_dir: &Path, ids: &Ids) -> Outcome<Zeroizing<[u8; 32]>> {
             let secret = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
             secret.map(Zeroizing::new).ok_or_else(|| {
                 Failure::setup(format!(
-                    "{shown} is damaged; restore it from a backup, or remove it if it is no harm that \
-                     open page cursors stop working"
+                    "{shown} is damaged; restore it from a backup; without it open page cursors stop \
+                     working and the signing secrets of webhook endpoints have to be regenerated"
                 ))
             })
         }

@@ -4,18 +4,42 @@ use std::io::BufRead as _;
 use std::path::Path;
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::{Ids, OrganizationId};
+use rollcall_domain::id::{Ids, OrganizationId, WebhookEndpointId};
 use rollcall_domain::profile::Profile;
-use rollcall_record::line::{self, Record};
+use rollcall_domain::webhook::{EndpointDraft, SigningKey};
+use rollcall_record::line::{self, Record, WebhookEndpointRecord};
+use rollcall_wire::webhooks::{DESCRIPTION_LIMIT, NAME_LIMIT, UrlPolicy};
 
 use super::failure::{Failure, Outcome};
+use crate::initial::SeededEndpoint;
+use crate::webhooks::vault::Vault;
 
 /// What a seed holds.
 #[derive(Debug, Default)]
 pub(crate) struct Seed {
     pub(crate) profiles: Vec<(OrganizationId, Profile)>,
-    /// Lines with webhook endpoints.
-    pub(crate) webhook_endpoints: usize,
+    pub(crate) webhook_endpoints: Vec<(WebhookEndpointId, EndpointDraft)>,
+}
+
+impl Seed {
+    /// The webhook endpoints with secrets of their own, which a reset does not change.
+    pub(crate) fn sealed_endpoints(
+        &self,
+        organization_id: &OrganizationId,
+        vault: &Vault,
+        ids: &Ids,
+    ) -> Outcome<Vec<SeededEndpoint>> {
+        let endpoints = self.webhook_endpoints.iter().map(|(id, draft)| {
+            let key = SigningKey(ids.secret_bytes());
+            Ok(SeededEndpoint {
+                organization_id: organization_id.clone(),
+                id: id.clone(),
+                draft: draft.clone(),
+                secret: vault.seal(id, &key).map_err(Failure::setup)?,
+            })
+        });
+        endpoints.collect()
+    }
 }
 
 /// Reads a seed whole. Unlike an import it is all right or all wrong: a test suite that starts from
@@ -55,8 +79,44 @@ pub(crate) fn read(
                 }
                 seed.profiles.push((organization_id.clone(), *profile));
             }
-            Record::WebhookEndpoint(_) => seed.webhook_endpoints += 1,
+            Record::WebhookEndpoint(record) => {
+                let (id, draft) = endpoint(record, ids, now).map_err(|error| wrong(&error))?;
+                let mut others = seed.webhook_endpoints.iter();
+                if others.any(|(other, _)| *other == id) {
+                    return Err(wrong(&"id: stands on an earlier line already"));
+                }
+                seed.webhook_endpoints.push((id, draft));
+            }
         }
     }
     Ok(seed)
+}
+
+/// The endpoint of a record, held to what its administrator could have sent.
+fn endpoint(
+    record: WebhookEndpointRecord,
+    ids: &Ids,
+    now: Timestamp,
+) -> Result<(WebhookEndpointId, EndpointDraft), String> {
+    let url = UrlPolicy::DEVELOPMENT.parse(&record.url);
+    let url = url.map_err(|error| format!("url: {error}"))?;
+    if record.enabled_events.is_empty() {
+        return Err("enabled_events: must list at least one event type".to_owned());
+    }
+    for (field, text, limit) in [
+        ("description", &record.description, DESCRIPTION_LIMIT),
+        ("name", &record.name, NAME_LIMIT),
+    ] {
+        if text.chars().nth(limit).is_some() {
+            return Err(format!("{field}: must be at most {limit} characters"));
+        }
+    }
+    let id = record.id.unwrap_or_else(|| ids.webhook_endpoint(now));
+    let draft = EndpointDraft {
+        enabled_events: record.enabled_events,
+        url,
+        description: record.description,
+        name: record.name,
+    };
+    Ok((id, draft))
 }

@@ -8,6 +8,7 @@ use rollcall_domain::page::Limit;
 
 use super::failure::{Failure, Outcome};
 use super::output;
+use super::secret_key;
 use super::startup::{self, Ports};
 use super::target;
 use crate::config::{Config, FlagOverrides};
@@ -54,7 +55,8 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let ports = Ports::bind(&config).await?;
     let storage = target::open(&config)?;
     let clock = Arc::new(SystemClock);
-    let app = startup::app(&config, &storage, clock, ports.address, None)?;
+    let keys = secret_key::server_keys(&config, &storage.ids)?;
+    let app = startup::app(&config, &storage, clock, ports.address, keys, None)?;
     let shutdown = startup::shutdown_on_signals()?;
     let only_one = Limit::new(1).unwrap_or(Limit::DEFAULT);
     let operators = storage.store.list_keys(storage.proof, None, None, only_one);

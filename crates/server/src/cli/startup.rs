@@ -6,20 +6,25 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use rollcall_domain::clock::Clock;
+use rollcall_domain::delivery::{RetrySchedule, WaitRange};
 use rollcall_wire::cursor::Cursors;
 use rollcall_wire::headers::KnownBetas;
+use rollcall_wire::webhooks::UrlPolicy;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{Failure, Outcome};
-use super::secret_key;
+use super::secret_key::ServerKeys;
 use super::target::Storage;
 use crate::app::{self, App, AppParts, DevelopmentParts, Settings};
-use crate::config::Config;
+use crate::config::{Config, DurationRange};
 use crate::http::body::BodyLimits;
 use crate::metrics::Metrics;
 use crate::telemetry;
+use crate::webhooks::WebhookSettings;
+use crate::webhooks::fence::Fence;
+use crate::webhooks::vault::Vault;
 
 /// The ports of a server, bound before anything else is done: a taken one must change nothing.
 #[derive(Debug)]
@@ -71,9 +76,9 @@ pub(crate) fn app(
     storage: &Storage,
     clock: Arc<dyn Clock>,
     address: SocketAddr,
+    keys: ServerKeys,
     development: Option<DevelopmentParts>,
 ) -> Outcome<Arc<App>> {
-    let cursors = Cursors::new(secret_key::cursor_keys(config, &storage.ids)?);
     let origins = config.cors_origins.iter().map(|origin| {
         HeaderValue::from_str(origin)
             .map_err(|_| Failure::setup("cors_origins: holds characters that no origin has"))
@@ -85,18 +90,54 @@ pub(crate) fn app(
         listener: config.listener_limits(),
         failed_authentications_per_minute: config.failed_authentications_per_minute,
         cors_origins: origins.collect::<Outcome<_>>()?,
+        webhooks: webhooks(config, keys.vault, development.is_some()),
         programs: config.programs.clone(),
     };
     Ok(App::new(AppParts {
         store: Arc::clone(&storage.store),
         clock,
         ids: Arc::clone(&storage.ids),
-        cursors,
+        cursors: Cursors::new(keys.cursors),
         betas: KnownBetas::new(config.extra_betas.iter().map(String::as_str)),
         settings,
         metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
         development,
     }))
+}
+
+/// How webhooks are delivered. A development server reaches everything, as its receivers do not live
+/// on the internet; and whoever opens networks of their own has receivers there without public names.
+fn webhooks(config: &Config, vault: Vault, development: bool) -> WebhookSettings {
+    let settings = &config.webhooks;
+    let range = |range: &DurationRange| WaitRange {
+        least: range.least,
+        most: range.most,
+    };
+    let own_networks = !settings.allow_networks.is_empty();
+    WebhookSettings {
+        schedule: RetrySchedule {
+            attempts: settings.attempts,
+            first_wait: range(&settings.first_wait),
+            later_wait: range(&settings.second_wait),
+        },
+        disable_after: settings.disable_after,
+        retention: settings.retention,
+        urls: if development {
+            UrlPolicy::DEVELOPMENT
+        } else {
+            UrlPolicy {
+                allow_http: false,
+                allow_any_port: own_networks,
+                allow_ip_literals: own_networks,
+            }
+        },
+        fence: if development {
+            Fence::Open
+        } else {
+            Fence::PublicAnd(settings.allow_networks.clone())
+        },
+        ..WebhookSettings::new(vault)
+    }
 }
 
 /// Asks for the signals that end a server. From here on they drain instead of killing.

@@ -10,7 +10,7 @@
 //! | 5 | its kind may use this path | [`authenticate`] |
 //! | – | the organization is not on hold | [`admit`] |
 //! | 6 | rate limit | [`admit`] |
-//! | 7, 8 | `anthropic-version`, `anthropic-beta` | [`PublicCall::of`] |
+//! | 7, 8 | `anthropic-version`, `anthropic-beta` | [`PublicCall::of`], [`AdminCall::of`] |
 //! | 9 | `anthropic-workspace-id` | [`workspace`] |
 //! | 10 | the endpoint exists in the dialect | [`PublicCall::in_dialect_with_enrollment_url`] |
 //!
@@ -28,7 +28,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::{OrganizationId, ProfileId};
+use rollcall_domain::id::{OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::tenant::{
     KeyKind, KeyStatus, OperatorProof, Organization, OrganizationScope, OrganizationStatus,
 };
@@ -95,6 +95,61 @@ impl<'a> PublicCall<'a> {
     /// there, and only when step 13 comes.
     pub(crate) fn profile_id(&self) -> Option<ProfileId> {
         ProfileId::parse(&self.exchange.params[0]).ok()
+    }
+
+    pub(crate) fn exchange(&self) -> &'a Exchange<'a> {
+        self.exchange
+    }
+
+    pub(crate) fn app(&self) -> &'a Arc<App> {
+        self.exchange.app
+    }
+
+    pub(crate) fn query(&self) -> Option<&'a str> {
+        self.exchange.query()
+    }
+
+    pub(crate) async fn body(&self) -> Result<Bytes, Failure> {
+        self.exchange.body().await
+    }
+}
+
+/// A call of a platform's administrator, in order up to step 8. No dialect and no workspace applies.
+pub(crate) struct AdminCall<'a> {
+    exchange: &'a Exchange<'a>,
+    identity: Arc<Identity>,
+    scope: OrganizationScope,
+}
+
+impl<'a> AdminCall<'a> {
+    pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Self, Failure> {
+        let identity = authenticate(exchange, KeyKind::Admin).await?;
+        let (scope, organization) = tenant(&identity)?;
+        admit(exchange, organization).await?;
+        parse_version(header_values(exchange.head, "anthropic-version"))?;
+        let betas = header_values(exchange.head, "anthropic-beta");
+        exchange.app.betas.parse(betas)?;
+        Ok(Self {
+            exchange,
+            identity,
+            scope,
+        })
+    }
+
+    /// The right to touch the caller's data, and no one else's.
+    pub(crate) fn scope(&self) -> &OrganizationScope {
+        &self.scope
+    }
+
+    /// Who acts, at `now`.
+    pub(crate) fn act(&self, now: Timestamp) -> Act {
+        self.identity.act(now)
+    }
+
+    /// The webhook endpoint that the path names. An id that cannot be one is answered like one that is
+    /// not there, and only when step 13 comes.
+    pub(crate) fn endpoint_id(&self) -> Option<WebhookEndpointId> {
+        WebhookEndpointId::parse(&self.exchange.params[0]).ok()
     }
 
     pub(crate) fn exchange(&self) -> &'a Exchange<'a> {

@@ -48,7 +48,7 @@ pub(crate) async fn ready(exchange: &Exchange<'_>) -> Outcome {
 
 /// `GET /metrics`: everything that is counted, as text.
 pub(crate) async fn metrics(exchange: &Exchange<'_>) -> Outcome {
-    let text = exchange.app.render_metrics();
+    let text = exchange.app.render_metrics().await;
     let body = Body::Whole(Full::new(Bytes::from(text)));
     Ok(answer(StatusCode::OK, metrics::CONTENT_TYPE, body))
 }

@@ -8,7 +8,7 @@
 //! than any: a segment matches after exactly one percent-decoding (a decoded slash stays inside its
 //! segment), and trailing, doubled and dot segments are nowhere. A handler is a plain function of the
 //! [`Exchange`]; what turns the exchange into a call (steps 4 to 10 of the order of checks) is named on
-//! the line: `platform!`, `operator!`, `anyone!`.
+//! the line: `platform!`, `administrator!`, `operator!`, `anyone!`.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -21,13 +21,13 @@ use rollcall_wire::error::ApiError;
 use rollcall_wire::headers;
 
 use super::answer::Outcome;
-use super::call::{OperatorCall, PublicCall, header_values};
+use super::call::{AdminCall, OperatorCall, PublicCall, header_values};
 use super::error::Failure;
 use super::operator::{
     audit_events, dev, enforcement_actions, enrollments, keys, organizations, programs, records,
-    workspaces,
+    webhook_deliveries, workspaces,
 };
-use super::public::{action_urls, profiles};
+use super::public::{action_urls, profiles, webhook_endpoints};
 use super::{Exchange, docs, health, openapi, operator};
 use crate::app::App;
 use crate::metrics::RouteMetrics;
@@ -134,6 +134,12 @@ macro_rules! platform {
     };
 }
 
+macro_rules! administrator {
+    ($handler:path) => {
+        |exchange| Box::pin(async move { $handler(AdminCall::of(exchange).await?).await })
+    };
+}
+
 macro_rules! operator {
     ($handler:path) => {
         |exchange| Box::pin(async move { $handler(OperatorCall::of(exchange).await?).await })
@@ -155,13 +161,18 @@ macro_rules! console {
 
 #[rustfmt::skip]
 static PATHS: &[PathRow] = {
-    use Audience::{Anyone, Console, Development, DevelopmentConsole, EndUser, Health, Operator, Platform};
+    use Audience::{Administrator, Anyone, Console, Development, DevelopmentConsole, EndUser, Health, Operator, Platform};
     &[
         // The platform: the public API, in every dialect. The list stands first because it is asked most.
         path(Platform, "/v1/user_profiles", &[get(platform!(profiles::list)), post(platform!(profiles::create))]),
         path(Platform, "/v1/user_profiles/{user_profile_id}", &[get(platform!(profiles::get)), post(platform!(profiles::update)), delete(platform!(profiles::delete))]),
         path(Platform, "/v1/user_profiles/{user_profile_id}/enrollment_url", &[post(platform!(action_urls::create_enrollment_url))]),
         path(Platform, "/v1/user_profiles/{user_profile_id}/action_urls", &[post(platform!(action_urls::create))]),
+
+        // The platform's administrator.
+        path(Administrator, "/v1/organizations/webhooks", &[get(administrator!(webhook_endpoints::list)), post(administrator!(webhook_endpoints::create))]),
+        path(Administrator, "/v1/organizations/webhooks/{webhook_endpoint_id}", &[get(administrator!(webhook_endpoints::get)), post(administrator!(webhook_endpoints::update)), delete(administrator!(webhook_endpoints::delete))]),
+        path(Administrator, "/v1/organizations/webhooks/{webhook_endpoint_id}/regenerate_signing_secret", &[post(administrator!(webhook_endpoints::regenerate_signing_secret))]),
 
         // The end user.
         path(EndUser, "/user-profiles/enrollment/{token}", &[get(anyone!(portal::show)), post(anyone!(portal::submit))]),
@@ -187,6 +198,12 @@ static PATHS: &[PathRow] = {
         path(Operator, "/operator/v1/enrollments/{enrollment_id}/approve", &[post(operator!(enrollments::approve))]),
         path(Operator, "/operator/v1/enrollments/{enrollment_id}/reject", &[post(operator!(enrollments::reject))]),
         path(Operator, "/operator/v1/audit_events", &[get(operator!(audit_events::list))]),
+
+        // The operator: what platforms are told.
+        path(Operator, "/operator/v1/webhook_deliveries", &[get(operator!(webhook_deliveries::list))]),
+        path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}", &[get(operator!(webhook_deliveries::get))]),
+        path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver", &[post(operator!(webhook_deliveries::redeliver))]),
+        path(Operator, "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test", &[post(operator!(webhook_deliveries::test))]),
 
         // The operator of a development server.
         path(Development, "/operator/v1/dev/reset", &[post(operator!(dev::reset))]),

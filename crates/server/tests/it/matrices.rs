@@ -9,8 +9,8 @@ use rollcall::http::router::{Audience, Route, table};
 
 use crate::client::{Client, Reply};
 use crate::server::{
-    ADMIN_KEY, BOUND_KEY, OPERATOR_KEY, ORGANIZATION, OTHER_ORGANIZATION, OTHER_PROFILE, PROFILE,
-    TestServer,
+    ADMIN_KEY, BOUND_KEY, ENDPOINT, OPERATOR_KEY, ORGANIZATION, OTHER_ENDPOINT, OTHER_ORGANIZATION,
+    OTHER_PROFILE, PROFILE, TestServer,
 };
 
 /// A request that would succeed but for what the ids name.
@@ -25,6 +25,7 @@ struct Ids {
     organization: &'static str,
     key: &'static str,
     action: &'static str,
+    endpoint: &'static str,
     token: &'static str,
 }
 
@@ -33,6 +34,7 @@ const OURS: Ids = Ids {
     organization: ORGANIZATION,
     key: "apikey_free",
     action: "enac_ours",
+    endpoint: ENDPOINT,
     token: "token",
 };
 
@@ -41,6 +43,7 @@ const NOBODYS: Ids = Ids {
     organization: "00000000-0000-4000-8000-000000000000",
     key: "apikey_nobody",
     action: "enac_nobody",
+    endpoint: "whep_nobody",
     token: "token",
 };
 
@@ -51,9 +54,11 @@ fn fill(route: &Route, ids: &Ids) -> Filled {
         .replace("{organization_id}", ids.organization)
         .replace("{api_key_id}", ids.key)
         .replace("{enforcement_action_id}", ids.action)
+        .replace("{webhook_endpoint_id}", ids.endpoint)
+        .replace("{webhook_delivery_id}", "whd_nobody")
+        .replace("{document}", "ga.json")
         .replace("{token}", ids.token)
         .replace("{enrollment_id}", "enr_nobody")
-        .replace("{document}", "ga")
         .replace("{name}", "cyber");
     assert!(
         !target.contains('{'),
@@ -63,13 +68,25 @@ fn fill(route: &Route, ids: &Ids) -> Filled {
         route.method,
         route.template.rsplit('/').next().unwrap_or_default(),
     ) {
-        ("GET" | "DELETE", _) | ("POST", "reset" | "resolve" | "enrollment_url") => "",
+        ("GET" | "DELETE", _)
+        | (
+            "POST",
+            "reset"
+            | "resolve"
+            | "enrollment_url"
+            | "redeliver"
+            | "test"
+            | "regenerate_signing_secret",
+        ) => "",
         (_, "action_urls") => r#"{"action":{"type":"enroll_end_user"}}"#,
         ("PUT", "{name}") | (_, "{api_key_id}") => r#"{"status":"active"}"#,
         (_, "enforcement_actions") => r#"{"type":"ban","reason":"high_harm"}"#,
         (_, "identity_check") => r#"{"state":"submitted"}"#,
         (_, "workspaces" | "organizations") => r#"{"name":"N"}"#,
         (_, "api_keys") => r#"{"name":"N","kind":"api"}"#,
+        ("POST", "webhooks") => {
+            r#"{"enabled_events":["external_key.failed"],"url":"https://example.com/"}"#
+        }
         (_, "clock") => r#"{"real":true}"#,
         (_, "faults") => r#"{"status":529,"path":"/nowhere"}"#,
         ("PUT", "{user_profile_id}") => {
@@ -113,7 +130,7 @@ fn with_key(server: &TestServer, key: Option<&str>) -> Client {
 async fn every_route_and_every_kind_of_key() {
     let mut shown = String::new();
     for route in table() {
-        let server = TestServer::start().await;
+        let server = TestServer::with(|options| options.endpoints = true).await;
         let mut statuses = Vec::new();
         for key in [
             None,
@@ -178,6 +195,12 @@ async fn every_route_and_every_kind_of_key() {
     401 401 200 403 403  DELETE /v1/user_profiles/{user_profile_id}
     401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/enrollment_url
     401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/action_urls
+    401 401 403 200 403  GET /v1/organizations/webhooks
+    401 401 403 200 403  POST /v1/organizations/webhooks
+    401 401 403 200 403  GET /v1/organizations/webhooks/{webhook_endpoint_id}
+    401 401 403 200 403  POST /v1/organizations/webhooks/{webhook_endpoint_id}
+    401 401 403 200 403  DELETE /v1/organizations/webhooks/{webhook_endpoint_id}
+    401 401 403 200 403  POST /v1/organizations/webhooks/{webhook_endpoint_id}/regenerate_signing_secret
     404 404 404 404 404  GET /user-profiles/enrollment/{token}
     400 400 400 400 400  POST /user-profiles/enrollment/{token}
     401 401 403 403 200  GET /operator/v1/organizations
@@ -206,6 +229,10 @@ async fn every_route_and_every_kind_of_key() {
     401 401 403 403 404  POST /operator/v1/enrollments/{enrollment_id}/approve
     401 401 403 403 404  POST /operator/v1/enrollments/{enrollment_id}/reject
     401 401 403 403 200  GET /operator/v1/audit_events
+    401 401 403 403 200  GET /operator/v1/webhook_deliveries
+    401 401 403 403 404  GET /operator/v1/webhook_deliveries/{webhook_delivery_id}
+    401 401 403 403 404  POST /operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver
+    401 401 403 403 200  POST /operator/v1/webhook_endpoints/{webhook_endpoint_id}/test
     401 401 403 403 200  POST /operator/v1/dev/reset
     401 401 403 403 200  GET /operator/v1/dev/clock
     401 401 403 403 200  POST /operator/v1/dev/clock
@@ -214,10 +241,10 @@ async fn every_route_and_every_kind_of_key() {
     401 401 403 403 200  DELETE /operator/v1/dev/faults
     401 401 403 403 200  GET /operator/v1/dev/requests
     200 200 200 200 200  GET /
-    404 404 404 404 404  GET /openapi/{document}
+    200 200 200 200 200  GET /openapi/{document}
     200 200 200 200 200  GET /docs
     200 200 200 200 200  GET /docs/style.css
-    200 200 200 200 200  GET /docs/{document}
+    404 404 404 404 404  GET /docs/{document}
     404 404 404 404 404  GET /assets/{name}
     200 200 200 200 200  GET /healthz
     200 200 200 200 200  GET /readyz
@@ -251,6 +278,7 @@ async fn anothers_ids_are_answered_exactly_as_nobodys() {
         profile: OTHER_PROFILE,
         organization: OTHER_ORGANIZATION,
         key: "apikey_other",
+        endpoint: OTHER_ENDPOINT,
         ..NOBODYS
     };
     let mut covered = 0;
@@ -259,8 +287,12 @@ async fn anothers_ids_are_answered_exactly_as_nobodys() {
         if !is_tenants || !route.template.contains('{') {
             continue;
         }
-        let server = TestServer::start().await;
-        let client = with_key(&server, Some(BOUND_KEY));
+        let server = TestServer::with(|options| options.endpoints = true).await;
+        let key = match route.audience {
+            Audience::Administrator => ADMIN_KEY,
+            _ => BOUND_KEY,
+        };
+        let client = with_key(&server, Some(key));
         let theirs = send(&client, &route, &foreign).await;
         let nobodys = send(&client, &route, &NOBODYS).await;
         assert_eq!(

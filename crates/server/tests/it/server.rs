@@ -7,16 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall::app::{App, AppParts, DevelopmentParts, Ended, Settings, run};
-use rollcall::initial::InitialState;
+use rollcall::initial::{InitialState, SeededEndpoint};
 use rollcall::metrics::Metrics;
 use rollcall::secrets;
+use rollcall::webhooks::WebhookSettings;
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
-use rollcall_domain::id::{ApiKeyId, Ids, OrganizationId, ProfileId, SeededChance, WorkspaceId};
+use rollcall_domain::event::EventType;
+use rollcall_domain::id::{
+    ApiKeyId, Ids, OrganizationId, ProfileId, SeededChance, WebhookEndpointId, WorkspaceId,
+};
 use rollcall_domain::profile::{Profile, ProfileDraft};
 use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, SecretHash, Workspace,
 };
 use rollcall_domain::text::Name;
+use rollcall_domain::webhook::{EndpointDraft, SigningKey};
 use rollcall_record::time;
 use rollcall_store::Store;
 use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
@@ -41,6 +46,10 @@ pub(crate) const OTHER_ORGANIZATION: &str = "5f0c11f0-0000-4000-8000-00000000000
 pub(crate) const OTHER_WORKSPACE: &str = "wrkspc_011COther";
 pub(crate) const OTHER_PROFILE: &str = "uprof_011COther";
 
+/// A webhook endpoint of each organization; no event of the types they are told is ever emitted.
+pub(crate) const ENDPOINT: &str = "webhook_endpoint_id";
+pub(crate) const OTHER_ENDPOINT: &str = "whep_other";
+
 /// The literal keys.
 pub(crate) const BOUND_KEY: &str = "key-api-bound";
 pub(crate) const FREE_KEY: &str = "key-api-free";
@@ -56,6 +65,8 @@ pub(crate) struct Options {
     pub(crate) admin_listener: bool,
     pub(crate) settings: Settings,
     pub(crate) extra_betas: Vec<String>,
+    /// With the webhook endpoints of both organizations.
+    pub(crate) endpoints: bool,
     /// Keeps everything in this directory and not in memory.
     pub(crate) data_dir: Option<PathBuf>,
     /// Where ids come from; two servers on one storage must not make the same ones.
@@ -71,6 +82,7 @@ impl Default for Options {
             admin_listener: false,
             settings: Settings::new("https://profiles.example.net"),
             extra_betas: Vec::new(),
+            endpoints: false,
             data_dir: None,
             seed: 11,
         }
@@ -104,7 +116,10 @@ impl TestServer {
             }
         });
         let clock = Arc::new(AdjustableClock::stopped_at(at(NOW)));
-        let initial = initial_state(options.rate_limit_rpm);
+        let mut initial = initial_state(options.rate_limit_rpm, &options.settings.webhooks);
+        if !options.endpoints {
+            initial.webhook_endpoints.clear();
+        }
         if !options.development {
             initial.apply(&*store, at(NOW)).await.unwrap();
         }
@@ -211,7 +226,22 @@ pub(crate) fn rpm(rate: u32) -> NonZeroU32 {
     NonZeroU32::new(rate).unwrap()
 }
 
-fn initial_state(rate_limit_rpm: Option<u32>) -> InitialState {
+fn initial_state(rate_limit_rpm: Option<u32>, webhooks: &WebhookSettings) -> InitialState {
+    let endpoint = |organization: &str, id: &str| {
+        let id = WebhookEndpointId::parse(id).unwrap();
+        let key = SigningKey([1; 32]);
+        SeededEndpoint {
+            organization_id: OrganizationId::parse(organization).unwrap(),
+            secret: webhooks.vault.seal(&id, &key).unwrap(),
+            id,
+            draft: EndpointDraft {
+                enabled_events: vec![EventType::ExternalKeyFailed],
+                url: "https://example.com/anthropic-webhooks".into(),
+                description: String::new(),
+                name: String::new(),
+            },
+        }
+    };
     let organization = |id: &str, name: &str, rate_limit_rpm| Organization {
         id: OrganizationId::parse(id).unwrap(),
         name: name.into(),
@@ -232,7 +262,12 @@ fn initial_state(rate_limit_rpm: Option<u32>) -> InitialState {
     let admin = KeyOwner::Admin {
         organization_id: OrganizationId::parse(ORGANIZATION).unwrap(),
     };
+    let endpoints = [
+        endpoint(ORGANIZATION, ENDPOINT),
+        endpoint(OTHER_ORGANIZATION, OTHER_ENDPOINT),
+    ];
     InitialState {
+        webhook_endpoints: endpoints.into(),
         organizations: vec![
             organization(ORGANIZATION, "Nordlicht & Söhne", rate_limit_rpm),
             organization(OTHER_ORGANIZATION, "Other", None),

@@ -17,6 +17,7 @@ mod checkpoint;
 mod commit;
 mod deliveries;
 mod enrollments;
+mod leases;
 mod listing;
 mod migrate;
 mod outbox;

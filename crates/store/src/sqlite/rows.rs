@@ -1,82 +1,12 @@
 //! Values to and from columns, in one place for all tables.
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::enforcement::{EnforcementStatus, Outlook};
 use rollcall_domain::id::OrganizationId;
-use rollcall_domain::profile::{AccessType, Profile};
-use rollcall_domain::text::Name;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Organizations, failed};
+pub(super) use crate::columns::{Narrow, OUTLOOK_CHANGING, access_type_code, day, status_code};
 use crate::{StoreError, Stored};
-
-/// The outlook of a profile that an expiry will change, or already has.
-pub(super) const OUTLOOK_CHANGING: i64 = 4;
-
-/// The number that stands for a certain status.
-pub(super) fn status_code(status: EnforcementStatus) -> i64 {
-    match status {
-        EnforcementStatus::Unrestricted => 0,
-        EnforcementStatus::Pending => 1,
-        EnforcementStatus::Restricted => 2,
-        EnforcementStatus::Banned => 3,
-    }
-}
-
-/// The number that stands for an outlook.
-pub(super) fn outlook_code(outlook: Outlook) -> i64 {
-    match outlook {
-        Outlook::Certain(status) => status_code(status),
-        Outlook::Changing => OUTLOOK_CHANGING,
-    }
-}
-
-/// The number that stands for an access type.
-pub(super) fn access_type_code(access_type: AccessType) -> i64 {
-    match access_type {
-        AccessType::Application => 0,
-        AccessType::Passthrough => 1,
-    }
-}
-
-/// What a profile's row repeats of its document, to be searched.
-#[derive(PartialEq, Eq)]
-pub(super) struct Narrow<'a> {
-    pub(super) folded_name: Option<String>,
-    pub(super) reference_id: Option<&'a str>,
-    pub(super) email_hash: Option<&'a str>,
-    pub(super) country: Option<&'a str>,
-    pub(super) access_type: i64,
-    pub(super) outlook: i64,
-}
-
-impl<'a> Narrow<'a> {
-    pub(super) fn of(profile: &'a Profile) -> Self {
-        let details = &profile.details;
-        Self {
-            folded_name: profile.name.as_ref().map(Name::folded),
-            reference_id: details
-                .reference_id
-                .as_ref()
-                .map(rollcall_domain::text::ReferenceId::as_str),
-            email_hash: details
-                .email_hash
-                .as_ref()
-                .map(rollcall_domain::text::OpaqueHash::as_str),
-            country: details
-                .country
-                .as_ref()
-                .map(rollcall_domain::text::Country::as_str),
-            access_type: access_type_code(profile.relationship.access_type()),
-            outlook: outlook_code(profile.enforcement.outlook()),
-        }
-    }
-}
-
-/// The day a timestamp lies in, counted from 1970-01-01.
-pub(super) fn day(timestamp: Timestamp) -> i64 {
-    timestamp.as_micros().div_euclid(86_400_000_000)
-}
 
 /// A column that holds microseconds.
 pub(super) fn timestamp(row: &Row<'_>, column: usize) -> Stored<Timestamp> {

@@ -17,6 +17,7 @@ use rusqlite::{Connection, Row, Rows, params_from_iter};
 use super::rows::{OUTLOOK_CHANGING, access_type_code, damaged, parsed, status_code, timestamp};
 use super::{failed, registry};
 use crate::Stored;
+use crate::columns::after_prefix;
 use crate::registry::{FoundPage, OwnedProfile};
 
 /// How many entries of the chosen index one answer examines at the most.
@@ -384,17 +385,4 @@ fn name_range(prefix: &str, organization: Option<i64>, after: Option<&SearchPosi
          ORDER BY p.folded_name, p.id"
     );
     Range { sql, parameters }
-}
-
-/// The first text after every text that begins with `prefix`, if there is one.
-fn after_prefix(prefix: &str) -> Option<String> {
-    let mut characters: Vec<char> = prefix.chars().collect();
-    while let Some(last) = characters.pop() {
-        let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32);
-        if let Some(next) = next {
-            characters.push(next);
-            return Some(characters.into_iter().collect());
-        }
-    }
-    None
 }

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod postgres;
 mod sqlite;
 mod suite;
 mod world;

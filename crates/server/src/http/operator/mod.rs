@@ -14,6 +14,7 @@ pub(crate) mod organizations;
 pub(crate) mod profiles;
 pub(crate) mod programs;
 pub(crate) mod records;
+pub(crate) mod webhook_deliveries;
 pub(crate) mod workspaces;
 
 use rollcall_domain::id::{OrganizationId, ProfileId};

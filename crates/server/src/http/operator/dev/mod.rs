@@ -24,7 +24,7 @@ pub(crate) async fn reset(call: OperatorCall<'_>) -> Outcome {
     app.forget();
     let prepare = app.prepare();
     call.exchange().write(Operation::Reset, prepare).await?;
-    app.sweep_due.notify_one();
+    app.announce_clock();
     Ok(json(write_clock(app.clock.now())))
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn set_clock(call: OperatorCall<'_>) -> Outcome {
         ClockChange::StopAt(now) => clock.stop_at(now),
         ClockChange::FollowSystem => clock.follow_system(),
     }
-    app.sweep_due.notify_one();
+    app.announce_clock();
     Ok(json(write_clock(app.clock.now())))
 }
 

@@ -1,0 +1,303 @@
+//! The delivery worker: claims what is due, keeps attempts in flight, records what became of them.
+//!
+//! One loop does all of it, so that what piles up while it waits for the disk is handled at once: it
+//! records every attempt that has ended, claims whatever may be claimed, and sleeps until a commit,
+//! the end of an attempt, the next due time or a move of the clock wakes it. Attempts run beside it,
+//! each a task of its own; the store sees to it that none but a few are for the same endpoint.
+//!
+//! Nothing is lost with the worker: what it had claimed is claimed again when its lease ends, by
+//! whatever worker looks first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::delivery::{Attempt, Outcome};
+use rollcall_domain::id::{Chance as _, SystemChance};
+use rollcall_domain::tenant::OperatorProof;
+use rollcall_store::deliveries::{AttemptReport, Claim, ClaimedAttempt, Recorded};
+use rollcall_store::{StoreError, Stored};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::sender::{Sender, Sent};
+use super::{headers, signature};
+use crate::app::{App, log_failed};
+
+/// How long a claim is this worker's: well beyond the longest attempt and a slow disk.
+const LEASE: Duration = Duration::from_mins(1);
+/// The longest sleep. Other nodes' commits do not wake this worker, and a node may die with its own.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
+/// The wait before storage that failed is asked again.
+const STORAGE_WAIT: Duration = Duration::from_secs(1);
+/// How often recording is tried once the server is on its way out.
+const LAST_TRIES: u32 = 3;
+/// The most attempts in flight: two thousand sockets. The limit of each endpoint is the store's.
+const IN_FLIGHT: usize = 2_048;
+
+/// Delivers until `shutdown` is cancelled, then waits for what is in flight and records it.
+pub(crate) async fn run(app: Arc<App>, shutdown: CancellationToken) {
+    let sender = match Sender::new(&app.settings.webhooks) {
+        Ok(sender) => sender,
+        Err(error) => {
+            tracing::error!(%error, "webhooks cannot be delivered");
+            return;
+        }
+    };
+    if let Err(error) = seal_anew(&app).await {
+        log_failed("sealing signing secrets anew", &error);
+    }
+    let worker = Worker {
+        owner: new_owner(),
+        app,
+        sender,
+        under_way: JoinSet::new(),
+        ended: Vec::new(),
+    };
+    worker.run(&shutdown).await;
+}
+
+struct Worker {
+    app: Arc<App>,
+    sender: Sender,
+    owner: String,
+    under_way: JoinSet<AttemptReport>,
+    /// To be recorded.
+    ended: Vec<AttemptReport>,
+}
+
+impl Worker {
+    async fn run(mut self, shutdown: &CancellationToken) {
+        let app = Arc::clone(&self.app);
+        loop {
+            while let Some(ended) = self.under_way.try_join_next() {
+                self.note(ended);
+            }
+            let recorded = self.record().await;
+            if shutdown.is_cancelled() {
+                return self.drain().await;
+            }
+            let wait = match recorded {
+                Ok(()) => self.claim().await,
+                Err(error) => Err(error),
+            };
+            let wait = wait.unwrap_or_else(|error| {
+                log_failed("webhook deliveries", &error);
+                STORAGE_WAIT
+            });
+            // What was announced while this loop was busy ends the wait at once.
+            tokio::select! {
+                Some(ended) = self.under_way.join_next() => self.note(ended),
+                () = app.store.deliveries_added().notified() => {}
+                () = app.deliveries_due.notified() => {}
+                () = shutdown.cancelled() => {}
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn drain(mut self) {
+        while let Some(ended) = self.under_way.join_next().await {
+            self.note(ended);
+        }
+        for _ in 0..LAST_TRIES {
+            match self.record().await {
+                Ok(()) => return,
+                Err(error) => log_failed("recording webhook attempts", &error),
+            }
+            sleep(STORAGE_WAIT).await;
+        }
+    }
+
+    fn note(&mut self, ended: Result<AttemptReport, JoinError>) {
+        match ended {
+            Ok(report) => self.ended.push(report),
+            Err(error) => {
+                // Its delivery stays claimed: under another name the lease on it runs out.
+                tracing::error!(%error, "an attempt of a webhook ended without a report");
+                self.owner = new_owner();
+            }
+        }
+        self.show_in_flight();
+    }
+
+    /// Records every attempt that has ended.
+    async fn record(&mut self) -> Stored<()> {
+        if self.ended.is_empty() {
+            return Ok(());
+        }
+        match self.app.store.record_attempts(self.ended.clone()).await {
+            Ok(recorded) => {
+                for (report, recorded) in self.ended.iter().zip(recorded) {
+                    self.show(report, recorded);
+                }
+                self.ended.clear();
+                Ok(())
+            }
+            // Something is wrong with one of them; the others need not wait for it.
+            Err(StoreError::Failed(_)) => {
+                for report in std::mem::take(&mut self.ended) {
+                    let recorded = self.app.store.record_attempts(vec![report.clone()]).await;
+                    match recorded.as_deref() {
+                        Ok([recorded]) => self.show(&report, *recorded),
+                        Ok(_) => {}
+                        Err(error) => log_failed("recording a webhook attempt", error),
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn show(&self, report: &AttemptReport, recorded: Recorded) {
+        let delivery = &report.delivery_id;
+        match recorded {
+            Recorded::Stale => tracing::warn!(%delivery, "an attempt was recorded too late"),
+            Recorded::Kept { status, disabled } => {
+                tracing::debug!(%delivery, %status, "attempted a webhook delivery");
+                if let Some(reason) = disabled {
+                    self.app.metrics.record_disabled_endpoint(reason.as_str());
+                    tracing::warn!(%delivery, %reason, "disabled a webhook endpoint");
+                }
+            }
+        }
+    }
+
+    /// Claims what may be claimed and begins it; answers with how long nothing more will be due, as
+    /// far as this node knows.
+    async fn claim(&mut self) -> Stored<Duration> {
+        let limit = IN_FLIGHT.saturating_sub(self.under_way.len());
+        if limit == 0 {
+            return Ok(LOOK_AT_LEAST_EVERY);
+        }
+        let now = self.app.clock.now();
+        let claim = Claim {
+            owner: self.owner.clone(),
+            now,
+            lease_until: now.saturating_add(LEASE),
+            limit,
+        };
+        let claimed = match self.app.store.claim_deliveries(claim).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                // Perhaps something was claimed and the answer lost.
+                self.owner = new_owner();
+                return Err(error);
+            }
+        };
+        for attempt in claimed.attempts {
+            let (app, sender) = (Arc::clone(&self.app), self.sender.clone());
+            let owner = self.owner.clone();
+            self.under_way.spawn(make(app, sender, owner, attempt));
+        }
+        self.show_in_flight();
+        let wait = claimed.next.map(|next| next.since(self.app.clock.now()));
+        let wait = wait.unwrap_or(LOOK_AT_LEAST_EVERY);
+        Ok(wait.clamp(Duration::from_millis(1), LOOK_AT_LEAST_EVERY))
+    }
+
+    fn show_in_flight(&self) {
+        self.app
+            .metrics
+            .set_attempts_in_flight(self.under_way.len());
+    }
+}
+
+/// A name that no other worker has.
+fn new_owner() -> String {
+    let mut random = [0; 8];
+    SystemChance.fill(&mut random);
+    format!("{:016x}", u64::from_be_bytes(random))
+}
+
+/// Makes one attempt and says what it comes to.
+async fn make(
+    app: Arc<App>,
+    sender: Sender,
+    owner: String,
+    claimed: ClaimedAttempt,
+) -> AttemptReport {
+    let settings = &app.settings.webhooks;
+    let at = app.clock.now();
+    if claimed.number == 1 {
+        app.metrics
+            .record_delivery_lag(at.since(claimed.created_at));
+    }
+    let sent = match settings.vault.open(&claimed.endpoint_id, &claimed.secret) {
+        Ok(key) => {
+            let event_id = claimed.event_id.as_str();
+            let mut headers = headers(event_id, at);
+            headers.push(signature(&key, event_id, at, &claimed.body));
+            sender.send(&claimed.url, &headers, claimed.body).await
+        }
+        Err(error) => {
+            tracing::error!(endpoint = %claimed.endpoint_id, %error, "a webhook cannot be signed");
+            Sent {
+                status_code: None,
+                error: Some(error.to_string()),
+                outcome: Outcome::Failed,
+                took: Duration::ZERO,
+            }
+        }
+    };
+    app.metrics.record_attempt(sent.outcome, sent.took);
+    let now = app.clock.now();
+    AttemptReport {
+        delivery_id: claimed.delivery_id,
+        owner,
+        fence: claimed.fence,
+        retry_at: retry_at(&app, claimed.number, now),
+        attempt: Attempt {
+            at,
+            status_code: sent.status_code,
+            latency_ms: u64::try_from(sent.took.as_millis()).unwrap_or(u64::MAX),
+            error: sent.error,
+        },
+        outcome: sent.outcome,
+        now,
+        disable_after: settings.disable_after,
+    }
+}
+
+fn retry_at(app: &App, attempt: u32, now: Timestamp) -> Option<Timestamp> {
+    let mut draw = [0; 4];
+    SystemChance.fill(&mut draw);
+    let schedule = &app.settings.webhooks.schedule;
+    let wait = schedule.wait_after(attempt, u32::from_be_bytes(draw))?;
+    Some(now.saturating_add(wait))
+}
+
+/// Seals what an earlier key sealed with the current one, so that the earlier one can be taken out of
+/// the settings.
+async fn seal_anew(app: &App) -> Stored<()> {
+    const AT_ONCE: usize = 100;
+    let vault = &app.settings.webhooks.vault;
+    let proof = OperatorProof::of_storage_access();
+    loop {
+        let key_id = vault.key_id();
+        let found = app.store.secrets_sealed_otherwise(proof, key_id, AT_ONCE);
+        let found = found.await?;
+        let mut sealed = 0;
+        for owned in &found {
+            let id = &owned.endpoint.id;
+            let opened = vault.open(id, &owned.secret);
+            match opened.and_then(|key| vault.seal(id, &key)) {
+                Ok(secret) => {
+                    let before = owned.secret.clone();
+                    app.store.reseal_secret(proof, id, before, secret).await?;
+                    sealed += 1;
+                }
+                Err(error) => tracing::error!(
+                    endpoint = %id, %error,
+                    "events for this endpoint cannot be signed; set the key again, or regenerate its \
+                     signing secret"
+                ),
+            }
+        }
+        if found.len() < AT_ONCE || sealed == 0 {
+            return Ok(());
+        }
+    }
+}

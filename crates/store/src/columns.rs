@@ -1,0 +1,87 @@
+//! What every backend repeats of a profile beside its document, so that it can be searched.
+
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::{EnforcementStatus, Outlook};
+use rollcall_domain::profile::{AccessType, Profile};
+use rollcall_domain::text::Name;
+
+/// The outlook of a profile that an expiry will change, or already has.
+pub(crate) const OUTLOOK_CHANGING: i64 = 4;
+
+/// The number that stands for a certain status.
+pub(crate) fn status_code(status: EnforcementStatus) -> i64 {
+    match status {
+        EnforcementStatus::Unrestricted => 0,
+        EnforcementStatus::Pending => 1,
+        EnforcementStatus::Restricted => 2,
+        EnforcementStatus::Banned => 3,
+    }
+}
+
+/// The number that stands for an outlook.
+pub(crate) fn outlook_code(outlook: Outlook) -> i64 {
+    match outlook {
+        Outlook::Certain(status) => status_code(status),
+        Outlook::Changing => OUTLOOK_CHANGING,
+    }
+}
+
+/// The number that stands for an access type.
+pub(crate) fn access_type_code(access_type: AccessType) -> i64 {
+    match access_type {
+        AccessType::Application => 0,
+        AccessType::Passthrough => 1,
+    }
+}
+
+/// What a profile's row repeats of its document, to be searched.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Narrow<'a> {
+    pub(crate) folded_name: Option<String>,
+    pub(crate) reference_id: Option<&'a str>,
+    pub(crate) email_hash: Option<&'a str>,
+    pub(crate) country: Option<&'a str>,
+    pub(crate) access_type: i64,
+    pub(crate) outlook: i64,
+}
+
+impl<'a> Narrow<'a> {
+    pub(crate) fn of(profile: &'a Profile) -> Self {
+        let details = &profile.details;
+        Self {
+            folded_name: profile.name.as_ref().map(Name::folded),
+            reference_id: details
+                .reference_id
+                .as_ref()
+                .map(rollcall_domain::text::ReferenceId::as_str),
+            email_hash: details
+                .email_hash
+                .as_ref()
+                .map(rollcall_domain::text::OpaqueHash::as_str),
+            country: details
+                .country
+                .as_ref()
+                .map(rollcall_domain::text::Country::as_str),
+            access_type: access_type_code(profile.relationship.access_type()),
+            outlook: outlook_code(profile.enforcement.outlook()),
+        }
+    }
+}
+
+/// The day a timestamp lies in, counted from 1970-01-01.
+pub(crate) fn day(timestamp: Timestamp) -> i64 {
+    timestamp.as_micros().div_euclid(86_400_000_000)
+}
+
+/// The first text after every text that begins with `prefix`, if there is one.
+pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
+    let mut characters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = characters.pop() {
+        let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32);
+        if let Some(next) = next {
+            characters.push(next);
+            return Some(characters.into_iter().collect());
+        }
+    }
+    None
+}

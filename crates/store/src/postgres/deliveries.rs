@@ -1,0 +1,324 @@
+//! Deliveries as the operator sees them, and the worker's way to the [`outbox`](super::outbox).
+
+use async_trait::async_trait;
+use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::delivery::{Delivery, DeliveryStatus, TEST_EVENT_TYPE};
+use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, WebhookEndpointId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::OperatorProof;
+use tokio::sync::Notify;
+use tokio_postgres::Row;
+
+use super::commit::Keep;
+use super::outbox::{self, EndpointClaim, KeptEvent, Reports};
+use super::rows::{column, number, optional_timestamp, parsed, timestamp};
+use super::transaction::{Tx, removed};
+use super::trouble::Trouble;
+use super::value::{Value, values};
+use super::{PostgresStore, webhooks};
+use crate::Stored;
+use crate::deliveries::{
+    AttemptReport, Claim, Claimed, Deliveries, DeliveryFilter, DeliveryPage, NotSent, Recorded,
+};
+
+/// The columns that [`delivery`] reads, of `webhook_deliveries d` and `events v`.
+const COLUMNS: &str = "d.id, d.organization, d.endpoint_id, d.event_id, v.type, d.status, \
+    d.created_at, d.due_at, d.lease_owner IS NOT NULL, d.attempts";
+const TABLES: &str = "webhook_deliveries d \
+    JOIN events v ON v.organization = d.organization AND v.id = d.event_id";
+
+#[async_trait]
+impl Deliveries for PostgresStore {
+    fn deliveries_added(&self) -> &Notify {
+        &self.deliveries_added
+    }
+
+    /// Each endpoint's deliveries are claimed in a transaction of their own, so that no worker waits
+    /// for more than one endpoint at a time. A failure after the first of them ends the claim early:
+    /// what was claimed already has to be handed out.
+    async fn claim_deliveries(&self, claim: Claim) -> Stored<Claimed> {
+        let waiting = self.read(outbox::WAITING_ENDPOINTS, &[]).await?;
+        let mut claimed = Claimed::default();
+        for row in &waiting {
+            let endpoint_id = parsed(row, 0, WebhookEndpointId::parse)?;
+            let left = claim.limit.saturating_sub(claimed.attempts.len());
+            if left == 0 {
+                // What is left over is claimed as soon as there is room for it.
+                break;
+            }
+            let endpoint_claim = EndpointClaim {
+                claim: &claim,
+                endpoint_id: &endpoint_id,
+                left,
+                mark: self.mark(),
+            };
+            let result = self
+                .run("claim_deliveries", &endpoint_claim, |tx, claim| {
+                    Box::pin(claim.run(tx))
+                })
+                .await;
+            match result {
+                Ok(mut more) => {
+                    claimed.attempts.append(&mut more.attempts);
+                    claimed.next = [claimed.next, more.next].into_iter().flatten().min();
+                }
+                Err(error) if claimed.attempts.is_empty() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "a claim of deliveries ended early");
+                    claimed.next = Some(claim.now);
+                    break;
+                }
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn record_attempts(&self, reports: Vec<AttemptReport>) -> Stored<Vec<Recorded>> {
+        let reports = Reports {
+            ids: &self.ids,
+            all: &reports,
+            mark: self.mark(),
+        };
+        self.run("record_attempts", &reports, |tx, reports| {
+            Box::pin(reports.run(tx))
+        })
+        .await
+    }
+
+    async fn list_deliveries(
+        &self,
+        _proof: OperatorProof,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryId>,
+        limit: Limit,
+    ) -> Stored<DeliveryPage> {
+        let (sql, parameters) = page(filter, after, limit);
+        let rows = self.read(&sql, &parameters).await?;
+        let mut deliveries: Vec<Delivery> = rows.iter().map(delivery).collect::<Stored<_>>()?;
+        let more = deliveries.len() > limit.get();
+        deliveries.truncate(limit.get());
+        let next = deliveries.last().filter(|_| more);
+        Ok(DeliveryPage {
+            next: next.map(|last| last.id.clone()),
+            deliveries,
+        })
+    }
+
+    async fn find_delivery(
+        &self,
+        _proof: OperatorProof,
+        id: &DeliveryId,
+    ) -> Stored<Option<(Delivery, String)>> {
+        let sql = format!("SELECT {COLUMNS}, v.body FROM {TABLES} WHERE d.id = $1");
+        let rows = self.read(&sql, &values![id.as_str()]).await?;
+        let found = |row: &Row| -> Stored<_> { Ok((delivery(row)?, column(row, 10)?)) };
+        rows.first().map(found).transpose()
+    }
+
+    async fn redeliver(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &DeliveryId,
+    ) -> Stored<Option<Result<Delivery, NotSent>>> {
+        let context = (Keep::new(&self.ids, act), id);
+        self.run("redeliver", &context, |tx, (keep, id)| {
+            Box::pin(redeliver(tx, keep, id))
+        })
+        .await
+    }
+
+    async fn insert_test_delivery(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        endpoint_id: &WebhookEndpointId,
+    ) -> Stored<Result<Delivery, NotSent>> {
+        let context = (Keep::new(&self.ids, act), endpoint_id);
+        self.run("insert_test_delivery", &context, |tx, (keep, id)| {
+            Box::pin(insert_test(tx, keep, id))
+        })
+        .await
+    }
+
+    async fn prune_deliveries(&self, before: Timestamp, limit: usize) -> Stored<u64> {
+        let parameters = values![before, limit];
+        self.run("prune_deliveries", &parameters, |tx, parameters| {
+            Box::pin(prune(tx, parameters))
+        })
+        .await
+    }
+
+    async fn count_pending_deliveries(&self) -> Stored<u64> {
+        let sql = "SELECT count(*) FROM webhook_deliveries WHERE due_at IS NOT NULL";
+        let rows = self.read(sql, &[]).await?;
+        let count = rows.first().map_or(Ok(0), |row| number(row, 0))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+}
+
+impl PostgresStore {
+    /// A name that no other call has.
+    fn mark(&self) -> String {
+        super::migrate::hexadecimal(&self.ids.secret_bytes()[..16])
+    }
+}
+
+fn page(filter: &DeliveryFilter, after: Option<&DeliveryId>, limit: Limit) -> (String, Vec<Value>) {
+    let mut parameters = values![limit.get() + 1].to_vec();
+    let mut conditions = Vec::new();
+    let endpoint = filter.endpoint_id.as_ref();
+    let filters = [
+        ("d.id <", after.map(DeliveryId::as_str)),
+        ("d.endpoint_id =", endpoint.map(WebhookEndpointId::as_str)),
+        ("d.status =", filter.status.map(DeliveryStatus::as_str)),
+    ];
+    for (condition, value) in filters {
+        if let Some(value) = value {
+            parameters.push(value.into());
+            conditions.push(format!("{condition} ${}", parameters.len()));
+        }
+    }
+    let conditions = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    };
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES}{conditions} ORDER BY d.id DESC LIMIT $1");
+    (sql, parameters)
+}
+
+async fn find(tx: &mut Tx, id: &DeliveryId) -> Result<Option<Delivery>, Trouble> {
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE d.id = $1");
+    let rows = tx.query(&sql, &values![id.as_str()]).await?;
+    Ok(rows.first().map(delivery).transpose()?)
+}
+
+/// Whose endpoint this is, if something can be sent to it; its row is locked.
+async fn open_endpoint(
+    tx: &mut Tx,
+    id: &WebhookEndpointId,
+) -> Result<Result<OrganizationId, NotSent>, Trouble> {
+    Ok(match webhooks::lock(tx, id).await? {
+        None => Err(NotSent::EndpointMissing),
+        Some(row) if row.is_enabled() => Ok(row.owned.organization_id),
+        Some(_) => Err(NotSent::EndpointDisabled),
+    })
+}
+
+async fn redeliver(
+    tx: &mut Tx,
+    keep: &Keep<'_>,
+    id: &DeliveryId,
+) -> Result<Option<Result<Delivery, NotSent>>, Trouble> {
+    let Some(found) = find(tx, id).await? else {
+        return Ok(None);
+    };
+    let organization = open_endpoint(tx, &found.endpoint_id).await?;
+    keep.unless_applied(tx).await?;
+    let organization = match organization {
+        Err(refusal) => return Ok(Some(Err(refusal))),
+        Ok(organization) => organization,
+    };
+    // Under the endpoint's lock nobody claims or records, so this is how it stays.
+    let Some(delivery) = find(tx, id).await? else {
+        return Ok(None);
+    };
+    if delivery.status == DeliveryStatus::Pending {
+        return Ok(Some(Err(NotSent::StillPending)));
+    }
+    let now = keep.act().at;
+    tx.write(
+        "UPDATE webhook_deliveries SET status = 'pending', finished_at = NULL, due_at = $2, \
+         tries = 0, lease_owner = NULL WHERE id = $1",
+        values![id.as_str(), now],
+    );
+    tx.adds_deliveries();
+    let target = TargetKind::WebhookDelivery;
+    let entry = AuditEntry::new(AuditAction::WebhookRedelivered, target, id.as_str());
+    keep.audit(tx, organization.as_str(), &[entry]);
+    Ok(Some(Ok(Delivery {
+        status: DeliveryStatus::Pending,
+        next_attempt_at: Some(now),
+        ..delivery
+    })))
+}
+
+async fn insert_test(
+    tx: &mut Tx,
+    keep: &Keep<'_>,
+    endpoint_id: &WebhookEndpointId,
+) -> Result<Result<Delivery, NotSent>, Trouble> {
+    let organization = open_endpoint(tx, endpoint_id).await?;
+    keep.unless_applied(tx).await?;
+    let organization_id = match organization {
+        Err(refusal) => return Ok(Err(refusal)),
+        Ok(organization) => organization,
+    };
+    let (ids, now) = (keep.ids(), keep.act().at);
+    let event_id = ids.event(now);
+    let body = rollcall_record::event::test_body(&event_id, &organization_id, endpoint_id, now);
+    let event = KeptEvent {
+        id: &event_id,
+        organization: organization_id.as_str(),
+        event_type: TEST_EVENT_TYPE,
+        created_at: now,
+        profile_id: "",
+        body: &body,
+    };
+    outbox::keep_event(tx, &event);
+    let id = outbox::add(tx, ids, &event, endpoint_id, now);
+    let target = TargetKind::WebhookEndpoint;
+    let entry = AuditEntry::new(AuditAction::WebhookTested, target, endpoint_id.as_str());
+    keep.audit(tx, organization_id.as_str(), &[entry]);
+    Ok(Ok(Delivery {
+        id,
+        organization_id,
+        endpoint_id: endpoint_id.clone(),
+        event_id,
+        event_type: TEST_EVENT_TYPE.to_owned(),
+        status: DeliveryStatus::Pending,
+        created_at: now,
+        next_attempt_at: Some(now),
+        attempts: Vec::new(),
+    }))
+}
+
+async fn prune(tx: &mut Tx, parameters: &[Value]) -> Result<u64, Trouble> {
+    let deliveries = removed(
+        tx,
+        "WITH gone AS (DELETE FROM webhook_deliveries WHERE (organization, id) IN \
+           (SELECT organization, id FROM webhook_deliveries \
+            WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2) \
+         RETURNING 1) SELECT count(*) FROM gone",
+        parameters,
+    )
+    .await?;
+    let events = removed(
+        tx,
+        "WITH gone AS (DELETE FROM events WHERE (organization, id) IN \
+           (SELECT v.organization, v.id FROM events v WHERE v.created_at < $1 AND NOT EXISTS \
+             (SELECT 1 FROM webhook_deliveries d WHERE d.event_id = v.id) \
+            ORDER BY v.created_at LIMIT $2) \
+         RETURNING 1) SELECT count(*) FROM gone",
+        parameters,
+    )
+    .await?;
+    Ok(deliveries + events)
+}
+
+fn delivery(row: &Row) -> Stored<Delivery> {
+    let under_way: bool = column(row, 8)?;
+    Ok(Delivery {
+        id: parsed(row, 0, DeliveryId::parse)?,
+        organization_id: parsed(row, 1, OrganizationId::parse)?,
+        endpoint_id: parsed(row, 2, WebhookEndpointId::parse)?,
+        event_id: parsed(row, 3, EventId::parse)?,
+        event_type: column(row, 4)?,
+        status: parsed(row, 5, DeliveryStatus::parse)?,
+        created_at: timestamp(row, 6)?,
+        next_attempt_at: optional_timestamp(row, 7)?.filter(|_| !under_way),
+        attempts: parsed(row, 9, rollcall_record::attempts::read)?,
+    })
+}

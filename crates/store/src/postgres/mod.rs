@@ -1,0 +1,166 @@
+//! The backend for more than one machine: any number of stateless nodes on one `PostgreSQL`.
+//!
+//! - **Nodes** keep nothing that another node must have. What one task of all nodes is enough for is
+//!   done by the holder of a lease row ([`leases`]).
+//! - **Reads** are one statement and one round trip, typed and without a name on the server ([`value`]),
+//!   so a pooler in transaction mode works. Lists may be read from a replica.
+//! - **Writes** are closed functions run as one transaction, again after a conflict ([`transaction`]).
+//! - **SQL** stays in the part that distributed relatives of `PostgreSQL` share; a test greps for what
+//!   is outside of it. The schema is in `migrations/`, [`migrate`] brings it up to date.
+//!
+//! `docs/postgresql.md` is for those who run it.
+
+mod audit;
+mod bulk;
+mod check;
+mod commit;
+mod deliveries;
+mod enrollments;
+mod faults;
+mod leases;
+mod listing;
+mod migrate;
+mod open;
+mod outbox;
+mod overview;
+mod pool;
+mod profiles;
+mod puts;
+mod registry;
+mod rows;
+mod search;
+mod sessions;
+mod target;
+mod tenants;
+mod transaction;
+mod trouble;
+mod value;
+mod webhooks;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use rollcall_domain::id::Ids;
+use tokio::sync::Notify;
+use tokio_postgres::Row;
+
+use crate::Stored;
+use pool::Connections;
+use transaction::Attempts;
+use trouble::Trouble;
+use value::Value;
+
+#[doc(hidden)]
+pub use faults::{Fault, Faults};
+#[doc(hidden)]
+pub use listing::statements as listing_statements;
+
+/// How the database is used.
+#[derive(Clone, Debug)]
+pub struct PostgresSettings {
+    /// Most connections to the primary, and as many to the replica.
+    pub pool_size: usize,
+    /// Longest time for a connection to be made, or to become free.
+    pub connect_timeout: Duration,
+    /// Longest time for a statement to run, and for a write to be tried again.
+    pub statement_timeout: Duration,
+    /// Age at which a connection is replaced.
+    pub recycle: Duration,
+    /// How long to wait, while opening, for a database that is away and for another node's migrations.
+    pub patience: Duration,
+    /// A replica for lists and searches, which may then lag behind.
+    pub read_url: Option<String>,
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        Self {
+            pool_size: 16,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            recycle: Duration::from_mins(30),
+            patience: Duration::from_secs(30),
+            read_url: None,
+        }
+    }
+}
+
+/// The backend on `PostgreSQL`.
+pub struct PostgresStore {
+    settings: PostgresSettings,
+    ids: Arc<Ids>,
+    primary: Connections,
+    replica: Option<Connections>,
+    commits: AtomicU64,
+    deliveries_added: Notify,
+    faults: Option<Arc<dyn Faults>>,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The connections know the password.
+        formatter
+            .debug_struct("PostgresStore")
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// This storage with faults that tests put into its writes.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_faults(self, faults: Arc<dyn Faults>) -> Self {
+        Self {
+            faults: Some(faults),
+            ..self
+        }
+    }
+
+    /// Runs one statement that only reads, on the primary: it sees every acknowledged write.
+    async fn read(&self, sql: &str, parameters: &[Value]) -> Stored<Vec<Row>> {
+        Ok(self.read_from(&self.primary, sql, parameters).await?)
+    }
+
+    /// Runs one statement that only reads and may lag behind: on the replica if there is one. While the
+    /// replica does not answer, the primary does.
+    async fn read_lagging(&self, sql: &str, parameters: &[Value]) -> Stored<Vec<Row>> {
+        let Some(replica) = &self.replica else {
+            return self.read(sql, parameters).await;
+        };
+        match self.read_from(replica, sql, parameters).await {
+            Ok(rows) => Ok(rows),
+            Err(Trouble::Stored(error)) => Err(error),
+            Err(trouble) => {
+                tracing::warn!(
+                    ?trouble,
+                    "the read replica does not answer; the primary does"
+                );
+                self.read(sql, parameters).await
+            }
+        }
+    }
+
+    /// Reading can be tried again whatever happened.
+    async fn read_from(
+        &self,
+        connections: &Connections,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Result<Vec<Row>, Trouble> {
+        let mut attempts = Attempts::new("read", self.settings.statement_timeout);
+        loop {
+            let mut connection = connections.connection().await?;
+            match connection.query(sql, parameters).await {
+                Ok(rows) => return Ok(rows),
+                Err(trouble) => {
+                    drop(connection);
+                    attempts.pause(trouble, false).await?;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Opening: is the database there, may we, is it one we can use, is its schema ours.
+//!
+//! Every refusal is one line that says what to do and holds no secret.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use deadpool_postgres::PoolError;
+use rollcall_domain::id::Ids;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_postgres::error::DbError;
+
+use super::pool::{Connection, Connections};
+use super::target::Target;
+use super::trouble::{Trouble, line, text};
+use super::{PostgresSettings, PostgresStore, migrate};
+use crate::{OpenError, StoreError};
+
+/// The oldest server that is supported.
+const OLDEST_SERVER: i64 = 15;
+
+impl PostgresStore {
+    /// Opens the storage in the database at `url` and brings its schema up to date.
+    ///
+    /// While the database is away it is tried again for as long as the settings say. What waiting would
+    /// not change is refused at once: a wrong password, an unknown database, a server that is too old
+    /// or read-only, a newer schema.
+    pub async fn open(
+        url: &str,
+        settings: PostgresSettings,
+        ids: Arc<Ids>,
+    ) -> Result<Self, OpenError> {
+        let until = Instant::now() + settings.patience;
+        let target = Target::parse(url, settings.connect_timeout)?;
+        let name = target.name();
+        let primary = connections(target, &settings)?;
+        let replica = match &settings.read_url {
+            None => None,
+            Some(url) => {
+                let target = Target::parse(url, settings.connect_timeout)?;
+                Some(connections(target, &settings)?)
+            }
+        };
+        let store = Self {
+            settings,
+            ids,
+            primary,
+            replica,
+            commits: AtomicU64::new(0),
+            deliveries_added: Notify::new(),
+            faults: None,
+        };
+        let mut connection = store.connect(&name, until).await?;
+        examine(&mut connection, &name).await?;
+        migrate::run(&mut connection, &store.ids, until).await?;
+        Ok(store)
+    }
+
+    /// The first connection: tried again while the database is away.
+    async fn connect(&self, name: &str, until: Instant) -> Result<Connection, OpenError> {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let error = match self.primary.first_connection().await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            let reason = reason(&error);
+            let passing = match &error {
+                PoolError::Backend(error) => may_pass(error),
+                PoolError::Timeout(_) => true,
+                PoolError::Closed
+                | PoolError::NoRuntimeSpecified
+                | PoolError::PostCreateHook(_) => false,
+            };
+            if !passing || Instant::now() + pause >= until {
+                return Err(OpenError(format!(
+                    "cannot open the database at {name}: {reason}"
+                )));
+            }
+            tracing::warn!(%reason, "the database at {name} is away; trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+fn connections(target: Target, settings: &PostgresSettings) -> Result<Connections, OpenError> {
+    Connections::new(
+        target,
+        settings.pool_size,
+        settings.connect_timeout,
+        settings.statement_timeout,
+        settings.recycle,
+    )
+}
+
+/// Whether waiting can help: it does where nothing answers, or an answer says "not now".
+fn may_pass(error: &tokio_postgres::Error) -> bool {
+    if let Some(answer) = error.as_db_error() {
+        let code = answer.code().code();
+        return ["57P", "53", "08"]
+            .iter()
+            .any(|class| code.starts_with(class));
+    }
+    let text = error.to_string();
+    !["TLS", "authentication", "configuration"]
+        .iter()
+        .any(|lasting| text.contains(lasting))
+}
+
+fn reason(error: &PoolError) -> String {
+    match error {
+        PoolError::Backend(error) => match error.as_db_error() {
+            Some(answer) => advice(answer),
+            None => text(error),
+        },
+        PoolError::Timeout(_) => "it did not answer in time".into(),
+        PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+            error.to_string()
+        }
+    }
+}
+
+fn advice(answer: &DbError) -> String {
+    let said = line(answer);
+    match answer.code().code() {
+        "28P01" | "28000" => format!("{said}; check user and password in the database URL"),
+        "3D000" => format!("{said}; create it first, for instance with createdb"),
+        _ => said,
+    }
+}
+
+/// Refuses a server that Rollcall cannot keep its promises on.
+async fn examine(connection: &mut Connection, name: &str) -> Result<(), OpenError> {
+    let cannot = |what: String| OpenError(format!("cannot use the database at {name}: {what}"));
+    let asked = connection
+        .query(
+            "SELECT current_setting('server_version_num'), current_setting('server_version'), \
+             current_setting('server_encoding'), current_setting('transaction_read_only'), \
+             coalesce(current_setting('fsync', true), 'on'), \
+             coalesce(current_setting('synchronous_commit', true), 'on')",
+            &[],
+        )
+        .await;
+    let rows = asked.map_err(|trouble| cannot(StoreError::from(trouble).to_string()))?;
+    let setting = |column: usize| -> &str {
+        let value = rows.first().and_then(|row| row.try_get(column).ok());
+        value.unwrap_or_default()
+    };
+    let version = setting(0).parse::<i64>().unwrap_or(0) / 10_000;
+    if version < OLDEST_SERVER {
+        return Err(cannot(format!(
+            "it runs PostgreSQL {}, and Rollcall needs {OLDEST_SERVER} or later",
+            setting(1)
+        )));
+    }
+    if setting(2) != "UTF8" {
+        return Err(cannot(format!(
+            "its encoding is {}; create it with encoding UTF8",
+            setting(2)
+        )));
+    }
+    if setting(3) == "on" {
+        return Err(cannot(
+            "it is read-only; give the URL of the primary, and a replica's as the read URL".into(),
+        ));
+    }
+    if setting(4) == "off" || setting(5) == "off" {
+        tracing::warn!(
+            "the database at {name} has fsync or synchronous_commit off: acknowledged writes can be lost"
+        );
+    }
+    Ok(())
+}
+
+impl From<Trouble> for OpenError {
+    fn from(trouble: Trouble) -> Self {
+        Self(StoreError::from(trouble).to_string())
+    }
+}

@@ -1,0 +1,439 @@
+//! Whole records, many at a time: what each would do is worked out in memory from one look at the
+//! database, then written in a handful of statements, however many records there are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
+use rollcall_domain::profile::Profile;
+use rollcall_record::document::ProfileDocument;
+
+use super::commit::Keep;
+use super::overview;
+use super::profiles::{actions, count_slot, open_actions, slot};
+use super::rows::{column, small, text, timestamp};
+use super::transaction::Tx;
+use super::trouble::Trouble;
+use super::value::Value;
+use crate::columns::{Narrow, day};
+use crate::registry::Put;
+
+/// Records to be written, the same for each attempt.
+pub(super) struct Records<'a> {
+    pub(super) keep: Keep<'a>,
+    pub(super) records: &'a [(OrganizationId, Profile)],
+}
+
+impl Records<'_> {
+    pub(super) async fn run(&self, tx: &mut Tx) -> Result<Vec<Put>, Trouble> {
+        let mut known = Known::look(tx, self.records).await?;
+        self.keep.unless_applied(tx).await?;
+        let puts: Vec<Put> = self
+            .records
+            .iter()
+            .map(|(organization, profile)| known.put(organization, profile))
+            .collect();
+        known.write(tx);
+        self.audit(tx, &puts);
+        known.count(tx);
+        Ok(puts)
+    }
+
+    /// One audit entry for each organization: for a single record what was done to it, for several how
+    /// many there were.
+    fn audit(&self, tx: &mut Tx, puts: &[Put]) {
+        let written = self
+            .records
+            .iter()
+            .zip(puts)
+            .filter(|(_, put)| put.is_written());
+        let mut organizations: BTreeMap<&OrganizationId, usize> = BTreeMap::new();
+        for ((organization, _), _) in written {
+            *organizations.entry(organization).or_default() += 1;
+        }
+        for (number, (organization, count)) in organizations.into_iter().enumerate() {
+            let entry = match (self.records, puts) {
+                ([(_, profile)], [put]) => {
+                    let action = if *put == Put::Created {
+                        AuditAction::ProfileCreated
+                    } else {
+                        AuditAction::ProfileReplaced
+                    };
+                    AuditEntry::new(action, TargetKind::UserProfile, profile.id.as_str())
+                }
+                _ => AuditEntry::new(
+                    AuditAction::ProfilesImported,
+                    TargetKind::Organization,
+                    organization.as_str(),
+                )
+                .with_details([format!("{count} records")]),
+            };
+            if number == 0 {
+                self.keep.audit(tx, organization.as_str(), &[entry]);
+            } else {
+                self.keep.further_audit(tx, organization.as_str(), &entry);
+            }
+        }
+    }
+}
+
+impl Put {
+    fn is_written(&self) -> bool {
+        match self {
+            Self::Created | Self::Replaced => true,
+            Self::UnknownOrganization | Self::ForeignProfile | Self::ForeignAction(_) => false,
+        }
+    }
+}
+
+/// What the database says about the records' ids, and what the records before have made of it.
+struct Known<'a> {
+    organizations: HashSet<String>,
+    /// Who has each profile id.
+    owners: HashMap<String, String>,
+    /// Which profile has each enforcement action id.
+    holders: HashMap<String, String>,
+    /// What is to be written in the end, by profile id.
+    written: BTreeMap<&'a ProfileId, (&'a OrganizationId, &'a Profile)>,
+    /// The stored profiles that are replaced.
+    replaced: BTreeSet<&'a ProfileId>,
+    /// Changes of the counts, by organization, day and slot.
+    counts: BTreeMap<(String, i64, i16), i64>,
+    /// Changes of the counts of open actions, by organization.
+    open_actions: BTreeMap<&'a str, i64>,
+    /// The stored profiles: the day each was created on and how many open actions it has.
+    stored: HashMap<String, (i64, i64)>,
+}
+
+impl<'a> Known<'a> {
+    async fn look(tx: &mut Tx, records: &'a [(OrganizationId, Profile)]) -> Result<Self, Trouble> {
+        let profiles: BTreeSet<&str> = records.iter().map(|(_, p)| p.id.as_str()).collect();
+        // In one order everywhere, so that two imports do not lock each other out.
+        let stored = tx
+            .query(
+                "SELECT p.id, p.organization, p.created_at, \
+                 CASE WHEN p.outlook <> 0 THEN p.document END FROM profile_ids i JOIN profiles p \
+                 ON p.organization = i.organization AND p.id = i.id WHERE i.id = ANY ($1) \
+                 ORDER BY p.id FOR UPDATE OF p",
+                &[Value::Texts(owned(profiles))],
+            )
+            .await?;
+        let organizations: BTreeSet<&str> = records.iter().map(|(o, _)| o.as_str()).collect();
+        let organizations = tx
+            .query(
+                "SELECT id FROM organizations WHERE id = ANY ($1)",
+                &[Value::Texts(owned(organizations))],
+            )
+            .await?;
+        let ids: BTreeSet<&str> = records
+            .iter()
+            .flat_map(|(_, profile)| actions(profile))
+            .map(|(id, _)| id)
+            .collect();
+        let holders = if ids.is_empty() {
+            Vec::new()
+        } else {
+            tx.query(
+                "SELECT id, profile_id FROM enforcement_actions WHERE id = ANY ($1)",
+                &[Value::Texts(owned(ids))],
+            )
+            .await?
+        };
+        let mut known = Self {
+            organizations: HashSet::new(),
+            owners: HashMap::new(),
+            holders: HashMap::new(),
+            written: BTreeMap::new(),
+            replaced: BTreeSet::new(),
+            counts: BTreeMap::new(),
+            open_actions: BTreeMap::new(),
+            stored: HashMap::new(),
+        };
+        for row in &organizations {
+            known.organizations.insert(column(row, 0)?);
+        }
+        for row in &stored {
+            let id = text(row, 0)?;
+            known.owners.insert(id.to_owned(), column(row, 1)?);
+            let document: Option<&str> = column(row, 3)?;
+            let open = match document.map(ProfileDocument::from_stored) {
+                None => 0,
+                Some(document) => open_actions(&document.decode()?),
+            };
+            let day = day(timestamp(row, 2)?);
+            known.stored.insert(id.to_owned(), (day, open));
+        }
+        for row in &holders {
+            known.holders.insert(column(row, 0)?, column(row, 1)?);
+        }
+        Ok(known)
+    }
+
+    /// What putting one record comes to, after those before it.
+    fn put(&mut self, organization: &'a OrganizationId, profile: &'a Profile) -> Put {
+        if !self.organizations.contains(organization.as_str()) {
+            return Put::UnknownOrganization;
+        }
+        let id = profile.id.as_str();
+        let owner = self.owners.get(id);
+        if owner.is_some_and(|owner| owner != organization.as_str()) {
+            return Put::ForeignProfile;
+        }
+        for (action, _) in actions(profile) {
+            let holder = self.holders.get(action);
+            if holder.is_some_and(|holder| holder != id)
+                && let Ok(action) = EnforcementActionId::parse(action)
+            {
+                return Put::ForeignAction(action);
+            }
+        }
+        let result = if owner.is_some() {
+            Put::Replaced
+        } else {
+            Put::Created
+        };
+        let before = self.written.insert(&profile.id, (organization, profile));
+        match before {
+            // Replaced within this very call: only the last one is written.
+            Some((_, before)) => {
+                for (action, _) in actions(before) {
+                    self.holders.remove(action);
+                }
+                self.change_count(organization, day(before.created_at), &profile.id, -1);
+                self.change_open(organization, -open_actions(before));
+            }
+            None => {
+                if let Some((day, open)) = self.stored.get(id).copied() {
+                    self.change_open(organization, -open);
+                    self.replaced.insert(&profile.id);
+                    self.holders.retain(|_, holder| holder != id);
+                    self.change_count(organization, day, &profile.id, -1);
+                }
+            }
+        }
+        self.change_count(organization, day(profile.created_at), &profile.id, 1);
+        self.change_open(organization, open_actions(profile));
+        self.owners
+            .insert(id.to_owned(), organization.as_str().to_owned());
+        for (action, _) in actions(profile) {
+            self.holders.insert(action.to_owned(), id.to_owned());
+        }
+        result
+    }
+
+    fn change_count(&mut self, organization: &OrganizationId, day: i64, id: &ProfileId, by: i64) {
+        let key = (organization.as_str().to_owned(), day, slot(id));
+        *self.counts.entry(key).or_default() += by;
+    }
+
+    fn change_open(&mut self, organization: &'a OrganizationId, by: i64) {
+        *self.open_actions.entry(organization.as_str()).or_default() += by;
+    }
+
+    /// Writes everything in a few statements.
+    fn write(&self, tx: &mut Tx) {
+        if !self.replaced.is_empty() {
+            let keys = self.replaced.iter().filter_map(|id| {
+                let (organization, _) = self.written.get(*id)?;
+                Some((organization.as_str().to_owned(), id.as_str().to_owned()))
+            });
+            let (organizations, ids) = keys.unzip();
+            let keys = [Value::Texts(organizations), Value::Texts(ids)];
+            tx.write(
+                "DELETE FROM profile_programs WHERE (organization, profile_id) IN \
+                 (SELECT * FROM unnest($1::text[], $2::text[]))",
+                keys.clone(),
+            );
+            tx.write(
+                "DELETE FROM enforcement_actions WHERE (organization, profile_id) IN \
+                 (SELECT * FROM unnest($1::text[], $2::text[]))",
+                keys,
+            );
+        }
+        let new = self
+            .written
+            .iter()
+            .filter(|(id, _)| !self.replaced.contains(*id));
+        let (ids, organizations) = new
+            .map(|(id, (organization, _))| {
+                (id.as_str().to_owned(), organization.as_str().to_owned())
+            })
+            .unzip();
+        tx.write(
+            "INSERT INTO profile_ids (id, organization) \
+             SELECT * FROM unnest($1::text[], $2::text[])",
+            [Value::Texts(ids), Value::Texts(organizations)],
+        );
+        let all: Vec<_> = self.written.values().copied().collect();
+        for some in all.chunks(500) {
+            insert_all(tx, some);
+        }
+    }
+
+    fn count(self, tx: &mut Tx) {
+        // In the order of their keys, so that two imports do not lock each other out.
+        for (organization, change) in self.open_actions {
+            overview::count(tx, organization, change, 0);
+        }
+        for ((organization, day, slot), change) in self.counts {
+            if change != 0 {
+                count_slot(tx, &organization, day, slot, change);
+            }
+        }
+    }
+}
+
+fn owned(texts: BTreeSet<&str>) -> Vec<String> {
+    texts.into_iter().map(str::to_owned).collect()
+}
+
+/// Writes profiles and what leads to them, one statement for each table.
+fn insert_all(tx: &mut Tx, profiles: &[(&OrganizationId, &Profile)]) {
+    let mut rows = Columns::default();
+    let (mut programs, mut held) = (Programs::default(), Actions::default());
+    for (organization, profile) in profiles {
+        let owner = organization.as_str();
+        rows.push(owner, profile);
+        programs.push(owner, profile);
+        held.push(owner, profile);
+    }
+    rows.write(tx);
+    programs.write(tx);
+    held.write(tx);
+}
+
+/// Rows of `profiles`, column by column.
+#[derive(Default)]
+struct Columns {
+    organizations: Vec<String>,
+    ids: Vec<String>,
+    created_at: Vec<i64>,
+    access_types: Vec<i16>,
+    outlooks: Vec<i16>,
+    folded_names: Vec<Option<String>>,
+    reference_ids: Vec<Option<String>>,
+    email_hashes: Vec<Option<String>>,
+    countries: Vec<Option<String>>,
+    documents: Vec<String>,
+}
+
+impl Columns {
+    fn push(&mut self, organization: &str, profile: &Profile) {
+        let narrow = Narrow::of(profile);
+        self.organizations.push(organization.to_owned());
+        self.ids.push(profile.id.as_str().to_owned());
+        self.created_at.push(profile.created_at.as_micros());
+        self.access_types.push(small(narrow.access_type));
+        self.outlooks.push(small(narrow.outlook));
+        self.folded_names.push(narrow.folded_name);
+        self.reference_ids
+            .push(narrow.reference_id.map(str::to_owned));
+        self.email_hashes.push(narrow.email_hash.map(str::to_owned));
+        self.countries.push(narrow.country.map(str::to_owned));
+        let document = ProfileDocument::encode(profile);
+        self.documents.push(document.as_str().to_owned());
+    }
+
+    fn write(self, tx: &mut Tx) {
+        // A replaced profile keeps its row: whoever waits for it must find it again.
+        tx.write(
+            "INSERT INTO profiles (organization, id, created_at, access_type, outlook, \
+             folded_name, reference_id, email_hash, country, document) SELECT * FROM \
+             unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::smallint[], \
+             $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) \
+             ON CONFLICT (organization, id) DO UPDATE SET created_at = excluded.created_at, \
+             access_type = excluded.access_type, outlook = excluded.outlook, \
+             folded_name = excluded.folded_name, reference_id = excluded.reference_id, \
+             email_hash = excluded.email_hash, country = excluded.country, \
+             document = excluded.document",
+            [
+                Value::Texts(self.organizations),
+                Value::Texts(self.ids),
+                Value::Integers(self.created_at),
+                Value::Smalls(self.access_types),
+                Value::Smalls(self.outlooks),
+                Value::OptionalTexts(self.folded_names),
+                Value::OptionalTexts(self.reference_ids),
+                Value::OptionalTexts(self.email_hashes),
+                Value::OptionalTexts(self.countries),
+                Value::Texts(self.documents),
+            ],
+        );
+    }
+}
+
+/// Rows of `profile_programs`, column by column.
+#[derive(Default)]
+struct Programs {
+    organizations: Vec<String>,
+    profiles: Vec<String>,
+    names: Vec<String>,
+    statuses: Vec<String>,
+    created_at: Vec<i64>,
+}
+
+impl Programs {
+    fn push(&mut self, organization: &str, profile: &Profile) {
+        for (program, status) in profile.programs.statuses() {
+            self.organizations.push(organization.to_owned());
+            self.profiles.push(profile.id.as_str().to_owned());
+            self.names.push(program.to_owned());
+            self.statuses.push(status.as_str().to_owned());
+            self.created_at.push(profile.created_at.as_micros());
+        }
+    }
+
+    fn write(self, tx: &mut Tx) {
+        if self.profiles.is_empty() {
+            return;
+        }
+        tx.write(
+            "INSERT INTO profile_programs (organization, profile_id, program, status, created_at) \
+             SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])",
+            [
+                Value::Texts(self.organizations),
+                Value::Texts(self.profiles),
+                Value::Texts(self.names),
+                Value::Texts(self.statuses),
+                Value::Integers(self.created_at),
+            ],
+        );
+    }
+}
+
+/// Rows of `enforcement_actions`, column by column.
+#[derive(Default)]
+struct Actions {
+    ids: Vec<String>,
+    organizations: Vec<String>,
+    profiles: Vec<String>,
+    expires_at: Vec<Option<i64>>,
+}
+
+impl Actions {
+    fn push(&mut self, organization: &str, profile: &Profile) {
+        for (action, expires_at) in actions(profile) {
+            self.ids.push(action.to_owned());
+            self.organizations.push(organization.to_owned());
+            self.profiles.push(profile.id.as_str().to_owned());
+            self.expires_at
+                .push(expires_at.map(rollcall_domain::clock::Timestamp::as_micros));
+        }
+    }
+
+    fn write(self, tx: &mut Tx) {
+        if self.ids.is_empty() {
+            return;
+        }
+        tx.write(
+            "INSERT INTO enforcement_actions (id, organization, profile_id, expires_at) \
+             SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])",
+            [
+                Value::Texts(self.ids),
+                Value::Texts(self.organizations),
+                Value::Texts(self.profiles),
+                Value::OptionalIntegers(self.expires_at),
+            ],
+        );
+    }
+}

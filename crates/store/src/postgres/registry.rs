@@ -1,0 +1,187 @@
+//! All profiles of all organizations, as the operator reaches them.
+
+use async_trait::async_trait;
+use rollcall_domain::audit::Act;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
+use rollcall_domain::profile::Profile;
+use rollcall_domain::search::{SearchPage, SearchPosition};
+use rollcall_domain::tenant::OperatorProof;
+use tokio_postgres::Row;
+
+use super::commit::Keep;
+use super::rows::{document, number, parsed, timestamp};
+use super::value::{Value, values};
+use super::{PostgresStore, puts, search};
+use crate::Stored;
+use crate::registry::{ExportPosition, FoundPage, OwnedProfile, Put, Registry};
+
+#[async_trait]
+impl Registry for PostgresStore {
+    async fn locate_profile(
+        &self,
+        _proof: OperatorProof,
+        id: &ProfileId,
+    ) -> Stored<Option<OwnedProfile>> {
+        let rows = self
+            .read(
+                "SELECT p.organization, p.document FROM profile_ids i \
+                 JOIN profiles p ON p.organization = i.organization AND p.id = i.id \
+                 WHERE i.id = $1",
+                &values![id.as_str()],
+            )
+            .await?;
+        rows.first().map(owned).transpose()
+    }
+
+    async fn locate_action(
+        &self,
+        _proof: OperatorProof,
+        id: &EnforcementActionId,
+    ) -> Stored<Option<(OrganizationId, ProfileId)>> {
+        let rows = self
+            .read(
+                "SELECT organization, profile_id FROM enforcement_actions WHERE id = $1",
+                &values![id.as_str()],
+            )
+            .await?;
+        rows.first().map(owner).transpose()
+    }
+
+    async fn put_profiles(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        records: Vec<(OrganizationId, Profile)>,
+    ) -> Stored<Vec<Put>> {
+        let batch = puts::Records {
+            keep: Keep::new(&self.ids, act),
+            records: &records,
+        };
+        self.run("put_profiles", &batch, |tx, batch| Box::pin(batch.run(tx)))
+            .await
+    }
+
+    async fn search_profiles(
+        &self,
+        _proof: OperatorProof,
+        page: &SearchPage,
+        now: Timestamp,
+    ) -> Stored<FoundPage<SearchPosition>> {
+        search::search(self, page, now).await
+    }
+
+    async fn export_profiles(
+        &self,
+        _proof: OperatorProof,
+        organization_id: Option<&OrganizationId>,
+        after: Option<&ExportPosition>,
+        limit: usize,
+    ) -> Stored<FoundPage<ExportPosition>> {
+        let (sql, parameters) = export(organization_id, after, limit);
+        let rows = self.read(&sql, &parameters).await?;
+        let profiles: Vec<OwnedProfile> = rows.iter().map(owned).collect::<Stored<_>>()?;
+        let next = match rows.last().filter(|_| rows.len() == limit) {
+            None => None,
+            Some(row) => Some(ExportPosition {
+                organization_id: parsed(row, 0, OrganizationId::parse)?,
+                created_at: timestamp(row, 2)?,
+                id: parsed(row, 3, ProfileId::parse)?,
+            }),
+        };
+        Ok(FoundPage { profiles, next })
+    }
+
+    async fn due_expiries(
+        &self,
+        _proof: OperatorProof,
+        now: Timestamp,
+        limit: usize,
+    ) -> Stored<Vec<(OrganizationId, ProfileId)>> {
+        let rows = self
+            .read(
+                "SELECT organization, profile_id FROM enforcement_actions \
+                 WHERE expires_at IS NOT NULL AND expires_at <= $1 \
+                 GROUP BY organization, profile_id ORDER BY min(expires_at) LIMIT $2",
+                &values![now, limit],
+            )
+            .await?;
+        rows.iter().map(owner).collect()
+    }
+
+    async fn next_expiry(&self, _proof: OperatorProof) -> Stored<Option<Timestamp>> {
+        let rows = self
+            .read(
+                "SELECT expires_at FROM enforcement_actions WHERE expires_at IS NOT NULL \
+                 ORDER BY expires_at LIMIT 1",
+                &[],
+            )
+            .await?;
+        rows.first().map(|row| timestamp(row, 0)).transpose()
+    }
+
+    async fn count_profiles(&self, _proof: OperatorProof) -> Stored<Vec<(OrganizationId, u64)>> {
+        let rows = self
+            .read(
+                "SELECT o.id, (SELECT coalesce(sum(c.profiles), 0)::bigint FROM profile_counts c \
+                 WHERE c.organization = o.id) FROM organizations o ORDER BY o.created_at, o.id",
+                &[],
+            )
+            .await?;
+        let count = |row: &Row| -> Stored<(OrganizationId, u64)> {
+            let count = u64::try_from(number(row, 1)?).unwrap_or_default();
+            Ok((parsed(row, 0, OrganizationId::parse)?, count))
+        };
+        rows.iter().map(count).collect()
+    }
+}
+
+fn owner(row: &Row) -> Stored<(OrganizationId, ProfileId)> {
+    Ok((
+        parsed(row, 0, OrganizationId::parse)?,
+        parsed(row, 1, ProfileId::parse)?,
+    ))
+}
+
+fn owned(row: &Row) -> Stored<OwnedProfile> {
+    Ok(OwnedProfile {
+        organization_id: parsed(row, 0, OrganizationId::parse)?,
+        document: document(row, 1)?,
+    })
+}
+
+/// Organizations in the order of their ids, each one's profiles oldest first: one index as it is.
+fn export(
+    organization_id: Option<&OrganizationId>,
+    after: Option<&ExportPosition>,
+    limit: usize,
+) -> (String, Vec<Value>) {
+    let mut parameters = values![limit].to_vec();
+    let mut conditions = Vec::new();
+    if let Some(id) = organization_id {
+        parameters.push(id.as_str().into());
+        conditions.push("organization = $2".to_owned());
+    }
+    if let Some(after) = after {
+        let first = parameters.len() + 1;
+        let (columns, from) = if organization_id.is_some() {
+            ("(created_at, id)", String::new())
+        } else {
+            parameters.push(after.organization_id.as_str().into());
+            ("(organization, created_at, id)", format!("${first}, "))
+        };
+        parameters.extend(values![after.created_at, after.id.as_str()]);
+        let last = parameters.len();
+        conditions.push(format!("{columns} > ({from}${}, ${last})", last - 1));
+    }
+    let conditions = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    };
+    let sql = format!(
+        "SELECT organization, document, created_at, id FROM profiles{conditions} \
+         ORDER BY organization, created_at, id LIMIT $1"
+    );
+    (sql, parameters)
+}

@@ -1,0 +1,610 @@
+//! Organizations, workspaces and keys.
+
+use async_trait::async_trait;
+use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
+use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::{
+    ApiKey, KeyKind, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationScope,
+    OrganizationStatus, SecretHash, Workspace,
+};
+use tokio_postgres::Row;
+
+use super::PostgresStore;
+use super::commit::{INSTALLATION, Keep};
+use super::rows::{column, damaged, optional, optional_timestamp, parsed, text, timestamp};
+use super::transaction::Tx;
+use super::trouble::Trouble;
+use super::value::{Value, values};
+use crate::Stored;
+use crate::tenants::{Credential, ListPosition, Listed, NotStored, OrganizationPatch, Tenants};
+
+const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
+const KEY: &str = "k.id, k.organization, k.kind, k.workspace_id, k.name, k.created_at, \
+    k.expires_at, k.last_used_at, k.status";
+
+#[async_trait]
+impl Tenants for PostgresStore {
+    async fn insert_organization(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        organization: &Organization,
+    ) -> Stored<Result<(), NotStored>> {
+        let insertion = With {
+            keep: Keep::new(&self.ids, act),
+            what: organization,
+        };
+        self.run("insert_organization", &insertion, |tx, insertion| {
+            Box::pin(insert_organization(tx, insertion))
+        })
+        .await
+    }
+
+    async fn find_organization(
+        &self,
+        _proof: OperatorProof,
+        id: &OrganizationId,
+    ) -> Stored<Option<Organization>> {
+        let sql = format!("SELECT {ORGANIZATION} FROM organizations o WHERE o.id = $1");
+        let rows = self.read(&sql, &values![id.as_str()]).await?;
+        rows.first().map(|row| organization(row, 0)).transpose()
+    }
+
+    async fn list_organizations(
+        &self,
+        _proof: OperatorProof,
+        after: Option<&ListPosition>,
+        limit: Limit,
+    ) -> Stored<Listed<Organization>> {
+        let sql = format!(
+            "SELECT {ORGANIZATION} FROM organizations o WHERE (o.created_at, o.id) > ($1, $2) \
+             ORDER BY o.created_at, o.id LIMIT $3"
+        );
+        let (created_at, id) = position(after);
+        let rows = self
+            .read(&sql, &values![created_at, id, limit.get() + 1])
+            .await?;
+        listed(
+            &rows,
+            limit,
+            |row| organization(row, 0),
+            |found| (found.created_at, found.id.as_str()),
+        )
+    }
+
+    async fn change_organization(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &OrganizationId,
+        patch: &OrganizationPatch,
+    ) -> Stored<Option<Organization>> {
+        let change = With {
+            keep: Keep::new(&self.ids, act),
+            what: (id, patch),
+        };
+        self.run("change_organization", &change, |tx, change| {
+            Box::pin(change_organization(tx, change))
+        })
+        .await
+    }
+
+    async fn remove_organization(
+        &self,
+        _proof: OperatorProof,
+        id: &OrganizationId,
+    ) -> Stored<bool> {
+        self.run("remove_organization", id, |tx, id| {
+            Box::pin(remove_organization(tx, id))
+        })
+        .await
+    }
+
+    async fn insert_workspace(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        workspace: &Workspace,
+    ) -> Stored<Result<(), NotStored>> {
+        let insertion = With {
+            keep: Keep::new(&self.ids, act),
+            what: workspace,
+        };
+        self.run("insert_workspace", &insertion, |tx, insertion| {
+            Box::pin(insert_workspace(tx, insertion))
+        })
+        .await
+    }
+
+    async fn list_workspaces(
+        &self,
+        scope: &OrganizationScope,
+        after: Option<&ListPosition>,
+        limit: Limit,
+    ) -> Stored<Listed<Workspace>> {
+        let (created_at, id) = position(after);
+        let organization_id = scope.organization_id();
+        let rows = self
+            .read(
+                "SELECT id, name, created_at FROM workspaces WHERE organization = $1 \
+                 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT $4",
+                &values![organization_id.as_str(), created_at, id, limit.get() + 1],
+            )
+            .await?;
+        let workspace = |row: &Row| {
+            Ok(Workspace {
+                id: parsed(row, 0, WorkspaceId::parse)?,
+                organization_id: organization_id.clone(),
+                name: column(row, 1)?,
+                created_at: timestamp(row, 2)?,
+            })
+        };
+        listed(&rows, limit, workspace, |found| {
+            (found.created_at, found.id.as_str())
+        })
+    }
+
+    async fn has_workspace(&self, scope: &OrganizationScope, id: &WorkspaceId) -> Stored<bool> {
+        let organization = scope.organization_id().as_str();
+        let rows = self
+            .read(
+                "SELECT 1 FROM workspaces WHERE id = $1 AND organization = $2",
+                &values![id.as_str(), organization],
+            )
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn insert_key(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        key: &ApiKey,
+        secret: &SecretHash,
+    ) -> Stored<Result<(), NotStored>> {
+        let insertion = With {
+            keep: Keep::new(&self.ids, act),
+            what: (key, secret),
+        };
+        self.run("insert_key", &insertion, |tx, insertion| {
+            Box::pin(insert_key(tx, insertion))
+        })
+        .await
+    }
+
+    async fn find_credential(&self, secret: &SecretHash) -> Stored<Option<Credential>> {
+        let sql = format!(
+            "SELECT {KEY}, k.secret_hash, {ORGANIZATION} FROM api_keys k \
+             LEFT JOIN organizations o ON o.id = k.organization WHERE k.lookup = $1"
+        );
+        let rows = self.read(&sql, &values![lookup(secret)]).await?;
+        for row in &rows {
+            let stored: &[u8] = column(row, 9)?;
+            let secret_hash: [u8; 32] = stored.try_into().map_err(|_| damaged("a hash"))?;
+            // Two keys whose hashes share eight bytes do not occur; were it so, the right one is found.
+            let same: bool = subtle::ConstantTimeEq::ct_eq(&secret_hash[..], &secret.0[..]).into();
+            if !same {
+                continue;
+            }
+            let organization = match column::<Option<&str>>(row, 10)? {
+                None => None,
+                Some(_) => Some(organization(row, 10)?),
+            };
+            return Ok(Some(Credential {
+                key: key(row)?,
+                organization,
+                secret_hash: SecretHash(secret_hash),
+            }));
+        }
+        Ok(None)
+    }
+
+    async fn find_key(&self, _proof: OperatorProof, id: &ApiKeyId) -> Stored<Option<ApiKey>> {
+        let sql = format!("SELECT {KEY} FROM api_keys k WHERE k.id = $1");
+        let rows = self.read(&sql, &values![id.as_str()]).await?;
+        rows.first().map(key).transpose()
+    }
+
+    async fn list_keys(
+        &self,
+        _proof: OperatorProof,
+        organization_id: Option<&OrganizationId>,
+        after: Option<&ListPosition>,
+        limit: Limit,
+    ) -> Stored<Listed<ApiKey>> {
+        let sql = format!(
+            "SELECT {KEY} FROM api_keys k WHERE k.organization = $1 \
+             AND (k.created_at, k.id) > ($2, $3) ORDER BY k.created_at, k.id LIMIT $4"
+        );
+        let (created_at, id) = position(after);
+        let organization = organization_id.map_or(INSTALLATION, OrganizationId::as_str);
+        let parameters = values![organization, created_at, id, limit.get() + 1];
+        let rows = self.read(&sql, &parameters).await?;
+        listed(&rows, limit, key, |found| {
+            (found.created_at, found.id.as_str())
+        })
+    }
+
+    async fn set_key_status(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &ApiKeyId,
+        status: KeyStatus,
+    ) -> Stored<Option<ApiKey>> {
+        let change = With {
+            keep: Keep::new(&self.ids, act),
+            what: (id, status),
+        };
+        self.run("set_key_status", &change, |tx, change| {
+            Box::pin(set_key_status(tx, change))
+        })
+        .await
+    }
+
+    async fn remove_key(&self, _proof: OperatorProof, act: &Act, id: &ApiKeyId) -> Stored<bool> {
+        let removal = With {
+            keep: Keep::new(&self.ids, act),
+            what: id,
+        };
+        self.run("remove_key", &removal, |tx, removal| {
+            Box::pin(remove_key(tx, removal))
+        })
+        .await
+    }
+
+    async fn touch_keys(&self, mut used: Vec<(ApiKeyId, Timestamp)>) -> Stored<()> {
+        // In one order on every node, so that they do not lock each other out.
+        used.sort();
+        self.run("touch_keys", &used, |tx, used| {
+            Box::pin(async move {
+                for (id, at) in used {
+                    tx.write(
+                        "UPDATE api_keys SET last_used_at = greatest(coalesce(last_used_at, $2), $2) \
+                         WHERE id = $1",
+                        values![id.as_str(), *at],
+                    );
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+/// What a write is about, and the mark it leaves.
+struct With<'a, T> {
+    keep: Keep<'a>,
+    what: T,
+}
+
+async fn insert_organization(
+    tx: &mut Tx,
+    insertion: &With<'_, &Organization>,
+) -> Result<Result<(), NotStored>, Trouble> {
+    insertion.keep.unless_applied(tx).await?;
+    let new = insertion.what;
+    let inserted = tx
+        .write_now(
+            "INSERT INTO organizations (id, name, created_at, rate_limit_rpm, status) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING id",
+            &values![
+                new.id.as_str(),
+                new.name.as_str(),
+                new.created_at,
+                new.rate_limit_rpm.map(i64::from),
+                new.status.as_str(),
+            ],
+        )
+        .await?;
+    if inserted.is_empty() {
+        return Ok(Err(NotStored::Taken));
+    }
+    let id = new.id.as_str();
+    let target = TargetKind::Organization;
+    let entry = AuditEntry::new(AuditAction::OrganizationCreated, target, id);
+    insertion.keep.audit(tx, id, &[entry]);
+    Ok(Ok(()))
+}
+
+async fn change_organization(
+    tx: &mut Tx,
+    change: &With<'_, (&OrganizationId, &OrganizationPatch)>,
+) -> Result<Option<Organization>, Trouble> {
+    let (id, patch) = change.what;
+    let sql = format!("SELECT {ORGANIZATION} FROM organizations o WHERE o.id = $1 FOR UPDATE");
+    let rows = tx.query(&sql, &values![id.as_str()]).await?;
+    change.keep.unless_applied(tx).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let before = organization(row, 0)?;
+    let after = Organization {
+        name: patch.name.clone().unwrap_or_else(|| before.name.clone()),
+        rate_limit_rpm: patch.rate_limit_rpm.unwrap_or(before.rate_limit_rpm),
+        status: patch.status.unwrap_or(before.status),
+        ..before.clone()
+    };
+    if before == after {
+        return Ok(Some(after));
+    }
+    tx.write(
+        "UPDATE organizations SET name = $2, rate_limit_rpm = $3, status = $4 WHERE id = $1",
+        values![
+            id.as_str(),
+            after.name.as_str(),
+            after.rate_limit_rpm.map(i64::from),
+            after.status.as_str(),
+        ],
+    );
+    let fields = [
+        ("name", before.name != after.name),
+        (
+            "rate_limit_rpm",
+            before.rate_limit_rpm != after.rate_limit_rpm,
+        ),
+        ("status", before.status != after.status),
+    ];
+    let changed = fields
+        .into_iter()
+        .filter_map(|(field, differs)| differs.then_some(field));
+    let target = TargetKind::Organization;
+    let entry = AuditEntry::new(AuditAction::OrganizationUpdated, target, id.as_str())
+        .with_details(changed);
+    change.keep.audit(tx, id.as_str(), &[entry]);
+    Ok(Some(after))
+}
+
+/// Everything an organization has, by organization.
+const REMOVE: [&str; 15] = [
+    "DELETE FROM profiles WHERE organization = $1",
+    "DELETE FROM profile_ids WHERE organization = $1",
+    "DELETE FROM profile_programs WHERE organization = $1",
+    "DELETE FROM enforcement_actions WHERE organization = $1",
+    "DELETE FROM profile_counts WHERE organization = $1",
+    "DELETE FROM enrollment_urls WHERE organization = $1",
+    "DELETE FROM enrollments WHERE organization = $1",
+    "DELETE FROM organization_figures WHERE organization = $1",
+    "DELETE FROM webhook_deliveries WHERE organization = $1",
+    "DELETE FROM webhook_endpoints WHERE organization = $1",
+    "DELETE FROM events WHERE organization = $1",
+    "DELETE FROM audit_events WHERE organization = $1",
+    "DELETE FROM api_keys WHERE organization = $1",
+    "DELETE FROM workspaces WHERE organization = $1",
+    "DELETE FROM organizations WHERE id = $1",
+];
+
+async fn remove_organization(tx: &mut Tx, id: &OrganizationId) -> Result<bool, Trouble> {
+    let parameters = values![id.as_str()];
+    let found = tx
+        .query(
+            "SELECT 1 FROM organizations WHERE id = $1 FOR UPDATE",
+            &parameters,
+        )
+        .await?;
+    // The trail goes with the organization, so an earlier attempt left no mark. Nothing else removes an
+    // organization, so a missing one was removed by it.
+    if found.is_empty() {
+        return Ok(tx.is_in_doubt());
+    }
+    for statement in REMOVE {
+        tx.write(statement, parameters.clone());
+    }
+    Ok(true)
+}
+
+async fn insert_workspace(
+    tx: &mut Tx,
+    insertion: &With<'_, &Workspace>,
+) -> Result<Result<(), NotStored>, Trouble> {
+    insertion.keep.unless_applied(tx).await?;
+    let new = insertion.what;
+    let organization = new.organization_id.as_str();
+    if !organization_exists(tx, organization).await? {
+        return Ok(Err(NotStored::UnknownOrganization));
+    }
+    let id = new.id.as_str();
+    let inserted = tx
+        .write_now(
+            "INSERT INTO workspaces (id, organization, name, created_at) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id",
+            &values![id, organization, new.name.as_str(), new.created_at],
+        )
+        .await?;
+    if inserted.is_empty() {
+        return Ok(Err(NotStored::Taken));
+    }
+    let entry = AuditEntry::new(AuditAction::WorkspaceCreated, TargetKind::Workspace, id);
+    insertion.keep.audit(tx, organization, &[entry]);
+    Ok(Ok(()))
+}
+
+async fn organization_exists(tx: &mut Tx, id: &str) -> Result<bool, Trouble> {
+    let found = tx
+        .query("SELECT 1 FROM organizations WHERE id = $1", &values![id])
+        .await?;
+    Ok(!found.is_empty())
+}
+
+async fn insert_key(
+    tx: &mut Tx,
+    insertion: &With<'_, (&ApiKey, &SecretHash)>,
+) -> Result<Result<(), NotStored>, Trouble> {
+    insertion.keep.unless_applied(tx).await?;
+    let (new, secret) = insertion.what;
+    let owner = new.owner.organization_id();
+    let organization = owner.map_or(INSTALLATION, OrganizationId::as_str);
+    if owner.is_some() && !organization_exists(tx, organization).await? {
+        return Ok(Err(NotStored::UnknownOrganization));
+    }
+    let workspace = new.owner.workspace_id().map(WorkspaceId::as_str);
+    if let Some(workspace) = workspace {
+        let found = tx
+            .query(
+                "SELECT 1 FROM workspaces WHERE id = $1 AND organization = $2",
+                &values![workspace, organization],
+            )
+            .await?;
+        if found.is_empty() {
+            return Ok(Err(NotStored::UnknownWorkspace));
+        }
+    }
+    let inserted = tx
+        .write_now(
+            "INSERT INTO api_keys (id, organization, kind, workspace_id, name, created_at, \
+             expires_at, last_used_at, status, lookup, secret_hash) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             ON CONFLICT DO NOTHING RETURNING id",
+            &values![
+                new.id.as_str(),
+                organization,
+                new.owner.kind().as_str(),
+                workspace,
+                new.name.as_str(),
+                new.created_at,
+                new.expires_at,
+                new.last_used_at,
+                new.status.as_str(),
+                lookup(secret),
+                &secret.0[..],
+            ],
+        )
+        .await?;
+    if inserted.is_empty() {
+        return Ok(Err(NotStored::Taken));
+    }
+    let entry = key_audit(AuditAction::ApiKeyCreated, &new.id);
+    insertion.keep.audit(tx, organization, &[entry]);
+    Ok(Ok(()))
+}
+
+/// A key, whose row is ours until the transaction ends, and what stands for its organization.
+async fn lock_key(tx: &mut Tx, id: &ApiKeyId) -> Result<Option<(String, ApiKey)>, Trouble> {
+    let sql = format!("SELECT {KEY} FROM api_keys k WHERE k.id = $1 FOR UPDATE");
+    let rows = tx.query(&sql, &values![id.as_str()]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(Some((column(row, 1)?, key(row)?)))
+}
+
+async fn set_key_status(
+    tx: &mut Tx,
+    change: &With<'_, (&ApiKeyId, KeyStatus)>,
+) -> Result<Option<ApiKey>, Trouble> {
+    let (id, status) = change.what;
+    let locked = lock_key(tx, id).await?;
+    change.keep.unless_applied(tx).await?;
+    let Some((organization, before)) = locked else {
+        return Ok(None);
+    };
+    if before.status == status {
+        return Ok(Some(before));
+    }
+    tx.write(
+        "UPDATE api_keys SET status = $2 WHERE id = $1",
+        values![id.as_str(), status.as_str()],
+    );
+    let action = match status {
+        KeyStatus::Active => AuditAction::ApiKeyEnabled,
+        KeyStatus::Disabled => AuditAction::ApiKeyDisabled,
+    };
+    change
+        .keep
+        .audit(tx, &organization, &[key_audit(action, id)]);
+    Ok(Some(ApiKey { status, ..before }))
+}
+
+async fn remove_key(tx: &mut Tx, removal: &With<'_, &ApiKeyId>) -> Result<bool, Trouble> {
+    let id = removal.what;
+    let locked = lock_key(tx, id).await?;
+    removal.keep.unless_applied(tx).await?;
+    let Some((organization, _)) = locked else {
+        return Ok(false);
+    };
+    tx.write("DELETE FROM api_keys WHERE id = $1", values![id.as_str()]);
+    let entry = key_audit(AuditAction::ApiKeyDeleted, id);
+    removal.keep.audit(tx, &organization, &[entry]);
+    Ok(true)
+}
+
+fn position(after: Option<&ListPosition>) -> (Value, &str) {
+    match after {
+        None => (i64::MIN.into(), ""),
+        Some(after) => (after.created_at.into(), after.id.as_str()),
+    }
+}
+
+/// Reads a page, and cuts the row that says whether more follows off again.
+fn listed<T>(
+    rows: &[Row],
+    limit: Limit,
+    read: impl Fn(&Row) -> Stored<T>,
+    key: impl Fn(&T) -> (Timestamp, &str),
+) -> Stored<Listed<T>> {
+    let page = rows.iter().take(limit.get());
+    let items: Vec<T> = page.map(read).collect::<Stored<_>>()?;
+    let last = items.last().filter(|_| rows.len() > limit.get());
+    let next = last.map(|last| {
+        let (created_at, id) = key(last);
+        ListPosition {
+            created_at,
+            id: id.to_owned(),
+        }
+    });
+    Ok(Listed { items, next })
+}
+
+fn key_audit(action: AuditAction, id: &ApiKeyId) -> AuditEntry {
+    AuditEntry::new(action, TargetKind::ApiKey, id.as_str())
+}
+
+/// The first eight bytes of a secret's hash.
+fn lookup(secret: &SecretHash) -> i64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&secret.0[..8]);
+    i64::from_be_bytes(first)
+}
+
+fn organization(row: &Row, at: usize) -> Stored<Organization> {
+    let rate_limit_rpm: Option<i64> = column(row, at + 3)?;
+    let rate_limit_rpm = rate_limit_rpm.map(u32::try_from).transpose();
+    Ok(Organization {
+        id: parsed(row, at, OrganizationId::parse)?,
+        name: column(row, at + 1)?,
+        created_at: timestamp(row, at + 2)?,
+        rate_limit_rpm: rate_limit_rpm.map_err(|_| damaged("a limit"))?,
+        status: parsed(row, at + 4, OrganizationStatus::parse)?,
+    })
+}
+
+fn key(row: &Row) -> Stored<ApiKey> {
+    let kind = parsed(row, 2, KeyKind::parse)?;
+    let workspace_id = optional(row, 3, WorkspaceId::parse)?;
+    let organization_id = match text(row, 1)? {
+        INSTALLATION => None,
+        _ => Some(parsed(row, 1, OrganizationId::parse)?),
+    };
+    let owner = match (kind, organization_id) {
+        (KeyKind::Api, Some(organization_id)) => KeyOwner::Api {
+            organization_id,
+            workspace_id,
+        },
+        (KeyKind::Admin, Some(organization_id)) => KeyOwner::Admin { organization_id },
+        (KeyKind::Operator, None) => KeyOwner::Operator,
+        (KeyKind::Api | KeyKind::Admin, None) | (KeyKind::Operator, Some(_)) => {
+            return Err(damaged("a key's owner"));
+        }
+    };
+    Ok(ApiKey {
+        id: parsed(row, 0, ApiKeyId::parse)?,
+        owner,
+        name: column(row, 4)?,
+        created_at: timestamp(row, 5)?,
+        expires_at: optional_timestamp(row, 6)?,
+        last_used_at: optional_timestamp(row, 7)?,
+        status: parsed(row, 8, KeyStatus::parse)?,
+    })
+}

@@ -1,0 +1,126 @@
+//! What can be said about this backend's SQL without a server; the rest is tested with one, in
+//! `tests/it/postgres/`.
+
+use std::path::Path;
+
+use super::{listing, migrate};
+
+/// What the distributed relatives of `PostgreSQL` lack, or have in name only.
+const FORBIDDEN: [&str; 19] = [
+    "advisory",
+    "LISTEN ",
+    "NOTIFY ",
+    "SERIAL",
+    "SEQUENCE",
+    "nextval",
+    "IDENTITY",
+    "GENERATED",
+    "TRIGGER",
+    "REFERENCES",
+    "FOREIGN KEY",
+    "SAVEPOINT",
+    "SKIP LOCKED",
+    "OFFSET",
+    "ILIKE",
+    "citext",
+    "USING gin",
+    "LOCK TABLE",
+    "ALTER COLUMN",
+];
+
+/// Files in which something is counted: none of it for a tenant's request.
+const COUNTING: [&str; 6] = [
+    "check.rs",
+    "deliveries.rs",
+    "enrollments.rs",
+    "outbox.rs",
+    "overview.rs",
+    "sessions.rs",
+];
+
+fn sources() -> Vec<(String, String)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/postgres");
+    let files = ["", "migrations"].map(|part| directory.join(part));
+    files
+        .iter()
+        .flat_map(|directory| std::fs::read_dir(directory).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file() && path.file_name().unwrap() != "tests.rs")
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.lines().filter(|line| {
+                let line = line.trim_start();
+                !line.starts_with("//") && !line.starts_with("--")
+            });
+            (name, code.collect::<Vec<_>>().join("\n"))
+        })
+        .collect()
+}
+
+#[test]
+fn the_sql_stays_in_the_portable_part() {
+    let sources = sources();
+    assert!(
+        sources.len() > 20,
+        "the sources are where they are looked for"
+    );
+    for (name, code) in &sources {
+        for word in FORBIDDEN {
+            // SQL's words are written in capitals here; in Rust's code the same letters mean other things.
+            assert!(!code.contains(word), "{name} uses {word}");
+        }
+        let counts = code.contains("count(*)");
+        assert!(
+            !counts || COUNTING.contains(&name.as_str()),
+            "{name} counts"
+        );
+        // A named statement lives on one server connection, where a pooler may not come back to.
+        assert!(!code.contains(".prepare("), "{name} prepares");
+        let sql = code.to_lowercase();
+        assert!(!sql.contains("select pg_notify"), "{name} notifies");
+    }
+}
+
+#[test]
+fn every_migrating_statement_adds_and_can_be_repeated() {
+    for statement in migrate::all_statements() {
+        let sql: Vec<_> = statement
+            .lines()
+            .filter(|line| !line.starts_with("--") && !line.trim().is_empty())
+            .collect();
+        let sql = sql.join("\n");
+        let adds = ["CREATE TABLE IF NOT EXISTS", "CREATE INDEX IF NOT EXISTS"]
+            .iter()
+            .chain(&["CREATE UNIQUE INDEX IF NOT EXISTS"])
+            .any(|start| sql.starts_with(start));
+        assert!(adds, "{sql}");
+        assert_eq!(sql.matches(';').count(), 1, "{sql}");
+    }
+}
+
+#[test]
+fn every_text_that_is_compared_is_compared_by_bytes() {
+    // Ids, names and references are keys; the other texts are read whole or compared for equality only.
+    for statement in migrate::all_statements() {
+        for line in statement.lines().map(str::trim) {
+            let names = [
+                "id TEXT",
+                "organization TEXT",
+                "folded_name TEXT",
+                "program TEXT",
+            ];
+            let key = names.iter().any(|name| line.starts_with(name)) || line.contains("_id TEXT");
+            let free = line.starts_with("program TEXT NOT NULL");
+            assert!(!key || free || line.contains("COLLATE \"C\""), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_range_never_joins_conditions_with_or() {
+    for (sql, _) in listing::statements() {
+        assert!(!sql.contains(" OR "), "{sql}");
+        assert!(sql.contains("LIMIT $2"), "{sql}");
+    }
+}

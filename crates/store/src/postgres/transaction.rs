@@ -1,0 +1,397 @@
+//! Every write: a closed, idempotent function that is run as one transaction, again if need be.
+//!
+//! # One or two round trips
+//!
+//! What a function writes is kept until the commit and sent together with it, and its first question is
+//! sent together with the begin. So a create is one round trip, and a change two: lock and read, then
+//! write and commit. Nothing is ever awaited between a transaction's statements but the database.
+//!
+//! # Conflicts
+//!
+//! A function locks the row that it decides about (`FOR UPDATE`) and everything it decides hangs on that
+//! row, so the database's default isolation is enough, and stricter ones only make conflicts more
+//! frequent. A conflict is answered by running the function again, from a fresh read.
+//!
+//! # Lost connections
+//!
+//! Before the commit is sent, a lost connection means that nothing happened. After that nobody knows,
+//! so the function is run again with [`Tx::is_in_doubt`] set, and first looks whether the earlier
+//! attempt was applied: every attempt of one call writes an audit entry under the same id
+//! ([`super::commit::Keep`]), whose key also makes it impossible for two attempts to be applied, however
+//! late one of them arrives. Only when no look can be had is the outcome reported as unknown.
+
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_postgres::{Error, Row};
+
+use super::PostgresStore;
+use super::faults::Fault;
+use super::pool::{Connection, query, within};
+use super::rows::number;
+use super::trouble::{Trouble, ends_the_session, line, text};
+use super::value::Value;
+use crate::{StoreError, Stored};
+
+/// What a function that runs in a transaction gives back.
+pub(super) type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send + 't>>;
+
+/// A statement on its way, and its answer.
+type Sent<'c> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'c>>;
+
+/// How often a conflicting transaction is run before the database counts as overloaded.
+const CONFLICTS: u32 = 20;
+/// How often a transaction is run again after its connection was lost.
+const LOSSES: u32 = 4;
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A transaction being made.
+pub(super) struct Tx {
+    connection: Connection,
+    begin: String,
+    stage: Stage,
+    in_doubt: bool,
+    /// Whether there is anything whose commit matters.
+    wrote: bool,
+    /// Whether there is work for whoever delivers.
+    adds_deliveries: bool,
+    writes: Vec<(&'static str, Vec<Value>)>,
+}
+
+/// How far a transaction has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was sent.
+    Fresh,
+    /// Something was sent, and the end was not heard of.
+    Begun,
+    /// It was committed or rolled back.
+    Settled,
+}
+
+/// How a transaction ended.
+enum End {
+    Committed,
+    NothingDone(Trouble),
+    Unknown(String),
+}
+
+impl Tx {
+    fn new(connection: Connection, mode: &str, in_doubt: bool) -> Self {
+        let limit = connection.limit().as_millis();
+        // Settings of the transaction alone: a session's would end up with a pooler's next client. They
+        // free the locks of a transaction whose node has vanished without closing its connection.
+        let begin = format!(
+            "BEGIN{mode}; SET LOCAL statement_timeout = {limit}; \
+             SET LOCAL idle_in_transaction_session_timeout = {limit}"
+        );
+        Self {
+            connection,
+            begin,
+            stage: Stage::Fresh,
+            in_doubt,
+            wrote: false,
+            adds_deliveries: false,
+            writes: Vec::new(),
+        }
+    }
+
+    /// Whether an earlier attempt of this call may have been applied.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    /// Asks inside the transaction.
+    pub(super) async fn query(
+        &mut self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Result<Vec<Row>, Trouble> {
+        let begins = std::mem::replace(&mut self.stage, Stage::Begun) == Stage::Fresh;
+        let client = self.connection.client()?;
+        let answer = async {
+            if !begins {
+                return query(client, sql, parameters).await;
+            }
+            let begin = client.batch_execute(&self.begin);
+            let asked = query(client, sql, parameters);
+            let (first, rows) = futures_util::future::join(begin, asked).await;
+            first.and(rows)
+        };
+        within(self.connection.limit(), answer).await
+    }
+
+    /// Writes now, where what comes of it decides about the rest.
+    pub(super) async fn write_now(
+        &mut self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Result<Vec<Row>, Trouble> {
+        self.wrote = true;
+        self.query(sql, parameters).await
+    }
+
+    /// Writes at the end of the transaction, together with its commit.
+    pub(super) fn write(&mut self, sql: &'static str, parameters: impl Into<Vec<Value>>) {
+        self.wrote = true;
+        self.writes.push((sql, parameters.into()));
+    }
+
+    /// Has whoever delivers woken once this is committed.
+    pub(super) fn adds_deliveries(&mut self) {
+        self.adds_deliveries = true;
+    }
+
+    async fn commit(mut self, fault: Option<Fault>) -> End {
+        let begins = self.stage == Stage::Fresh;
+        if begins && self.writes.is_empty() {
+            return End::Committed;
+        }
+        self.stage = Stage::Begun;
+        let limit = self.connection.limit();
+        let end = match tokio::time::timeout(limit, self.send_and_end(begins, fault)).await {
+            Ok(end) => end,
+            Err(_) => End::Unknown(format!("the database did not answer within {limit:?}")),
+        };
+        match &end {
+            End::Unknown(_) | End::NothingDone(Trouble::Lost(_) | Trouble::Unreachable(_)) => {}
+            End::Committed | End::NothingDone(_) => self.stage = Stage::Settled,
+        }
+        if fault.is_some_and(Fault::hides_the_answer) {
+            self.stage = Stage::Begun;
+            return End::Unknown("the answer was hidden by a test".into());
+        }
+        end
+    }
+
+    /// Sends whatever is left to send at once, then reads the answers in order.
+    async fn send_and_end(&self, begins: bool, fault: Option<Fault>) -> End {
+        let client = match self.connection.client() {
+            Ok(client) => client,
+            Err(trouble) => return End::NothingDone(trouble),
+        };
+        let typed: Vec<Vec<_>> = self
+            .writes
+            .iter()
+            .map(|(_, parameters)| parameters.iter().map(Value::typed).collect())
+            .collect();
+        let mut sent: Vec<Sent<'_>> = Vec::with_capacity(self.writes.len() + 3);
+        if begins {
+            sent.push(Box::pin(client.batch_execute(&self.begin)));
+        }
+        for ((sql, _), typed) in self.writes.iter().zip(&typed) {
+            sent.push(Box::pin(async move {
+                client.execute_typed(sql, typed).await.map(|_| ())
+            }));
+        }
+        if let Some(statement) = fault.and_then(Fault::statement) {
+            sent.push(Box::pin(client.batch_execute(statement)));
+        }
+        let end = fault.map_or("COMMIT", Fault::end);
+        sent.push(Box::pin(client.batch_execute(end)));
+        settle(sent).await
+    }
+}
+
+/// Sends all statements, in order, and reads their answers. The last one is the commit: an error before
+/// it means that it could only roll back.
+async fn settle(mut sent: Vec<Sent<'_>>) -> End {
+    // A statement is sent when it is first polled.
+    let mut answers: Vec<Option<Result<(), Error>>> = Vec::with_capacity(sent.len());
+    std::future::poll_fn(|context| {
+        for statement in &mut sent {
+            answers.push(match statement.as_mut().poll(context) {
+                Poll::Ready(answer) => Some(answer),
+                Poll::Pending => None,
+            });
+        }
+        Poll::Ready(())
+    })
+    .await;
+    let last = sent.len() - 1;
+    let mut first_error = None;
+    for (number, (statement, answer)) in sent.into_iter().zip(answers).enumerate() {
+        let answer = match answer {
+            Some(answer) => answer,
+            None => statement.await,
+        };
+        let Err(error) = answer else { continue };
+        match error.as_db_error() {
+            // The server said no: nothing of this transaction can be committed any more.
+            Some(answer) if number < last || !ends_the_session(answer) => {
+                first_error.get_or_insert(Trouble::of(&error));
+                if ends_the_session(answer) {
+                    break;
+                }
+            }
+            // A session may be ended between its commit and the answer.
+            Some(answer) => {
+                return first_error.map_or(End::Unknown(line(answer)), End::NothingDone);
+            }
+            None => return first_error.map_or(End::Unknown(text(&error)), End::NothingDone),
+        }
+    }
+    first_error.map_or(End::Committed, End::NothingDone)
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        // Neither committed nor rolled back: the connection must not serve anyone else.
+        if self.stage == Stage::Begun {
+            self.connection.discard();
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Runs `work` as one transaction and answers once it is committed.
+    ///
+    /// `work` may be run several times; it gets everything by shared reference and so cannot carry
+    /// anything from one attempt to the next.
+    pub(super) async fn run<C: Sync + ?Sized, T: Send>(
+        &self,
+        name: &'static str,
+        context: &C,
+        work: for<'t> fn(&'t mut Tx, &'t C) -> Work<'t, T>,
+    ) -> Stored<T> {
+        let mut attempts = Attempts::new(name, self.settings.statement_timeout);
+        let mut doubtful: Option<T> = None;
+        loop {
+            let fault = self
+                .faults
+                .as_ref()
+                .and_then(|faults| faults.at_commit(name, attempts.number));
+            let attempt = self.attempt(context, work, doubtful.is_some(), fault).await;
+            let trouble = match attempt {
+                Ok((value, None)) => return Ok(value),
+                Ok((value, Some(unknown))) => {
+                    doubtful = Some(value);
+                    Trouble::Lost(unknown)
+                }
+                Err(Trouble::Applied) => match doubtful.take() {
+                    Some(value) => return Ok(value),
+                    None => return Err(Trouble::Applied.into()),
+                },
+                Err(trouble) => trouble,
+            };
+            if let Err(trouble) = attempts.pause(trouble, doubtful.is_some()).await {
+                return Err(match (doubtful, trouble) {
+                    (Some(_), trouble) => {
+                        StoreError::OutcomeUnknown(StoreError::from(trouble).to_string())
+                    }
+                    (None, trouble) => trouble.into(),
+                });
+            }
+        }
+    }
+
+    /// One attempt: its value, and why its outcome is not known if it is not.
+    async fn attempt<C: Sync + ?Sized, T: Send>(
+        &self,
+        context: &C,
+        work: for<'t> fn(&'t mut Tx, &'t C) -> Work<'t, T>,
+        in_doubt: bool,
+        fault: Option<Fault>,
+    ) -> Result<(T, Option<String>), Trouble> {
+        let connection = self.primary.connection().await?;
+        let mut tx = Tx::new(connection, "", in_doubt);
+        let value = work(&mut tx, context).await?;
+        let (writes, adds_deliveries) = (tx.wrote, tx.adds_deliveries);
+        let end = tx.commit(fault).await;
+        if adds_deliveries && matches!(end, End::Committed | End::Unknown(_)) {
+            self.deliveries_added.notify_one();
+        }
+        match end {
+            End::Committed => {
+                if writes {
+                    self.commits.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok((value, None))
+            }
+            // What only read has no outcome to doubt.
+            End::Unknown(_) if !writes => Ok((value, None)),
+            End::Unknown(reason) => Ok((value, Some(reason))),
+            End::NothingDone(trouble) => Err(trouble),
+        }
+    }
+
+    /// A transaction that sees one state of the database and writes nothing.
+    pub(super) async fn snapshot(&self) -> Stored<Tx> {
+        let connection = self.primary.connection().await?;
+        Ok(Tx::new(
+            connection,
+            " ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            false,
+        ))
+    }
+
+    /// Ends a transaction that wrote nothing.
+    pub(super) async fn finish(tx: Tx) {
+        // Whatever becomes of it, there is nothing to lose.
+        let _ = tx.commit(None).await;
+    }
+}
+
+/// How often, and for how long, one call has been tried.
+pub(super) struct Attempts {
+    name: &'static str,
+    number: u32,
+    conflicts: u32,
+    losses: u32,
+    until: Instant,
+}
+
+impl Attempts {
+    pub(super) fn new(name: &'static str, patience: Duration) -> Self {
+        Self {
+            name,
+            number: 1,
+            conflicts: 0,
+            losses: 0,
+            until: Instant::now() + patience,
+        }
+    }
+
+    /// Waits before the next attempt, or gives the trouble back when there is to be none. In doubt,
+    /// only time sets an end to looking.
+    pub(super) async fn pause(&mut self, trouble: Trouble, in_doubt: bool) -> Result<(), Trouble> {
+        let again = match &trouble {
+            Trouble::Conflict(_) => {
+                self.conflicts += 1;
+                self.conflicts < CONFLICTS
+            }
+            Trouble::Duplicate(_) | Trouble::Lost(_) => {
+                self.losses += 1;
+                self.losses < LOSSES
+            }
+            Trouble::Unreachable(_) | Trouble::Busy(_) => false,
+            Trouble::NoOrganization | Trouble::Applied | Trouble::Stored(_) => return Err(trouble),
+        };
+        if !(again || in_doubt) || Instant::now() >= self.until {
+            return Err(trouble);
+        }
+        tracing::debug!(
+            name = self.name,
+            attempt = self.number,
+            ?trouble,
+            "run again"
+        );
+        let longest = LONGEST_PAUSE.min(Duration::from_millis(2) * 2_u32.pow(self.number.min(10)));
+        self.number += 1;
+        // Evenly between nothing and the longest, so that those who collided do not meet again.
+        tokio::time::sleep(longest.mul_f64(rand::random())).await;
+        Ok(())
+    }
+}
+
+/// Runs a statement that answers with how many rows it removed. How many an attempt removed whose answer
+/// was lost is not counted; they are gone all the same.
+pub(super) async fn removed(tx: &mut Tx, sql: &str, parameters: &[Value]) -> Result<u64, Trouble> {
+    let rows = tx.write_now(sql, parameters).await?;
+    let count = rows.first().map_or(Ok(0), |row| number(row, 0))?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}

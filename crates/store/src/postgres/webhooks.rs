@@ -1,0 +1,438 @@
+//! Webhook endpoints.
+//!
+//! Whoever changes an endpoint, or claims or records its deliveries, locks the endpoint's row first and
+//! deliveries after it, so that none waits for another in a circle.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use async_trait::async_trait;
+use rollcall_domain::audit::Act;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::decision::Decided;
+use rollcall_domain::delivery::EndpointHealth;
+use rollcall_domain::event::EventType;
+use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
+use rollcall_domain::tenant::{OperatorProof, OrganizationScope};
+use rollcall_domain::webhook::{
+    AutoDisabled, ENDPOINTS_PER_ORGANIZATION, EndpointState, WebhookEndpoint,
+};
+use tokio_postgres::Row;
+
+use super::commit::Keep;
+use super::rows::{column, damaged, number, optional, optional_timestamp, parsed, timestamp};
+use super::transaction::Tx;
+use super::trouble::Trouble;
+use super::value::values;
+use super::{PostgresStore, outbox};
+use crate::webhooks::{
+    DecideEndpoint, EndpointNotStored, OwnedEndpoint, SealedSecret, WebhookEndpoints,
+};
+use crate::{StoreError, Stored};
+
+/// The columns that [`row`] reads.
+const COLUMNS: &str = "id, created_at, updated_at, description, name, url, enabled_events, state, \
+    disabled_reason, key_id, sealed_secret, failing_since, failures, lost, rests_until, organization";
+
+/// An endpoint with everything that its row holds.
+#[derive(Clone)]
+pub(super) struct EndpointRow {
+    pub(super) owned: OwnedEndpoint,
+    pub(super) health: EndpointHealth,
+    pub(super) rests_until: Option<Timestamp>,
+}
+
+impl EndpointRow {
+    pub(super) fn is_enabled(&self) -> bool {
+        self.owned.endpoint.state == EndpointState::Enabled
+    }
+}
+
+#[async_trait]
+impl WebhookEndpoints for PostgresStore {
+    async fn insert_webhook_endpoint(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        decided: Decided<WebhookEndpoint>,
+        secret: SealedSecret,
+    ) -> Stored<Result<(), EndpointNotStored>> {
+        let insertion = Insertion {
+            keep: Keep::new(&self.ids, act),
+            organization: scope.organization_id(),
+            decided: &decided,
+            secret: &secret,
+        };
+        self.run("insert_webhook_endpoint", &insertion, |tx, insertion| {
+            Box::pin(insertion.run(tx))
+        })
+        .await
+    }
+
+    async fn list_webhook_endpoints(
+        &self,
+        scope: &OrganizationScope,
+    ) -> Stored<Vec<WebhookEndpoint>> {
+        let sql = format!("SELECT {COLUMNS} FROM webhook_endpoints WHERE organization = $1");
+        let parameters = values![scope.organization_id().as_str()];
+        let rows = self.read(&sql, &parameters).await?;
+        let endpoint = |found: &Row| row(found).map(|row| row.owned.endpoint);
+        rows.iter().map(endpoint).collect()
+    }
+
+    async fn find_webhook_endpoint(
+        &self,
+        scope: &OrganizationScope,
+        id: &WebhookEndpointId,
+    ) -> Stored<Option<WebhookEndpoint>> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM webhook_endpoints WHERE id = $1 AND organization = $2");
+        let parameters = values![id.as_str(), scope.organization_id().as_str()];
+        let rows = self.read(&sql, &parameters).await?;
+        let found = rows.first().map(row).transpose()?;
+        Ok(found.map(|row| row.owned.endpoint))
+    }
+
+    async fn change_webhook_endpoint(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        id: &WebhookEndpointId,
+        decide: DecideEndpoint,
+        secret: Option<SealedSecret>,
+    ) -> Stored<Option<WebhookEndpoint>> {
+        let change = Change {
+            keep: Keep::new(&self.ids, act),
+            organization: scope.organization_id(),
+            id,
+            decide: &decide,
+            secret: secret.as_ref(),
+        };
+        self.run("change_webhook_endpoint", &change, |tx, change| {
+            Box::pin(change.run(tx))
+        })
+        .await
+    }
+
+    async fn remove_webhook_endpoint(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        id: &WebhookEndpointId,
+    ) -> Stored<bool> {
+        let removal = Removal {
+            keep: Keep::new(&self.ids, act),
+            organization: scope.organization_id(),
+            id,
+        };
+        self.run("remove_webhook_endpoint", &removal, |tx, removal| {
+            Box::pin(removal.run(tx))
+        })
+        .await
+    }
+
+    async fn locate_webhook_endpoint(
+        &self,
+        _proof: OperatorProof,
+        id: &WebhookEndpointId,
+    ) -> Stored<Option<OwnedEndpoint>> {
+        let sql = format!("SELECT {COLUMNS} FROM webhook_endpoints WHERE id = $1");
+        let rows = self.read(&sql, &values![id.as_str()]).await?;
+        let found = rows.first().map(row).transpose()?;
+        Ok(found.map(|row| row.owned))
+    }
+
+    async fn secrets_sealed_otherwise(
+        &self,
+        _proof: OperatorProof,
+        key_id: &str,
+        limit: usize,
+    ) -> Stored<Vec<OwnedEndpoint>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM webhook_endpoints WHERE key_id < $1 OR key_id > $1 LIMIT $2"
+        );
+        let rows = self.read(&sql, &values![key_id, limit]).await?;
+        let owned = |found: &Row| row(found).map(|row| row.owned);
+        rows.iter().map(owned).collect()
+    }
+
+    async fn reseal_secret(
+        &self,
+        _proof: OperatorProof,
+        id: &WebhookEndpointId,
+        before: SealedSecret,
+        after: SealedSecret,
+    ) -> Stored<bool> {
+        let parameters = values![
+            id.as_str(),
+            after.key_id,
+            &after.bytes[..],
+            before.key_id,
+            &before.bytes[..],
+        ];
+        self.run("reseal_secret", &parameters, |tx, parameters| {
+            Box::pin(async move {
+                let resealed = tx
+                    .write_now(
+                        "UPDATE webhook_endpoints SET key_id = $2, sealed_secret = $3 \
+                         WHERE id = $1 AND (key_id = $4 AND sealed_secret = $5) RETURNING 1",
+                        parameters,
+                    )
+                    .await?;
+                // An earlier attempt that was applied leaves nothing to do; the next look for secrets
+                // that are sealed otherwise does not find this one any more.
+                Ok(!resealed.is_empty() || tx.is_in_doubt())
+            })
+        })
+        .await
+    }
+}
+
+struct Insertion<'a> {
+    keep: Keep<'a>,
+    organization: &'a OrganizationId,
+    decided: &'a Decided<WebhookEndpoint>,
+    secret: &'a SealedSecret,
+}
+
+impl Insertion<'_> {
+    async fn run(&self, tx: &mut Tx) -> Result<Result<(), EndpointNotStored>, Trouble> {
+        let organization = self.organization.as_str();
+        // Locked, so that two that count at once do not both find room for the last one.
+        let found = tx
+            .query(
+                "SELECT 1 FROM organizations WHERE id = $1 FOR UPDATE",
+                &values![organization],
+            )
+            .await?;
+        self.keep.unless_applied(tx).await?;
+        if found.is_empty() {
+            return Ok(Err(EndpointNotStored::UnknownOrganization));
+        }
+        let endpoint = &self.decided.value;
+        let id = endpoint.id.as_str();
+        let held = tx
+            .query(
+                "SELECT id = $1 FROM webhook_endpoints WHERE id = $1 OR organization = $2",
+                &values![id, organization],
+            )
+            .await?;
+        for row in &held {
+            if column::<bool>(row, 0)? {
+                return Ok(Err(EndpointNotStored::Taken));
+            }
+        }
+        if held.len() >= ENDPOINTS_PER_ORGANIZATION {
+            return Ok(Err(EndpointNotStored::TooMany));
+        }
+        // An id that a seed uses again must not bring deliveries of its former owner back.
+        outbox::cancel_all(tx, &endpoint.id, self.keep.act().at);
+        tx.write(
+            "INSERT INTO webhook_endpoints (id, organization, created_at, updated_at, description, \
+             name, url, enabled_events, state, disabled_reason, key_id, sealed_secret) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            values![
+                id,
+                organization,
+                endpoint.created_at,
+                endpoint.updated_at,
+                endpoint.description.as_str(),
+                endpoint.name.as_str(),
+                endpoint.url.as_str(),
+                events_text(&endpoint.enabled_events),
+                endpoint.state.as_str(),
+                endpoint.disabled_reason.map(AutoDisabled::as_str),
+                self.secret.key_id.as_str(),
+                &self.secret.bytes[..],
+            ],
+        );
+        self.keep.audit(tx, organization, &self.decided.audit);
+        Ok(Ok(()))
+    }
+}
+
+struct Change<'a> {
+    keep: Keep<'a>,
+    organization: &'a OrganizationId,
+    id: &'a WebhookEndpointId,
+    decide: &'a DecideEndpoint,
+    secret: Option<&'a SealedSecret>,
+}
+
+impl Change<'_> {
+    async fn run(&self, tx: &mut Tx) -> Result<Option<WebhookEndpoint>, Trouble> {
+        let found = lock(tx, self.id).await?;
+        self.keep.unless_applied(tx).await?;
+        let own = found.filter(|row| row.owned.organization_id == *self.organization);
+        let Some(before) = own else {
+            return Ok(None);
+        };
+        let decided = catch_unwind(AssertUnwindSafe(|| (self.decide)(&before.owned.endpoint)))
+            .map_err(|_| StoreError::Failed("a decision panicked".into()))?;
+        if decided.changed {
+            let secret = self.secret.unwrap_or(&before.owned.secret);
+            store(tx, &before, &decided.value, secret, self.keep.act().at);
+            self.keep
+                .audit(tx, self.organization.as_str(), &decided.audit);
+        }
+        Ok(Some(decided.value))
+    }
+}
+
+struct Removal<'a> {
+    keep: Keep<'a>,
+    organization: &'a OrganizationId,
+    id: &'a WebhookEndpointId,
+}
+
+impl Removal<'_> {
+    async fn run(&self, tx: &mut Tx) -> Result<bool, Trouble> {
+        let found = lock(tx, self.id).await?;
+        self.keep.unless_applied(tx).await?;
+        let own = found.filter(|row| row.owned.organization_id == *self.organization);
+        let Some(row) = own else {
+            return Ok(false);
+        };
+        tx.write(
+            "DELETE FROM webhook_endpoints WHERE id = $1",
+            values![self.id.as_str()],
+        );
+        outbox::cancel_some(tx, self.id, self.keep.act().at);
+        let entry = row.owned.endpoint.removal();
+        self.keep.audit(tx, self.organization.as_str(), &[entry]);
+        Ok(true)
+    }
+}
+
+/// Keeps a changed endpoint, and does what a change of its state asks for: one that is disabled loses
+/// what waits for it, one that is enabled again begins with nothing waiting and in good health.
+pub(super) fn store(
+    tx: &mut Tx,
+    before: &EndpointRow,
+    after: &WebhookEndpoint,
+    secret: &SealedSecret,
+    now: Timestamp,
+) {
+    let id = &after.id;
+    tx.write(
+        "UPDATE webhook_endpoints SET updated_at = $2, description = $3, name = $4, url = $5, \
+         enabled_events = $6, state = $7, disabled_reason = $8, key_id = $9, sealed_secret = $10 \
+         WHERE id = $1",
+        values![
+            id.as_str(),
+            after.updated_at,
+            after.description.as_str(),
+            after.name.as_str(),
+            after.url.as_str(),
+            events_text(&after.enabled_events),
+            after.state.as_str(),
+            after.disabled_reason.map(AutoDisabled::as_str),
+            secret.key_id.as_str(),
+            &secret.bytes[..],
+        ],
+    );
+    match (before.owned.endpoint.state, after.state) {
+        (EndpointState::Enabled, EndpointState::Disabled) => outbox::cancel_some(tx, id, now),
+        (EndpointState::Disabled, EndpointState::Enabled) => {
+            outbox::cancel_all(tx, id, now);
+            store_health(tx, id, EndpointHealth::default(), None);
+        }
+        (EndpointState::Enabled, EndpointState::Enabled)
+        | (EndpointState::Disabled, EndpointState::Disabled) => {}
+    }
+}
+
+pub(super) fn store_health(
+    tx: &mut Tx,
+    id: &WebhookEndpointId,
+    health: EndpointHealth,
+    rests_until: Option<Timestamp>,
+) {
+    tx.write(
+        "UPDATE webhook_endpoints SET failing_since = $2, failures = $3, lost = $4, \
+         rests_until = $5 WHERE id = $1",
+        values![
+            id.as_str(),
+            health.failing_since,
+            i64::from(health.failures),
+            i64::from(health.lost),
+            rests_until,
+        ],
+    );
+}
+
+/// The organization's endpoints that receive events at this moment, oldest first.
+pub(super) async fn enabled(
+    tx: &mut Tx,
+    organization: &OrganizationId,
+) -> Result<Vec<WebhookEndpoint>, Trouble> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM webhook_endpoints \
+         WHERE organization = $1 AND state = 'enabled' ORDER BY created_at, id"
+    );
+    let rows = tx.query(&sql, &values![organization.as_str()]).await?;
+    let endpoint = |found: &Row| row(found).map(|row| row.owned.endpoint);
+    Ok(rows.iter().map(endpoint).collect::<Stored<_>>()?)
+}
+
+/// The endpoint with this id, whoever's it is; its row is ours until the transaction ends.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    id: &WebhookEndpointId,
+) -> Result<Option<EndpointRow>, Trouble> {
+    let found = lock_all(tx, vec![id.as_str().to_owned()]).await?;
+    Ok(found.into_iter().next())
+}
+
+/// The endpoints with these ids, locked in the order of their ids.
+pub(super) async fn lock_all(tx: &mut Tx, ids: Vec<String>) -> Result<Vec<EndpointRow>, Trouble> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM webhook_endpoints WHERE id = ANY ($1) ORDER BY id FOR UPDATE"
+    );
+    let rows = tx.query(&sql, &[super::value::Value::Texts(ids)]).await?;
+    Ok(rows.iter().map(row).collect::<Stored<_>>()?)
+}
+
+fn row(row: &Row) -> Stored<EndpointRow> {
+    let endpoint = WebhookEndpoint {
+        id: parsed(row, 0, WebhookEndpointId::parse)?,
+        created_at: timestamp(row, 1)?,
+        updated_at: timestamp(row, 2)?,
+        description: column(row, 3)?,
+        name: column(row, 4)?,
+        url: column(row, 5)?,
+        enabled_events: parsed(row, 6, parse_events)?,
+        state: parsed(row, 7, EndpointState::parse)?,
+        disabled_reason: optional(row, 8, AutoDisabled::parse)?,
+    };
+    if endpoint.enabled_events.is_empty() {
+        return Err(damaged("an endpoint's events"));
+    }
+    let count = |at| -> Stored<u32> {
+        u32::try_from(number(row, at)?).map_err(|_| damaged("a count of failures"))
+    };
+    Ok(EndpointRow {
+        owned: OwnedEndpoint {
+            organization_id: parsed(row, 15, OrganizationId::parse)?,
+            endpoint,
+            secret: SealedSecret {
+                key_id: column(row, 9)?,
+                bytes: column(row, 10)?,
+            },
+        },
+        health: EndpointHealth {
+            failing_since: optional_timestamp(row, 11)?,
+            failures: count(12)?,
+            lost: count(13)?,
+        },
+        rests_until: optional_timestamp(row, 14)?,
+    })
+}
+
+fn events_text(events: &[EventType]) -> String {
+    let texts: Vec<_> = events.iter().map(|event| event.as_str()).collect();
+    texts.join(",")
+}
+
+fn parse_events(text: &str) -> Result<Vec<EventType>, rollcall_domain::text_enum::NotOneOf> {
+    text.split(',').map(EventType::parse).collect()
+}

@@ -1,0 +1,149 @@
+//! Opening: what is refused, with which line, and what is waited for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_domain::id::Ids;
+use rollcall_store::postgres::{PostgresSettings, PostgresStore};
+use rollcall_store::{Check, Leases};
+
+use super::server::{self, Server};
+use super::{open_at, refusal};
+use crate::world::{at, proof};
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_at_once_and_not_repeated() {
+    let word = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(word.path(), "right-word\n").unwrap();
+    server::run(
+        std::process::Command::new("chmod")
+            .arg("644")
+            .arg(word.path()),
+    );
+    let password = format!("--pwfile={}", word.path().display());
+    let options = ["--auth=scram-sha-256", &password];
+    let server = Server::start_with(&[], &options).await;
+    let url = |word: &str| {
+        format!(
+            "postgres://rollcall:{word}@127.0.0.1:{}/postgres",
+            server.port
+        )
+    };
+    let refused = refusal(&url("wrong-word")).await;
+    assert!(refused.contains("check user and password"), "{refused}");
+    assert!(!refused.contains("wrong-word"), "{refused}");
+    open_at(&url("right-word")).await.close().await;
+    let missing = refusal(&url("right-word").replace("/postgres", "/nowhere")).await;
+    assert!(missing.contains("create it first"), "{missing}");
+    let tls = refusal(&format!("{}?sslmode=verify-full", url("right-word"))).await;
+    assert!(tls.contains("TLS"), "{tls}");
+}
+
+#[tokio::test]
+async fn a_database_that_rollcall_cannot_use_is_refused_with_the_reason() {
+    let url = server::migrated_database().await;
+    let insert = "INSERT INTO rollcall_migrations (number, name, checksum) VALUES (999, 'x', 'x')";
+    server::execute(&url, &[insert]).await;
+    let newer = refusal(&url).await;
+    assert!(newer.contains("run a newer rollcall"), "{newer}");
+
+    let url = server::migrated_database().await;
+    let change = "UPDATE rollcall_migrations SET checksum = 'x' WHERE number = 1";
+    server::execute(&url, &[change]).await;
+    let changed = refusal(&url).await;
+    assert!(changed.contains("applied in another form"), "{changed}");
+
+    let url = server::fresh_database().await;
+    server::execute(&url, &["CREATE TABLE profiles (id INTEGER)"]).await;
+    let foreign = refusal(&url).await;
+    assert!(foreign.contains("a database of its own"), "{foreign}");
+
+    let url = server::fresh_database().await;
+    let name = server::database_of(&url);
+    let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    server::execute(&url, &[&read_only]).await;
+    let refused = refusal(&url).await;
+    assert!(refused.contains("it is read-only"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_waited_for_up_to_a_limit() {
+    let mut server = Server::start(&[]).await;
+    let url = server.url("postgres");
+    server.kill();
+    let patience = |seconds| PostgresSettings {
+        patience: Duration::from_secs(seconds),
+        ..PostgresSettings::default()
+    };
+    let ids = || Arc::new(Ids::default());
+    let refused = PostgresStore::open(&url, patience(1), ids()).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("cannot open the database at"), "{refused}");
+    let opening = tokio::spawn(async move { PostgresStore::open(&url, patience(60), ids()).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.go_on().await;
+    opening.await.unwrap().unwrap().ping().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_nodes_that_start_at_once_migrate_once() {
+    let url = server::fresh_database().await;
+    let nodes: Vec<_> = (0..4)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { open_at(&url).await })
+        })
+        .collect();
+    for node in nodes {
+        let report = node.await.unwrap().check(proof(), &|_| {}).await.unwrap();
+        assert_eq!(report.problems, Vec::<String>::new());
+    }
+    let applied = server::ask(&url, "SELECT count(*) FROM rollcall_migrations").await;
+    assert_eq!(applied, "1");
+}
+
+#[tokio::test]
+async fn a_migration_that_was_broken_off_is_run_again() {
+    let url = server::fresh_database().await;
+    open_at(&url).await.close().await;
+    let broken = [
+        "DELETE FROM rollcall_migrations",
+        "DROP TABLE audit_events",
+        "DROP INDEX search_name",
+    ];
+    server::execute(&url, &broken).await;
+    let store = open_at(&url).await;
+    let report = store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    let index = "SELECT count(*) FROM pg_indexes WHERE indexname = 'search_name'";
+    assert_eq!(server::ask(&url, index).await, "1");
+}
+
+#[tokio::test]
+async fn a_lease_has_one_owner_and_a_number_that_grows_with_each() {
+    let url = server::migrated_database().await;
+    let (one, two) = (open_at(&url).await, open_at(&url).await);
+    let ten = Duration::from_secs(10);
+    assert_eq!(
+        one.claim_lease("sweep", "one", ten, at(0)).await,
+        Ok(Some(1))
+    );
+    assert_eq!(two.claim_lease("sweep", "two", ten, at(5)).await, Ok(None));
+    assert_eq!(
+        one.claim_lease("sweep", "one", ten, at(9)).await,
+        Ok(Some(1))
+    );
+    assert_eq!(two.claim_lease("sweep", "two", ten, at(18)).await, Ok(None));
+    assert_eq!(
+        two.claim_lease("sweep", "two", ten, at(19)).await,
+        Ok(Some(2))
+    );
+    assert_eq!(one.claim_lease("sweep", "one", ten, at(20)).await, Ok(None));
+    one.release_lease("sweep", "one").await.unwrap();
+    assert_eq!(one.claim_lease("sweep", "one", ten, at(20)).await, Ok(None));
+    two.release_lease("sweep", "two").await.unwrap();
+    assert_eq!(
+        one.claim_lease("sweep", "one", ten, at(20)).await,
+        Ok(Some(3))
+    );
+}

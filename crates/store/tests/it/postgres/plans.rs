@@ -1,0 +1,76 @@
+//! What the planner makes of the statements that must not scan.
+
+use rollcall_domain::enforcement::{ActionKind, EnforcementAction, Reason};
+use rollcall_domain::id::Ids;
+use rollcall_domain::profile::{Profile, ProfileDraft};
+use rollcall_domain::text::Name;
+use rollcall_store::Registry;
+use rollcall_store::postgres::listing_statements;
+
+use super::{open_at, server};
+use crate::world::{World, act_at, at, proof, restriction};
+
+/// One of many: some without a name, some under an enforcement action.
+fn profile(world: &World, part: u64, number: u64) -> Profile {
+    let created_at = at(part * 5_000 + number);
+    let name = (!number.is_multiple_of(3)).then(|| Name::parse(&format!("n{number}")).unwrap());
+    let draft = ProfileDraft {
+        name,
+        ..ProfileDraft::default()
+    };
+    let profile = Profile::new(world.ids.profile(created_at), draft, created_at);
+    let kind = match number % 20 {
+        1 | 2 => ActionKind::Ban,
+        3 | 4 => restriction(None),
+        5 | 6 => restriction(Some(at(900_000))),
+        _ => return profile,
+    };
+    let id = world.ids.enforcement_action(created_at);
+    let action = EnforcementAction::new(id, created_at, Reason::HighHarm, kind).unwrap();
+    profile.open_action(action, created_at).unwrap().value
+}
+
+#[tokio::test]
+async fn every_listing_is_a_range_of_an_index_in_order() {
+    let url = server::migrated_database().await;
+    let store = std::sync::Arc::new(open_at(&url).await);
+    let world = World::new(store.clone(), std::sync::Arc::new(Ids::default()));
+    let scope = world.organization("org").await;
+    let other = world.organization("other").await;
+    // Enough rows that reading them all would not be the cheapest for being few.
+    for part in 0..5 {
+        let records = (0..5_000).map(|number| {
+            let owner = if number % 2 == 0 { &other } else { &scope };
+            (
+                owner.organization_id().clone(),
+                profile(&world, part, number),
+            )
+        });
+        store
+            .put_profiles(proof(), &act_at(at(0)), records.collect())
+            .await
+            .unwrap();
+    }
+    server::execute(&url, &["ANALYZE"]).await;
+    let client = server::client(&url).await.unwrap();
+    for (sql, parameters) in listing_statements() {
+        let third = if sql.contains("(created_at, id)") {
+            "1780000010000000"
+        } else {
+            "'n2'"
+        };
+        let values = ["'org'", "21", third, "'uprof_1'"];
+        let mut sql = format!("EXPLAIN {sql}");
+        for (number, value) in values.iter().enumerate().take(parameters) {
+            sql = sql.replace(&format!("${}", number + 1), value);
+        }
+        let rows = client.query(&sql, &[]).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("Index Scan"), "{sql}\n{plan}");
+        assert!(!plan.contains("Seq Scan"), "{sql}\n{plan}");
+        // A union of ranges may be sorted, being no longer than a piece; a range alone must not be.
+        let sorted = plan.contains("Sort") && !sql.contains("UNION ALL");
+        assert!(!sorted, "{sql}\n{plan}");
+    }
+}

@@ -1,0 +1,106 @@
+//! A TCP proxy between a node and its database that can cut, delay and fall silent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What happens to what passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// It passes.
+    Passing,
+    /// It passes after this long.
+    Delayed(Duration),
+    /// Requests pass; answers are swallowed, and the connection stays open: a half-closed path.
+    Answerless,
+    /// Every connection is cut, and new ones are refused.
+    Cut,
+}
+
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    traffic: Arc<watch::Sender<Traffic>>,
+    connections: Arc<AtomicU64>,
+}
+
+impl Proxy {
+    /// A proxy before the server on `target`.
+    pub(crate) async fn before(target: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let traffic = Arc::new(watch::Sender::new(Traffic::Passing));
+        let connections = Arc::new(AtomicU64::new(0));
+        let (shared, count) = (Arc::clone(&traffic), Arc::clone(&connections));
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                if *shared.borrow() == Traffic::Cut {
+                    continue;
+                }
+                let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
+                    continue;
+                };
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(pass(client, server, shared.subscribe()));
+            }
+        });
+        Self {
+            port,
+            traffic,
+            connections,
+        }
+    }
+
+    pub(crate) fn set(&self, traffic: Traffic) {
+        self.traffic.send_replace(traffic);
+    }
+
+    /// How many connections were passed on so far.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+async fn pass(client: TcpStream, server: TcpStream, mut traffic: watch::Receiver<Traffic>) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let now = traffic.clone();
+    let requests = async {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
+            delay(&now).await;
+            if to_server.write_all(&buffer[..length]).await.is_err() {
+                break;
+            }
+        }
+    };
+    let later = traffic.clone();
+    let answers = async {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
+            delay(&later).await;
+            if *later.borrow() == Traffic::Answerless {
+                continue;
+            }
+            if to_client.write_all(&buffer[..length]).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        () = requests => {}
+        () = answers => {}
+        _ = traffic.wait_for(|traffic| *traffic == Traffic::Cut) => {}
+    }
+}
+
+async fn delay(traffic: &watch::Receiver<Traffic>) {
+    let traffic = *traffic.borrow();
+    if let Traffic::Delayed(time) = traffic {
+        tokio::time::sleep(time).await;
+    }
+}
