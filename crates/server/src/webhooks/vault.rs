@@ -55,9 +55,9 @@ impl Key {
         let hash = Sha256::new_with_prefix("rollcall webhook key id v1")
             .chain_update(bytes)
             .finalize();
-        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = hash.into();
+        let id = hash.iter().take(8).map(|byte| format!("{byte:02x}"));
         Self {
-            id: format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h])),
+            id: id.collect(),
             cipher: XChaCha20Poly1305::new(bytes.into()),
         }
     }
