@@ -55,9 +55,12 @@ impl Key {
         let hash = Sha256::new_with_prefix("rollcall webhook key id v1")
             .chain_update(bytes)
             .finalize();
-        let id = hash.iter().take(8).map(|byte| format!("{byte:02x}"));
+        let (first, _) = hash.split_at(8);
+        let id = first
+            .iter()
+            .fold(0_u64, |id, byte| id << 8 | u64::from(*byte));
         Self {
-            id: id.collect(),
+            id: format!("{id:016x}"),
             cipher: XChaCha20Poly1305::new(bytes.into()),
         }
     }
