@@ -63,7 +63,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let parameters: Vec<_> = wanted
         .filter_map(|(name, value)| Some((name, value.clone()?)))
         .collect();
-    let target = list.target.open()?;
+    let target = list.target.open().await?;
     let mut output = list.output.open();
     let printed = match &target {
         Target::Server(client) => {

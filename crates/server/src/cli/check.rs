@@ -18,7 +18,7 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let storage = arguments.storage.open_existing()?;
+    let storage = arguments.storage.open_existing().await?;
     let checked = check(&storage, arguments.output).await;
     storage.store.close().await;
     checked

@@ -119,7 +119,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     arguments.fixed.refuse_shared_literal()?;
     startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
-    let storage = target::open(&config)?;
+    let storage = target::open(&config).await?;
     let clock = Arc::new(AdjustableClock::default());
     let now = clock.now();
     let tenant = Tenant::settle(&config, &arguments.fixed, &storage.ids, now)?;

@@ -122,12 +122,12 @@ pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::Open { id, action, shared } => {
             let body = action.body();
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let opened = open(&target, &id, &body).await;
             shared.print(target, opened).await
         }
         Command::Resolve { id, shared } => {
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let resolved = match &target {
                 Target::Server(client) => {
                     let call = Call::post(path(&id, "resolve"), &json!({}));
@@ -145,7 +145,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         }
         Command::Check { id, state, shared } => {
             let body = json!({"state": state});
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let checked = match &target {
                 Target::Server(client) => {
                     client
@@ -157,7 +157,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             shared.print(target, checked).await
         }
         Command::List { id, shared } => {
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let listed = list(&target, &id, &mut shared.output.open()).await;
             target.close().await;
             listed

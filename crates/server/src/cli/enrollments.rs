@@ -124,7 +124,7 @@ fn words(note: Option<String>) -> Map<String, Value> {
 
 async fn list(status: Option<String>, pages: &PageArgs, shared: Shared) -> Outcome {
     let parameters: Vec<_> = status.map(|it| ("status", it)).into_iter().collect();
-    let target = shared.target.open()?;
+    let target = shared.target.open().await?;
     let mut output = shared.output.open();
     let printed = match &target {
         Target::Server(client) => {
@@ -179,7 +179,7 @@ async fn decide(
     shared: Shared,
 ) -> Outcome {
     let body = Value::Object(body);
-    let target = shared.target.open()?;
+    let target = shared.target.open().await?;
     let decided = match &target {
         Target::Server(client) => {
             let path = format!("/operator/v1/enrollments/{}/{what}", segment(id.as_str()));

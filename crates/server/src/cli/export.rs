@@ -41,7 +41,7 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let target = arguments.target.open()?;
+    let target = arguments.target.open().await?;
     let outcome = export(&arguments, &target).await;
     target.close().await;
     outcome

@@ -64,7 +64,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     } else {
         None
     };
-    let target = arguments.target.open_to_load()?;
+    let target = arguments.target.open_to_load().await?;
     let in_bulk = begin_bulk_load(&target, &arguments.file).await?;
     let outcome = import(&arguments, &target, &notes, start).await;
     let finished = match &in_bulk {

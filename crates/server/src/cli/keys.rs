@@ -120,7 +120,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             organization_id,
             shared,
         } => {
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let mut output = shared.output.open();
             let listed = list(&target, organization_id.as_ref(), &mut output).await;
             target.close().await;
@@ -136,8 +136,8 @@ async fn make(create: Create) -> Outcome {
     let owner = create.owner()?;
     // The first operator's key is often the first thing of all.
     let target = match owner {
-        Ownership::Operator => create.shared.target.open_or_make()?,
-        Ownership::Organization(_) => create.shared.target.open()?,
+        Ownership::Operator => create.shared.target.open_or_make().await?,
+        Ownership::Organization(_) => create.shared.target.open().await?,
     };
     let made = match &owner {
         Ownership::Operator => create.operators(&target).await,
@@ -274,7 +274,7 @@ async fn list(target: &Target, id: Option<&OrganizationId>, output: &mut Output)
 
 impl One {
     async fn set_status(self, status: KeyStatus) -> Outcome {
-        let target = self.shared.target.open()?;
+        let target = self.shared.target.open().await?;
         let changed = match &target {
             Target::Server(client) => {
                 let body = json!({"status": status.as_str()});
@@ -296,7 +296,7 @@ impl One {
     }
 
     async fn delete(self) -> Outcome {
-        let target = self.shared.target.open()?;
+        let target = self.shared.target.open().await?;
         let removed = match &target {
             Target::Server(client) => client.call(Call::delete(self.path())).await,
             Target::Storage(storage) => self.delete_stored(storage).await,

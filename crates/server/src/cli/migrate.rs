@@ -19,11 +19,11 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Outcome {
     let config = arguments.storage.settings()?.config;
     target::existing(&config)?;
-    let before = rollcall_store::sqlite::schema_version(&config.data_dir)?;
+    let before = target::schema_version(&config).await?;
     // Opening migrates.
-    let storage = target::open(&config)?;
+    let storage = target::open(&config).await?;
     storage.store.close().await;
-    let after = rollcall_store::sqlite::schema_version(&config.data_dir)?;
+    let after = target::schema_version(&config).await?;
     arguments.output.open().item(&json!({
         "schema_before": before, "schema": after, "rollcall": env!("CARGO_PKG_VERSION"),
     }))

@@ -123,18 +123,18 @@ pub async fn run(arguments: Arguments) -> Outcome {
             shared,
         } => {
             let body = fields.body(Some(name));
-            let target = shared.target.open_or_make()?;
+            let target = shared.target.open_or_make().await?;
             let made = create(&target, &body).await;
             shared.print(target, made).await
         }
         Command::List { shared } => {
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let listed = list(&target, &mut shared.output.open()).await;
             target.close().await;
             listed
         }
         Command::Show { id, shared } => {
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let found = find(&target, &id).await;
             shared.print(target, found).await
         }
@@ -145,7 +145,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             shared,
         } => {
             let body = fields.body(name);
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let changed = update(&target, &id, &body).await;
             shared.print(target, changed).await
         }

@@ -111,7 +111,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         } => (which, Some(standing.body()), shared),
         Command::Delete { which, shared } => (which, None, shared),
     };
-    let target = shared.target.open()?;
+    let target = shared.target.open().await?;
     let changed = match &target {
         Target::Server(client) => client.call(which.call(body.as_ref())).await,
         Target::Storage(storage) => which.change(storage, body.as_ref()).await,

@@ -46,7 +46,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     for name in names {
         place(&arguments.directory.join(name), &data_dir.join(name)).map_err(cannot)?;
     }
-    let storage = target::open(&config)?;
+    let storage = target::open(&config).await?;
     let checked = check(&storage, arguments.output).await;
     storage.store.close().await;
     checked

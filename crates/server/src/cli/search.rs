@@ -95,7 +95,7 @@ const COLUMNS: &[Column] = &[
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
     let parameters = arguments.wanted.parameters();
-    let target = arguments.target.open()?;
+    let target = arguments.target.open().await?;
     let mut output = arguments.output.open();
     let printed = match &target {
         Target::Server(client) => {

@@ -53,7 +53,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     refuse_development_settings(&config)?;
     startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
-    let storage = target::open(&config)?;
+    let storage = target::open(&config).await?;
     let clock = Arc::new(SystemClock);
     let keys = secret_key::server_keys(&config, &storage.ids)?;
     let app = startup::app(&config, &storage, clock, ports.address, keys, None)?;

@@ -12,6 +12,7 @@ use rollcall_domain::clock::{Clock as _, SystemClock, Timestamp};
 use rollcall_domain::id::Ids;
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_store::Store;
+use rollcall_store::postgres::{PostgresSettings, PostgresStore};
 use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
 use secrecy::SecretString;
 
@@ -121,24 +122,25 @@ impl StorageArgs {
     }
 
     /// Opens the storage that exists; a command line that mistypes a directory must not make one.
-    pub fn open_existing(&self) -> Outcome<Storage> {
+    pub async fn open_existing(&self) -> Outcome<Storage> {
         let config = self.settings()?.config;
         existing(&config)?;
-        open(&config)
+        open(&config).await
     }
 
     /// Opens the storage, which is made if it does not exist.
-    pub fn open_or_make(&self) -> Outcome<Storage> {
-        open(&self.settings()?.config)
+    pub async fn open_or_make(&self) -> Outcome<Storage> {
+        open(&self.settings()?.config).await
     }
 
     /// The same with a cache fit for writing much at once: nothing else runs on the storage meanwhile.
-    pub fn open_to_load(&self) -> Outcome<Storage> {
+    pub async fn open_to_load(&self) -> Outcome<Storage> {
         let config = self.settings()?.config;
         open_with_cache(
             &config,
             config.sqlite.cache_mib.get().max(LOADING_CACHE_MIB),
         )
+        .await
     }
 }
 
@@ -164,16 +166,15 @@ pub fn existing(config: &Config) -> Outcome {
 const LOADING_CACHE_MIB: u32 = 96;
 
 /// Opens the storage that `config` names.
-pub fn open(config: &Config) -> Outcome<Storage> {
-    open_with_cache(config, config.sqlite.cache_mib.get())
+pub async fn open(config: &Config) -> Outcome<Storage> {
+    open_with_cache(config, config.sqlite.cache_mib.get()).await
 }
 
-fn open_with_cache(config: &Config, cache_mib: u32) -> Outcome<Storage> {
+async fn open_with_cache(config: &Config, cache_mib: u32) -> Outcome<Storage> {
     let ids = Arc::new(Ids::default());
-    let store: Arc<dyn Store> = if config.database_url.is_some() {
-        return Err(Failure::setup(
-            "database_url: this version keeps its data in --data-dir only; unset database_url",
-        ));
+    let store: Arc<dyn Store> = if let Some(url) = &config.database_url {
+        let settings = postgres_settings(config);
+        Arc::new(PostgresStore::open(url.expose(), settings, Arc::clone(&ids)).await?)
     } else if config.in_memory {
         Arc::new(SqliteStore::open_in_memory(Arc::clone(&ids))?)
     } else {
@@ -197,28 +198,51 @@ fn open_with_cache(config: &Config, cache_mib: u32) -> Outcome<Storage> {
     Ok(Storage::new(store, ids))
 }
 
+/// The number of the last migration applied to the storage that `config` names.
+pub async fn schema_version(config: &Config) -> Outcome<u32> {
+    Ok(match &config.database_url {
+        Some(url) => {
+            rollcall_store::postgres::schema_version(url.expose(), &postgres_settings(config))
+                .await?
+        }
+        None => rollcall_store::sqlite::schema_version(&config.data_dir)?,
+    })
+}
+
+fn postgres_settings(config: &Config) -> PostgresSettings {
+    let read_url = config.database_read_url.as_ref();
+    PostgresSettings {
+        pool_size: config.postgres.pool_size.get(),
+        connect_timeout: config.postgres.connect_timeout,
+        statement_timeout: config.postgres.statement_timeout,
+        recycle: config.postgres.recycle,
+        read_url: read_url.map(|url| url.expose().to_owned()),
+        ..PostgresSettings::default()
+    }
+}
+
 impl TargetArgs {
     /// What the command works on; a storage must exist already.
-    pub fn open(&self) -> Outcome<Target> {
+    pub async fn open(&self) -> Outcome<Target> {
         match self.client()? {
             Some(client) => Ok(Target::Server(client)),
-            None => Ok(Target::Storage(self.storage.open_existing()?)),
+            None => Ok(Target::Storage(self.storage.open_existing().await?)),
         }
     }
 
     /// What the command works on; a storage is made if it does not exist.
-    pub fn open_or_make(&self) -> Outcome<Target> {
+    pub async fn open_or_make(&self) -> Outcome<Target> {
         match self.client()? {
             Some(client) => Ok(Target::Server(client)),
-            None => Ok(Target::Storage(self.storage.open_or_make()?)),
+            None => Ok(Target::Storage(self.storage.open_or_make().await?)),
         }
     }
 
     /// What many records are loaded into; a storage is made if it does not exist.
-    pub fn open_to_load(&self) -> Outcome<Target> {
+    pub async fn open_to_load(&self) -> Outcome<Target> {
         match self.client()? {
             Some(client) => Ok(Target::Server(client)),
-            None => Ok(Target::Storage(self.storage.open_to_load()?)),
+            None => Ok(Target::Storage(self.storage.open_to_load().await?)),
         }
     }
 

@@ -55,14 +55,14 @@ const COLUMNS: &[Column] = &[("ID", "/id"), ("NAME", "/name"), ("CREATED", "/cre
 pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::Create { name, shared } => {
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let body = json!({"name": name});
             let made = create(&target, &shared.organization_id, &body).await;
             target.close().await;
             shared.output.open().item(&made?)
         }
         Command::List { shared } => {
-            let target = shared.target.open()?;
+            let target = shared.target.open().await?;
             let mut output = shared.output.open();
             let listed = list(&target, &shared.organization_id, &mut output).await;
             target.close().await;

@@ -61,8 +61,21 @@ pub(super) async fn run(
     result
 }
 
-/// Makes the ledger, unless the database is somebody else's.
-async fn prepare(connection: &mut Connection) -> Result<(), OpenError> {
+/// The number of the last migration that was applied; 0 when there is none.
+pub(super) async fn version(connection: &mut Connection) -> Result<u32, OpenError> {
+    let tables = tables(connection).await?;
+    if !tables.iter().any(|table| table == "rollcall_migrations") {
+        return Ok(0);
+    }
+    let sql = "SELECT coalesce(max(number), 0) FROM rollcall_migrations";
+    let rows = connection.query(sql, &[]).await?;
+    let number: Option<i64> = rows.first().and_then(|row| row.try_get(0).ok());
+    Ok(number
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or_default())
+}
+
+async fn tables(connection: &mut Connection) -> Result<Vec<String>, OpenError> {
     let rows = connection
         .query(
             "SELECT table_name::text FROM information_schema.tables \
@@ -70,7 +83,12 @@ async fn prepare(connection: &mut Connection) -> Result<(), OpenError> {
             &[],
         )
         .await?;
-    let tables: Vec<String> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
+    Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
+}
+
+/// Makes the ledger, unless the database is somebody else's.
+async fn prepare(connection: &mut Connection) -> Result<(), OpenError> {
+    let tables = tables(connection).await?;
     let has = |name: &str| tables.iter().any(|table| table == name);
     if has("rollcall_migrations") && has("rollcall_leases") {
         return Ok(());

@@ -55,6 +55,7 @@ use value::Value;
 pub use faults::{Fault, Faults};
 #[doc(hidden)]
 pub use listing::statements as listing_statements;
+pub use open::schema_version;
 
 /// How the database is used.
 #[derive(Clone, Debug)]

@@ -86,6 +86,18 @@ impl PostgresStore {
     }
 }
 
+/// The number of the last migration applied to the database at `url`; 0 when there is none.
+pub async fn schema_version(url: &str, settings: &PostgresSettings) -> Result<u32, OpenError> {
+    let target = Target::parse(url, settings.connect_timeout)?;
+    let name = target.name();
+    let opened = connections(target, settings)?.first_connection().await;
+    let mut connection = opened.map_err(|error| {
+        let reason = reason(&error);
+        OpenError(format!("cannot open the database at {name}: {reason}"))
+    })?;
+    migrate::version(&mut connection).await
+}
+
 fn connections(target: Target, settings: &PostgresSettings) -> Result<Connections, OpenError> {
     Connections::new(
         target,
