@@ -209,11 +209,11 @@ fn what_cannot_be_is_refused_in_one_line() {
     stderr:
     rollcall: there is no profile uprof_none
     "#);
-    assert_ended!(place.run(&["orgs", "list", "--database-url", "postgres://x/y"]), @r#"
-    $ rollcall orgs list --database-url postgres://x/y
+    assert_ended!(place.run(&["orgs", "list", "--database-url", "mysql://x/y"]), @r#"
+    $ rollcall orgs list --database-url mysql://x/y
     status: 2
     stderr:
-    rollcall: database_url: this version keeps its data in --data-dir only; unset database_url
+    rollcall: the database URL must begin with postgres://
     "#);
 }
 
