@@ -54,6 +54,29 @@ fn completions_know_the_commands() {
 }
 
 #[test]
+fn openapi_documents_are_the_ones_that_are_kept() {
+    let place = Place::new();
+    for name in ["ga", "2026-09-04", "2026-08-18", "2026-03-24", "operator"] {
+        let kept = format!(
+            "{}/../../docs/openapi/{name}.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let printed = place.run(&["openapi", name]);
+        assert_eq!(printed.status, 0, "{}", printed.stderr);
+        assert!(
+            printed.stdout == std::fs::read_to_string(kept).unwrap(),
+            "{name}"
+        );
+    }
+    assert_ended!(place.run(&["openapi", "2026-01-01"]), @r#"
+    $ rollcall openapi 2026-01-01
+    status: 2
+    stderr:
+    rollcall: 2026-01-01: there is no such document; use one of: ga, 2026-09-04, 2026-08-18, 2026-03-24, webhooks, operator
+    "#);
+}
+
+#[test]
 fn the_version_is_one_line() {
     let ended = Place::new().run(&["--version"]);
     let expected = concat!("rollcall ", env!("CARGO_PKG_VERSION"), "\n");
