@@ -31,17 +31,23 @@ fn every_command_has_the_help_that_was_reviewed() {
 }
 
 #[test]
-fn the_reference_is_current() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/cli.md");
-    let expected = reference_markdown();
-    if std::env::var_os("UPDATE_REFERENCE").is_some() {
-        std::fs::write(path, &expected).unwrap();
+fn the_references_are_current() {
+    let references = [
+        ("cli.md", reference_markdown()),
+        ("settings.md", rollcall::config::reference_markdown()),
+    ];
+    for (name, expected) in references {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference");
+        let path = format!("{directory}/{name}");
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(&path, &expected).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            written == expected,
+            "docs/reference/{name} is stale; run UPDATE_REFERENCE=1 cargo test -p rollcall --test cli reference"
+        );
     }
-    let written = std::fs::read_to_string(path).unwrap();
-    assert!(
-        written == expected,
-        "docs/reference/cli.md is stale; run UPDATE_REFERENCE=1 cargo test -p rollcall --test cli reference"
-    );
 }
 
 #[test]
