@@ -48,6 +48,11 @@ async fn lists_come_from_the_replica_and_from_the_primary_while_it_is_away() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     super::server::ask(&standby.url("postgres"), pause).await;
+    let paused = "SELECT pg_get_wal_replay_pause_state()";
+    while super::server::ask(&standby.url("postgres"), paused).await != "paused" {
+        assert!(started.elapsed() < Duration::from_secs(20), "never paused");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let second = world.create(&scope, at(2), None).await;
     let found = world.store.find_profile(&scope, &second).await.unwrap();
     assert!(found.is_some());

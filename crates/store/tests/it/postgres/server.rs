@@ -156,9 +156,7 @@ async fn wait_until_ready(port: u16) {
     let url = url(port, "postgres");
     let started = Instant::now();
     while let Err(error) = client(&url).await {
-        let code = error.code().map(tokio_postgres::error::SqlState::code);
-        // A server that asks for a password is there.
-        if code.is_some_and(|code| code.starts_with("28")) || error.to_string().contains("config") {
+        if is_asking(&error) {
             return;
         }
         assert!(
@@ -167,6 +165,12 @@ async fn wait_until_ready(port: u16) {
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Whether a server is there and asks for a password.
+fn is_asking(error: &tokio_postgres::Error) -> bool {
+    let code = error.code().map(tokio_postgres::error::SqlState::code);
+    code.is_some_and(|code| code.starts_with("28")) || error.to_string().contains("config")
 }
 
 /// The URL of a database on a port of this machine.
@@ -390,19 +394,31 @@ impl Server {
         url(self.port, database)
     }
 
-    /// Starts the server, again if it was killed.
+    /// Starts the server, again if it was killed. Right after that a new one refuses to start, because the
+    /// processes of the old one have not noticed yet; so it is started until it stays.
     pub(crate) async fn go_on(&mut self) {
-        self.go_on_quietly();
-        wait_until_ready(self.port).await;
-    }
-
-    /// Starts the server and does not wait for it.
-    pub(crate) fn go_on_quietly(&mut self) {
-        let settings: Vec<_> = self.settings.iter().map(String::as_str).collect();
-        let child = postgres(&self.data(), self.port, &settings)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+        let started = Instant::now();
+        loop {
+            let settings: Vec<_> = self.settings.iter().map(String::as_str).collect();
+            let mut child = postgres(&self.data(), self.port, &settings)
+                .spawn()
+                .unwrap();
+            let url = self.url("postgres");
+            while child.try_wait().unwrap().is_none() {
+                let ready = match client(&url).await {
+                    Ok(_) => true,
+                    Err(error) => is_asking(&error),
+                };
+                if ready {
+                    self.child = Some(child);
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let waited = started.elapsed();
+            assert!(waited < Duration::from_mins(1), "the server does not start");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Ends the server as a power cut would, but for what the operating system still holds.
@@ -412,18 +428,6 @@ impl Server {
         };
         child.kill().unwrap();
         child.wait().unwrap();
-        // Its processes notice within moments; a new server refuses to start before they are gone.
-        let data = self.data().display().to_string();
-        let started = Instant::now();
-        while Command::new("pgrep")
-            .args(["-f", "--", &format!("postgres -D {data}")])
-            .stdout(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-            && started.elapsed() < Duration::from_secs(10)
-        {
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 
     /// Makes a standby a primary.
