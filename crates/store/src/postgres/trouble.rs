@@ -110,9 +110,14 @@ pub(super) fn ends_the_session(answer: &DbError) -> bool {
 /// Errors that say something about this code and nothing about the connection.
 fn is_ours(error: &Error) -> bool {
     let text = error.to_string();
-    ["serializing", "deserializing", "invalid column", "expected"]
-        .iter()
-        .any(|start| text.contains(start))
+    [
+        "error serializing parameter",
+        "error deserializing column",
+        "invalid column",
+        "expected ",
+    ]
+    .iter()
+    .any(|start| text.starts_with(start))
 }
 
 /// The server's words in one line. Its detail is left out, because that quotes stored values.
