@@ -1,6 +1,20 @@
+use super::write::write_wire_action;
 use super::*;
 use proptest::prelude::*;
-use rollcall_domain::profile::ProfileDraft;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::{
+    ActionKind, Enforcement, EnforcementAction, IdentityCheck, PastAction, Reason, Resolution,
+};
+use rollcall_domain::id::{EnforcementActionId, ProfileId};
+use rollcall_domain::profile::{
+    AccountStatus, EntityType, ExternalUserDetails, ProfileDraft, Relationship,
+};
+use rollcall_domain::program::{
+    Cyber, Efs, EfsFeatures, ProgramName, ProgramStatus, Programs, Requirements, Tiers,
+};
+use rollcall_domain::text::{
+    Country, Metadata, MetadataKey, MetadataValue, Name, OpaqueHash, ReferenceId,
+};
 
 fn text(limit: usize) -> impl Strategy<Value = String> {
     prop::collection::vec(

@@ -1,0 +1,249 @@
+//! A document looked at where it lies: its parts, borrowed, and nothing built from them.
+
+use memchr::memchr;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::enforcement::{
+    ActionKind, EnforcementStatus, IdentityCheck, Reason, StatusRules,
+};
+use rollcall_domain::profile::Relationship;
+
+use super::{DamagedDocument, STORED_LINES};
+use crate::time;
+
+/// The parts of a document, each the JSON text of a value, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct ProfileView<'a> {
+    /// A string.
+    pub id: &'a str,
+    /// A string.
+    pub created_at: &'a str,
+    /// A string.
+    pub updated_at: &'a str,
+    /// A string: `"external"`, `"resold"` or `"internal"`.
+    pub relationship: &'a str,
+    /// A string or null.
+    pub name: &'a str,
+    /// An object of strings.
+    pub metadata: &'a str,
+    /// The first five of the external user details: `{"account_status":…,"name_hash":…`, without the
+    /// comma that follows. The object goes on with `onboarded_at` and `reference_id`.
+    pub details_head: &'a str,
+    /// A string or null.
+    pub onboarded_at: &'a str,
+    /// A string or null.
+    pub reference_id: &'a str,
+    /// Null, or the object that a full answer of the newest dialect shows.
+    pub cyber: &'a str,
+    /// Null, or the object that a full answer of the newest dialect shows.
+    pub efs: &'a str,
+    /// An object: `{"name":{"status":…},…}`.
+    pub own_programs: &'a str,
+    open_actions: &'a str,
+}
+
+impl<'a> ProfileView<'a> {
+    /// Cuts a document into its parts.
+    pub fn parse(document: &'a str) -> Result<Self, DamagedDocument> {
+        let mut lines = Lines {
+            rest: document,
+            next: 0,
+        };
+        let id = lines.value("{\"id\":")?;
+        Ok(Self {
+            id,
+            created_at: lines.value("\"created_at\":")?,
+            updated_at: lines.value("\"updated_at\":")?,
+            relationship: lines.value("\"relationship\":")?,
+            name: lines.value("\"name\":")?,
+            metadata: lines.value("\"metadata\":")?,
+            details_head: lines.value("\"external_user_details\":")?,
+            onboarded_at: lines.value("\"onboarded_at\":")?,
+            reference_id: lines
+                .value("\"reference_id\":")?
+                .strip_suffix('}')
+                .ok_or_else(|| lines.damaged())?,
+            cyber: lines.value("\"cyber\":")?,
+            efs: lines.value("\"efs\":")?,
+            own_programs: lines.value("\"own_programs\":")?,
+            open_actions: lines.value("\"open_actions\":")?,
+        })
+    }
+
+    /// The stored relationship.
+    pub fn relationship(&self) -> Relationship {
+        match self.relationship {
+            "\"resold\"" => Relationship::Resold,
+            "\"internal\"" => Relationship::Internal,
+            _ => Relationship::External,
+        }
+    }
+
+    /// The status in `cyber`, as JSON text (`"active"` with its quotes), if the profile has one.
+    pub fn cyber_status(&self) -> Option<&'a str> {
+        const KEY: &str = "\"status\":";
+        let start = self.cyber.find(KEY)? + KEY.len();
+        let length = self.cyber[start + 1..].find('"')? + 2;
+        self.cyber.get(start..start + length)
+    }
+
+    /// The members of [`Self::own_programs`] without the braces; empty when there are none.
+    pub fn own_program_members(&self) -> &'a str {
+        self.own_programs
+            .get(1..self.own_programs.len() - 1)
+            .unwrap_or_default()
+    }
+
+    /// Whether no enforcement action is unresolved, the usual case.
+    pub fn is_untouched(&self) -> bool {
+        self.open_actions == "[]"
+    }
+
+    /// The unresolved enforcement actions, oldest first; some may have reached their expiry.
+    pub fn actions(&self) -> ActionViews<'a> {
+        let inner = self.open_actions.strip_prefix('[');
+        ActionViews {
+            rest: inner
+                .and_then(|inner| inner.strip_suffix(']'))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// What the actions open at `now` come to.
+    pub fn enforcement_status(&self, now: Timestamp) -> Result<EnforcementStatus, DamagedDocument> {
+        let mut rules = StatusRules::default();
+        for action in self.actions() {
+            let action = action?;
+            if action.is_open_at(now) {
+                rules.see(action.reason, action.kind);
+            }
+        }
+        Ok(rules.status())
+    }
+}
+
+/// An unresolved enforcement action, borrowed from a document.
+#[derive(Clone, Copy, Debug)]
+pub struct ActionView<'a> {
+    /// The object that the newest dialect shows, without the brace that ends it.
+    pub shown: &'a str,
+    /// Why it was taken.
+    pub reason: Reason,
+    /// Restriction or ban.
+    pub kind: ActionKind,
+}
+
+impl ActionView<'_> {
+    /// Whether its expiry, if it has one, is still to come.
+    pub fn is_open_at(&self, now: Timestamp) -> bool {
+        match self.kind {
+            ActionKind::Ban => true,
+            ActionKind::Restriction { expires_at, .. } => {
+                expires_at.is_none_or(|expires_at| expires_at > now)
+            }
+        }
+    }
+}
+
+/// The unresolved actions of a document, read without building them: their text has one form, the one
+/// that [`super::ProfileDocument::encode`] gives it.
+#[derive(Clone, Debug)]
+pub struct ActionViews<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for ActionViews<'a> {
+    type Item = Result<ActionView<'a>, DamagedDocument>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let Some((action, rest)) = cut_action(self.rest) else {
+            self.rest = "";
+            return Some(Err(DamagedDocument(
+                "an enforcement action does not fit".into(),
+            )));
+        };
+        self.rest = rest.strip_prefix(',').unwrap_or(rest);
+        Some(Ok(action))
+    }
+}
+
+/// Cuts the first action off.
+fn cut_action(text: &str) -> Option<(ActionView<'_>, &str)> {
+    let (_, rest) = cut_value(text.strip_prefix("{\"id\":")?)?;
+    let (next_step, rest) = cut_value(rest.strip_prefix(",\"action\":")?)?;
+    let (expires_at, rest) = cut_value(rest.strip_prefix(",\"expires_at\":")?)?;
+    let (_, rest) = cut_value(rest.strip_prefix(",\"opened_at\":")?)?;
+    let (reason, rest) = cut_value(rest.strip_prefix(",\"reason\":")?)?;
+    let (kind, rest) = cut_value(rest.strip_prefix(",\"type\":")?)?;
+    let shown = &text[..text.len() - rest.len()];
+    let submitted = rest.strip_prefix(",\"identity_check\":\"submitted\"");
+    let check = match (next_step, submitted) {
+        (Some(_), _) => IdentityCheck::Offered,
+        (None, Some(_)) => IdentityCheck::Submitted,
+        (None, None) => IdentityCheck::NotOffered,
+    };
+    let kind = match kind? {
+        "restriction" => {
+            let expires_at = expires_at.map(time::parse).transpose().ok()?;
+            ActionKind::Restriction { expires_at, check }
+        }
+        "ban" => ActionKind::Ban,
+        _ => return None,
+    };
+    let reason = Reason::parse(reason?).ok()?;
+    let rest = submitted.unwrap_or(rest).strip_prefix('}')?;
+    Some((
+        ActionView {
+            shown,
+            reason,
+            kind,
+        },
+        rest,
+    ))
+}
+
+/// Cuts a plain string or null off: its content, and what follows it.
+fn cut_value(text: &str) -> Option<(Option<&str>, &str)> {
+    if let Some(rest) = text.strip_prefix("null") {
+        return Some((None, rest));
+    }
+    let (value, rest) = text.strip_prefix('"')?.split_once('"')?;
+    Some((Some(value), rest))
+}
+
+/// What takes the profiles of a page, one after the other in the order of the listing.
+///
+/// A store hands each row over while it still holds it, so that a page is copied from the storage's
+/// memory straight into the answer; no page of owned profiles exists in between. An error ends the
+/// page: a damaged profile is never left out in silence.
+pub trait PageSink {
+    /// Takes the next profile; the view is only valid during the call.
+    fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument>;
+}
+
+struct Lines<'a> {
+    rest: &'a str,
+    next: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// The value on the next line, which must begin with `start` and end with a comma.
+    fn value(&mut self, start: &'static str) -> Result<&'a str, DamagedDocument> {
+        let end = memchr(b'\n', self.rest.as_bytes()).ok_or_else(|| self.damaged())?;
+        let (line, rest) = self.rest.split_at(end);
+        let value = line
+            .strip_prefix(start)
+            .and_then(|value| value.strip_suffix(','));
+        let value = value.ok_or_else(|| self.damaged())?;
+        self.rest = &rest[1..];
+        self.next += 1;
+        Ok(value)
+    }
+
+    fn damaged(&self) -> DamagedDocument {
+        let name = STORED_LINES.get(self.next).unwrap_or(&"the end");
+        DamagedDocument(format!("expected {name} on line {}", self.next + 1))
+    }
+}
