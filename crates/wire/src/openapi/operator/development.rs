@@ -1,0 +1,143 @@
+//! The development controls.
+
+use serde_json::json;
+use utoipa::openapi::path::HttpMethod;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+use super::{Described, answers, delete, errors, get, operation, post, takes};
+use crate::openapi::schema::{
+    self, Shape, answer, array, body, boolean, described, id, integer, matching, named, nullable,
+    ruled, shown_time, time_in, word,
+};
+
+pub(super) fn operations() -> Vec<Described> {
+    const RESET: &str = "/operator/v1/dev/reset";
+    const CLOCK: &str = "/operator/v1/dev/clock";
+    const FAULTS: &str = "/operator/v1/dev/faults";
+    const REQUESTS: &str = "/operator/v1/dev/requests";
+    let development = |id, summary| operation("Development", id, summary);
+    let faults = || schema::page(named("Fault"));
+    vec![
+        (
+            RESET,
+            HttpMethod::Post,
+            errors(
+                RESET,
+                answers(
+                    development("reset", "Go back to the state after the start"),
+                    named("Clock"),
+                ),
+                &[],
+            ),
+        ),
+        get(
+            CLOCK,
+            answers(development("get_clock", "Read the clock"), named("Clock")),
+        ),
+        post(
+            CLOCK,
+            takes(
+                answers(
+                    development("set_clock", "Move, stop or release the clock"),
+                    named("Clock"),
+                ),
+                "ClockChange",
+            ),
+        ),
+        get(
+            FAULTS,
+            answers(
+                development("list_faults", "List the failures still to come"),
+                faults(),
+            ),
+        ),
+        post(
+            FAULTS,
+            takes(
+                answers(
+                    development("add_fault", "Prepare a failure"),
+                    named("Fault"),
+                ),
+                "FaultAdd",
+            ),
+        ),
+        delete(
+            FAULTS,
+            answers(
+                development("clear_faults", "Drop the failures still to come"),
+                faults(),
+            ),
+        ),
+        get(
+            REQUESTS,
+            answers(
+                development("list_requests", "List the last requests received"),
+                schema::page(named("Request")),
+            ),
+        ),
+    ]
+}
+
+pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
+    let change = body(
+        [
+            (
+                "advance",
+                described(schema::string().build(), "Such as 90s, 15m, 1h30m or 7d."),
+            ),
+            ("now", described(time_in(), "Stops it there.")),
+            (
+                "real",
+                described(
+                    ObjectBuilder::new()
+                        .schema_type(Type::Boolean)
+                        .enum_values(Some([true]))
+                        .build(),
+                    "Lets it follow the machine's clock.",
+                ),
+            ),
+        ],
+        &[],
+    );
+    let one = json!({"minProperties": 1, "maxProperties": 1});
+    let fault = |status: Shape| {
+        [
+            ("method", nullable(matching("^[A-Za-z]+$"))),
+            ("path", nullable(matching("^/"))),
+            ("status", status),
+            ("error_type", nullable(matching("^[a-z_]{1,64}$"))),
+            ("times", nullable(integer(1, Some(1_000_000)))),
+            ("delay_ms", nullable(integer(0, Some(600_000)))),
+            ("drop_connection", nullable(boolean())),
+        ]
+    };
+    let status = || nullable(integer(400, Some(599)));
+    let needs_status = json!({"anyOf": [
+        {"required": ["status"], "properties": {"status": {"type": "integer"}}},
+        {"required": ["drop_connection"], "properties": {"drop_connection": {"const": true}}}
+    ]});
+    let header = utoipa::openapi::schema::ArrayBuilder::new().items(schema::string().build());
+    let header = header.min_items(Some(2)).max_items(Some(2)).build();
+    let optional = || nullable(schema::string().build());
+    let request = answer([
+        ("type", word("request").into()),
+        ("request_id", id("req_").into()),
+        shown_time("at"),
+        ("method", schema::string().build().into()),
+        ("path", schema::string().build().into()),
+        ("query", optional()),
+        ("headers", array(header)),
+        ("body", optional()),
+        ("status", integer(100, Some(999)).into()),
+    ]);
+    vec![
+        ("Clock", answer([shown_time("now")]).into()),
+        ("ClockChange", ruled(change, vec![one]).into()),
+        ("Fault", answer(fault(status())).into()),
+        (
+            "FaultAdd",
+            ruled(body(fault(status()), &[]), vec![needs_status]).into(),
+        ),
+        ("Request", request.into()),
+    ]
+}

@@ -1,0 +1,237 @@
+//! User profiles: search, whole records, import and export.
+
+use rollcall_domain::enforcement::OPEN_ACTIONS;
+use rollcall_domain::profile::AccessType;
+use rollcall_domain::program::OWN_PROGRAMS;
+use rollcall_domain::text::{Name, OpaqueHash, ReferenceId};
+use serde_json::{Value, json};
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{ContentBuilder, Required};
+
+use super::{Described, answers, errors, get, list, operation, post, profile_in_path, put, takes};
+use crate::dialects;
+use crate::error::ErrorKind;
+use crate::openapi::answers::Caller;
+use crate::openapi::public::query;
+use crate::openapi::schema::{
+    self, Member, Shape, answer, any_of, array, body, choice, described, id, integer, matching,
+    named, nullable, organization_id, ruled, shown_optional_time, shown_text, shown_time, text,
+    time_in,
+};
+use crate::parts::Write;
+
+pub(super) fn operations() -> Vec<Described> {
+    const SEARCH: &str = "/operator/v1/user_profiles";
+    const ONE: &str = "/operator/v1/user_profiles/{user_profile_id}";
+    const IMPORT: &str = "/operator/v1/user_profiles/import";
+    const EXPORT: &str = "/operator/v1/user_profiles/export";
+    let profiles = |id, summary| operation("User profiles", id, summary);
+    let search = profiles(
+        "search_user_profiles",
+        "Search the user profiles of every organization",
+    );
+    let search = search_parameters()
+        .into_iter()
+        .fold(search, OperationBuilder::parameter);
+    let names = dialects::ALL.iter().map(|dialect| dialect.short_name());
+    let words =
+        "The profile exactly as this dialect's get answers it, instead of the whole record.";
+    let get_one = profiles("get_user_profile", "Get a user profile's whole record")
+        .parameter(profile_in_path())
+        .parameter(query("as", words, choice(names)));
+    let shown = any_of([named("FullRecord"), named("DialectProfile")]);
+    let put_one = profiles(
+        "put_user_profile",
+        "Create or replace a user profile's record",
+    )
+    .description(Some(
+        "With the given id and times; nothing moves between organizations.",
+    ))
+    .parameter(profile_in_path());
+    // A line that is no record fails alone, so that there is no body that would be refused.
+    let anything = Shape::from(Object::with_type(SchemaType::AnyValue));
+    let anything = ContentBuilder::new().schema(Some(anything));
+    let lines = || {
+        ContentBuilder::new()
+            .schema(Some(Shape::from(Object::new())))
+            .build()
+    };
+    let import = profiles("import_user_profiles", "Import user profiles")
+        .description(Some(
+            "A stream of records, one JSON object a line. A bad line fails alone.",
+        ))
+        .request_body(Some(
+            RequestBodyBuilder::new()
+                .required(Some(Required::False))
+                .content("application/x-ndjson", anything.build())
+                .build(),
+        ));
+    let words = "Only this organization's.";
+    let export = profiles("export_user_profiles", "Export user profiles")
+        .description(Some("An import of what it answers restores it exactly."))
+        .parameter(query("organization_id", words, organization_id()));
+    let stream = answers::success(Caller::Operator, "Records, one JSON object a line.");
+    let export = export.response("200", stream.content("application/x-ndjson", lines()));
+    vec![
+        get(SEARCH, list(search, "Record")),
+        post(IMPORT, answers(import, named("ImportReport"))),
+        (
+            EXPORT,
+            HttpMethod::Get,
+            errors(EXPORT, export, &[ErrorKind::NotFound]),
+        ),
+        get(ONE, answers(get_one, shown)),
+        put(ONE, takes(answers(put_one, named("Record")), "RecordPut")),
+    ]
+}
+
+fn search_parameters() -> Vec<Parameter> {
+    vec![
+        query(
+            "organization_id",
+            "Only this organization's.",
+            organization_id(),
+        ),
+        query(
+            "external_id",
+            "With exactly this reference.",
+            text(1, ReferenceId::LIMIT),
+        ),
+        query(
+            "reference_id",
+            "Another name of `external_id`.",
+            text(1, ReferenceId::LIMIT),
+        ),
+        query(
+            "email_hash",
+            "With exactly this hash.",
+            text(1, OpaqueHash::LIMIT),
+        ),
+        query(
+            "name_prefix",
+            "Whose name begins so, regardless of ASCII case.",
+            text(1, Name::LIMIT),
+        ),
+        query("country", "With this country.", matching("^[A-Z]{2}$")),
+        query(
+            "access_type",
+            "With this access.",
+            choice(AccessType::ALL.iter().map(|value| value.as_str())),
+        ),
+        query(
+            "enforcement_status",
+            "With this status now.",
+            schema::enforcement_status(),
+        ),
+        query("program", "In this program.", schema::program_name()),
+        query(
+            "program_status",
+            "With this status in `program`, which must stand beside it.",
+            schema::program_status(),
+        ),
+        query("created_after", "Created later than this.", time_in()),
+        query("created_before", "Created earlier than this.", time_in()),
+    ]
+}
+
+pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
+    let mut full = record_members();
+    full.push(("enrollments", array(named("Enrollment"))));
+    let any = ObjectBuilder::new().schema_type(Type::Object);
+    let any = any.property("id", id("uprof_")).required("id");
+    let words = "A profile as the dialect of `as` shows it; see that dialect's document.";
+    let problem = answer([
+        ("line", integer(1, None).into()),
+        ("message", schema::string().build().into()),
+    ]);
+    let count = || Shape::from(integer(0, None));
+    let report = answer([
+        ("imported", count()),
+        ("replaced", count()),
+        ("failed", count()),
+        (
+            "errors",
+            described(array(problem), "The first 1,000 of them."),
+        ),
+    ]);
+    vec![
+        ("Record", answer(record_members()).into()),
+        ("FullRecord", answer(full).into()),
+        ("DialectProfile", described(any.build(), words)),
+        ("RecordPut", record_put()),
+        ("ImportReport", report.into()),
+    ]
+}
+
+fn record_members() -> Vec<Member> {
+    vec![
+        schema::profile_type(),
+        ("organization_id", organization_id().into()),
+        schema::profile_id(),
+        shown_time("created_at"),
+        shown_time("updated_at"),
+        schema::shown_access_type(),
+        schema::shown_relationship(),
+        shown_text("name"),
+        shown_text("external_id"),
+        shown_optional_time("external_user_onboarded_at"),
+        schema::shown_details(),
+        schema::shown_metadata(),
+        schema::trust_grants(),
+        schema::full_programs(),
+        ("enforcement_status", schema::enforcement_status().into()),
+        ("enforcement_actions", array(named("EnforcementAction"))),
+    ]
+}
+
+/// Access and relationship say the same thing twice and must agree.
+fn agreeing_access() -> Value {
+    json!({"anyOf": [
+        {"not": {"required": ["access_type", "relationship"]}},
+        {"properties": {"access_type": {"const": "application"}, "relationship": {"enum": ["external", "internal"]}}},
+        {"properties": {"access_type": {"const": "passthrough"}, "relationship": {"const": "resold"}}}
+    ]})
+}
+
+fn record_put() -> Shape {
+    let programs = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("cyber", nullable(named("CyberProgram")))
+        .property("efs", nullable(named("EfsProgram")))
+        .property_names(Some(schema::program_name()))
+        .max_properties(Some(OWN_PROGRAMS))
+        .additional_properties(Some(AdditionalProperties::RefOr(nullable(named(
+            "OwnProgram",
+        )))))
+        .build();
+    let mut actions = utoipa::openapi::schema::ArrayBuilder::new().items(named("RecordedAction"));
+    actions = actions.max_items(Some(OPEN_ACTIONS));
+    // Unlike a platform's, a record's time of onboarding may be null, as an export writes it.
+    let details = schema::recorded_details();
+    let put = body(
+        [
+            schema::profile_type(),
+            ("organization_id", organization_id().into()),
+            (
+                "id",
+                described(id("uprof_"), "If it is there, the one in the path."),
+            ),
+            ("created_at", time_in().into()),
+            (
+                "updated_at",
+                described(time_in(), "Not before `created_at`."),
+            ),
+            schema::access_type(Write::Create),
+            schema::relationship(Write::Create),
+            schema::name(),
+            details,
+            schema::metadata(Write::Create),
+            ("programs", programs.into()),
+            ("enforcement_actions", actions.build().into()),
+        ],
+        &["organization_id"],
+    );
+    ruled(put, vec![agreeing_access()]).into()
+}
