@@ -13,6 +13,7 @@ use rollcall_domain::id::{Ids, OrganizationId, WorkspaceId};
 use rollcall_domain::tenant::{
     ApiKey, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationStatus, Workspace,
 };
+use rollcall_record::time;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -98,6 +99,9 @@ struct Fixed {
     /// The workspace's id
     #[arg(long, value_name = "ID", env = "ROLLCALL_DEV_WORKSPACE_ID", hide_env_values = true, value_parser = workspace_id)]
     workspace_id: Option<WorkspaceId>,
+    /// Where the clock stands from the start and after every reset, such as 2026-03-15T10:00:00Z
+    #[arg(long, value_name = "TIME", env = "ROLLCALL_DEV_CLOCK", hide_env_values = true, value_parser = time::parse)]
+    clock: Option<Timestamp>,
 }
 
 fn workspace_id(text: &str) -> Result<WorkspaceId, String> {
@@ -120,7 +124,9 @@ pub async fn run(arguments: Arguments) -> Outcome {
     startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
     let storage = target::open(&config).await?;
-    let clock = Arc::new(AdjustableClock::default());
+    let starts_at = arguments.fixed.clock;
+    let clock = starts_at.map_or_else(AdjustableClock::default, AdjustableClock::stopped_at);
+    let clock = Arc::new(clock);
     let now = clock.now();
     let tenant = Tenant::settle(&config, &arguments.fixed, &storage.ids, now)?;
     tenant.refuse_foreign_keys(&storage).await?;
@@ -132,7 +138,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let endpoints = seed.sealed_endpoints(&tenant.organization_id, &keys.vault, &storage.ids)?;
     let development = DevelopmentParts {
         clock: Arc::clone(&clock),
-        starts_at: None,
+        starts_at,
         initial: InitialState {
             webhook_endpoints: endpoints,
             ..tenant.initial_state(seed, &storage.ids, now)
@@ -471,6 +477,7 @@ mod tests {
             operator_key: None,
             organization_id: None,
             workspace_id: None,
+            clock: None,
         }
     }
 

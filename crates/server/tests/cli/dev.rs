@@ -279,6 +279,33 @@ fn a_seed_is_there_from_the_start_and_after_a_reset() {
 }
 
 #[test]
+fn the_clock_stands_where_it_is_told_to_also_after_a_reset() {
+    let place = Place::new();
+    let dev = place.dev(&["--in-memory", "--clock", "2026-03-15T10:00:00Z"]);
+    let create = [&["profiles", "create"], &dev.platform()[..]].concat();
+    for _ in 0..2 {
+        assert_eq!(place.json(&create)["created_at"], "2026-03-15T10:00:00Z");
+        dev.call(Call::post(
+            "/operator/v1/dev/clock",
+            &json!({"advance": "1d"}),
+        ));
+        assert_eq!(place.json(&create)["created_at"], "2026-03-16T10:00:00Z");
+        dev.call(Call::post("/operator/v1/dev/reset", &json!({})));
+    }
+    let list = [&["orgs", "list"], &dev.operator()[..]].concat();
+    let organizations = place.json(&list);
+    let made = &organizations["data"][0]["created_at"];
+    assert_eq!(made, "2026-03-15T10:00:00Z");
+    dev.stop();
+    assert_ended!(place.run(&["dev", "--in-memory", "--clock", "noon"]), @r#"
+    $ rollcall dev --in-memory --clock noon
+    status: 2
+    stderr:
+    rollcall: invalid value 'noon' for '--clock <TIME>': must be an RFC 3339 date-time with an offset, such as [time]; see rollcall --help
+    "#);
+}
+
+#[test]
 fn a_wrong_seed_names_its_line() {
     let place = Place::new();
     let start = |seed: &str| {
