@@ -139,14 +139,18 @@ def node():
     return programs / "node", programs / "npm", clean_environment(PATH=f"{programs}:{os.environ['PATH']}")
 
 
-def npm_sdk(npm, environment):
-    directory = HERE / "typescript"
+def npm_packages(npm, environment, directory, what):
+    """Installs what the lock file in `directory` says, once."""
     recipe = hashlib.sha256((directory / "package-lock.json").read_bytes()).hexdigest()
     stamp = directory / "node_modules/.recipe"
     if not (stamp.exists() and stamp.read_text() == recipe):
-        print("  fetching the npm SDK", flush=True)
+        print(f"  fetching {what}", flush=True)
         call([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=directory, env=environment)
         stamp.write_text(recipe)
+
+
+def npm_sdk(npm, environment):
+    npm_packages(npm, environment, HERE / "typescript", "the npm SDK")
 
 
 # --- the server ------------------------------------------------------------------------------------
