@@ -40,7 +40,7 @@ for (const [name, engine] of Object.entries(ENGINES)) {
       await receiver?.stop();
     });
 
-    const visit = (what, options, body) => visiting(`journey ${name} ${what}`, rollcall.url, options, body);
+    const visit = (what, options, body) => visiting(`journey ${name} ${what}`, rollcall, options, body);
     const newLink = async () => (await platform.beta.userProfiles.createEnrollmentURL(profile.id)).url;
 
     async function programInEveryDialect() {
@@ -64,7 +64,7 @@ for (const [name, engine] of Object.entries(ENGINES)) {
       return { status: seen.enforcement_status, open: seen.enforcement_actions.map((action) => [action.type, action.reason, action.action]) };
     }
 
-    test("an application becomes access", async () => {
+    test(`${name}: an application becomes access`, async () => {
       const link = await newLink();
       await visit("person applies", {}, async (person) => {
         await person.open(link);
@@ -107,7 +107,7 @@ for (const [name, engine] of Object.entries(ENGINES)) {
       });
     });
 
-    test("an identity check ends a restriction", async () => {
+    test(`${name}: an identity check ends a restriction`, async () => {
       await visit("operator restricts, person checks, operator resolves", {}, async (operator) => {
         await operator.signIn(rollcall.operatorKey);
         await operator.follow("Profiles");

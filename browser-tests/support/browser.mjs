@@ -12,8 +12,11 @@ const ARGUMENTS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
-/** Whom Chromium itself calls, whatever it is told; no page of ours has asked for it. The proxy refuses these too. */
-const CHROMIUMS_OWN = /^(CONNECT |POST http:\/\/)((update|content-autofill)\.googleapis\.com|accounts\.google\.com)[:/]/;
+/**
+ * Whom Chromium calls by itself, whatever it is told: its maker's services. The proxy refuses these too; a page of ours that
+ * asked for any of them would be noticed in the page.
+ */
+const CHROMIUMS_OWN = /^(CONNECT |[A-Z]+ http:\/\/)[a-z0-9-]+\.(google|googleapis|gvt1|gstatic)\.com[:/]/;
 /** Where a failed visit's last moments are kept. */
 const EVIDENCE = join(tmpdir(), "rollcall-browser-tests");
 const PHONE = { width: 390, height: 844 };
@@ -99,6 +102,13 @@ export class Visit {
   async open(path) {
     const answer = await this.page.goto(path.startsWith("http") ? path : this.home + path);
     return answer.status();
+  }
+
+  /** The same person in another tab. */
+  async inAnotherTab() {
+    const other = Object.create(this);
+    other.page = await this.context.newPage();
+    return other;
   }
 
   heading() {

@@ -5,6 +5,7 @@ import { basename } from "node:path";
 
 export default async function* report(source) {
   const failures = [];
+  const causes = new Set();
   let passed = 0;
   for await (const { type, data } of source) {
     if (type === "test:stdout" || type === "test:stderr") yield data.message.replace(/^(?=.)/gm, "        ");
@@ -13,7 +14,9 @@ export default async function* report(source) {
       yield line("ok  ", data);
     }
     if (type === "test:fail" && isCause(data)) {
-      failures.push(`${title(data)}\n${causeOf(data.details.error)}`);
+      const cause = causeOf(data.details.error);
+      failures.push(`${title(data)}\n${causes.has(cause) ? "    as above" : cause}`);
+      causes.add(cause);
       yield line("FAIL", data);
     }
   }
@@ -23,7 +26,7 @@ export default async function* report(source) {
 }
 
 // A file is reported as a test that is called like the file.
-const isTest = (data) => data.details.type !== "suite" && !data.name.endsWith(".mjs");
+const isTest = (data) => data.details.type !== "suite" && !data.name.endsWith(".mjs") && data.skip === undefined;
 // What failed only because something within it failed says nothing new.
 const isCause = (data) => data.details.error?.failureType !== "subtestsFailed";
 const title = (data) => (data.file ? `${basename(data.file, ".test.mjs")}: ${data.name}` : data.name);

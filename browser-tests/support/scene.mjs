@@ -1,7 +1,7 @@
 // A test in which somebody visits: its visit must stay quiet, and ends with the test; when it fails, what the page looked
 // like is kept, and the failure tells where.
 
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { openBrowser } from "./browser.mjs";
 
 let browser;
@@ -15,18 +15,19 @@ export function withBrowser() {
 }
 
 /**
- * A test with a visit of its own.
+ * The body of a test in which somebody visits.
  *
- * @param home tells the address of the site once the test runs
- * @param options what kind of visit it is; see `Visit.begin`
+ * @param home tells the server that is visited, once the test runs
+ * @param options what kind of visit it is (see `Visit.begin`); `operator: true` for somebody who is signed in to the console
  */
-export function scene(name, home, options, body) {
-  test(name, () => visiting(name, home(), options, body));
+export function scene(home, options, body) {
+  return ({ name }) => visiting(name, home(), options, body);
 }
 
 /** A visit for part of a test. */
-export async function visiting(name, home, options, body) {
-  const visit = await browser.visit(home, options);
+export async function visiting(name, rollcall, { operator = false, ...options }, body) {
+  const signedIn = operator ? { storageState: await sessionAt(rollcall) } : {};
+  const visit = await browser.visit(rollcall.url, { ...options, ...signedIn });
   try {
     await body(visit);
     visit.assertQuiet();
@@ -38,4 +39,17 @@ export async function visiting(name, home, options, body) {
   } finally {
     await visit.end();
   }
+}
+
+const sessions = new Map();
+
+/** The cookies of an operator who has signed in. */
+async function sessionAt({ url, operatorKey }) {
+  if (!sessions.has(url)) {
+    const visit = await browser.visit(url);
+    await visit.signIn(operatorKey);
+    sessions.set(url, await visit.context.storageState());
+    await visit.end();
+  }
+  return sessions.get(url);
 }

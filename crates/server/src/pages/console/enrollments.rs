@@ -246,6 +246,10 @@ pub(crate) async fn decide(call: ConsoleCall<'_>) -> Outcome {
         }
     };
     if !is_approval && !confirm::is_confirmed(&form) {
+        let reads = match note.as_deref().map(str::trim) {
+            None | Some("") => "The end user reads no note.".to_owned(),
+            Some(note) => format!("The end user reads: “{note}”"),
+        };
         let question = Question {
             title: "Reject this application?".to_owned(),
             effects: vec![
@@ -254,8 +258,8 @@ pub(crate) async fn decide(call: ConsoleCall<'_>) -> Outcome {
                     enrollment.profile_id,
                     enrollment.program.as_str()
                 ),
-                "The platform is told by webhook at once, and the end user reads your note."
-                    .to_owned(),
+                reads,
+                "The platform is told by webhook at once.".to_owned(),
                 "It cannot be decided again; the end user can apply through a new link.".to_owned(),
             ],
             yes: "Reject",

@@ -21,7 +21,7 @@ pub(crate) mod sign_in;
 
 use askama::Template;
 use http::StatusCode;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::profile::Profile;
@@ -170,9 +170,12 @@ fn go(target: &str) -> Answer {
     super::see_other(Room::Console, target)
 }
 
+/// Ids stay readable in addresses.
+const NOT_IN_IDS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
 /// A part of a path.
 fn segment(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, NOT_IN_IDS).to_string()
 }
 
 /// The look of a program's status.

@@ -1,0 +1,198 @@
+// Every page that people see, with the way to it through a registry of support/registry.mjs. What walks all pages
+// (accessibility, phones, screenshots) walks this list; a page of the router that is missing here fails a test.
+
+import { readFileSync } from "node:fs";
+import { PEOPLE, linkFor } from "./support/registry.mjs";
+
+const PORTAL = "/user-profiles/enrollment/{token}";
+
+/** What a person writes into the cybersecurity form. */
+export async function fillApplication(visit, { name = "Ana Ferreira", use = "Triage of samples that our members send us." } = {}) {
+  await visit.page.getByRole("checkbox", { name: /^Defense/ }).check();
+  await visit.fill("Full name", name);
+  await visit.fill("Organization", "CERT Porto");
+  await visit.fill("Role", "Analyst");
+  await visit.fill("Intended use", use);
+  await visit.page.getByRole("checkbox", { name: /^I will use this access/ }).check();
+}
+
+async function openForm(visit, registry, profile = PEOPLE.new) {
+  await visit.open(`${await linkFor(registry, profile)}?program=cyber`);
+}
+
+async function send(visit, registry) {
+  await openForm(visit, registry, PEOPLE.sent);
+  await fillApplication(visit);
+  await visit.press("Continue");
+  await visit.press("Send application");
+}
+
+const profile = (id) => `/console/profiles/${id}`;
+const organization = (registry) => `/console/organizations/${registry.organizationId}`;
+const at = (path) => (visit, registry) => visit.open(typeof path === "function" ? path(registry) : path);
+
+/** What an end user sees. */
+export const PORTAL_PAGES = [
+  { name: "portal-choice", route: PORTAL, go: async (visit, registry) => visit.open(await linkFor(registry, PEOPLE.new)) },
+  { name: "portal-form", route: PORTAL, go: openForm },
+  {
+    name: "portal-form-errors",
+    route: PORTAL,
+    async go(visit, registry) {
+      await openForm(visit, registry);
+      await visit.fill("Full name", "Ana Ferreira");
+      await visit.press("Continue");
+    },
+  },
+  {
+    name: "portal-review",
+    route: PORTAL,
+    async go(visit, registry) {
+      await openForm(visit, registry);
+      await fillApplication(visit, { use: "Triage of samples that our members send us.\n\nNothing else." });
+      await visit.press("Continue");
+    },
+  },
+  { name: "portal-status", route: PORTAL, go: send },
+  {
+    name: "portal-sent-before",
+    route: PORTAL,
+    async go(visit, registry) {
+      const link = `${await linkFor(registry, PEOPLE.sent)}?program=cyber`;
+      const [first, second] = [visit, await visit.inAnotherTab()];
+      for (const tab of [first, second]) {
+        await tab.open(link);
+        await fillApplication(tab);
+        await tab.press("Continue");
+      }
+      await second.press("Send application");
+      await first.press("Send application");
+    },
+  },
+  { name: "portal-admitted", route: PORTAL, go: async (visit, registry) => visit.open(await linkFor(registry, PEOPLE.admitted)) },
+  { name: "portal-declined", route: PORTAL, go: async (visit, registry) => visit.open(await linkFor(registry, PEOPLE.declined)) },
+  { name: "portal-check", route: PORTAL, go: async (visit, registry) => visit.open(await linkFor(registry, PEOPLE.restricted)) },
+  { name: "portal-check-waiting", route: PORTAL, go: async (visit, registry) => visit.open(await linkFor(registry, PEOPLE.checking)) },
+  { name: "portal-not-found", route: PORTAL, go: at(`/user-profiles/enrollment/${"A".repeat(43)}`) },
+  {
+    name: "portal-expired",
+    route: PORTAL,
+    async go(visit, registry) {
+      const { id } = await registry.sdk().userProfiles.create({ name: "Somebody" });
+      const link = await linkFor(registry, id);
+      await registry.sdk().userProfiles.delete(id);
+      await visit.open(link);
+    },
+  },
+];
+
+/** What the operator sees before signing in. */
+export const SIGN_IN_PAGES = [
+  { name: "console-sign-in", route: "/console/sign-in", go: at("/console/sign-in") },
+  {
+    name: "console-sign-in-refused",
+    route: "/console/sign-in",
+    async go(visit) {
+      await visit.open("/console/sign-in");
+      await visit.fill("Operator key", "sk-rollcall-op01-mistyped");
+      await visit.press("Sign in");
+    },
+  },
+];
+
+/** What the operator sees. */
+export const CONSOLE_PAGES = [
+  { name: "console-overview", route: "/console", go: at("/console") },
+  { name: "console-profiles", route: "/console/profiles", go: at("/console/profiles") },
+  { name: "console-profiles-filtered", route: "/console/profiles", go: at("/console/profiles?enforcement_status=restricted&country=PT&reference_id=") },
+  { name: "console-profiles-none", route: "/console/profiles", go: at("/console/profiles?q=Nobody") },
+  { name: "console-profile", route: "/console/profiles/{user_profile_id}", go: at(profile(PEOPLE.admitted)) },
+  { name: "console-profile-restricted", route: "/console/profiles/{user_profile_id}", go: at(`${profile(PEOPLE.restricted)}?as=ga`) },
+  {
+    name: "console-profile-forms",
+    route: "/console/profiles/{user_profile_id}",
+    async go(visit) {
+      await visit.open(profile(PEOPLE.checking));
+      for (const summary of await visit.page.locator("summary").all()) await summary.click();
+    },
+  },
+  {
+    name: "console-profile-ban",
+    route: "/console/profiles/{user_profile_id}/actions",
+    async go(visit) {
+      await visit.open(profile(PEOPLE.new));
+      await visit.page.getByText("Restrict or ban").click();
+      await visit.page.getByLabel("Action", { exact: true }).selectOption("ban");
+      await visit.press("Go on");
+    },
+  },
+  { name: "console-applications", route: "/console/enrollments", go: at("/console/enrollments") },
+  { name: "console-applications-none", route: "/console/enrollments", go: at((registry) => `/console/enrollments?status=rejected&organization_id=${registry.organizations[3]}`) },
+  { name: "console-application", route: "/console/enrollments/{enrollment_id}", go: at((registry) => `/console/enrollments/${registry.enrollments.waiting}`) },
+  { name: "console-application-decided", route: "/console/enrollments/{enrollment_id}", go: at((registry) => `/console/enrollments/${registry.enrollments.decided}`) },
+  {
+    name: "console-application-reject",
+    route: "/console/enrollments/{enrollment_id}",
+    async go(visit, registry) {
+      await visit.open(`/console/enrollments/${registry.enrollments.waiting}`);
+      await visit.fill("Note to the end user (optional)", "Please name the owner of the systems.");
+      await visit.press("Reject …");
+    },
+  },
+  { name: "console-organizations", route: "/console/organizations", go: at("/console/organizations") },
+  { name: "console-organization", route: "/console/organizations/{organization_id}", go: at(organization) },
+  {
+    name: "console-organization-hold",
+    route: "/console/organizations/{organization_id}",
+    async go(visit, registry) {
+      await visit.open(organization(registry));
+      await visit.press("Put on hold …");
+    },
+  },
+  {
+    name: "console-key-secret",
+    route: "/console/organizations/{organization_id}/keys",
+    async go(visit, registry) {
+      await visit.open(`/console/organizations/${registry.organizations[2]}`);
+      await visit.page.getByRole("textbox", { name: "Name", exact: true }).last().fill("Gateway in Porto");
+      await visit.press("Create key");
+    },
+  },
+  { name: "console-audit", route: "/console/audit", go: at("/console/audit") },
+  { name: "console-audit-none", route: "/console/audit", go: at("/console/audit?target_id=nothing") },
+  { name: "console-export", route: "/console/export", go: at("/console/export") },
+  { name: "console-sessions", route: "/console/sessions", go: at("/console/sessions") },
+  {
+    name: "console-development",
+    route: "/console/development",
+    async go(visit, registry) {
+      await registry.operator("POST", "/dev/faults", { status: 529, times: 2, path: "/v1/*" });
+      await visit.open("/console/development");
+    },
+  },
+  {
+    name: "console-development-reset",
+    route: "/console/development",
+    async go(visit) {
+      await visit.open("/console/development");
+      await visit.press("Reset …");
+    },
+  },
+  { name: "console-not-found", route: "/console/profiles/{user_profile_id}", go: at("/console/profiles/uprof_unknown") },
+];
+
+/** Routes of the console that answer with something else than a page. */
+const NO_PAGES = ["/console/export/profiles"];
+
+/** The routes for people as the router's table has them: a template and its methods each. */
+export function routesForPeople() {
+  const router = readFileSync(new URL("../crates/server/src/http/router.rs", import.meta.url), "utf8");
+  const rows = [...router.matchAll(/^\s+path\((EndUser|Console|DevelopmentConsole), "([^"]+)", &\[(.*)\]\),$/gm)];
+  return rows.map(([, , template, methods]) => ({ template, gets: methods.includes("get("), posts: methods.includes("post(") }));
+}
+
+/** Pages of the router that the lists above leave out. */
+export function pagesLeftOut() {
+  const listed = new Set([...PORTAL_PAGES, ...SIGN_IN_PAGES, ...CONSOLE_PAGES].map((page) => page.route).concat(NO_PAGES));
+  return routesForPeople().filter(({ template, gets }) => gets && !listed.has(template)).map(({ template }) => template);
+}
