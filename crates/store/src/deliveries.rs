@@ -45,14 +45,17 @@ pub struct DeliveryPage {
     pub next: Option<DeliveryId>,
 }
 
-/// Why nothing is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why nothing is sent, in words for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
     /// The endpoint was deleted.
+    #[error("The webhook endpoint was deleted")]
     EndpointMissing,
     /// The endpoint is disabled.
+    #[error("The webhook endpoint is disabled")]
     EndpointDisabled,
     /// The delivery is still waiting for an attempt of its own.
+    #[error("The delivery is still pending")]
     StillPending,
 }
 

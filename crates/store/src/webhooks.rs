@@ -7,9 +7,11 @@
 use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::decision::Decided;
+use rollcall_domain::delivery::EndpointHealth;
 use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
+use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{OperatorProof, OrganizationScope};
-use rollcall_domain::webhook::WebhookEndpoint;
+use rollcall_domain::webhook::{EndpointState, WebhookEndpoint};
 
 use crate::Stored;
 
@@ -34,6 +36,39 @@ pub struct OwnedEndpoint {
     pub endpoint: WebhookEndpoint,
     /// Its signing secret.
     pub secret: SealedSecret,
+    /// How it has been doing since it last took an event.
+    pub health: EndpointHealth,
+}
+
+/// Which endpoints the operator wants; what is absent matches every one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointFilter {
+    /// Of this organization.
+    pub organization_id: Option<OrganizationId>,
+    /// In this state.
+    pub state: Option<EndpointState>,
+}
+
+/// One page of endpoints, newest id first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointPage {
+    /// The endpoints.
+    pub endpoints: Vec<OwnedEndpoint>,
+    /// The endpoint to go on after; `None` when nothing follows.
+    pub next: Option<WebhookEndpointId>,
+}
+
+impl EndpointPage {
+    /// The page of at most `limit` of what was found, which is one more where something follows.
+    pub(crate) fn of(mut found: Vec<OwnedEndpoint>, limit: Limit) -> Self {
+        let more = found.len() > limit.get();
+        found.truncate(limit.get());
+        let next = found.last().filter(|_| more);
+        Self {
+            next: next.map(|last| last.endpoint.id.clone()),
+            endpoints: found,
+        }
+    }
 }
 
 /// Why an endpoint was not stored.
@@ -102,6 +137,16 @@ pub trait WebhookEndpoints: Send + Sync {
         proof: OperatorProof,
         id: &WebhookEndpointId,
     ) -> Stored<Option<OwnedEndpoint>>;
+
+    /// One page of the endpoints of every organization, newest id first: ids that were made here sort by
+    /// creation, and the ones of a seed are what they are.
+    async fn search_webhook_endpoints(
+        &self,
+        proof: OperatorProof,
+        filter: &EndpointFilter,
+        after: Option<&WebhookEndpointId>,
+        limit: Limit,
+    ) -> Stored<EndpointPage>;
 
     /// Up to `limit` secrets that are not sealed with the key `key_id`.
     async fn secrets_sealed_otherwise(

@@ -14,6 +14,7 @@ use crate::parts::required;
 pub mod audit;
 pub mod deliveries;
 pub mod dev;
+pub mod endpoints;
 pub mod enforcement;
 pub mod enrollments;
 mod lists;

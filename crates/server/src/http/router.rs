@@ -203,7 +203,9 @@ static PATHS: &[PathRow] = {
         path(Operator, "/operator/v1/webhook_deliveries", &[get(operator!(webhook_deliveries::list))]),
         path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}", &[get(operator!(webhook_deliveries::get))]),
         path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver", &[post(operator!(webhook_deliveries::redeliver))]),
-        path(Operator, "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test", &[post(operator!(webhook_deliveries::test))]),
+        path(Operator, "/operator/v1/webhook_endpoints", &[get(operator!(operator::webhook_endpoints::list))]),
+        path(Operator, "/operator/v1/webhook_endpoints/{webhook_endpoint_id}", &[get(operator!(operator::webhook_endpoints::get))]),
+        path(Operator, "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test", &[post(operator!(operator::webhook_endpoints::test))]),
 
         // The operator of a development server.
         path(Development, "/operator/v1/dev/reset", &[post(operator!(dev::reset))]),

@@ -232,6 +232,8 @@ async fn every_route_and_every_kind_of_key() {
     401 401 403 403 200  GET /operator/v1/webhook_deliveries
     401 401 403 403 404  GET /operator/v1/webhook_deliveries/{webhook_delivery_id}
     401 401 403 403 404  POST /operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver
+    401 401 403 403 200  GET /operator/v1/webhook_endpoints
+    401 401 403 403 200  GET /operator/v1/webhook_endpoints/{webhook_endpoint_id}
     401 401 403 403 200  POST /operator/v1/webhook_endpoints/{webhook_endpoint_id}/test
     401 401 403 403 200  POST /operator/v1/dev/reset
     401 401 403 403 200  GET /operator/v1/dev/clock

@@ -15,10 +15,11 @@ use tokio::sync::Semaphore;
 
 use crate::client::Client;
 use crate::receiver::{Behaviour, Received, Receiver};
-use crate::server::{Options, PROFILE, TestServer};
+use crate::server::{ORGANIZATION, OTHER_ORGANIZATION, Options, PROFILE, TestServer};
 
 const WEBHOOKS: &str = "/v1/organizations/webhooks";
 const DELIVERIES: &str = "/operator/v1/webhook_deliveries";
+const ENDPOINTS: &str = "/operator/v1/webhook_endpoints";
 
 /// A server that may deliver to this machine, and gives up on a receiver soon.
 fn loopback(options: &mut Options) {
@@ -675,6 +676,68 @@ async fn the_operator_looks_tests_and_tells_again() {
     assert_eq!(operator.post(unknown, "").await.error(), missing);
     let page = operator.get(&format!("{DELIVERIES}?limit=1")).await.ok();
     assert_eq!(page["next_page"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_operator_sees_every_endpoint_and_since_when_it_fails() {
+    let server = start().await;
+    let receiver = Receiver::start(Behaviour::Status(500)).await;
+    let failing = subscribe(&server, &receiver.url()).await;
+    server.clock.advance(Duration::from_millis(1));
+    let quiet = subscribe(&server, "http://127.0.0.1:1/").await;
+    server.clock.advance(Duration::from_millis(1));
+    let keys = format!("/operator/v1/organizations/{OTHER_ORGANIZATION}/api_keys");
+    let operator = server.operator();
+    let key = operator.post(&keys, r#"{"name":"N","kind":"admin"}"#).await;
+    let neighbour = server
+        .platform_with(&key.string("secret"))
+        .with("anthropic-beta", "webhooks-2026-10-07");
+    let body = r#"{"url":"https://example.com/","enabled_events":["external_key.failed"]}"#;
+    let foreign = neighbour.post(WEBHOOKS, body).await.ok();
+    let test = format!("{ENDPOINTS}/{}/test", id(&failing));
+    operator.post(&test, "").await.ok();
+    attempted(&server, 1).await;
+
+    let shown = operator
+        .get(&format!("{ENDPOINTS}/{}", id(&failing)))
+        .await
+        .ok();
+    let mut expected = failing.clone();
+    let members = expected.as_object_mut().unwrap();
+    members.remove("signing_secret");
+    members.insert("type".into(), "webhook_endpoint".into());
+    members.insert("organization_id".into(), ORGANIZATION.into());
+    let deliveries = deliveries(&server).await;
+    let since = deliveries[0]["attempts"][0]["at"].clone();
+    members.insert("failing_since".into(), since);
+    assert_eq!(shown, expected);
+
+    let list = async |query: String| {
+        let page = operator.get(&format!("{ENDPOINTS}?{query}")).await.ok();
+        let data = page["data"].as_array().unwrap().clone();
+        let ids: Vec<_> = data.iter().map(|found| id(found).to_owned()).collect();
+        (ids, page["next_page"].as_str().map(str::to_owned))
+    };
+    let (first, next) = list("limit=2".into()).await;
+    let (rest, end) = list(format!("limit=2&page={}", next.unwrap())).await;
+    assert_eq!(
+        [first, rest].concat(),
+        [id(&foreign), id(&quiet), id(&failing)]
+    );
+    assert_eq!(end, None);
+    let theirs = format!("organization_id={OTHER_ORGANIZATION}&state=enabled");
+    assert_eq!(list(theirs).await.0, [id(&foreign)]);
+    assert_eq!(
+        list("state=disabled".into()).await.0,
+        <[&str; 0]>::default()
+    );
+    assert_eq!(
+        operator.get(&format!("{ENDPOINTS}?state=on")).await.error(),
+        "400 invalid_request_error: state: must be one of enabled, disabled"
+    );
+    let missing = "404 not_found_error: The requested webhook endpoint was not found.";
+    let unknown = operator.get(&format!("{ENDPOINTS}/whep_x")).await;
+    assert_eq!(unknown.error(), missing);
 }
 
 #[tokio::test]

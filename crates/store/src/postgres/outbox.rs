@@ -177,9 +177,9 @@ impl EndpointClaim<'_> {
             .iter()
             .map(|waiting| self.lease(tx, &endpoint, waiting))
             .collect();
-        let rests_until = endpoint.health.rests_until(claim.now);
+        let rests_until = endpoint.owned.health.rests_until(claim.now);
         if due > 0 && rests_until.is_some() {
-            webhooks::store_health(tx, id, endpoint.health, rests_until);
+            webhooks::store_health(tx, id, endpoint.owned.health, rests_until);
             return Ok(EndpointClaimed {
                 attempts,
                 next: rests_until,
@@ -430,18 +430,20 @@ impl Reports<'_> {
         let id = endpoint.owned.endpoint.id.clone();
         if report.outcome == Outcome::Succeeded {
             // The usual case writes nothing.
-            if endpoint.health != EndpointHealth::default() || endpoint.rests_until.is_some() {
-                endpoint.health = EndpointHealth::default();
+            if endpoint.owned.health != EndpointHealth::default() || endpoint.rests_until.is_some()
+            {
+                endpoint.owned.health = EndpointHealth::default();
                 endpoint.rests_until = None;
-                webhooks::store_health(tx, &id, endpoint.health, None);
+                webhooks::store_health(tx, &id, endpoint.owned.health, None);
             }
             return None;
         }
-        endpoint.health = endpoint.health.after_failure(report.attempt.at, lost);
-        webhooks::store_health(tx, &id, endpoint.health, endpoint.rests_until);
+        endpoint.owned.health = endpoint.owned.health.after_failure(report.attempt.at, lost);
+        webhooks::store_health(tx, &id, endpoint.owned.health, endpoint.rests_until);
         let reason = match report.outcome {
             Outcome::Disabling(reason) => Some(reason),
             Outcome::Succeeded | Outcome::Failed => endpoint
+                .owned
                 .health
                 .has_failed_for(report.disable_after, report.now)
                 .then_some(AutoDisabled::SustainedFailures),

@@ -12,6 +12,7 @@ use rollcall_domain::decision::Decided;
 use rollcall_domain::delivery::EndpointHealth;
 use rollcall_domain::event::EventType;
 use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
+use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{OperatorProof, OrganizationScope};
 use rollcall_domain::webhook::{
     AutoDisabled, ENDPOINTS_PER_ORGANIZATION, EndpointState, WebhookEndpoint,
@@ -25,7 +26,8 @@ use super::trouble::Trouble;
 use super::value::values;
 use super::{PostgresStore, outbox};
 use crate::webhooks::{
-    DecideEndpoint, EndpointNotStored, OwnedEndpoint, SealedSecret, WebhookEndpoints,
+    DecideEndpoint, EndpointFilter, EndpointNotStored, EndpointPage, OwnedEndpoint, SealedSecret,
+    WebhookEndpoints,
 };
 use crate::{StoreError, Stored};
 
@@ -37,7 +39,6 @@ const COLUMNS: &str = "id, created_at, updated_at, description, name, url, enabl
 #[derive(Clone)]
 pub(super) struct EndpointRow {
     pub(super) owned: OwnedEndpoint,
-    pub(super) health: EndpointHealth,
     pub(super) rests_until: Option<Timestamp>,
 }
 
@@ -139,6 +140,37 @@ impl WebhookEndpoints for PostgresStore {
         let rows = self.read(&sql, &values![id.as_str()]).await?;
         let found = rows.first().map(row).transpose()?;
         Ok(found.map(|row| row.owned))
+    }
+
+    async fn search_webhook_endpoints(
+        &self,
+        _proof: OperatorProof,
+        filter: &EndpointFilter,
+        after: Option<&WebhookEndpointId>,
+        limit: Limit,
+    ) -> Stored<EndpointPage> {
+        let organization = filter.organization_id.as_ref();
+        let filters = [
+            ("id <", after.map(WebhookEndpointId::as_str)),
+            ("organization =", organization.map(OrganizationId::as_str)),
+            ("state =", filter.state.map(EndpointState::as_str)),
+        ];
+        let mut parameters = values![limit.get() + 1].to_vec();
+        let mut conditions = String::new();
+        for (condition, value) in filters {
+            if let Some(value) = value {
+                parameters.push(value.into());
+                conditions.push_str(&format!("{condition} ${} AND ", parameters.len()));
+            }
+        }
+        let sql = format!(
+            "SELECT {COLUMNS} FROM webhook_endpoints WHERE {conditions}TRUE \
+             ORDER BY id DESC LIMIT $1"
+        );
+        let rows = self.read(&sql, &parameters).await?;
+        let owned = |found: &Row| row(found).map(|row| row.owned);
+        let found = rows.iter().map(owned).collect::<Stored<_>>()?;
+        Ok(EndpointPage::of(found, limit))
     }
 
     async fn secrets_sealed_otherwise(
@@ -418,11 +450,11 @@ fn row(row: &Row) -> Stored<EndpointRow> {
                 key_id: column(row, 9)?,
                 bytes: column(row, 10)?,
             },
-        },
-        health: EndpointHealth {
-            failing_since: optional_timestamp(row, 11)?,
-            failures: count(12)?,
-            lost: count(13)?,
+            health: EndpointHealth {
+                failing_since: optional_timestamp(row, 11)?,
+                failures: count(12)?,
+                lost: count(13)?,
+            },
         },
         rests_until: optional_timestamp(row, 14)?,
     })

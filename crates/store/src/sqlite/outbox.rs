@@ -193,9 +193,9 @@ fn claim_for(
     for waiting in &waiting {
         claimed.push(lease(connection, claim, &endpoint, waiting)?);
     }
-    let rests_until = endpoint.health.rests_until(claim.now);
+    let rests_until = endpoint.owned.health.rests_until(claim.now);
     if due > 0 && rests_until.is_some() {
-        webhooks::store_health(connection, endpoint_id, endpoint.health, rests_until)?;
+        webhooks::store_health(connection, endpoint_id, endpoint.owned.health, rests_until)?;
         return Ok(rests_until);
     }
     let next_due = rest.first().map(|waiting| waiting.due_at);
@@ -393,12 +393,12 @@ fn judge(
     let id = &endpoint.owned.endpoint.id;
     if report.outcome == Outcome::Succeeded {
         // The usual case writes nothing.
-        if endpoint.health != EndpointHealth::default() || endpoint.rests_until.is_some() {
+        if endpoint.owned.health != EndpointHealth::default() || endpoint.rests_until.is_some() {
             webhooks::store_health(connection, id, EndpointHealth::default(), None)?;
         }
         return Ok(None);
     }
-    let health = endpoint.health.after_failure(report.attempt.at, lost);
+    let health = endpoint.owned.health.after_failure(report.attempt.at, lost);
     webhooks::store_health(connection, id, health, endpoint.rests_until)?;
     let reason = match report.outcome {
         Outcome::Disabling(reason) => Some(reason),

@@ -9,11 +9,13 @@ use rollcall_domain::decision::Decided;
 use rollcall_domain::delivery::EndpointHealth;
 use rollcall_domain::event::EventType;
 use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
+use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{OperatorProof, OrganizationScope};
 use rollcall_domain::webhook::{
     AutoDisabled, ENDPOINTS_PER_ORGANIZATION, EndpointState, WebhookEndpoint,
 };
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::commit::keep_audit;
 use super::rows::{
@@ -22,7 +24,8 @@ use super::rows::{
 use super::{SqliteStore, failed, outbox};
 use crate::Stored;
 use crate::webhooks::{
-    DecideEndpoint, EndpointNotStored, OwnedEndpoint, SealedSecret, WebhookEndpoints,
+    DecideEndpoint, EndpointFilter, EndpointNotStored, EndpointPage, OwnedEndpoint, SealedSecret,
+    WebhookEndpoints,
 };
 
 /// The columns that [`row`] reads, of the tables `webhook_endpoints e` and `organizations o`.
@@ -34,7 +37,6 @@ const COLUMNS: &str = "e.id, e.created_at, e.updated_at, e.description, e.name, 
 pub(super) struct EndpointRow {
     pub(super) number: i64,
     pub(super) owned: OwnedEndpoint,
-    pub(super) health: EndpointHealth,
     pub(super) rests_until: Option<Timestamp>,
 }
 
@@ -153,6 +155,41 @@ impl WebhookEndpoints for SqliteStore {
         id: &WebhookEndpointId,
     ) -> Stored<Option<OwnedEndpoint>> {
         self.read(|connection| Ok(find_row(connection, id)?.map(|row| row.owned)))
+    }
+
+    async fn search_webhook_endpoints(
+        &self,
+        _proof: OperatorProof,
+        filter: &EndpointFilter,
+        after: Option<&WebhookEndpointId>,
+        limit: Limit,
+    ) -> Stored<EndpointPage> {
+        let organization = filter.organization_id.as_ref();
+        let filters = [
+            ("e.id <", after.map(WebhookEndpointId::as_str)),
+            ("o.id =", organization.map(OrganizationId::as_str)),
+            ("e.state =", filter.state.map(EndpointState::as_str)),
+        ];
+        let given = filters
+            .into_iter()
+            .filter_map(|(condition, value)| Some((condition, value?.to_owned())));
+        let (conditions, values): (Vec<_>, Vec<_>) = given
+            .enumerate()
+            .map(|(at, (condition, value))| {
+                let condition = format!("{condition} ?{} AND ", at + 1);
+                (condition, Value::Text(value))
+            })
+            .unzip();
+        let condition = format!(
+            "{}TRUE ORDER BY e.id DESC LIMIT {}",
+            conditions.concat(),
+            limit.get() + 1
+        );
+        self.read(|connection| {
+            let found = select(connection, &condition, params_from_iter(values))?;
+            let found = found.into_iter().map(|row| row.owned);
+            Ok(EndpointPage::of(found.collect(), limit))
+        })
     }
 
     async fn secrets_sealed_otherwise(
@@ -361,11 +398,11 @@ fn row(row: &Row<'_>) -> Stored<EndpointRow> {
                 key_id: row.get(9).map_err(failed)?,
                 bytes: row.get(10).map_err(failed)?,
             },
-        },
-        health: EndpointHealth {
-            failing_since: optional_timestamp(row, 11)?,
-            failures: row.get(12).map_err(failed)?,
-            lost: row.get(13).map_err(failed)?,
+            health: EndpointHealth {
+                failing_since: optional_timestamp(row, 11)?,
+                failures: row.get(12).map_err(failed)?,
+                lost: row.get(13).map_err(failed)?,
+            },
         },
         rests_until: optional_timestamp(row, 14)?,
     })

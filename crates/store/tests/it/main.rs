@@ -59,6 +59,7 @@ macro_rules! store_suite {
             webhooks: endpoints_belong_to_their_organization,
             webhooks: concurrent_creates_never_pass_the_limit,
             webhooks: a_secret_is_replaced_and_sealed_anew,
+            webhooks: the_operator_finds_endpoints_of_every_organization,
             deliveries: a_decision_reaches_who_is_enabled_and_subscribed_then,
             deliveries: claims_go_in_order_and_never_pass_ten_an_endpoint,
             deliveries: a_full_endpoint_keeps_no_other_from_its_turn,

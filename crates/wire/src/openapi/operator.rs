@@ -12,6 +12,7 @@ mod organizations;
 mod programs;
 mod user_profiles;
 mod webhook_deliveries;
+mod webhook_endpoints;
 mod workspaces;
 
 use rollcall_domain::text::Name;
@@ -61,6 +62,7 @@ fn operations() -> Vec<Described> {
         programs::operations(),
         enforcement::operations(),
         audit_events::operations(),
+        webhook_endpoints::operations(),
         webhook_deliveries::operations(),
         enrollments::operations(),
         development::operations(),
@@ -77,6 +79,7 @@ fn schemas() -> Vec<(&'static str, Shape)> {
         programs::schemas(),
         enforcement::schemas(),
         audit_events::schemas(),
+        webhook_endpoints::schemas(),
         webhook_deliveries::schemas(),
         enrollments::schemas(),
         development::schemas(),

@@ -15,6 +15,7 @@ pub(crate) mod profiles;
 pub(crate) mod programs;
 pub(crate) mod records;
 pub(crate) mod webhook_deliveries;
+pub(crate) mod webhook_endpoints;
 pub(crate) mod workspaces;
 
 use rollcall_domain::id::{OrganizationId, ProfileId};

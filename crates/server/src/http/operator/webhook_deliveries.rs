@@ -1,8 +1,7 @@
-//! `/operator/v1/webhook_deliveries` and the test of an endpoint: what platforms were told, attempt by
-//! attempt, and telling them again.
+//! `/operator/v1/webhook_deliveries`: what platforms were told, attempt by attempt, and telling them again.
 
 use rollcall_domain::delivery::Delivery;
-use rollcall_domain::id::{DeliveryId, WebhookEndpointId};
+use rollcall_domain::id::DeliveryId;
 use rollcall_store::deliveries::{DeliveryFilter, NotSent};
 use rollcall_wire::error::ApiError;
 use rollcall_wire::object;
@@ -78,39 +77,16 @@ pub(crate) async fn redeliver(call: OperatorCall<'_>) -> Outcome {
     let app = call.app();
     let act = call.act(app.clock.now());
     let redeliver = app.store.redeliver(call.proof, &act, &id);
-    let begun = call
+    let started = call
         .exchange()
         .write(Operation::WriteDeliveries, redeliver)
         .await?;
-    shown(begun.ok_or_else(not_found)?)
+    begun(started.ok_or_else(not_found)?)
 }
 
-/// `POST /operator/v1/webhook_endpoints/{id}/test`: answers with the delivery, which is under way.
-pub(crate) async fn test(call: OperatorCall<'_>) -> Outcome {
-    parse_query_beta_only(call.query())?;
-    let id = WebhookEndpointId::parse(call.param(0));
-    let id = id.map_err(|_| ApiError::webhook_endpoint_not_found())?;
-    let app = call.app();
-    let act = call.act(app.clock.now());
-    let insert = app.store.insert_test_delivery(call.proof, &act, &id);
-    let begun = call
-        .exchange()
-        .write(Operation::WriteDeliveries, insert)
-        .await?;
-    match begun {
-        Err(NotSent::EndpointMissing) => Err(ApiError::webhook_endpoint_not_found().into()),
-        begun => shown(begun),
-    }
-}
-
-fn shown(begun: Result<Delivery, NotSent>) -> Result<Answer, Failure> {
-    let delivery = begun.map_err(|refused| {
-        ApiError::conflict(match refused {
-            NotSent::EndpointMissing => "The webhook endpoint was deleted",
-            NotSent::EndpointDisabled => "The webhook endpoint is disabled",
-            NotSent::StillPending => "The delivery is still pending",
-        })
-    })?;
+/// The answer to the start of a delivery.
+pub(super) fn begun(started: Result<Delivery, NotSent>) -> Result<Answer, Failure> {
+    let delivery = started.map_err(|refused| ApiError::conflict(refused.to_string()))?;
     Ok(json(written(|out| write_delivery(out, &delivery, None))))
 }
 

@@ -12,7 +12,7 @@ use rollcall_domain::webhook::{
 };
 use rollcall_store::DecideEndpoint;
 use rollcall_store::audit::AuditFilter;
-use rollcall_store::webhooks::{EndpointNotStored, SealedSecret};
+use rollcall_store::webhooks::{EndpointFilter, EndpointNotStored, SealedSecret};
 
 use crate::world::{World, act_at, at, proof};
 
@@ -167,6 +167,58 @@ pub(crate) async fn endpoints_belong_to_their_organization(world: World) {
             AuditAction::WebhookEndpointDeleted
         ]
     );
+}
+
+pub(crate) async fn the_operator_finds_endpoints_of_every_organization(world: World) {
+    let scope = world.organization("org").await;
+    let other = world.organization("other").await;
+    let mut made = Vec::new();
+    for (second, scope) in [&scope, &other, &scope, &other, &scope]
+        .into_iter()
+        .enumerate()
+    {
+        let endpoint = endpoint(&world, second as u64, EventType::ALL);
+        insert(&world, scope, &endpoint).await.unwrap();
+        made.push(endpoint.id);
+    }
+    change(&world, &scope, &made[2], 9, state(EndpointState::Disabled)).await;
+    let walk = async |filter: EndpointFilter| {
+        let (limit, mut after, mut walked) = (Limit::new(2).unwrap(), None, Vec::new());
+        loop {
+            let store = &world.store;
+            let page = store.search_webhook_endpoints(proof(), &filter, after.as_ref(), limit);
+            let page = page.await.unwrap();
+            walked.extend(page.endpoints.into_iter().map(|owned| {
+                let known = ["org", "other"].contains(&owned.organization_id.as_str());
+                assert!(known && owned.health.failing_since.is_none());
+                owned.endpoint.id
+            }));
+            after = page.next;
+            if after.is_none() {
+                return walked;
+            }
+        }
+    };
+    let newest_first = |places: &[usize]| places.iter().map(|at| made[*at].clone()).collect();
+    let of = |scope: &OrganizationScope| EndpointFilter {
+        organization_id: Some(scope.organization_id().clone()),
+        ..EndpointFilter::default()
+    };
+    let expected: Vec<_> = newest_first(&[4, 3, 2, 1, 0]);
+    assert_eq!(walk(EndpointFilter::default()).await, expected);
+    let expected: Vec<_> = newest_first(&[4, 2, 0]);
+    assert_eq!(walk(of(&scope)).await, expected);
+    let enabled = EndpointFilter {
+        state: Some(EndpointState::Enabled),
+        ..of(&scope)
+    };
+    let expected: Vec<_> = newest_first(&[4, 0]);
+    assert_eq!(walk(enabled).await, expected);
+    let nobody = EndpointFilter {
+        organization_id: Some(OrganizationId::parse("nobody").unwrap()),
+        ..EndpointFilter::default()
+    };
+    assert_eq!(walk(nobody).await, []);
 }
 
 pub(crate) async fn concurrent_creates_never_pass_the_limit(world: World) {

@@ -1,42 +1,34 @@
-//! Webhook deliveries, and the test of an endpoint.
+//! Webhook deliveries.
 
 use rollcall_domain::delivery::DeliveryStatus;
 use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::schema::Object;
 
+use super::webhook_endpoints::any_id;
 use super::{Described, answers, errors, get, list, operation};
 use crate::error::ErrorKind;
 use crate::openapi::public::{path_parameter, query};
 use crate::openapi::schema::{
-    self, Member, Shape, answer, array, choice, id, integer, matching, named, nullable,
-    organization_id, shown_optional_time, shown_time, word,
+    self, Member, Shape, answer, array, choice, id, integer, named, nullable, organization_id,
+    shown_optional_time, shown_time, word,
 };
 
 pub(super) fn operations() -> Vec<Described> {
     const ALL: &str = "/operator/v1/webhook_deliveries";
     const ONE: &str = "/operator/v1/webhook_deliveries/{webhook_delivery_id}";
     const REDELIVER: &str = "/operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver";
-    const TEST: &str = "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test";
     let delivery = |id, summary| {
         let operation = operation("Webhook deliveries", id, summary);
         operation.parameter(path_parameter("webhook_delivery_id", schema::id("whd_")))
     };
-    let plain = || matching("^[A-Za-z0-9_-]{1,128}$");
     let statuses = DeliveryStatus::ALL.iter().map(|status| status.as_str());
     let listed = operation(
         "Webhook deliveries",
         "list_webhook_deliveries",
         "List webhook deliveries, newest first",
     )
-    .parameter(query("endpoint_id", "Only to this endpoint.", plain()))
+    .parameter(query("endpoint_id", "Only to this endpoint.", any_id()))
     .parameter(query("status", "Only with this status.", choice(statuses)));
-    let test = operation(
-        "Webhook deliveries",
-        "test_webhook_endpoint",
-        "Send a signed test event to an endpoint",
-    );
-    let test = test.parameter(path_parameter("webhook_endpoint_id", plain()));
-    let conflict = &[ErrorKind::Conflict];
     vec![
         get(ALL, list(listed, "WebhookDelivery")),
         get(
@@ -55,13 +47,8 @@ pub(super) fn operations() -> Vec<Described> {
                     delivery("redeliver", "Start a delivery that ended again"),
                     named("WebhookDelivery"),
                 ),
-                conflict,
+                &[ErrorKind::Conflict],
             ),
-        ),
-        (
-            TEST,
-            HttpMethod::Post,
-            errors(TEST, answers(test, named("WebhookDelivery")), conflict),
         ),
     ]
 }

@@ -1,0 +1,78 @@
+//! Webhook endpoints of every organization, and the test of one.
+
+use rollcall_domain::event::EventType;
+use rollcall_domain::webhook::{AutoDisabled, EndpointState};
+use utoipa::openapi::path::HttpMethod;
+use utoipa::openapi::schema::Object;
+
+use super::{Described, answers, errors, get, list, operation};
+use crate::error::ErrorKind;
+use crate::openapi::public::{path_parameter, query};
+use crate::openapi::schema::{
+    Shape, answer, array, choice, matching, named, organization_id, shown_optional_time,
+    shown_text, shown_time, word,
+};
+
+pub(super) fn operations() -> Vec<Described> {
+    const ALL: &str = "/operator/v1/webhook_endpoints";
+    const ONE: &str = "/operator/v1/webhook_endpoints/{webhook_endpoint_id}";
+    const TEST: &str = "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test";
+    let endpoints = |id, summary| operation("Webhook endpoints", id, summary);
+    let one = |id, summary| {
+        endpoints(id, summary).parameter(path_parameter("webhook_endpoint_id", any_id()))
+    };
+    let listed = endpoints(
+        "list_webhook_endpoints",
+        "List the webhook endpoints of every organization, newest first",
+    )
+    .parameter(query(
+        "organization_id",
+        "Only of this organization.",
+        organization_id(),
+    ))
+    .parameter(query("state", "Only in this state.", choice(states())));
+    let found = one("get_webhook_endpoint", "Get a webhook endpoint");
+    let test = one(
+        "test_webhook_endpoint",
+        "Send a signed test event to an endpoint",
+    );
+    let test = answers(test, named("WebhookDelivery"));
+    vec![
+        get(ALL, list(listed, "WebhookEndpoint")),
+        get(ONE, answers(found, named("WebhookEndpoint"))),
+        (
+            TEST,
+            HttpMethod::Post,
+            errors(TEST, test, &[ErrorKind::Conflict]),
+        ),
+    ]
+}
+
+pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
+    let reasons = AutoDisabled::ALL.iter().map(|reason| reason.as_str());
+    let events = EventType::ALL.iter().map(|event| event.as_str());
+    let endpoint = answer([
+        ("type", word("webhook_endpoint").into()),
+        shown_text("id"),
+        ("organization_id", organization_id().into()),
+        shown_time("created_at"),
+        shown_text("description"),
+        ("disabled_reason", choice(reasons.chain([""])).into()),
+        ("enabled_events", array(choice(events))),
+        shown_optional_time("failing_since"),
+        shown_text("name"),
+        ("state", choice(states()).into()),
+        shown_time("updated_at"),
+        shown_text("url"),
+    ]);
+    vec![("WebhookEndpoint", endpoint.into())]
+}
+
+fn states() -> impl Iterator<Item = &'static str> {
+    EndpointState::ALL.iter().map(|state| state.as_str())
+}
+
+/// The ids of seeded endpoints are any literals.
+pub(super) fn any_id() -> Object {
+    matching("^[A-Za-z0-9_-]{1,128}$")
+}
