@@ -27,6 +27,7 @@ fn run() -> Outcome {
         Command::Programs(arguments) => cli::wait(cli::programs::run(arguments)),
         Command::Enforcement(arguments) => cli::wait(cli::enforcement::run(arguments)),
         Command::Enrollments(arguments) => cli::wait(cli::enrollments::run(arguments)),
+        Command::Webhooks(arguments) => cli::wait(cli::webhooks::run(arguments)),
         Command::Search(arguments) => cli::wait(cli::search::run(*arguments)),
         Command::Audit(arguments) => cli::wait(cli::audit::run(arguments)),
         Command::Migrate(arguments) => cli::wait(cli::migrate::run(arguments)),

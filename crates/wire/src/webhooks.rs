@@ -383,11 +383,35 @@ pub fn parse_secret(text: &str) -> Option<SigningKey> {
 /// The value of `webhook-signature` for an attempt at `timestamp` (Unix seconds) to send the event
 /// `id` with exactly this body.
 pub fn sign(key: &SigningKey, id: &str, timestamp: i64, body: &[u8]) -> String {
+    let signature = signed(key, id, timestamp, body).finalize();
+    format!("v1,{}", STANDARD.encode(signature.into_bytes()))
+}
+
+/// Whether one of the signatures of a `webhook-signature` header is of this key, id, timestamp and
+/// body; for receivers of our own. It takes as long for a wrong signature as for the right one.
+pub fn is_signed(
+    key: &SigningKey,
+    id: &str,
+    timestamp: i64,
+    body: &[u8],
+    signatures: &str,
+) -> bool {
+    let signed = signed(key, id, timestamp, body);
+    let signatures = signatures.split(' ').filter_map(|signature| {
+        let signature = signature.strip_prefix("v1,")?;
+        STANDARD.decode(signature).ok()
+    });
+    signatures
+        .map(|signature| signed.clone().verify_slice(&signature).is_ok())
+        .fold(false, |found, matches| found | matches)
+}
+
+fn signed(key: &SigningKey, id: &str, timestamp: i64, body: &[u8]) -> Hmac<Sha256> {
     // A key of 32 bytes is within the block that HMAC pads keys to.
     let mut block = [0; 64];
     block[..32].copy_from_slice(&key.0);
     let mut hmac = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block.into());
     hmac.update(format!("{id}.{timestamp}.").as_bytes());
     hmac.update(body);
-    format!("v1,{}", STANDARD.encode(hmac.finalize().into_bytes()))
+    hmac
 }

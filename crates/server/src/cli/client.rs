@@ -241,12 +241,17 @@ async fn refusal(response: reqwest::Response) -> Failure {
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let error_type = body.pointer("/error/type").and_then(Value::as_str);
     let message = body.pointer("/error/message").and_then(Value::as_str);
-    let status = status.as_u16();
+    let code = status.as_u16();
     let said = match (error_type, message) {
-        (Some(error_type), Some(message)) => format!("{error_type} ({status}): {message}"),
-        _ => format!("the server answered {status} without an explanation"),
+        (Some(error_type), Some(message)) => format!("{error_type} ({code}): {message}"),
+        _ => format!("the server answered {code} without an explanation"),
     };
-    Failure::failed(super::output::printable(&said) + &request_id)
+    let said = super::output::printable(&said) + &request_id;
+    if status == StatusCode::NOT_FOUND {
+        Failure::NotFound(said)
+    } else {
+        Failure::Failed(said)
+    }
 }
 
 fn should_retry(status: StatusCode, headers: &HeaderMap, repeatable: bool) -> bool {

@@ -432,8 +432,26 @@ Ctrl-C ends it.
     }
 }
 
+/// The keys that a development server keeps in its data directory.
+#[derive(Debug)]
+pub(super) struct KeptKeys {
+    /// The administrator's.
+    pub(super) admin: SecretString,
+    /// The operator's, if it is known too.
+    pub(super) operator: Option<String>,
+}
+
+/// The keys that `rollcall dev` keeps in this directory; none when it never ran on it.
+pub(super) fn kept_keys(data_dir: &Path) -> Outcome<Option<KeptKeys>> {
+    let kept = read_kept(&data_dir.join(KEPT_NAME))?;
+    Ok(kept.map(|kept| KeptKeys {
+        admin: kept.admin_key.into(),
+        operator: Some(kept.operator_key),
+    }))
+}
+
 /// An address that a client on this machine can use.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let mut reachable = address;
     if address.ip().is_unspecified() {
         reachable.set_ip(if address.is_ipv4() {
@@ -449,7 +467,7 @@ fn quoted(text: &str) -> String {
     json!(text).to_string()
 }
 
-fn shell_quoted(text: &str) -> String {
+pub(super) fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

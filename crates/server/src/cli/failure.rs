@@ -15,6 +15,8 @@ pub enum Failure {
     Setup(String),
     /// It was tried and refused, or something went wrong on the way. Status 1.
     Failed(String),
+    /// A server has nothing of the name it was asked for. Status 1.
+    NotFound(String),
     /// It has told everything itself. Status 1.
     Told,
     /// Nothing was asked for, and the help has been shown. Status 2.
@@ -44,7 +46,7 @@ impl Failure {
                 output::complain(reason);
                 ExitCode::from(2)
             }
-            Self::Failed(reason) => {
+            Self::Failed(reason) | Self::NotFound(reason) => {
                 output::complain(reason);
                 ExitCode::FAILURE
             }

@@ -44,6 +44,7 @@ mod seed;
 pub mod serve;
 mod startup;
 pub mod target;
+pub mod webhooks;
 pub mod workspaces;
 
 use std::ffi::OsString;
@@ -84,6 +85,7 @@ pub enum Command {
     Programs(programs::Arguments),
     Enforcement(enforcement::Arguments),
     Enrollments(enrollments::Arguments),
+    Webhooks(webhooks::Arguments),
     Search(Box<search::Arguments>),
     Audit(audit::Arguments),
     Migrate(migrate::Arguments),

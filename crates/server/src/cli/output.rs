@@ -4,6 +4,7 @@
 //! stays JSON, so that `rollcall … | jq` works without an option. Standard output carries the answer and
 //! nothing else; notes, progress and complaints go to standard error.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
@@ -101,6 +102,7 @@ impl Output {
         Listing {
             output: self,
             columns,
+            derive: None,
             rows: 0,
             widths: Vec::new(),
         }
@@ -142,11 +144,22 @@ impl Output {
 pub struct Listing<'a> {
     output: &'a mut Output,
     columns: &'static [Column],
+    derive: Option<fn(&mut Value)>,
     rows: usize,
     widths: Vec<u16>,
 }
 
 impl Listing<'_> {
+    /// The same list, each row of a table completed by `derive` with what its columns name and the
+    /// answer does not have.
+    #[must_use]
+    pub fn with(self, derive: fn(&mut Value)) -> Self {
+        Self {
+            derive: Some(derive),
+            ..self
+        }
+    }
+
     /// Prints one page. Nothing of it is kept, so a walk over all pages takes constant memory.
     pub fn page(&mut self, rows: &[Value]) -> Outcome {
         match self.output.format {
@@ -175,6 +188,10 @@ impl Listing<'_> {
             table.set_header(self.columns.iter().map(|(heading, _)| *heading));
         }
         for row in rows {
+            let mut row = Cow::Borrowed(row);
+            if let Some(derive) = self.derive {
+                derive(row.to_mut());
+            }
             table.add_row(self.columns.iter().map(|(_, pointer)| {
                 row.pointer(pointer)
                     .map_or_else(|| "-".to_owned(), cell_text)

@@ -18,3 +18,4 @@ mod records;
 mod rollcall;
 mod serve;
 mod storage;
+mod webhooks;

@@ -138,9 +138,10 @@ pub(crate) use assert_ended;
 pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"/[\w./-]*/\.tmp\w+", "[dir]"),
     (
-        r"(uprof|wrkspc|apikey|enac|req|aud)_01[1-9A-HJ-NP-Za-km-z]{22}",
+        r"(uprof|wrkspc|apikey|enac|req|aud|whep|whd)_01[1-9A-HJ-NP-Za-km-z]{22}",
         "${1}_[id]",
     ),
+    (r"whe_[0-9a-f]{32}", "whe_[id]"),
     (
         r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
         "[organization]",
@@ -156,6 +157,12 @@ pub(crate) struct Process(Option<Child>);
 impl Process {
     pub(crate) fn new(child: Child) -> Self {
         Self(Some(child))
+    }
+
+    /// The status that the process ends with.
+    pub(crate) fn wait(mut self) -> i32 {
+        let mut child = self.0.take().unwrap();
+        child.wait().unwrap().code().unwrap_or(-1)
     }
 
     /// Sends a signal and answers with the status the process ends with.

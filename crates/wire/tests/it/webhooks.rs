@@ -105,6 +105,19 @@ fn the_test_vector_is_signed_as_it_says() {
         text(&vector["body"]).as_bytes(),
     );
     assert_eq!(signature, text(&headers["webhook-signature"]));
+    let is_signed = |signatures: &str, body: &str| {
+        let id = text(&headers["webhook-id"]);
+        let timestamp = text(&headers["webhook-timestamp"]).parse().unwrap();
+        webhooks::is_signed(&key, &id, timestamp, body.as_bytes(), signatures)
+    };
+    let body = text(&vector["body"]);
+    assert!(is_signed(&signature, &body));
+    // Any of several is enough, as while a sender replaces its secret.
+    assert!(is_signed(&format!("v1,AAAA v2,x {signature}"), &body));
+    assert!(!is_signed(&signature, &format!("{body} ")));
+    for signatures in ["", "v1,", &signature[3..], &signature.replace("v1,", "v2,")] {
+        assert!(!is_signed(signatures, &body), "{signatures}");
+    }
     for text in ["", "whsec_", "whsec_AQID", &secret[6..]] {
         assert!(webhooks::parse_secret(text).is_none(), "{text}");
     }

@@ -1,0 +1,364 @@
+//! `rollcall webhooks`: looking at deliveries, repeating them, and receiving them.
+
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{ChildStderr, ChildStdout, Stdio};
+
+use rollcall::cli::client::Call;
+use serde_json::{Value, json};
+
+use crate::rollcall::{Dev, Place, Process, assert_ended};
+
+/// `rollcall webhooks listen`, once it receives.
+struct Listener {
+    process: Process,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+    /// Where it receives.
+    address: String,
+    /// The id of its endpoint.
+    endpoint: String,
+    /// The command that it says sends a test event.
+    hint: String,
+}
+
+impl Listener {
+    fn start(place: &Place, arguments: &[&str]) -> Self {
+        let arguments = [&["webhooks", "listen"], arguments].concat();
+        let mut command = place.command(&arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let (said, hint) = (line(&mut stderr), line(&mut stderr));
+        let words: Vec<_> = said.split([' ', ',']).collect();
+        let after = |word: &str| {
+            let at = words.iter().position(|found| *found == word);
+            let at = at.unwrap_or_else(|| panic!("{said}"));
+            words[at + 1].trim_end_matches('.').to_owned()
+        };
+        let url = after("on");
+        Self {
+            process: Process::new(child),
+            stdout,
+            stderr,
+            address: url
+                .trim_start_matches("http://")
+                .trim_end_matches('/')
+                .to_owned(),
+            endpoint: after("as"),
+            hint,
+        }
+    }
+
+    fn event(&mut self) -> Value {
+        let line = line(&mut self.stdout);
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"))
+    }
+}
+
+fn line(stream: &mut impl std::io::BufRead) -> String {
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+fn run(place: &Place, dev: &Dev, arguments: &[&str]) -> Value {
+    place.json(&[&["webhooks"], arguments, &dev.operator()[..]].concat())
+}
+
+fn open_action(dev: &Dev, profile: &str) -> Value {
+    let path = format!("/operator/v1/user_profiles/{profile}/enforcement_actions");
+    dev.call(Call::post(
+        path,
+        &json!({"type": "restriction", "reason": "high_harm"}),
+    ))
+}
+
+/// The status that is answered to a request that somebody made up.
+fn forged(address: &str, head: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request =
+        format!("{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+        .split(' ')
+        .nth(1)
+        .unwrap_or_else(|| panic!("{answer:?}"))
+        .to_owned()
+}
+
+#[test]
+fn a_first_webhook_takes_one_command() {
+    let place = Place::new();
+    place.write(
+        "seed.ndjson",
+        r#"{"type":"user_profile","id":"uprof_ana","name":"Ana"}"#,
+    );
+    let dev = place.dev(&["--seed", "seed.ndjson"]);
+    // The administrator's key is read where the server keeps its data.
+    let mut listener = Listener::start(&place, &["--url", dev.get("base_url")]);
+    let listed = run(&place, &dev, &["list"]);
+    assert_eq!(listed["data"][0]["id"], listener.endpoint);
+    assert_eq!(listed["data"][0]["name"], "rollcall webhooks listen");
+    assert_eq!(
+        listed["data"][0]["url"],
+        format!("http://{}/", listener.address)
+    );
+
+    // The line it prints can be pasted.
+    let hint = listener
+        .hint
+        .split_once(": rollcall ")
+        .unwrap()
+        .1
+        .to_owned();
+    let words: Vec<_> = hint
+        .split(' ')
+        .map(|word| word.trim_matches('\''))
+        .collect();
+    place.json(&words);
+    let test = listener.event();
+    assert_eq!(test["data"]["type"], "webhook_endpoint.test");
+
+    let action = open_action(&dev, "uprof_ana");
+    let event = listener.event();
+    assert_eq!(event["data"]["id"], "uprof_ana");
+    assert_eq!(event["data"]["enforcement_action_id"], action["id"]);
+
+    // What is not signed is refused, and told beside the events.
+    let signed = "webhook-id: whe_1\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1,AAAA";
+    for (head, status, told) in [
+        ("POST / HTTP/1.1".to_owned(), "401", "refused no webhook-id"),
+        (
+            format!("POST / HTTP/1.1\r\n{signed}"),
+            "401",
+            "refused a signature that is not this endpoint's",
+        ),
+        ("PUT / HTTP/1.1".to_owned(), "405", "refused not a POST"),
+    ] {
+        assert_eq!(forged(&listener.address, &head), status, "{head}");
+        assert_eq!(line(&mut listener.stderr), told);
+    }
+
+    // A clock that was set is told.
+    dev.call(Call::post(
+        "/operator/v1/dev/clock",
+        &json!({"advance": "1h"}),
+    ));
+    run(&place, &dev, &["test", &listener.endpoint]);
+    assert_eq!(listener.event()["data"]["type"], "webhook_endpoint.test");
+    let told = line(&mut listener.stderr);
+    assert!(
+        told.starts_with("the next event's timestamp is +3"),
+        "{told}"
+    );
+
+    assert_eq!(listener.process.end_by("INT"), 0);
+    assert_eq!(run(&place, &dev, &["list"])["data"], json!([]));
+    let delivered = run(&place, &dev, &["deliveries"]);
+    let delivered = delivered["data"].as_array().unwrap();
+    assert_eq!(delivered.len(), 3);
+    for delivery in delivered {
+        assert_eq!(delivery["status"], "delivered");
+        assert_eq!(delivery["attempts"][0]["status_code"], 204);
+    }
+    dev.stop();
+}
+
+#[test]
+fn a_listener_ends_after_as_many_events_as_were_asked_for() {
+    let place = Place::new().with("ROLLCALL_DEV_ADMIN_KEY", "my-admin-key");
+    let dev = place.dev(&["--in-memory"]);
+    let arguments = ["--url", dev.get("base_url"), "--admin-key", "my-admin-key"];
+    let table = ["--count", "1", "--output", "table"];
+    let mut listener = Listener::start(&place, &[&arguments[..], &table].concat());
+    run(&place, &dev, &["test", &listener.endpoint]);
+    let shown = line(&mut listener.stdout);
+    let expected = format!(
+        "webhook_endpoint.test{}{}",
+        " ".repeat(21),
+        listener.endpoint
+    );
+    assert!(shown.contains(&expected), "{shown}");
+    assert!(shown.ends_with("  verified"), "{shown}");
+    assert_eq!(listener.process.wait(), 0);
+    assert_eq!(run(&place, &dev, &["list"])["data"], json!([]));
+    let delivered = run(&place, &dev, &["deliveries"]);
+    assert_eq!(delivered["data"][0]["status"], "delivered", "{delivered}");
+    // After a reset of the server there is nothing left to remove, which is well.
+    let listener = Listener::start(&place, &arguments);
+    dev.call(Call::post("/operator/v1/dev/reset", &json!({})));
+    assert_eq!(listener.process.end_by("TERM"), 0);
+    dev.stop();
+}
+
+#[test]
+fn a_listener_that_cannot_begin_says_why() {
+    let place = Place::new();
+    assert_ended!(place.run(&["webhooks", "listen"]), @r#"
+    $ rollcall webhooks listen
+    status: 2
+    stderr:
+    rollcall: no admin key: rollcall dev prints one, for ROLLCALL_ADMIN_KEY or --admin-key; and none is kept in rollcall-data, where rollcall dev would have its data (--data-dir)
+    "#);
+    let nobody = [
+        "webhooks",
+        "listen",
+        "--url",
+        "http://127.0.0.1:1",
+        "--admin-key",
+        "k",
+    ];
+    assert_ended!(place.run(&nobody), @r#"
+    $ rollcall webhooks listen --url http://127.0.0.1:[port] --admin-key k
+    status: 2
+    stderr:
+    rollcall: cannot reach http://127.0.0.1:[port] (Connection refused (os error 111)); is the server running, and is that its address?
+    "#);
+    let unknown = ["webhooks", "listen", "--events", "user_profile.created"];
+    assert_ended!(place.run(&unknown), @r#"
+    $ rollcall webhooks listen --events user_profile.created
+    status: 2
+    stderr:
+    rollcall: invalid value 'user_profile.created' for '--events <LIST>': must be one of: user_profile.enforcement_action_opened, user_profile.enforcement_action_resolved, user_profile.program_status_updated, external_key.failed, external_key.recovered; see rollcall --help
+    "#);
+    let dev = place.dev(&["--in-memory"]);
+    let other = [
+        "webhooks",
+        "listen",
+        "--url",
+        dev.get("base_url"),
+        "--admin-key",
+        dev.get("api_key"),
+    ];
+    let ended = place.run(&other);
+    assert_eq!(ended.status, 1);
+    assert!(
+        ended.stderr.contains("permission_error (403)"),
+        "{}",
+        ended.stderr
+    );
+    dev.stop();
+}
+
+/// A receiver that refuses everything.
+fn refusing() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut read = [0; 2_048];
+            let _ = stream.read(&mut read);
+            let answer = b"HTTP/1.1 503 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            let _ = stream.write_all(answer);
+        }
+    });
+    format!("http://{address}/")
+}
+
+#[test]
+fn deliveries_are_looked_at_and_repeated_on_a_server_and_on_the_storage() {
+    let place = Place::new();
+    let endpoint = json!({
+        "type": "webhook_endpoint", "id": "whep_billing", "url": refusing(), "name": "billing",
+        "enabled_events": ["user_profile.program_status_updated"],
+    });
+    place.write("seed.ndjson", endpoint.to_string());
+    let dev = place.dev(&["--seed", "seed.ndjson"]);
+    let made = run(&place, &dev, &["test", "whep_billing"]);
+    assert_eq!(made["status"], "pending");
+    let delivery = made["id"].as_str().unwrap();
+    // It is tried until its last attempt has failed.
+    let mut waited = Vec::new();
+    while waited.len() < 1_000 {
+        let failed = run(&place, &dev, &["deliveries", "--status", "failed"]);
+        if failed["data"] != json!([]) {
+            break;
+        }
+        dev.call(Call::post(
+            "/operator/v1/dev/clock",
+            &json!({"advance": "2m"}),
+        ));
+        waited.push(failed);
+    }
+    let table = |arguments: &[&str], place: &[&str]| {
+        let all = [&["webhooks"], arguments, &["--output", "table"], place].concat();
+        all.iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let shown = |arguments: &[String]| {
+        let ended = place.run(arguments);
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+        let lines = ended.stdout.lines();
+        let lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" | "));
+        lines.collect::<Vec<_>>().join("\n") + "\n"
+    };
+    let lists = |at: &[&str]| {
+        let endpoints = shown(&table(&["list", "--state", "enabled"], at));
+        let deliveries = shown(&table(&["deliveries", "--endpoint-id", "whep_billing"], at));
+        endpoints + &deliveries
+    };
+    let on_server = lists(&dev.operator());
+    insta::with_settings!({ filters => crate::rollcall::FILTERS.to_vec() }, {
+        insta::assert_snapshot!(on_server, @r#"
+        ID | ORGANIZATION | STATE | FAILING | SINCE | URL | NAME | DISABLED | BECAUSE
+        whep_billing | [organization] | enabled | [time] | http://127.0.0.1:[port]/ | billing
+        ID | EVENT | STATUS | ATTEMPTS | LAST | ANSWER | ENDPOINT | CREATED | NEXT | ATTEMPT
+        whd_[id] | webhook_endpoint.test | failed | 3 | 503 | whep_billing | [time] | -
+        "#);
+    });
+    let again = run(&place, &dev, &["redeliver", delivery]);
+    assert_eq!(again["status"], "pending");
+    let refused = place.run(&[&["webhooks", "redeliver", delivery], &dev.operator()[..]].concat());
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused
+            .stderr
+            .contains("conflict_error (409): The delivery is still pending"),
+        "{}",
+        refused.stderr
+    );
+    dev.stop();
+
+    let storage = ["--data-dir", "rollcall-data"];
+    assert_eq!(lists(&storage).lines().count(), on_server.lines().count());
+    assert_ended!(place.run(&["webhooks", "redeliver", delivery]), @r#"
+    $ rollcall webhooks redeliver whd_[id]
+    status: 1
+    stderr:
+    rollcall: The delivery is still pending
+    "#);
+    assert_ended!(place.run(&["webhooks", "redeliver", "whd_nobody"]), @r#"
+    $ rollcall webhooks redeliver whd_nobody
+    status: 1
+    stderr:
+    rollcall: there is no delivery whd_nobody
+    "#);
+    assert_ended!(place.run(&["webhooks", "test", "whep_nobody"]), @r#"
+    $ rollcall webhooks test whep_nobody
+    status: 1
+    stderr:
+    rollcall: there is no webhook endpoint whep_nobody
+    "#);
+    assert_ended!(place.run(&["webhooks", "deliveries", "--status", "lost"]), @r#"
+    $ rollcall webhooks deliveries --status lost
+    status: 1
+    stderr:
+    rollcall: status: must be one of: pending, delivered, failed, canceled
+    "#);
+    assert_ended!(place.run(&["webhooks", "test", "whep_billing"]), @r#"
+    $ rollcall webhooks test whep_billing
+    status: 0
+    stdout:
+    {"type":"webhook_delivery","id":"whd_[id]","organization_id":"[organization]","endpoint_id":"whep_billing","event_id":"whe_[id]","event_type":"webhook_endpoint.test","status":"pending","created_at":"[time]","next_attempt_at":"[time]","attempts":[]}
+    stderr:
+    it is sent as soon as a server runs on this storage
+    "#);
+    let pending = place.json(&["webhooks", "deliveries", "--status", "pending"]);
+    assert_eq!(pending["data"].as_array().unwrap().len(), 2);
+}
