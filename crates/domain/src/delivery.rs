@@ -147,6 +147,11 @@ impl RetrySchedule {
         },
     };
 
+    /// The longest wait between two attempts.
+    pub fn longest_wait(&self) -> Duration {
+        self.first_wait.most.max(self.later_wait.most)
+    }
+
     /// How long to wait after attempt number `attempt` (counted from 1) failed; none when it was the
     /// last. `draw` is a random number.
     pub fn wait_after(&self, attempt: u32, draw: u32) -> Option<Duration> {
@@ -184,7 +189,8 @@ impl EndpointHealth {
     #[must_use]
     pub fn after_failure(self, at: Timestamp, lost: bool) -> Self {
         Self {
-            failing_since: Some(self.failing_since.unwrap_or(at)),
+            // A clock that was set back does not make the endpoint fail from a later time on.
+            failing_since: Some(self.failing_since.map_or(at, |since| since.min(at))),
             failures: self.failures.saturating_add(1),
             lost: self.lost.saturating_add(u32::from(lost)),
         }
@@ -240,6 +246,7 @@ mod tests {
             assert!((30.0..=120.0).contains(&second), "{second}");
         }
         assert_eq!(schedule.wait_after(1, 0), Some(Duration::from_secs(5)));
+        assert_eq!(schedule.longest_wait(), Duration::from_mins(2));
         assert_eq!(
             schedule.wait_after(2, u32::MAX),
             Some(Duration::from_mins(2))
@@ -259,6 +266,12 @@ mod tests {
         assert!(!health.has_failed_for(day, at(90_000)), "two lost");
         health = health.after_failure(at(90_001), true);
         assert!(health.has_failed_for(day, at(90_001)));
+        let set_back = health.after_failure(at(3), false);
+        assert_eq!(
+            set_back.failing_since,
+            Some(at(3)),
+            "the clock was set back"
+        );
         assert!(!health.has_failed_for(day, at(86_409)), "a second early");
         assert!(health.has_failed_for(day, at(86_410)));
     }

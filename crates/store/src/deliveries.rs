@@ -68,8 +68,18 @@ pub struct Claim {
     pub now: Timestamp,
     /// Until when what is claimed belongs to the owner, as far as others are concerned.
     pub lease_until: Timestamp,
+    /// The latest that a wait or a lease can honestly end. What ends later was begun before the clock was
+    /// set back, and waiting for that time to come again would stop deliveries for as long.
+    pub latest: Timestamp,
     /// The most deliveries to claim.
     pub limit: usize,
+}
+
+impl Claim {
+    /// Whether what waits until `end` need not wait any more.
+    pub(crate) fn is_over(&self, end: Timestamp) -> bool {
+        end <= self.now || end > self.latest
+    }
 }
 
 /// An attempt to be made now.

@@ -2,8 +2,9 @@
 //!
 //! One loop does all of it, so that what piles up while it waits for the disk is handled at once: it
 //! records every attempt that has ended, claims whatever may be claimed, and sleeps until a commit,
-//! the end of an attempt, the next due time or a move of the clock wakes it. Attempts run beside it,
-//! each a task of its own; the store sees to it that none but a few are for the same endpoint.
+//! the end of an attempt, the next due time or a move of the clock wakes it. Attempts run beside it: those
+//! that were claimed together for one endpoint are a task that begins them in the order of their events.
+//! The store sees to it that none but a few are for the same endpoint.
 //!
 //! Nothing is lost with the worker: what it had claimed is claimed again when its lease ends, by
 //! whatever worker looks first.
@@ -11,13 +12,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::{Attempt, Outcome};
 use rollcall_domain::id::{Chance as _, SystemChance};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_store::deliveries::{AttemptReport, Claim, ClaimedAttempt, Recorded};
 use rollcall_store::{StoreError, Stored};
-use tokio::task::{JoinError, JoinSet};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +30,9 @@ use crate::app::{App, log_failed};
 
 /// How long a claim is this worker's: well beyond the longest attempt and a slow disk.
 const LEASE: Duration = Duration::from_mins(1);
+/// How far the clocks of nodes may be apart; what ends later than any wait and this was begun before the
+/// clock was set back.
+const CLOCKS_APART: Duration = Duration::from_mins(1);
 /// The longest sleep. Other nodes' commits do not wake this worker, and a node may die with its own.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 /// The wait before storage that failed is asked again.
@@ -48,11 +54,15 @@ pub(crate) async fn run(app: Arc<App>, shutdown: CancellationToken) {
     if let Err(error) = seal_anew(&app).await {
         log_failed("sealing signing secrets anew", &error);
     }
+    let (reporter, reports) = mpsc::unbounded_channel();
     let worker = Worker {
         owner: new_owner(),
         app,
         sender,
+        room: Arc::new(Semaphore::new(IN_FLIGHT)),
         under_way: JoinSet::new(),
+        reporter,
+        reports,
         ended: Vec::new(),
     };
     worker.run(&shutdown).await;
@@ -62,7 +72,11 @@ struct Worker {
     app: Arc<App>,
     sender: Sender,
     owner: String,
-    under_way: JoinSet<AttemptReport>,
+    /// Of which each attempt in flight takes a part.
+    room: Arc<Semaphore>,
+    under_way: JoinSet<()>,
+    reporter: mpsc::UnboundedSender<AttemptReport>,
+    reports: mpsc::UnboundedReceiver<AttemptReport>,
     /// To be recorded.
     ended: Vec<AttemptReport>,
 }
@@ -71,9 +85,7 @@ impl Worker {
     async fn run(mut self, shutdown: &CancellationToken) {
         let app = Arc::clone(&self.app);
         loop {
-            while let Some(ended) = self.under_way.try_join_next() {
-                self.note(ended);
-            }
+            self.note_what_ended();
             let recorded = self.record().await;
             if shutdown.is_cancelled() {
                 return self.drain().await;
@@ -88,7 +100,7 @@ impl Worker {
             });
             // What was announced while this loop was busy ends the wait at once.
             tokio::select! {
-                Some(ended) = self.under_way.join_next() => self.note(ended),
+                Some(ended) = self.reports.recv() => self.ended.push(ended),
                 () = app.store.deliveries_added().notified() => {}
                 () = app.deliveries_due.notified() => {}
                 () = shutdown.cancelled() => {}
@@ -98,9 +110,10 @@ impl Worker {
     }
 
     async fn drain(mut self) {
-        while let Some(ended) = self.under_way.join_next().await {
-            self.note(ended);
+        while !self.under_way.is_empty() {
+            self.under_way.join_next().await;
         }
+        self.note_what_ended();
         for _ in 0..LAST_TRIES {
             match self.record().await {
                 Ok(()) => return,
@@ -110,12 +123,14 @@ impl Worker {
         }
     }
 
-    fn note(&mut self, ended: Result<AttemptReport, JoinError>) {
-        match ended {
-            Ok(report) => self.ended.push(report),
-            Err(error) => {
-                // Its delivery stays claimed: under another name the lease on it runs out.
-                tracing::error!(%error, "an attempt of a webhook ended without a report");
+    fn note_what_ended(&mut self) {
+        while let Ok(report) = self.reports.try_recv() {
+            self.ended.push(report);
+        }
+        while let Some(ended) = self.under_way.try_join_next() {
+            if let Err(error) = ended {
+                // Its deliveries stay claimed: under another name the leases on them run out.
+                tracing::error!(%error, "attempts of a webhook ended without a report");
                 self.owner = new_owner();
             }
         }
@@ -168,15 +183,17 @@ impl Worker {
     /// Claims what may be claimed and begins it; answers with how long nothing more will be due, as
     /// far as this node knows.
     async fn claim(&mut self) -> Stored<Duration> {
-        let limit = IN_FLIGHT.saturating_sub(self.under_way.len());
+        let limit = self.room.available_permits();
         if limit == 0 {
             return Ok(LOOK_AT_LEAST_EVERY);
         }
         let now = self.app.clock.now();
+        let schedule = &self.app.settings.webhooks.schedule;
         let claim = Claim {
             owner: self.owner.clone(),
             now,
             lease_until: now.saturating_add(LEASE),
+            latest: now.saturating_add(schedule.longest_wait().max(LEASE) + CLOCKS_APART),
             limit,
         };
         let claimed = match self.app.store.claim_deliveries(claim).await {
@@ -187,21 +204,71 @@ impl Worker {
                 return Err(error);
             }
         };
-        for attempt in claimed.attempts {
-            let (app, sender) = (Arc::clone(&self.app), self.sender.clone());
-            let owner = self.owner.clone();
-            self.under_way.spawn(make(app, sender, owner, attempt));
-        }
-        self.show_in_flight();
+        self.begin(claimed.attempts);
         let wait = claimed.next.map(|next| next.since(self.app.clock.now()));
         let wait = wait.unwrap_or(LOOK_AT_LEAST_EVERY);
         Ok(wait.clamp(Duration::from_millis(1), LOOK_AT_LEAST_EVERY))
     }
 
+    /// Begins attempts, of which those for one endpoint stand together.
+    fn begin(&mut self, attempts: Vec<ClaimedAttempt>) {
+        let mut left = attempts.into_iter().peekable();
+        while let Some(first) = left.next() {
+            let endpoint_id = first.endpoint_id.clone();
+            let mut attempts = vec![self.attempting(first)];
+            while let Some(next) = left.next_if(|next| next.endpoint_id == endpoint_id) {
+                attempts.push(self.attempting(next));
+            }
+            let batch = Batch {
+                app: Arc::clone(&self.app),
+                sender: self.sender.clone(),
+                owner: self.owner.clone(),
+                reporter: self.reporter.clone(),
+            };
+            self.under_way.spawn(batch.make(attempts));
+        }
+        self.show_in_flight();
+    }
+
+    fn attempting(&self, claimed: ClaimedAttempt) -> Attempting {
+        Attempting {
+            claimed,
+            room: Arc::clone(&self.room).try_acquire_owned().ok(),
+        }
+    }
+
     fn show_in_flight(&self) {
-        self.app
-            .metrics
-            .set_attempts_in_flight(self.under_way.len());
+        let in_flight = IN_FLIGHT.saturating_sub(self.room.available_permits());
+        self.app.metrics.set_attempts_in_flight(in_flight);
+    }
+}
+
+/// An attempt that is about to be made, and the room it takes.
+struct Attempting {
+    claimed: ClaimedAttempt,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// What attempts are made with that were claimed together for one endpoint.
+struct Batch {
+    app: Arc<App>,
+    sender: Sender,
+    owner: String,
+    reporter: mpsc::UnboundedSender<AttemptReport>,
+}
+
+impl Batch {
+    /// Makes the attempts beside each other, and reports each one when it has ended.
+    async fn make(self, attempts: Vec<Attempting>) {
+        let attempts = attempts.into_iter().map(async |attempting| {
+            let Attempting { claimed, room } = attempting;
+            let report = make(&self.app, &self.sender, &self.owner, claimed).await;
+            drop(room);
+            // The worker is there for as long as anything is under way.
+            let _ = self.reporter.send(report);
+        });
+        // Each is begun as far as its first wait before the one after it.
+        join_all(attempts).await;
     }
 }
 
@@ -213,12 +280,7 @@ fn new_owner() -> String {
 }
 
 /// Makes one attempt and says what it comes to.
-async fn make(
-    app: Arc<App>,
-    sender: Sender,
-    owner: String,
-    claimed: ClaimedAttempt,
-) -> AttemptReport {
+async fn make(app: &App, sender: &Sender, owner: &str, claimed: ClaimedAttempt) -> AttemptReport {
     let settings = &app.settings.webhooks;
     let at = app.clock.now();
     if claimed.number == 1 {
@@ -246,9 +308,9 @@ async fn make(
     let now = app.clock.now();
     AttemptReport {
         delivery_id: claimed.delivery_id,
-        owner,
+        owner: owner.to_owned(),
         fence: claimed.fence,
-        retry_at: retry_at(&app, claimed.number, now),
+        retry_at: retry_at(app, claimed.number, now),
         attempt: Attempt {
             at,
             status_code: sent.status_code,

@@ -157,7 +157,7 @@ impl EndpointClaim<'_> {
             let more = usize::try_from(canceled) == Ok(CANCEL_AT_ONCE);
             return Ok(nothing(more.then_some(claim.now)));
         };
-        if let Some(rest) = endpoint.rests_until.filter(|rest| *rest > claim.now) {
+        if let Some(rest) = endpoint.rests_until.filter(|rest| !claim.is_over(*rest)) {
             return Ok(nothing(Some(rest)));
         }
         let leases = self.leases(tx).await?;
@@ -167,16 +167,15 @@ impl EndpointClaim<'_> {
             return Ok(nothing(lease_ends));
         }
         // One more than can be claimed says when the next is due.
-        let mut waiting = self.waiting(tx, free + 1).await?;
-        let due = waiting.iter().take(free.min(self.left));
-        let due = due
-            .take_while(|waiting| waiting.due_at <= claim.now)
-            .count();
-        let rest = waiting.split_off(due);
-        let attempts = waiting
-            .iter()
-            .map(|waiting| self.lease(tx, &endpoint, waiting))
-            .collect();
+        let (mut attempts, mut next_due) = (Vec::new(), None);
+        for waiting in &self.waiting(tx, free + 1).await? {
+            if attempts.len() < free.min(self.left) && claim.is_over(waiting.due_at) {
+                attempts.push(self.lease(tx, &endpoint, waiting));
+            } else if next_due.is_none() {
+                next_due = Some(waiting.due_at);
+            }
+        }
+        let due = attempts.len();
         let rests_until = endpoint.owned.health.rests_until(claim.now);
         if due > 0 && rests_until.is_some() {
             webhooks::store_health(tx, id, endpoint.owned.health, rests_until);
@@ -185,7 +184,6 @@ impl EndpointClaim<'_> {
                 next: rests_until,
             });
         }
-        let next_due = rest.first().map(|waiting| waiting.due_at);
         let next_due = next_due.filter(|_| due < free);
         let next = [lease_ends, next_due].into_iter().flatten().min();
         Ok(EndpointClaimed { attempts, next })
@@ -198,8 +196,14 @@ impl EndpointClaim<'_> {
             .query(
                 "SELECT CASE WHEN lease_owner = $2 THEN NULL ELSE due_at END \
                  FROM webhook_deliveries WHERE endpoint_id = $1 AND lease_owner IS NOT NULL \
-                 AND due_at IS NOT NULL AND (lease_owner = $2 OR due_at > $3)",
-                &values![self.endpoint_id.as_str(), claim.owner.as_str(), claim.now],
+                 AND due_at IS NOT NULL \
+                 AND (lease_owner = $2 OR (due_at > $3 AND due_at <= $4))",
+                &values![
+                    self.endpoint_id.as_str(),
+                    claim.owner.as_str(),
+                    claim.now,
+                    claim.latest,
+                ],
             )
             .await?;
         let leases = rows.iter().map(|row| optional_timestamp(row, 0));
@@ -215,12 +219,14 @@ impl EndpointClaim<'_> {
                  d.started_at, d.fence, d.tries, d.attempts FROM webhook_deliveries d \
                  JOIN events v ON v.organization = d.organization AND v.id = d.event_id \
                  WHERE d.endpoint_id = $1 AND d.due_at IS NOT NULL \
-                 AND (d.lease_owner IS NULL OR (d.lease_owner <> $2 AND d.due_at <= $3)) \
-                 ORDER BY d.due_at, d.stored_at, d.id LIMIT $4",
+                 AND (d.lease_owner IS NULL \
+                   OR (d.lease_owner <> $2 AND (d.due_at <= $3 OR d.due_at > $4))) \
+                 ORDER BY d.due_at, d.stored_at, d.id LIMIT $5",
                 &values![
                     self.endpoint_id.as_str(),
                     claim.owner.as_str(),
                     claim.now,
+                    claim.latest,
                     limit,
                 ],
             )

@@ -174,7 +174,7 @@ fn claim_for(
         let canceled = cancel_some(connection, endpoint_id, claim.now)?;
         return Ok((canceled == CANCEL_AT_ONCE).then_some(claim.now));
     };
-    if let Some(rest) = endpoint.rests_until.filter(|rest| *rest > claim.now) {
+    if let Some(rest) = endpoint.rests_until.filter(|rest| !claim.is_over(*rest)) {
         return Ok(Some(rest));
     }
     let leases = leases(connection, claim, endpoint_id)?;
@@ -184,21 +184,21 @@ fn claim_for(
         return Ok(lease_ends);
     }
     // One more than can be claimed says when the next is due.
-    let mut waiting = waiting_deliveries(connection, claim, endpoint_id, free + 1)?;
-    let due = waiting.iter().take(free.min(left));
-    let due = due
-        .take_while(|waiting| waiting.due_at <= claim.now)
-        .count();
-    let rest = waiting.split_off(due);
+    let waiting = waiting_deliveries(connection, claim, endpoint_id, free + 1)?;
+    let (mut due, mut next_due) = (0, None);
     for waiting in &waiting {
-        claimed.push(lease(connection, claim, &endpoint, waiting)?);
+        if due < free.min(left) && claim.is_over(waiting.due_at) {
+            claimed.push(lease(connection, claim, &endpoint, waiting)?);
+            due += 1;
+        } else if next_due.is_none() {
+            next_due = Some(waiting.due_at);
+        }
     }
     let rests_until = endpoint.owned.health.rests_until(claim.now);
     if due > 0 && rests_until.is_some() {
         webhooks::store_health(connection, endpoint_id, endpoint.owned.health, rests_until)?;
         return Ok(rests_until);
     }
-    let next_due = rest.first().map(|waiting| waiting.due_at);
     let next_due = next_due.filter(|_| due < free);
     Ok([lease_ends, next_due].into_iter().flatten().min())
 }
@@ -214,8 +214,13 @@ fn leases(
         "SELECT CASE WHEN lease_owner = ?2 THEN NULL ELSE due_at END FROM webhook_deliveries \
          INDEXED BY webhook_deliveries_leased \
          WHERE endpoint_id = ?1 AND lease_owner IS NOT NULL AND due_at IS NOT NULL \
-         AND (lease_owner = ?2 OR due_at > ?3)",
-        params![endpoint_id.as_str(), claim.owner, claim.now.as_micros()],
+         AND (lease_owner = ?2 OR (due_at > ?3 AND due_at <= ?4))",
+        params![
+            endpoint_id.as_str(),
+            claim.owner,
+            claim.now.as_micros(),
+            claim.latest.as_micros()
+        ],
         |row| optional_timestamp(row, 0),
     )
 }
@@ -246,12 +251,14 @@ fn waiting_deliveries(
          d.tries, d.attempts FROM webhook_deliveries d INDEXED BY webhook_deliveries_due \
          JOIN events v ON v.id = d.event_id \
          WHERE d.endpoint_id = ?1 AND d.due_at IS NOT NULL \
-         AND (d.lease_owner IS NULL OR (d.lease_owner <> ?2 AND d.due_at <= ?3)) \
-         ORDER BY d.due_at, d.number LIMIT ?4",
+         AND (d.lease_owner IS NULL \
+           OR (d.lease_owner <> ?2 AND (d.due_at <= ?3 OR d.due_at > ?4))) \
+         ORDER BY d.due_at, d.number LIMIT ?5",
         params![
             endpoint_id.as_str(),
             claim.owner,
             claim.now.as_micros(),
+            claim.latest.as_micros(),
             i64::try_from(limit).unwrap_or(i64::MAX)
         ],
         |row| {

@@ -69,6 +69,7 @@ macro_rules! store_suite {
             deliveries: a_day_of_failures_disables_and_a_success_starts_over,
             deliveries: an_endpoint_that_fails_again_and_again_rests_between_rounds,
             deliveries: what_a_disabled_endpoint_missed_is_never_delivered,
+            deliveries: a_clock_that_is_set_back_stops_nothing,
             deliveries: a_large_backlog_is_canceled_piece_by_piece,
             deliveries: deliveries_are_listed_and_started_again_by_hand,
             deliveries: what_ended_is_forgotten_in_time,

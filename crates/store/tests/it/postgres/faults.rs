@@ -215,6 +215,7 @@ async fn write_webhooks(world: &World) {
         owner: "worker".into(),
         now: at(30),
         lease_until: at(90),
+        latest: at(300),
         limit: 10,
     };
     let claimed = store.claim_deliveries(claim).await.unwrap();

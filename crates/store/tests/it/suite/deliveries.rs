@@ -20,6 +20,8 @@ use super::webhooks::{change, endpoint, insert, state};
 use crate::world::{World, act_at, at, proof, restriction};
 
 const LEASE: Duration = Duration::from_mins(1);
+/// Beyond any wait of these tests.
+const LATEST: Duration = Duration::from_mins(5);
 const DAY: Duration = Duration::from_hours(24);
 
 /// An organization with a profile and an endpoint that is told everything.
@@ -51,6 +53,7 @@ async fn claim(world: &World, owner: &str, now: Timestamp) -> Claimed {
         owner: owner.into(),
         now,
         lease_until: now.saturating_add(LEASE),
+        latest: now.saturating_add(LATEST),
         limit: 1_000,
     };
     world.store.claim_deliveries(claim).await.unwrap()
@@ -416,6 +419,44 @@ pub(crate) async fn an_endpoint_that_fails_again_and_again_rests_between_rounds(
     let one = claim(&world, "a", at(102)).await.attempts.remove(0);
     record(&world, &one, Outcome::Succeeded, at(102)).await;
     assert!(!claim(&world, "a", at(102)).await.attempts.is_empty());
+}
+
+pub(crate) async fn a_clock_that_is_set_back_stops_nothing(world: World) {
+    let (scope, profile, id) = subscribed(&world).await;
+    // One waits for its second attempt, one is another worker's, and the endpoint rests.
+    for second in 1..=12 {
+        emit(&world, &scope, &profile, at(100_000 + second)).await;
+    }
+    let late = at(100_100);
+    let claimed = claim(&world, "a", late).await.attempts;
+    for attempt in &claimed {
+        record(&world, attempt, Outcome::Failed, late).await;
+    }
+    assert_eq!(claim(&world, "b", late).await.attempts.len(), 2);
+    let waiting = claim(&world, "a", late).await;
+    assert_eq!(
+        waiting.attempts,
+        [],
+        "nothing is due, and the endpoint rests"
+    );
+
+    let early = at(50);
+    emit(&world, &scope, &profile, early).await;
+    let mut taken = Vec::new();
+    for second in 0..3 {
+        let now = early.saturating_add(Duration::from_secs(second));
+        for attempt in claim(&world, "a", now).await.attempts {
+            record(&world, &attempt, Outcome::Succeeded, now).await;
+            taken.push((attempt.number, attempt.created_at));
+        }
+    }
+    assert_eq!(taken.remove(0), (1, early), "the new one first");
+    assert_eq!(taken.len(), 12);
+    assert!(taken.iter().all(|(number, _)| *number == 2), "{taken:?}");
+    assert_eq!(world.store.count_pending_deliveries().await.unwrap(), 0);
+    let located = world.store.locate_webhook_endpoint(proof(), &id).await;
+    assert_eq!(located.unwrap().unwrap().health.failing_since, None);
+    check(&world).await;
 }
 
 pub(crate) async fn what_a_disabled_endpoint_missed_is_never_delivered(world: World) {
