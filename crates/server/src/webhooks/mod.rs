@@ -21,6 +21,7 @@ use rollcall_domain::delivery::RetrySchedule;
 use rollcall_domain::id::{Chance as _, SystemChance};
 use rollcall_domain::webhook::SigningKey;
 use rollcall_wire::webhooks::{UrlPolicy, sign};
+use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 use fence::{Fence, Lookup, SystemLookup};
@@ -44,6 +45,8 @@ pub struct WebhookSettings {
     pub fence: Fence,
     /// How names become addresses.
     pub lookup: Arc<dyn Lookup>,
+    /// Who certifies receivers beside the public authorities: nobody, but in tests.
+    pub authorities: Vec<CertificateDer<'static>>,
     /// What signing secrets are sealed with.
     pub vault: Arc<Vault>,
     /// Longest time for a connection to be made, the lookup of the name and TLS included.
@@ -62,6 +65,7 @@ impl WebhookSettings {
             urls: UrlPolicy::default(),
             fence: Fence::default(),
             lookup: Arc::new(SystemLookup),
+            authorities: Vec::new(),
             vault: Arc::new(vault),
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(10),

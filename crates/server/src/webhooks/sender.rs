@@ -51,7 +51,7 @@ impl Sender {
             fence: settings.fence.clone(),
             lookup: settings.lookup.clone(),
         };
-        let mut tls = outbound::tls()?;
+        let mut tls = outbound::tls_trusting(&settings.authorities)?;
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 /// What a receiver answers.
 #[derive(Clone, Debug)]
@@ -60,6 +62,8 @@ struct Shared {
     connections: AtomicUsize,
     open: AtomicUsize,
     most_open: AtomicUsize,
+    /// How much of endless bodies went out.
+    written: AtomicUsize,
 }
 
 /// A running receiver. Dropping it ends it.
@@ -82,6 +86,21 @@ impl Receiver {
     }
 
     pub(crate) async fn start_on(address: Ipv4Addr, port: u16, behaviour: Behaviour) -> Self {
+        Self::start_with(address, port, behaviour, None).await
+    }
+
+    /// One that shows a certificate.
+    pub(crate) async fn start_with_tls(behaviour: Behaviour, tls: ServerConfig) -> Self {
+        let tls = TlsAcceptor::from(Arc::new(tls));
+        Self::start_with(Ipv4Addr::LOCALHOST, 0, behaviour, Some(tls)).await
+    }
+
+    async fn start_with(
+        address: Ipv4Addr,
+        port: u16,
+        behaviour: Behaviour,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let listener = TcpListener::bind((address, port)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -90,13 +109,22 @@ impl Receiver {
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             most_open: AtomicUsize::new(0),
+            written: AtomicUsize::new(0),
         });
         let accepting = Arc::clone(&shared);
         let running = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 accepting.connections.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(serve(stream, Arc::clone(&accepting)));
+                let shared = Arc::clone(&accepting);
+                let Some(tls) = tls.clone() else {
+                    tokio::spawn(serve(stream, shared));
+                    continue;
+                };
+                tokio::spawn(async move {
+                    // A client that does not like the certificate ends the handshake.
+                    serve(tls.accept(stream).await.ok()?, shared).await
+                });
             }
         });
         Self {
@@ -116,6 +144,11 @@ impl Receiver {
 
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of endless bodies were taken, by the client or the buffers on the way.
+    pub(crate) fn written(&self) -> usize {
+        self.shared.written.load(Ordering::Relaxed)
     }
 
     /// The most requests that were being answered at the same time.
@@ -138,7 +171,7 @@ impl Receiver {
 }
 
 /// Serves one connection, request after request.
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) -> Option<()> {
     let mut buffer = Vec::new();
     loop {
         let received = read_request(&mut stream, &mut buffer).await?;
@@ -146,13 +179,16 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
         let open = shared.open.fetch_add(1, Ordering::Relaxed) + 1;
         shared.most_open.fetch_max(open, Ordering::Relaxed);
         let behaviour = shared.behaviour.clone();
-        let answered = answer(&mut stream, behaviour).await;
+        let answered = answer(&mut stream, behaviour, &shared.written).await;
         shared.open.fetch_sub(1, Ordering::Relaxed);
         answered?;
     }
 }
 
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Received> {
+async fn read_request(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+) -> Option<Received> {
     loop {
         let end = buffer.windows(4).position(|window| window == b"\r\n\r\n");
         if let Some(end) = end {
@@ -176,7 +212,11 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
 }
 
 /// Answers one request; `None` when the connection is over.
-async fn answer(stream: &mut TcpStream, behaviour: Behaviour) -> Option<()> {
+async fn answer(
+    stream: &mut (impl AsyncWrite + Unpin),
+    behaviour: Behaviour,
+    written: &AtomicUsize,
+) -> Option<()> {
     let plain = |status: u16| format!("HTTP/1.1 {status} X\r\ncontent-length: 2\r\n\r\nok");
     let (text, goes_on) = match behaviour {
         Behaviour::Status(status) => (plain(status), true),
@@ -198,6 +238,7 @@ async fn answer(stream: &mut TcpStream, behaviour: Behaviour) -> Option<()> {
             let chunk = [b"2000\r\n".as_slice(), &[b'x'; 0x2000], b"\r\n"].concat();
             loop {
                 stream.write_all(&chunk).await.ok()?;
+                written.fetch_add(chunk.len(), Ordering::Relaxed);
             }
         }
         Behaviour::StalledBody => {

@@ -2,16 +2,21 @@
 //! *Delivery*, and the operator's view of it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rollcall::webhooks::fence::{Fence, Lookup};
+use rollcall_domain::delivery::{RetrySchedule, WaitRange};
 use rollcall_wire::webhooks::UrlPolicy;
 use serde_json::Value;
 use standardwebhooks::Webhook;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Semaphore;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::client::Client;
 use crate::receiver::{Behaviour, Received, Receiver};
@@ -292,6 +297,22 @@ async fn whatever_is_no_2xx_in_time_fails_and_what_is_succeeds() {
 }
 
 #[tokio::test]
+async fn an_endless_body_is_given_up_soon() {
+    let server = TestServer::with(|options| {
+        loopback(options);
+        options.settings.webhooks.attempt_timeout = Duration::from_mins(1);
+    })
+    .await;
+    let receiver = Receiver::start(Behaviour::EndlessBody).await;
+    subscribe(&server, &receiver.url()).await;
+    decide(&server).await;
+    let delivery = attempted(&server, 1).await;
+    assert_eq!(delivery["status"], "delivered");
+    // What is read is 64 KiB; what the kernel's buffers hold beside it is some megabytes.
+    assert!(receiver.written() < 32 << 20, "{}", receiver.written());
+}
+
+#[tokio::test]
 async fn receivers_that_cannot_be_reached_fail() {
     let no_tls = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = no_tls.local_addr().unwrap().port();
@@ -313,6 +334,91 @@ async fn receivers_that_cannot_be_reached_fail() {
         let found = delivery["attempts"][0]["error"].as_str().unwrap();
         assert!(found.starts_with("could not connect: "), "{url}: {found}");
         assert_eq!(delivery["status"], "pending");
+    }
+}
+
+/// Looks up every name as this machine.
+#[derive(Debug)]
+struct Here;
+
+#[async_trait::async_trait]
+impl Lookup for Here {
+    async fn lookup(&self, _name: &str) -> std::io::Result<Vec<IpAddr>> {
+        Ok(vec![PUBLIC.into()])
+    }
+}
+
+/// A certificate for `name`, by `authority` or by itself.
+fn certificate(
+    name: &str,
+    authority: Option<&Issuer<'_, KeyPair>>,
+    years: std::ops::Range<i32>,
+) -> ServerConfig {
+    let key = KeyPair::generate().unwrap();
+    let mut wanted = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    wanted.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+    wanted.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    let made = match authority {
+        Some(authority) => wanted.signed_by(&key, authority),
+        None => wanted.self_signed(&key),
+    };
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.unwrap().into()], key)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_certificate_must_be_valid_for_the_name_and_by_somebody_known() {
+    let mut authority = CertificateParams::default();
+    let named = &mut authority.distinguished_name;
+    named.push(DnType::CommonName, "Authority of the tests");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let root = authority.self_signed(&key).unwrap();
+    let authority = Issuer::new(authority, key);
+    let name = "receiver.example";
+    for (certificate, error) in [
+        (certificate(name, Some(&authority), 2020..2100), None),
+        (certificate(name, None, 2020..2100), Some("UnknownIssuer")),
+        (
+            certificate("other.example", Some(&authority), 2020..2100),
+            Some("not valid for name"),
+        ),
+        (
+            certificate(name, Some(&authority), 2019..2020),
+            Some("expired"),
+        ),
+    ] {
+        let receiver = Receiver::start_with_tls(Behaviour::Status(200), certificate).await;
+        let server = TestServer::with(|options| {
+            loopback(options);
+            options.settings.webhooks.lookup = Arc::new(Here);
+            options.settings.webhooks.authorities = vec![root.der().clone()];
+            options.settings.webhooks.attempt_timeout = Duration::from_secs(10);
+        })
+        .await;
+        let url = format!("https://{name}:{}/", receiver.address.port());
+        let made = subscribe(&server, &url).await;
+        decide(&server).await;
+        let delivery = attempted(&server, 1).await;
+        let found = delivery["attempts"][0]["error"].as_str();
+        match error {
+            None => assert_eq!(delivery["status"], "delivered", "{delivery}"),
+            Some(error) => {
+                let found = found.unwrap();
+                assert!(found.starts_with("could not connect: "), "{found}");
+                assert!(found.contains(error), "{found}");
+                // It may be mended: another attempt follows.
+                assert_eq!(delivery["status"], "pending");
+                assert_eq!(endpoint(&server, &made).await["state"], "enabled");
+            }
+        }
+        assert_eq!(receiver.received().len(), usize::from(error.is_none()));
     }
 }
 
@@ -534,6 +640,99 @@ async fn first_attempts_start_in_order() {
 }
 
 #[tokio::test]
+async fn attempts_of_a_burst_begin_in_order() {
+    let server = start().await;
+    let operator = server.operator();
+    operator
+        .post("/operator/v1/dev/clock", r#"{"real":true}"#)
+        .await
+        .ok();
+    let receiver = Receiver::start(Behaviour::Status(200)).await;
+    subscribe(&server, &receiver.url()).await;
+    for _ in 0..30 {
+        let action = decide(&server).await;
+        let path = format!("/operator/v1/enforcement_actions/{action}/resolve");
+        operator.post(&path, "").await.ok();
+    }
+    receiver.wait_for(60).await;
+    let ended = ended(&server).await;
+    assert_eq!(ended.len(), 60);
+    let times = ended.iter().map(|it| {
+        let at = it["attempts"][0]["at"].as_str().unwrap();
+        rollcall_record::time::parse(at).unwrap()
+    });
+    assert!(times.is_sorted());
+}
+
+#[tokio::test]
+async fn as_many_attempts_are_made_as_the_operator_wants() {
+    let server = TestServer::with(|options| {
+        loopback(options);
+        let wait = |hours| WaitRange {
+            least: Duration::from_hours(hours),
+            most: Duration::from_hours(hours),
+        };
+        options.settings.webhooks.schedule = RetrySchedule {
+            attempts: NonZeroU32::new(5).unwrap(),
+            first_wait: wait(1),
+            later_wait: wait(24),
+        };
+        options.settings.webhooks.disable_after = Duration::from_hours(1_000);
+    })
+    .await;
+    let receiver = Receiver::start(Behaviour::Status(500)).await;
+    subscribe(&server, &receiver.url()).await;
+    decide(&server).await;
+    attempted(&server, 1).await;
+    for attempts in 2..=5 {
+        let hours = if attempts == 2 { 1 } else { 24 };
+        advance(&server, hours * 3_600 - 1).await;
+        let waiting = attempted(&server, attempts - 1).await;
+        assert_eq!(waiting["status"], "pending");
+        advance(&server, 1).await;
+        attempted(&server, attempts).await;
+    }
+    assert_eq!(ended(&server).await[0]["status"], "failed");
+    assert_eq!(receiver.received().len(), 5);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_either_way_stops_nothing() {
+    let server = start().await;
+    let clock = async |body: &str| {
+        let operator = server.operator();
+        operator.post("/operator/v1/dev/clock", body).await.ok();
+    };
+    let receiver = Receiver::start(Behaviour::Status(500)).await;
+    let made = subscribe(&server, &receiver.url()).await;
+    decide(&server).await;
+    attempted(&server, 1).await;
+    // Back by years: what was to wait seconds does not wait for the years to pass again.
+    clock(r#"{"now":"2020-01-01T00:00:00Z"}"#).await;
+    let second = attempted(&server, 2).await;
+    assert_eq!(second["attempts"][1]["at"], "2020-01-01T00:00:00Z");
+    // New events flow, in both directions of the clock, each signed with the time it then is.
+    let quick = Receiver::start(Behaviour::Status(200)).await;
+    let told = subscribe(&server, &quick.url()).await;
+    decide(&server).await;
+    quick.wait_for(1).await;
+    clock(r#"{"now":"2040-01-01T00:00:00Z"}"#).await;
+    decide(&server).await;
+    let arrived = quick.wait_for(2).await;
+    for (arrived, seconds) in arrived.iter().zip(["1577836800", "2208988800"]) {
+        assert_eq!(arrived.header("webhook-timestamp"), seconds);
+        let secret = told["signing_secret"].as_str().unwrap();
+        assert!(verifies(secret, arrived));
+    }
+    // Twenty years without a success, but not three deliveries lost.
+    let lost = |it: &&Value| it["status"] == "failed";
+    let settled = settled(&server, |found| found.iter().any(|it| lost(&it))).await;
+    let lost = settled.iter().find(lost).unwrap();
+    assert_eq!(lost["attempts"].as_array().unwrap().len(), 3);
+    assert_eq!(endpoint(&server, &made).await["state"], "enabled");
+}
+
+#[tokio::test]
 async fn a_new_url_and_a_new_secret_hold_for_the_next_attempt() {
     let server = start().await;
     let old = Receiver::start(Behaviour::Status(500)).await;
@@ -733,7 +932,7 @@ async fn the_operator_sees_every_endpoint_and_since_when_it_fails() {
     );
     assert_eq!(
         operator.get(&format!("{ENDPOINTS}?state=on")).await.error(),
-        "400 invalid_request_error: state: must be one of enabled, disabled"
+        "400 invalid_request_error: state: must be one of: enabled, disabled"
     );
     let missing = "404 not_found_error: The requested webhook endpoint was not found.";
     let unknown = operator.get(&format!("{ENDPOINTS}/whep_x")).await;
