@@ -3,8 +3,11 @@
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{ChildStderr, ChildStdout, Stdio};
+use std::time::Duration;
 
-use rollcall::cli::client::Call;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rollcall::cli::client::{Call, Client};
 use serde_json::{Value, json};
 
 use crate::rollcall::{Dev, Place, Process, assert_ended};
@@ -244,27 +247,134 @@ fn a_listener_that_cannot_begin_says_why() {
     dev.stop();
 }
 
-/// A receiver that refuses everything.
-fn refusing() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut read = [0; 2_048];
-            let _ = stream.read(&mut read);
-            let answer = b"HTTP/1.1 503 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-            let _ = stream.write_all(answer);
+/// A receiver that answers everything with one status, and keeps what came.
+struct Inbox {
+    url: String,
+    requests: std::sync::mpsc::Receiver<String>,
+}
+
+impl Inbox {
+    fn answering(status: u16) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (sender, requests) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = Vec::new();
+                // An event ends with two braces, and nothing before its end does.
+                while !request.ends_with(b"}}") {
+                    let mut part = [0; 2_048];
+                    let read = stream.read(&mut part).unwrap_or(0);
+                    if read == 0 {
+                        break;
+                    }
+                    request.extend_from_slice(&part[..read]);
+                }
+                let _ = sender.send(String::from_utf8(request).unwrap());
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+                );
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// Whether the next request is signed with this secret.
+    fn next_is_signed(&self, secret: &str) -> bool {
+        let request = self.requests.recv_timeout(Duration::from_secs(30)).unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let header = |name: &str| {
+            let line = head.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap().trim_start_matches(": ")
+        };
+        let timestamp = header("webhook-timestamp").parse().unwrap();
+        let webhook = standardwebhooks::Webhook::new(secret).unwrap();
+        let signature = webhook.sign(header("webhook-id"), timestamp, body.as_bytes());
+        signature.unwrap() == header("webhook-signature")
+    }
+}
+
+/// Waits until deliveries are as `wanted` says.
+fn until(dev: &Dev, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    for _ in 0..1_000 {
+        let page = dev.call(Call::get("/operator/v1/webhook_deliveries"));
+        let found = page["data"].as_array().unwrap();
+        if wanted(found) {
+            return found.clone();
         }
-    });
-    format!("http://{address}/")
+        // Another process works: there is nothing to wait for but its work.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!(
+        "{:#}",
+        dev.call(Call::get("/operator/v1/webhook_deliveries"))
+    );
+}
+
+#[test]
+fn keys_rotate_under_secrets_and_old_deliveries_are_forgotten() {
+    let place = Place::new();
+    let keys = [1_u8, 2, 3].map(|byte| STANDARD.encode([byte; 32]));
+    let start = |current: &str, previous: &[&str]| {
+        let settings = format!("secret_key = {current:?}\nprevious_secret_keys = {previous:?}\n");
+        place.write("rollcall.toml", settings);
+        place.dev(&[])
+    };
+    let inbox = Inbox::answering(200);
+    let dev = start(&keys[0], &[]);
+    let body = json!({"url": inbox.url, "enabled_events": ["external_key.failed"]});
+    let admin = Client::new(dev.get("base_url"), dev.get("admin_key").to_owned().into()).unwrap();
+    let create = Call::post("/v1/organizations/webhooks", &body)
+        .header("anthropic-version", "2023-06-01")
+        .header("anthropic-beta", "webhooks-2026-10-07");
+    let made = rollcall::cli::wait(admin.call(create)).unwrap();
+    let (endpoint, secret) = (
+        made["id"].as_str().unwrap(),
+        made["signing_secret"].as_str().unwrap(),
+    );
+    // It ends long before what is kept, as the server that starts next sees it.
+    dev.call(Call::post(
+        "/operator/v1/dev/clock",
+        &json!({"now": "2020-01-01T00:00:00Z"}),
+    ));
+    run(&place, &dev, &["test", endpoint]);
+    assert!(inbox.next_is_signed(secret));
+    until(&dev, |found| found[0]["status"] == "delivered");
+    dev.stop();
+
+    // The earlier key opens what it sealed, and what is sealed anew meanwhile needs it no more.
+    for (current, previous) in [(&keys[1], vec![keys[0].as_str()]), (&keys[1], Vec::new())] {
+        let dev = start(current, &previous);
+        let sent = run(&place, &dev, &["test", endpoint]);
+        assert!(inbox.next_is_signed(secret));
+        until(&dev, |found| {
+            found
+                .iter()
+                .any(|it| it["id"] == sent["id"] && it["status"] == "delivered")
+                && found
+                    .iter()
+                    .all(|it| !it["created_at"].as_str().unwrap().starts_with("2020"))
+        });
+        dev.stop();
+    }
+    let dev = start(&keys[2], &[]);
+    run(&place, &dev, &["test", endpoint]);
+    let found = until(&dev, |found| found[0]["attempts"] != json!([]));
+    let error = found[0]["attempts"][0]["error"].as_str().unwrap();
+    assert!(
+        error.contains("neither secret_key nor previous_secret_keys gives"),
+        "{error}"
+    );
+    dev.stop();
 }
 
 #[test]
 fn deliveries_are_looked_at_and_repeated_on_a_server_and_on_the_storage() {
     let place = Place::new();
     let endpoint = json!({
-        "type": "webhook_endpoint", "id": "whep_billing", "url": refusing(), "name": "billing",
+        "type": "webhook_endpoint", "id": "whep_billing", "url": Inbox::answering(503).url, "name": "billing",
         "enabled_events": ["user_profile.program_status_updated"],
     });
     place.write("seed.ndjson", endpoint.to_string());
