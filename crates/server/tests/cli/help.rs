@@ -51,6 +51,20 @@ fn the_references_are_current() {
 }
 
 #[test]
+fn the_receivers_of_the_documentation_are_the_programs_that_are_kept() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let read = |name: &str| std::fs::read_to_string(format!("{root}/{name}")).unwrap();
+    let page = read("docs/webhooks.md");
+    for name in [
+        "docs/receivers/receiver.py",
+        "docs/receivers/receiver.mts",
+        "crates/server/examples/webhook_receiver.rs",
+    ] {
+        assert!(page.contains(read(name).trim()), "{name} is shown otherwise");
+    }
+}
+
+#[test]
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let ended = Place::new().run(&["completions", shell]);
