@@ -19,7 +19,8 @@
 //! | [`measure`] | a stretch of load on one server, and what it cost |
 //! | [`cores`], [`usage`] | where processes run, and what they used |
 //! | [`commits`] | the reference for creates: SQLite with one commit each |
-//! | [`run`], [`scale`] | the two commands that measure |
+//! | [`receivers`], [`decisions`] | receivers of webhooks, and what they are told of |
+//! | [`run`], [`scale`], [`webhooks`] | the commands that measure |
 //! | [`targets`] | what the figures have to reach |
 //! | [`results`], [`stats`], [`output`], [`report`] | the figures, printed and written into the documentation |
 //!
@@ -30,11 +31,13 @@ mod commits;
 mod connection;
 mod cores;
 mod dataset;
+mod decisions;
 mod limit;
 mod load;
 mod measure;
 mod output;
 mod random;
+mod receivers;
 mod records;
 mod report;
 mod requests;
@@ -45,6 +48,7 @@ mod scale;
 mod stats;
 mod targets;
 mod usage;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +72,8 @@ enum Command {
     Dataset(RunArgs),
     /// Compare a list page at two sizes of the registry.
     Scale(ScaleArgs),
+    /// Measure what delivering webhooks costs, and whom.
+    Webhooks(WebhookArgs),
     /// Write the figures of a `--json` file into the documentation.
     Report(ReportArgs),
     /// The limit server: answers on standard input, its address on standard output.
@@ -95,6 +101,42 @@ struct ScaleArgs {
     large: u64,
     #[command(flatten)]
     bench: BenchArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+struct WebhookArgs {
+    /// Profiles in the data directory whose lists are asked for meanwhile.
+    #[arg(long, default_value_t = 100_000)]
+    profiles: u64,
+    /// Decisions a second.
+    #[arg(long, default_value_t = 1_000.0)]
+    rate: f64,
+    /// Seconds of load in each half of each round.
+    #[arg(long = "load-seconds", default_value_t = 10.0)]
+    seconds: f64,
+    /// Endpoints, each with a receiver.
+    #[arg(long, default_value_t = 10)]
+    endpoints: usize,
+    /// Endpoints of each organization: how many a decision is told to.
+    #[arg(long, default_value_t = 1, value_parser = fan_out)]
+    fan_out: usize,
+    /// Events that wait for a dead endpoint in the last rounds; 0 leaves them out.
+    #[arg(long, default_value_t = 100_000)]
+    backlog: u64,
+    /// Seconds that a server is left alone; 0 leaves it out.
+    #[arg(long, default_value_t = 60)]
+    idle_seconds: u64,
+    /// An empty PostgreSQL database, to leave a server alone on as well.
+    #[arg(long)]
+    database_url: Option<String>,
+    #[command(flatten)]
+    bench: BenchArgs,
+}
+
+/// An organization has at most 32 endpoints.
+fn fan_out(text: &str) -> Result<usize, &'static str> {
+    let number = text.parse().ok().filter(|number| (1..=32).contains(number));
+    number.ok_or("must be 1 to 32")
 }
 
 /// What every measurement needs to know.
@@ -158,6 +200,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => one_thread()?.block_on(run::run(&args)),
         Command::Dataset(args) => dataset::only(&args),
         Command::Scale(args) => one_thread()?.block_on(scale::run(&args)),
+        Command::Webhooks(args) => one_thread()?.block_on(webhooks::run(&args)),
         Command::Report(args) => report::write(&args.file, &args.into),
         Command::LimitServer => tokio::runtime::Runtime::new()?.block_on(limit::serve()),
     }

@@ -14,7 +14,9 @@ use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED};
 
-use crate::results::{ImportFigures, Results, RunResults, ScaleResults, ServerFigures, Settings};
+use crate::results::{
+    ImportFigures, Results, RunResults, ScaleResults, ServerFigures, Settings, WebhookResults,
+};
 use crate::stats::{Spread, float};
 use crate::targets::{Bound, Judged, Unit, megabytes};
 
@@ -70,6 +72,7 @@ pub(crate) fn text(results: &Results, place: Place) -> String {
     match results {
         Results::Run(run) => run_text(run, place),
         Results::Scale(scale) => scale_text(scale, place),
+        Results::Webhooks(webhooks) => webhooks_text(webhooks, place),
     }
 }
 
@@ -137,6 +140,57 @@ fn scale_text(scale: &ScaleResults, place: Place) -> String {
         targets_table(&scale.targets, place),
         table(&header, &rows, place),
         import_sentence(&scale.large.import),
+    ]
+    .join("\n\n")
+}
+
+fn webhooks_text(webhooks: &WebhookResults, place: Place) -> String {
+    let figures = &webhooks.deliveries;
+    let mut rows = vec![
+        ["decisions/s", &range(figures.decisions_per_second, 0)].map(str::to_owned),
+        [
+            "lists/s beside them, endpoints disabled",
+            &range(figures.lists_without, 0),
+        ]
+        .map(str::to_owned),
+        [
+            "lists/s beside them, endpoints enabled",
+            &range(figures.lists_with, 0),
+        ]
+        .map(str::to_owned),
+        ["decision to arrival, p50 ms", &range(figures.lag_p50_ms, 1)].map(str::to_owned),
+        ["decision to arrival, p99 ms", &range(figures.lag_p99_ms, 1)].map(str::to_owned),
+        [
+            "a decision's answer, p99 ms",
+            &range(figures.decision_p99_ms, 1),
+        ]
+        .map(str::to_owned),
+    ];
+    if let Some(backlog) = &webhooks.backlog {
+        let waiting = thousands(float(backlog.waiting));
+        rows.push([
+            "decision to arrival, p99 ms, before the backlog".to_owned(),
+            range(backlog.lag_p99_ms_without, 1),
+        ]);
+        rows.push([
+            format!("the same while {waiting} events wait for a dead endpoint"),
+            range(backlog.lag_p99_ms_with, 1),
+        ]);
+    }
+    [
+        conditions(&webhooks.rollcall, &webhooks.machine, &webhooks.settings),
+        format!(
+            "{} decisions a second for {} s in each half of a round, each told to {} of {} endpoints; {} of {} \
+             deliveries arrived.",
+            thousands(webhooks.rate),
+            webhooks.settings.seconds,
+            webhooks.fan_out,
+            webhooks.endpoints,
+            thousands(float(figures.arrived)),
+            thousands(float(figures.wanted)),
+        ),
+        targets_table(&webhooks.targets, place),
+        table(&["figure", ""], &rows, place),
     ]
     .join("\n\n")
 }
@@ -230,6 +284,7 @@ fn amount(figure: f64, unit: Unit) -> String {
         Unit::Megabytes => format!("{figure:.1} MB"),
         Unit::Milliseconds => format!("{figure:.0} ms"),
         Unit::PerSecond => format!("{}/s", thousands(figure)),
+        Unit::Percent => format!("{figure:.2} %"),
     }
 }
 

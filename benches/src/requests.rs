@@ -158,6 +158,15 @@ fn head(method: &str, target: &str, key: &str) -> String {
     )
 }
 
+/// A complete request that writes JSON, with the betas that need naming.
+pub(crate) fn written(method: &str, target: &str, key: &str, body: &serde_json::Value) -> Vec<u8> {
+    let head = public_head(method, target, key, "webhooks-2026-10-07");
+    let body = body.to_string();
+    let length = body.len();
+    format!("{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
 fn public_head(method: &str, target: &str, key: &str, beta: &str) -> String {
     let mut text = head(method, target, key) + "anthropic-version: " + VERSIONS[0] + "\r\n";
     if !beta.is_empty() {

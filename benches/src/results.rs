@@ -12,6 +12,7 @@ use crate::usage::Memory;
 pub(crate) enum Results {
     Run(Box<RunResults>),
     Scale(Box<ScaleResults>),
+    Webhooks(Box<WebhookResults>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +44,54 @@ pub(crate) struct ScaleResults {
     pub(crate) targets: Vec<Judged>,
     pub(crate) small: SizeFigures,
     pub(crate) large: SizeFigures,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WebhookResults {
+    pub(crate) rollcall: String,
+    pub(crate) machine: Machine,
+    pub(crate) settings: Settings,
+    /// Decisions a second that were asked for.
+    pub(crate) rate: f64,
+    pub(crate) endpoints: usize,
+    /// Endpoints that each decision is told to.
+    pub(crate) fan_out: usize,
+    pub(crate) targets: Vec<Judged>,
+    pub(crate) deliveries: DeliveryFigures,
+    pub(crate) backlog: Option<BacklogFigures>,
+    pub(crate) idle: Vec<IdleFigures>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DeliveryFigures {
+    pub(crate) wanted: u64,
+    pub(crate) arrived: u64,
+    pub(crate) decisions_per_second: Spread,
+    /// Lists a second beside the same decisions, told to nobody.
+    pub(crate) lists_without: Spread,
+    pub(crate) lists_with: Spread,
+    /// The one divided by the other, round by round.
+    pub(crate) lists_kept: Spread,
+    /// From the decision, so the commit included, to the arrival.
+    pub(crate) lag_p50_ms: Spread,
+    pub(crate) lag_p99_ms: Spread,
+    pub(crate) decision_p99_ms: Spread,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BacklogFigures {
+    /// Still waiting after the last round.
+    pub(crate) waiting: u64,
+    pub(crate) made_per_second: f64,
+    pub(crate) lag_p99_ms_without: Spread,
+    pub(crate) lag_p99_ms_with: Spread,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct IdleFigures {
+    pub(crate) engine: String,
+    pub(crate) seconds: f64,
+    pub(crate) percent_of_a_core: f64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -21,6 +21,23 @@ pub(crate) struct Binary {
     serve_arguments: Vec<String>,
 }
 
+/// What a development server is told to take for its keys.
+#[derive(Debug, Clone)]
+pub(crate) struct DevelopmentKeys {
+    pub(crate) operator: String,
+    secret: String,
+}
+
+impl Default for DevelopmentKeys {
+    fn default() -> Self {
+        Self {
+            operator: "bench-operator-key".to_owned(),
+            // 32 bytes, as any.
+            secret: "YmVuY2hiZW5jaGJlbmNoYmVuY2hiZW5jaGJlbmNoYmU=".to_owned(),
+        }
+    }
+}
+
 /// What an import took.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ImportUsage {
@@ -141,6 +158,35 @@ impl Binary {
             .arg("--data-dir")
             .arg(data)
             .args(["--listen", &address]);
+        command.args(&self.serve_arguments);
+        log_to(&mut command, log)?;
+        Ok(Server {
+            child: cores.spawn_server(&mut command)?,
+            address,
+            log: log.to_owned(),
+        })
+    }
+
+    /// Starts a development server, which delivers webhooks to this machine. It is not necessarily
+    /// listening yet.
+    pub(crate) fn dev(
+        &self,
+        data: &Path,
+        database_url: Option<&str>,
+        log: &Path,
+        keys: &DevelopmentKeys,
+        cores: Cores,
+    ) -> anyhow::Result<Server> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let mut command = Command::new(&self.path);
+        command.args(["dev", "--listen", &address]);
+        command.args(["--operator-key", &keys.operator]);
+        match database_url {
+            None => command.arg("--data-dir").arg(data),
+            Some(url) => command
+                .args(["--database-url", url])
+                .env("ROLLCALL_SECRET_KEY", &keys.secret),
+        };
         command.args(&self.serve_arguments);
         log_to(&mut command, log)?;
         Ok(Server {

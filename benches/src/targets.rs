@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use Bound::{AtLeast, AtMost};
 
 use crate::requests::{Dialect, Scenario};
-use crate::results::{RunResults, ScaleResults, ScenarioFigures};
+use crate::results::{RunResults, ScaleResults, ScenarioFigures, WebhookResults};
 use crate::stats::{Spread, float};
 
 /// A figure beside what it has to be and what we would like it to be; where we would like no more
@@ -47,6 +47,7 @@ pub(crate) enum Unit {
     Megabytes,
     Milliseconds,
     PerSecond,
+    Percent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +206,47 @@ pub(crate) fn judge_scale(scale: &ScaleResults) -> Vec<Judged> {
         Bound::AtMost(1.5),
         Bound::AtMost(1.2),
     )]
+}
+
+pub(crate) fn judge_webhooks(webhooks: &WebhookResults) -> Vec<Judged> {
+    let deliveries = &webhooks.deliveries;
+    let arrived = float(deliveries.arrived) / float(deliveries.wanted.max(1));
+    let backlog = webhooks
+        .backlog
+        .as_ref()
+        .map(|backlog| backlog.lag_p99_ms_with.median / backlog.lag_p99_ms_without.median);
+    let one = |what: &str, unit, figure, bound| judged(what, unit, figure, bound, bound);
+    let mut rows = vec![
+        one("arrived / due", Unit::Ratio, Some(arrived), AtLeast(1.0)),
+        one(
+            "decision to arrival, p99",
+            Unit::Milliseconds,
+            Some(deliveries.lag_p99_ms.median),
+            AtMost(250.0),
+        ),
+        one(
+            "lists a second, with webhooks / without",
+            Unit::Ratio,
+            Some(deliveries.lists_kept.median),
+            AtLeast(0.8),
+        ),
+        one(
+            "decision to arrival, p99, beside a dead endpoint / without",
+            Unit::Ratio,
+            backlog,
+            AtMost(1.5),
+        ),
+    ];
+    rows.extend(webhooks.idle.iter().map(|idle| {
+        let what = format!("a core, idle, on {}", idle.engine);
+        one(
+            &what,
+            Unit::Percent,
+            Some(idle.percent_of_a_core),
+            AtMost(0.1),
+        )
+    }));
+    rows
 }
 
 /// In units of 1,000,000 bytes.

@@ -60,7 +60,10 @@ fn the_receivers_of_the_documentation_are_the_programs_that_are_kept() {
         "docs/receivers/receiver.mts",
         "crates/server/examples/webhook_receiver.rs",
     ] {
-        assert!(page.contains(read(name).trim()), "{name} is shown otherwise");
+        assert!(
+            page.contains(read(name).trim()),
+            "{name} is shown otherwise"
+        );
     }
 }
 
