@@ -15,7 +15,7 @@ const PHONE = { width: 390, height: 844 };
 let registry;
 let axe;
 
-withBrowser();
+withBrowser({ windowless: true });
 before(async () => {
   [registry, axe] = await Promise.all([startRegistry(), readFile(AXE, "utf8")]);
 });

@@ -166,7 +166,7 @@ export const CONSOLE_PAGES = [
     name: "console-development",
     route: "/console/development",
     async go(visit, registry) {
-      await registry.operator("POST", "/dev/faults", { status: 529, times: 2, path: "/v1/*" });
+      await registry.operator("POST", "/dev/faults", { status: 529, times: 2, path: "/v1/user_profiles/uprof_unlucky" });
       await visit.open("/console/development");
     },
   },

@@ -3,17 +3,16 @@
 
 import { createServer } from "node:http";
 import Anthropic from "@anthropic-ai/sdk";
+import { until } from "./rollcall.mjs";
 
 /** Starts a receiver; `status` is what it answers. */
 export async function startReceiver({ status = 204 } = {}) {
   const arrived = [];
-  const waiting = [];
   const server = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     arrived.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
     response.writeHead(status).end();
-    for (const look of waiting.splice(0)) look();
   });
   await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
   return {
@@ -21,9 +20,7 @@ export async function startReceiver({ status = 204 } = {}) {
     secret: null,
     /** The next delivery's event, verified. */
     async next() {
-      const late = new Promise((_, reject) => setTimeout(() => reject(new Error("no delivery within 15 s")), 15_000).unref());
-      while (!arrived.length) await Promise.race([new Promise((look) => waiting.push(look)), late]);
-      const { headers, body } = arrived.shift();
+      const { headers, body } = await until("a delivery", () => arrived.shift());
       return new Anthropic({ apiKey: "unused" }).beta.webhooks.unwrap(body, { headers, key: this.secret });
     },
     /** How many deliveries nobody has asked for. */

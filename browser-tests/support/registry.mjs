@@ -41,6 +41,8 @@ export async function startRegistry() {
   const receivers = [await startReceiver(), await startReceiver({ status: 503 })];
   const registry = {
     ...rollcall,
+    /** What the receivers would be called elsewhere. */
+    aliases: { [receivers[0].url]: "https://hooks.nordlicht.example/rollcall", [receivers[1].url]: "https://crm.nordlicht.example/in" },
     async stop() {
       await rollcall.stop();
       for (const receiver of receivers) await receiver.stop();

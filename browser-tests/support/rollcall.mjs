@@ -26,13 +26,15 @@ export const ENGINES = {
  * @param engine options that choose the engine; in memory without any
  * @param clock where its clock stands; null lets it run
  * @param settings the text of a settings file
+ * @param organizationId the id of its organization, which may be any visible characters
  */
-export async function startRollcall({ engine = ["--in-memory"], clock = NOW, settings = "" } = {}) {
+export async function startRollcall({ engine = ["--in-memory"], clock = NOW, settings = "", organizationId } = {}) {
   const directory = await mkdtemp(join(tmpdir(), "rollcall-browser-tests-"));
   await writeFile(join(directory, "rollcall.toml"), settings);
   const command = [
     "dev", ...engine, "--listen", "127.0.0.1:0", "--output", "json",
     ...(clock ? ["--clock", clock] : []),
+    ...(organizationId ? ["--organization-id", organizationId] : []),
     ...Object.entries(KEYS).flatMap(([kind, key]) => [`--${kind}-key`, key]),
   ];
   const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("ROLLCALL_"));

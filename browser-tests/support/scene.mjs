@@ -6,10 +6,10 @@ import { openBrowser } from "./browser.mjs";
 
 let browser;
 
-/** Call once in a file whose tests visit. */
-export function withBrowser() {
+/** Call once in a file whose tests visit; for the options see `openBrowser`. */
+export function withBrowser(options) {
   before(async () => {
-    browser = await openBrowser();
+    browser = await openBrowser(options);
   });
   after(() => browser?.close());
 }
