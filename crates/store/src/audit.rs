@@ -13,8 +13,8 @@ use crate::Stored;
 pub struct AuditFilter {
     /// In this organization.
     pub organization_id: Option<OrganizationId>,
-    /// About the thing with this id.
-    pub target_id: Option<String>,
+    /// About the things with these ids; none for everything.
+    pub target_ids: Vec<String>,
     /// With this action.
     pub action: Option<String>,
 }

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::{Attempt, Delivery, DeliveryStatus, Outcome};
-use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, WebhookEndpointId};
+use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_domain::webhook::AutoDisabled;
@@ -34,6 +34,8 @@ pub struct DeliveryFilter {
     pub endpoint_id: Option<WebhookEndpointId>,
     /// With this status.
     pub status: Option<DeliveryStatus>,
+    /// Of events about this profile.
+    pub profile_id: Option<ProfileId>,
 }
 
 /// One page of deliveries, newest first.

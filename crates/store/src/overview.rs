@@ -1,6 +1,8 @@
-//! Figures of the whole registry, kept with every change and never counted when they are asked for.
+//! Figures of the whole registry, kept with every change and never counted when they are asked for; what
+//! there is of webhooks is counted among few rows, however many there are.
 
 use async_trait::async_trait;
+use rollcall_domain::delivery::DeliveryStatus;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::tenant::OperatorProof;
 
@@ -21,6 +23,27 @@ pub struct OrganizationFigures {
     pub waiting_enrollments: u64,
 }
 
+/// The most waiting deliveries that are counted: an overview must not take longer the more there are.
+pub const MOST_WAITING: u32 = 10_000;
+
+/// How many of the newest deliveries are looked at.
+pub const NEWEST_DELIVERIES: u32 = 1_000;
+
+/// Webhooks in figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookFigures {
+    /// How many endpoints are enabled and did not fail at their last attempt.
+    pub healthy: u64,
+    /// How many endpoints are enabled and failed at their last attempt.
+    pub failing: u64,
+    /// How many endpoints are disabled.
+    pub disabled: u64,
+    /// How many deliveries wait for an attempt; counted up to [`MOST_WAITING`].
+    pub waiting: u64,
+    /// What became of the [`NEWEST_DELIVERIES`] newest deliveries: how many have each status.
+    pub newest: Vec<(DeliveryStatus, u64)>,
+}
+
 /// The registry in figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistryFigures {
@@ -37,6 +60,8 @@ pub struct RegistryFigures {
     /// How many of today's profiles were created on each day (days since 1970-01-01), oldest first;
     /// days without any are left out.
     pub created: Vec<(i64, u64)>,
+    /// Webhooks.
+    pub webhooks: WebhookFigures,
 }
 
 /// Figures of the registry.

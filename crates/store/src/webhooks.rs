@@ -47,6 +47,8 @@ pub struct EndpointFilter {
     pub organization_id: Option<OrganizationId>,
     /// In this state.
     pub state: Option<EndpointState>,
+    /// Whether the last attempt failed.
+    pub is_failing: Option<bool>,
 }
 
 /// One page of endpoints, newest id first.

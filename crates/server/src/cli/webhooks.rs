@@ -216,6 +216,7 @@ async fn stored_endpoints(
     let filter = EndpointFilter {
         organization_id: request.organization_id,
         state: request.state,
+        is_failing: None,
     };
     let limit = request.list.limit;
     let mut after = None;

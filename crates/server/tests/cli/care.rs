@@ -117,7 +117,7 @@ fn migrating_says_from_where_to_where() {
     $ rollcall migrate
     status: 0
     stdout:
-    {"schema_before":3,"schema":3,"rollcall":"0.1.0"}
+    {"schema_before":4,"schema":4,"rollcall":"0.1.0"}
     "#);
     assert_ended!(place.run(&["migrate", "--data-dir", "nowhere"]), @r#"
     $ rollcall migrate --data-dir nowhere

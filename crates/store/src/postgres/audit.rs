@@ -72,7 +72,6 @@ fn page(filter: &AuditFilter, after: Option<&AuditEventId>, limit: Limit) -> (St
             "organization =",
             filter.organization_id.as_ref().map(OrganizationId::as_str),
         ),
-        ("target_id =", filter.target_id.as_deref()),
         ("action =", filter.action.as_deref()),
         ("id <", after.map(AuditEventId::as_str)),
     ];
@@ -81,6 +80,10 @@ fn page(filter: &AuditFilter, after: Option<&AuditEventId>, limit: Limit) -> (St
             parameters.push(value.into());
             conditions.push(format!("{condition} ${}", parameters.len()));
         }
+    }
+    if !filter.target_ids.is_empty() {
+        parameters.push(Value::Texts(filter.target_ids.clone()));
+        conditions.push(format!("target_id = ANY (${})", parameters.len()));
     }
     let conditions = if conditions.is_empty() {
         String::new()

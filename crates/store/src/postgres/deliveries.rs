@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::{Delivery, DeliveryStatus, TEST_EVENT_TYPE};
-use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, WebhookEndpointId};
+use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::OperatorProof;
 use tokio::sync::Notify;
@@ -169,10 +169,12 @@ fn page(filter: &DeliveryFilter, after: Option<&DeliveryId>, limit: Limit) -> (S
     let mut parameters = values![limit.get() + 1].to_vec();
     let mut conditions = Vec::new();
     let endpoint = filter.endpoint_id.as_ref();
+    let profile = filter.profile_id.as_ref();
     let filters = [
         ("d.id <", after.map(DeliveryId::as_str)),
         ("d.endpoint_id =", endpoint.map(WebhookEndpointId::as_str)),
         ("d.status =", filter.status.map(DeliveryStatus::as_str)),
+        ("v.profile_id =", profile.map(ProfileId::as_str)),
     ];
     for (condition, value) in filters {
         if let Some(value) = value {

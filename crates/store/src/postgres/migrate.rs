@@ -20,7 +20,13 @@ use super::value::values;
 use crate::OpenError;
 
 /// Every migration, oldest first; its number is its place, counted from 1.
-const MIGRATIONS: &[(&str, &str)] = &[("initial", include_str!("migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("initial", include_str!("migrations/0001_initial.sql")),
+    (
+        "delivery lists",
+        include_str!("migrations/0002_delivery_lists.sql"),
+    ),
+];
 
 /// What migrations themselves need.
 const LEDGER: &str = include_str!("migrations/0000_ledger.sql");

@@ -2,6 +2,7 @@
 //! an overview of a million profiles reads some hundred short rows.
 
 use async_trait::async_trait;
+use rollcall_domain::delivery::DeliveryStatus;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::tenant::OperatorProof;
 use tokio_postgres::Row;
@@ -11,7 +12,9 @@ use super::rows::{column, damaged, number, parsed};
 use super::transaction::Tx;
 use super::value::values;
 use crate::Stored;
-use crate::overview::{OrganizationFigures, Overview, RegistryFigures};
+use crate::overview::{
+    MOST_WAITING, NEWEST_DELIVERIES, OrganizationFigures, Overview, RegistryFigures, WebhookFigures,
+};
 
 #[async_trait]
 impl Overview for PostgresStore {
@@ -28,6 +31,12 @@ impl Overview for PostgresStore {
         };
         let largest = self.read(LARGEST, &values![i64::from(most)]).await?;
         let created = self.read(CREATED, &values![since_day]).await?;
+        let endpoints = self
+            .read(ENDPOINTS, &values![i64::from(MOST_WAITING)])
+            .await?;
+        let newest = self
+            .read(NEWEST, &values![i64::from(NEWEST_DELIVERIES)])
+            .await?;
         let day = |row: &Row| -> Stored<(i64, u64)> { Ok((number(row, 0)?, figure(row, 1)?)) };
         Ok(RegistryFigures {
             organization_count: total(0)?,
@@ -36,6 +45,7 @@ impl Overview for PostgresStore {
             open_actions: total(2)?,
             waiting_enrollments: total(3)?,
             created: created.iter().map(day).collect::<Stored<_>>()?,
+            webhooks: webhooks(&endpoints, &newest)?,
         })
     }
 }
@@ -54,6 +64,29 @@ const LARGEST: &str = "SELECT o.id, o.name, coalesce(c.profiles, 0)::bigint, \
 
 const CREATED: &str = "SELECT day, sum(profiles)::bigint FROM profile_counts WHERE day >= $1 \
     GROUP BY day HAVING sum(profiles) <> 0 ORDER BY day";
+
+const ENDPOINTS: &str = "SELECT \
+    count(*) FILTER (WHERE state = 'enabled' AND failing_since IS NULL), \
+    count(*) FILTER (WHERE state = 'enabled' AND failing_since IS NOT NULL), \
+    count(*) FILTER (WHERE state = 'disabled'), \
+    (SELECT count(*) FROM \
+      (SELECT 1 FROM webhook_deliveries WHERE due_at IS NOT NULL LIMIT $1) waiting) \
+    FROM webhook_endpoints";
+
+const NEWEST: &str = "SELECT status, count(*) FROM \
+    (SELECT status FROM webhook_deliveries ORDER BY id DESC LIMIT $1) newest GROUP BY status";
+
+fn webhooks(endpoints: &[Row], newest: &[Row]) -> Stored<WebhookFigures> {
+    let row = endpoints.first().ok_or_else(|| damaged("a figure"))?;
+    let became = |row: &Row| Ok((parsed(row, 0, DeliveryStatus::parse)?, figure(row, 1)?));
+    Ok(WebhookFigures {
+        healthy: figure(row, 0)?,
+        failing: figure(row, 1)?,
+        disabled: figure(row, 2)?,
+        waiting: figure(row, 3)?,
+        newest: newest.iter().map(became).collect::<Stored<_>>()?,
+    })
+}
 
 fn organization(row: &Row) -> Stored<OrganizationFigures> {
     Ok(OrganizationFigures {

@@ -163,8 +163,13 @@ impl WebhookEndpoints for PostgresStore {
                 conditions.push_str(&format!("{condition} ${} AND ", parameters.len()));
             }
         }
+        let failing = match filter.is_failing {
+            None => "TRUE",
+            Some(true) => "failing_since IS NOT NULL",
+            Some(false) => "failing_since IS NULL",
+        };
         let sql = format!(
-            "SELECT {COLUMNS} FROM webhook_endpoints WHERE {conditions}TRUE \
+            "SELECT {COLUMNS} FROM webhook_endpoints WHERE {conditions}{failing} \
              ORDER BY id DESC LIMIT $1"
         );
         let rows = self.read(&sql, &parameters).await?;

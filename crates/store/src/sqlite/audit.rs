@@ -43,11 +43,16 @@ impl AuditTrail for SqliteStore {
                     number.map_or(Value::Integer(-1), Value::Integer),
                 );
             }
-            if let Some(target) = &filter.target_id {
-                and("target_id", Value::Text(target.clone()));
-            }
             if let Some(action) = &filter.action {
                 and("action", Value::Text(action.clone()));
+            }
+            if !filter.target_ids.is_empty() {
+                let first = parameters.len() + 1;
+                parameters.extend(filter.target_ids.iter().cloned().map(Value::Text));
+                let places: Vec<_> = (first..=parameters.len())
+                    .map(|place| format!("?{place}"))
+                    .collect();
+                conditions += &format!(" AND a.target_id IN ({})", places.join(", "));
             }
             let wanted = limit.get() + 1;
             let sql = format!(

@@ -27,6 +27,9 @@ const COLUMNS: &str = "d.id, o.id, d.endpoint_id, d.event_id, v.type, d.status, 
     d.due_at, d.lease_owner IS NOT NULL, d.attempts";
 const TABLES: &str = "webhook_deliveries d JOIN events v ON v.id = d.event_id \
     JOIN organizations o ON o.number = d.organization";
+/// The same, beginning with the events: a profile has few.
+const TABLES_OF_PROFILE: &str = "events v CROSS JOIN webhook_deliveries d ON d.event_id = v.id \
+    CROSS JOIN organizations o ON o.number = d.organization";
 
 #[async_trait]
 impl Deliveries for SqliteStore {
@@ -70,9 +73,16 @@ impl Deliveries for SqliteStore {
         if let Some(status) = filter.status {
             and("d.status =", status.as_str());
         }
+        let tables = match &filter.profile_id {
+            None => TABLES,
+            Some(profile) => {
+                and("v.profile_id =", profile.as_str());
+                TABLES_OF_PROFILE
+            }
+        };
         let wanted = limit.get() + 1;
         let sql = format!(
-            "SELECT {COLUMNS} FROM {TABLES} WHERE {} ORDER BY d.id DESC LIMIT {wanted}",
+            "SELECT {COLUMNS} FROM {tables} WHERE {} ORDER BY d.id DESC LIMIT {wanted}",
             conditions.join(" AND ")
         );
         self.read(|connection| {

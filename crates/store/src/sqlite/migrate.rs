@@ -19,6 +19,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "enrollments",
         include_str!("migrations/0003_enrollments.sql"),
     ),
+    (
+        "delivery lists",
+        include_str!("migrations/0004_delivery_lists.sql"),
+    ),
 ];
 
 /// Sets what must be set before a database has its first table.

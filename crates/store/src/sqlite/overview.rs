@@ -2,14 +2,17 @@
 //! an overview of a million profiles reads some hundred short rows.
 
 use async_trait::async_trait;
+use rollcall_domain::delivery::DeliveryStatus;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::tenant::OperatorProof;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
-use super::rows::{damaged, parsed};
+use super::rows::{damaged, parsed, query};
 use super::{SqliteStore, failed};
 use crate::Stored;
-use crate::overview::{OrganizationFigures, Overview, RegistryFigures};
+use crate::overview::{
+    MOST_WAITING, NEWEST_DELIVERIES, OrganizationFigures, Overview, RegistryFigures, WebhookFigures,
+};
 
 #[async_trait]
 impl Overview for SqliteStore {
@@ -23,6 +26,7 @@ impl Overview for SqliteStore {
             let mut figures = totals(connection)?;
             figures.organizations = largest(connection, most)?;
             figures.created = created(connection, since_day)?;
+            figures.webhooks = webhooks(connection)?;
             Ok(figures)
         })
     }
@@ -47,6 +51,7 @@ fn totals(connection: &Connection) -> Stored<RegistryFigures> {
         open_actions: figure(open_actions)?,
         waiting_enrollments: figure(waiting)?,
         created: Vec::new(),
+        webhooks: WebhookFigures::default(),
     })
 }
 
@@ -90,6 +95,34 @@ fn created(connection: &Connection, since_day: i64) -> Stored<Vec<(i64, u64)>> {
         created.push((row.get(0).map_err(failed)?, figure(count)?));
     }
     Ok(created)
+}
+
+fn webhooks(connection: &Connection) -> Stored<WebhookFigures> {
+    let sql = "SELECT coalesce(sum(state = 'enabled' AND failing_since IS NULL), 0), \
+         coalesce(sum(state = 'enabled' AND failing_since IS NOT NULL), 0), \
+         coalesce(sum(state = 'disabled'), 0), \
+         (SELECT count(*) FROM (SELECT 1 FROM webhook_deliveries WHERE due_at IS NOT NULL LIMIT ?1)) \
+         FROM webhook_endpoints";
+    let read = |row: &Row<'_>| -> rusqlite::Result<[i64; 4]> {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+    };
+    let [healthy, failing, disabled, waiting] = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.query_row([MOST_WAITING], read))
+        .map_err(failed)?;
+    let sql = "SELECT status, count(*) FROM \
+         (SELECT status FROM webhook_deliveries ORDER BY id DESC LIMIT ?1) GROUP BY status";
+    let newest = query(connection, sql, [NEWEST_DELIVERIES], |row| {
+        let count: i64 = row.get(1).map_err(failed)?;
+        Ok((parsed(row, 0, DeliveryStatus::parse)?, figure(count)?))
+    })?;
+    Ok(WebhookFigures {
+        healthy: figure(healthy)?,
+        failing: figure(failing)?,
+        disabled: figure(disabled)?,
+        waiting: figure(waiting)?,
+        newest,
+    })
 }
 
 fn figure(number: i64) -> Stored<u64> {

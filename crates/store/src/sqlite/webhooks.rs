@@ -181,8 +181,13 @@ impl WebhookEndpoints for SqliteStore {
             })
             .unzip();
         let condition = format!(
-            "{}TRUE ORDER BY e.id DESC LIMIT {}",
+            "{}{} ORDER BY e.id DESC LIMIT {}",
             conditions.concat(),
+            match filter.is_failing {
+                None => "TRUE",
+                Some(true) => "e.failing_since IS NOT NULL",
+                Some(false) => "e.failing_since IS NULL",
+            },
             limit.get() + 1
         );
         self.read(|connection| {

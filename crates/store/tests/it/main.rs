@@ -72,6 +72,7 @@ macro_rules! store_suite {
             deliveries: a_clock_that_is_set_back_stops_nothing,
             deliveries: a_large_backlog_is_canceled_piece_by_piece,
             deliveries: deliveries_are_listed_and_started_again_by_hand,
+            deliveries: deliveries_of_a_profile_are_found_and_health_is_told,
             deliveries: what_ended_is_forgotten_in_time,
             care: a_check_of_a_busy_storage_finds_nothing,
             care: a_bulk_load_ends_with_everything_in_place,

@@ -23,6 +23,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
     let filter = EndpointFilter {
         organization_id: request.organization_id.clone(),
         state: request.state,
+        is_failing: None,
     };
     let (after, limit) = (request.list.after.as_ref(), request.list.limit);
     let search = app

@@ -76,7 +76,7 @@ pub(crate) async fn the_trail_is_filtered_and_paged_newest_first(world: World) {
     let filter = AuditFilter {
         organization_id: Some(scope.organization_id().clone()),
         action: Some("user_profile.created".into()),
-        target_id: None,
+        target_ids: Vec::new(),
     };
     let mut walked = Vec::new();
     let mut after = None;
@@ -94,16 +94,19 @@ pub(crate) async fn the_trail_is_filtered_and_paged_newest_first(world: World) {
         }
     }
     assert_eq!(walked, created);
-    let target = AuditFilter {
-        target_id: Some(created[0].clone()),
-        ..AuditFilter::default()
-    };
-    let page = world
-        .store
-        .list_audit_events(proof(), &target, None, Limit::DEFAULT)
-        .await
-        .unwrap();
-    assert_eq!(page.events.len(), 1);
+    for targets in [&created[..1], &created[..2]] {
+        let filter = AuditFilter {
+            target_ids: targets.to_vec(),
+            ..AuditFilter::default()
+        };
+        let page = world
+            .store
+            .list_audit_events(proof(), &filter, None, Limit::DEFAULT)
+            .await
+            .unwrap();
+        let found = page.events.into_iter().map(|event| event.entry.target_id);
+        assert_eq!(found.collect::<Vec<_>>(), targets);
+    }
     let newest = world
         .store
         .list_audit_events(proof(), &AuditFilter::default(), None, Limit::DEFAULT)

@@ -15,6 +15,8 @@ use rollcall_store::audit::AuditFilter;
 use rollcall_store::deliveries::{
     AttemptReport, Claim, Claimed, ClaimedAttempt, DeliveryFilter, NotSent, Recorded,
 };
+use rollcall_store::overview::WebhookFigures;
+use rollcall_store::webhooks::EndpointFilter;
 
 use super::webhooks::{change, endpoint, insert, state};
 use crate::world::{World, act_at, at, proof, restriction};
@@ -336,7 +338,7 @@ pub(crate) async fn a_redirect_disables_at_once_and_cancels_the_rest(world: Worl
     );
     assert_eq!(claim(&world, "a", at(99)).await, Claimed::default());
     let filter = AuditFilter {
-        target_id: Some(id.to_string()),
+        target_ids: vec![id.to_string()],
         ..AuditFilter::default()
     };
     let trail = world
@@ -510,6 +512,65 @@ pub(crate) async fn a_large_backlog_is_canceled_piece_by_piece(world: World) {
     check(&world).await;
 }
 
+pub(crate) async fn deliveries_of_a_profile_are_found_and_health_is_told(world: World) {
+    let (scope, profile, id) = subscribed(&world).await;
+    let neighbour = world.create(&scope, at(0), None).await;
+    for (second, about) in [(1, &profile), (2, &neighbour), (3, &profile)] {
+        emit(&world, &scope, about, at(second)).await;
+    }
+    let act = act_at(at(4));
+    let test = world.store.insert_test_delivery(proof(), &act, &id);
+    test.await.unwrap().unwrap();
+    let limit = Limit::new(1).unwrap();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let filter = DeliveryFilter {
+            profile_id: Some(profile.clone()),
+            ..DeliveryFilter::default()
+        };
+        let list = world
+            .store
+            .list_deliveries(proof(), &filter, after.as_ref(), limit);
+        let page = list.await.unwrap();
+        found.extend(page.deliveries.into_iter().map(|it| it.created_at));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, [at(3), at(1)]);
+
+    let attempts = claim(&world, "a", at(5)).await.attempts;
+    record(&world, &attempts[0], Outcome::Succeeded, at(5)).await;
+    record(&world, &attempts[1], Outcome::Failed, at(6)).await;
+    let located = world.store.locate_webhook_endpoint(proof(), &id).await;
+    let located = located.unwrap().unwrap();
+    for (is_failing, count) in [(true, 1), (false, 0)] {
+        let filter = EndpointFilter {
+            is_failing: Some(is_failing),
+            ..EndpointFilter::default()
+        };
+        let search = world
+            .store
+            .search_webhook_endpoints(proof(), &filter, None, limit);
+        assert_eq!(search.await.unwrap().endpoints.len(), count);
+    }
+    assert_eq!(
+        (located.health.failing_since, located.health.failures),
+        (Some(at(6)), 1)
+    );
+    let figures = world.store.registry_figures(proof(), 1, 0).await.unwrap();
+    let mut webhooks = figures.webhooks;
+    webhooks.newest.sort();
+    let expected = WebhookFigures {
+        failing: 1,
+        waiting: 3,
+        newest: vec![(DeliveryStatus::Pending, 3), (DeliveryStatus::Delivered, 1)],
+        ..WebhookFigures::default()
+    };
+    assert_eq!(webhooks, expected);
+}
+
 pub(crate) async fn deliveries_are_listed_and_started_again_by_hand(world: World) {
     let (scope, profile, id) = subscribed(&world).await;
     for second in 1..=5 {
@@ -533,6 +594,7 @@ pub(crate) async fn deliveries_are_listed_and_started_again_by_hand(world: World
         let filter = DeliveryFilter {
             endpoint_id: Some(id.clone()),
             status: Some(DeliveryStatus::Pending),
+            profile_id: None,
         };
         let limit = Limit::new(2).unwrap();
         let page = store

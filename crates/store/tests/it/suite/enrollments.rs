@@ -96,7 +96,7 @@ pub(crate) async fn an_application_is_stored_whole_and_once(world: World) {
     // Another link of the same profile takes an application of its own; its program is pending already.
     let second = world.submitted(6, at(5)).await;
     let filter = AuditFilter {
-        target_id: Some(second.id.to_string()),
+        target_ids: vec![second.id.to_string()],
         ..AuditFilter::default()
     };
     let trail = world
