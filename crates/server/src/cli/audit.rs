@@ -92,7 +92,7 @@ async fn stored(
     let request = parse_list(Some(&query), &pages::no_cursors())?;
     let filter = AuditFilter {
         organization_id: request.organization_id,
-        target_id: request.target_id,
+        target_ids: request.target_id.into_iter().collect(),
         action: request.action.map(AuditAction::as_str).map(str::to_owned),
     };
     let mut after = None;

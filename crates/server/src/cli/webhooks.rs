@@ -268,6 +268,7 @@ async fn stored_deliveries(
     let filter = DeliveryFilter {
         endpoint_id: request.endpoint_id,
         status: request.status,
+        profile_id: None,
     };
     let limit = request.list.limit;
     let mut after = None;

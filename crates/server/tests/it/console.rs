@@ -7,7 +7,9 @@ use rollcall::http::router::{Audience, table};
 use serde_json::json;
 
 use crate::client::{Client, Reply};
-use crate::server::{ADMIN_KEY, BOUND_KEY, OPERATOR_KEY, ORGANIZATION, PROFILE, TestServer};
+use crate::server::{
+    ADMIN_KEY, BOUND_KEY, ENDPOINT, OPERATOR_KEY, ORGANIZATION, PROFILE, TestServer,
+};
 
 async fn try_key(server: &TestServer, key: &str) -> Reply {
     server
@@ -20,7 +22,7 @@ async fn try_key(server: &TestServer, key: &str) -> Reply {
 }
 
 /// A browser that is signed in.
-async fn signed_in(server: &TestServer) -> Client {
+pub(crate) async fn signed_in(server: &TestServer) -> Client {
     let reply = try_key(server, OPERATOR_KEY).await;
     let cookie = reply.header("set-cookie").unwrap();
     let (cookie, _) = cookie.split_once(';').unwrap();
@@ -30,7 +32,7 @@ async fn signed_in(server: &TestServer) -> Client {
         .with("sec-fetch-site", "same-origin")
 }
 
-async fn post(browser: &Client, target: &str, fields: &str) -> Reply {
+pub(crate) async fn post(browser: &Client, target: &str, fields: &str) -> Reply {
     browser.call("POST", target).form(fields).send().await
 }
 
@@ -87,8 +89,10 @@ async fn guessing_is_slowed_down() {
 
 #[tokio::test]
 async fn every_page_is_shown_to_who_is_signed_in() {
-    let server = TestServer::start().await;
+    let server = TestServer::with(|options| options.endpoints = true).await;
     let id = server.apply().await;
+    let test = format!("/operator/v1/webhook_endpoints/{ENDPOINT}/test");
+    let delivery = server.operator().post(&test, "").await.string("id");
     let browser = signed_in(&server).await;
     for route in table() {
         let is_page = matches!(
@@ -102,6 +106,8 @@ async fn every_page_is_shown_to_who_is_signed_in() {
             .template
             .replace("{user_profile_id}", PROFILE)
             .replace("{organization_id}", ORGANIZATION)
+            .replace("{webhook_endpoint_id}", ENDPOINT)
+            .replace("{webhook_delivery_id}", &delivery)
             .replace("{enrollment_id}", &id);
         let page = browser.get(&target).await;
         assert_eq!(page.status, 200, "{target}: {page}");

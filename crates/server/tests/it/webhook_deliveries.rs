@@ -34,36 +34,36 @@ fn loopback(options: &mut Options) {
     webhooks.attempt_timeout = Duration::from_millis(500);
 }
 
-async fn start() -> TestServer {
+pub(crate) async fn start() -> TestServer {
     TestServer::with(loopback).await
 }
 
-fn administrator(server: &TestServer) -> Client {
+pub(crate) fn administrator(server: &TestServer) -> Client {
     server
         .administrator()
         .with("anthropic-beta", "webhooks-2026-10-07")
 }
 
 /// An endpoint that is told everything.
-async fn subscribe(server: &TestServer, url: &str) -> Value {
+pub(crate) async fn subscribe(server: &TestServer, url: &str) -> Value {
     let body = format!(
         r#"{{"url":"{url}","enabled_events":["user_profile.enforcement_action_opened","user_profile.enforcement_action_resolved","user_profile.program_status_updated"]}}"#
     );
     administrator(server).post(WEBHOOKS, &body).await.ok()
 }
 
-fn id(object: &Value) -> &str {
+pub(crate) fn id(object: &Value) -> &str {
     object["id"].as_str().unwrap()
 }
 
 /// Opens an enforcement action, which is one event.
-async fn decide(server: &TestServer) -> String {
+pub(crate) async fn decide(server: &TestServer) -> String {
     let path = format!("/operator/v1/user_profiles/{PROFILE}/enforcement_actions");
     let body = r#"{"type":"restriction","reason":"high_harm"}"#;
     server.operator().post(&path, body).await.string("id")
 }
 
-async fn advance(server: &TestServer, seconds: u64) {
+pub(crate) async fn advance(server: &TestServer, seconds: u64) {
     let body = format!(r#"{{"advance":"{seconds}s"}}"#);
     server
         .operator()
@@ -73,7 +73,7 @@ async fn advance(server: &TestServer, seconds: u64) {
 }
 
 /// All deliveries, oldest first.
-async fn deliveries(server: &TestServer) -> Vec<Value> {
+pub(crate) async fn deliveries(server: &TestServer) -> Vec<Value> {
     let page = server
         .operator()
         .get(&format!("{DELIVERIES}?limit=100"))
@@ -97,7 +97,7 @@ async fn settled(server: &TestServer, wanted: impl Fn(&[Value]) -> bool) -> Vec<
     panic!("{:#?}", deliveries(server).await);
 }
 
-async fn ended(server: &TestServer) -> Vec<Value> {
+pub(crate) async fn ended(server: &TestServer) -> Vec<Value> {
     settled(server, |found| {
         !found.is_empty() && found.iter().all(|it| it["status"] != "pending")
     })

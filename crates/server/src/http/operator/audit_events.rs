@@ -14,7 +14,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
     let request = parse_list(call.query(), &app.cursors)?;
     let filter = AuditFilter {
         organization_id: request.organization_id.clone(),
-        target_id: request.target_id.clone(),
+        target_ids: request.target_id.iter().cloned().collect(),
         action: request.action.map(|action| action.as_str().to_owned()),
     };
     let (after, limit) = (request.list.after.as_ref(), request.list.limit);

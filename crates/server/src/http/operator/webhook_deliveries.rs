@@ -3,6 +3,7 @@
 use rollcall_domain::delivery::Delivery;
 use rollcall_domain::id::DeliveryId;
 use rollcall_store::deliveries::{DeliveryFilter, NotSent};
+use rollcall_store::webhooks::OwnedEndpoint;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::object;
 use rollcall_wire::operator::ListPosition;
@@ -11,6 +12,7 @@ use rollcall_wire::query::parse_query_beta_only;
 
 use super::written;
 use crate::app::Operation;
+use crate::http::Exchange;
 use crate::http::answer::{Answer, Outcome, json};
 use crate::http::call::OperatorCall;
 use crate::http::error::Failure;
@@ -23,6 +25,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
     let filter = DeliveryFilter {
         endpoint_id: request.endpoint_id.clone(),
         status: request.status,
+        profile_id: None,
     };
     // Ids sort by creation, so the id alone is the position.
     let after = request.list.after.as_ref();
@@ -64,7 +67,15 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
         .read(Operation::ReadDeliveries, find)
         .await?;
     let (delivery, body) = found.ok_or_else(not_found)?;
-    let request = sent(&call, &delivery, body).await?;
+    let locate = call
+        .app()
+        .store
+        .locate_webhook_endpoint(call.proof, &delivery.endpoint_id);
+    let endpoint = call
+        .exchange()
+        .read(Operation::ReadWebhookEndpoints, locate)
+        .await?;
+    let request = sent(call.exchange(), &delivery, endpoint.as_ref(), body);
     Ok(json(written(|out| {
         write_delivery(out, &delivery, Some(&request));
     })))
@@ -90,27 +101,22 @@ pub(super) fn begun(started: Result<Delivery, NotSent>) -> Result<Answer, Failur
     Ok(json(written(|out| write_delivery(out, &delivery, None))))
 }
 
-/// The request of the last attempt, or of the one to come. The signature is made anew, which gives
-/// the same one as long as the endpoint, and so perhaps its secret, has not changed since.
-async fn sent(
-    call: &OperatorCall<'_>,
+/// The request of the last attempt to tell `endpoint`, or of the one to come. The signature is made
+/// anew, which gives the same one as long as the endpoint, and so perhaps its secret, has not changed
+/// since.
+pub(crate) fn sent(
+    exchange: &Exchange<'_>,
     delivery: &Delivery,
+    endpoint: Option<&OwnedEndpoint>,
     body: String,
-) -> Result<ShownRequest, Failure> {
-    let app = call.app();
+) -> ShownRequest {
+    let app = exchange.app;
     let at = delivery.attempts.last().map(|attempt| attempt.at);
     let event_id = delivery.event_id.as_str();
     let mut headers = webhooks::headers(event_id, at.unwrap_or_else(|| app.clock.now()));
     if at.is_none() {
         headers.retain(|(name, _)| *name != "webhook-timestamp");
     }
-    let locate = app
-        .store
-        .locate_webhook_endpoint(call.proof, &delivery.endpoint_id);
-    let endpoint = call
-        .exchange()
-        .read(Operation::ReadWebhookEndpoints, locate)
-        .await?;
     if let (Some(at), Some(owned)) = (at, endpoint)
         && owned.endpoint.updated_at <= at
         && let Ok(key) = app
@@ -122,12 +128,12 @@ async fn sent(
         headers.push(webhooks::signature(&key, event_id, at, &body));
     }
     let headers = headers.into_iter();
-    Ok(ShownRequest {
+    ShownRequest {
         headers: headers
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         body,
-    })
+    }
 }
 
 fn named(call: &OperatorCall<'_>) -> Result<DeliveryId, Failure> {

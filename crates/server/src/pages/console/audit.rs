@@ -5,11 +5,12 @@ use rollcall_domain::audit::{AuditAction, AuditEvent, TargetKind};
 use rollcall_store::audit::AuditFilter;
 use rollcall_wire::operator::audit::parse_list;
 
+use super::paging::{ASIDE, Pager};
 use super::{Choice, ConsoleCall, Frame, Organizations, segment, shown};
 use crate::app::Operation;
 use crate::http::answer::Outcome;
 use crate::pages::form::Form;
-use crate::pages::shown as values;
+use crate::pages::shown::{self as values, Moment};
 
 #[derive(Template)]
 #[template(path = "console/audit.html")]
@@ -19,13 +20,13 @@ struct AuditPage {
     actions: Vec<Choice>,
     target_id: String,
     rows: Vec<AuditRow>,
-    next: Option<String>,
+    pager: Pager,
 }
 
 /// An event in a list.
 #[derive(Debug)]
 pub(super) struct AuditRow {
-    pub(super) at: String,
+    pub(super) at: Moment,
     pub(super) actor: String,
     pub(super) actor_id: String,
     pub(super) action: &'static str,
@@ -42,16 +43,16 @@ impl AuditRow {
             TargetKind::UserProfile => Some("profiles"),
             TargetKind::Enrollment => Some("enrollments"),
             TargetKind::Organization if entry.target_id != "all" => Some("organizations"),
+            TargetKind::WebhookEndpoint => Some("webhooks"),
+            TargetKind::WebhookDelivery => Some("deliveries"),
             TargetKind::Organization
             | TargetKind::EnforcementAction
             | TargetKind::Workspace
             | TargetKind::ApiKey
-            | TargetKind::WebhookEndpoint
-            | TargetKind::WebhookDelivery
             | TargetKind::ConsoleSession => None,
         };
         Self {
-            at: values::second(event.act.at),
+            at: Moment::second(event.act.at),
             actor: values::words(actor.kind.as_str()),
             actor_id: actor.id.clone(),
             action: entry.action.as_str(),
@@ -70,7 +71,7 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let request = parse_list(Some(&query), &app.cursors)?;
     let filter = AuditFilter {
         organization_id: request.organization_id.clone(),
-        target_id: request.target_id.clone(),
+        target_ids: request.target_id.iter().cloned().collect(),
         action: request.action.map(|action| action.as_str().to_owned()),
     };
     let (after, limit) = (request.list.after.as_ref(), request.list.limit);
@@ -81,14 +82,11 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
         .exchange()
         .read(Operation::ListAuditEvents, list)
         .await?;
-    let next = found.next.map(|position| {
-        let cursor = request.list.next_page(&app.cursors, &position);
-        let kept = form.to_query(&["page", "done", "signed-in"]);
-        format!(
-            "/console/audit?{kept}{}page={cursor}",
-            if kept.is_empty() { "" } else { "&" }
-        )
-    });
+    let next = found
+        .next
+        .map(|position| request.list.next_page(&app.cursors, &position));
+    let kept = form.to_query(&ASIDE);
+    let pager = Pager::new("/console/audit", &kept, next, form.filled("page").is_some());
     let organizations = Organizations::read(&call).await?;
     let actions = AuditAction::ALL.iter().map(|action| action.as_str());
     let actions = actions.map(|action| (action, action.to_owned()));
@@ -98,6 +96,6 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
         actions: Choice::all(actions, form.filled("action")),
         target_id: form.get("target_id").unwrap_or_default().to_owned(),
         rows: found.events.iter().map(AuditRow::new).collect(),
-        next,
+        pager,
     })
 }

@@ -54,6 +54,16 @@ pub(super) struct Bar {
     pub(super) class: &'static str,
 }
 
+/// A part of a bar that is a hundred long.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) label: &'static str,
+    pub(super) count: String,
+    pub(super) class: &'static str,
+    pub(super) x: u64,
+    pub(super) width: u64,
+}
+
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The day a time lies in, counted from 1970-01-01.
@@ -201,6 +211,37 @@ fn short(number: u64) -> String {
     }
 }
 
+/// Parts of a whole side by side. One that is there at all can be seen, however small it is.
+pub(super) fn segments<const N: usize>(
+    parts: [((&'static str, u64), &'static str); N],
+) -> Vec<Segment> {
+    let whole: u64 = parts.iter().map(|((_, count), _)| count).sum();
+    let mut widths = parts.map(|((_, count), _)| share(count, whole));
+    // What rounding left over or took too much is the widest one's.
+    let used: u64 = widths.iter().sum();
+    if let Some(widest) = widths.iter_mut().max()
+        && whole > 0
+    {
+        *widest = (*widest + 100).saturating_sub(used);
+    }
+    let mut x = 0;
+    let placed = parts
+        .iter()
+        .zip(widths)
+        .map(|(((label, count), class), width)| {
+            let segment = Segment {
+                label,
+                count: number(*count),
+                class,
+                x,
+                width,
+            };
+            x += width;
+            segment
+        });
+    placed.collect()
+}
+
 /// How long a bar is, of a hundred.
 pub(super) fn share(part: u64, whole: u64) -> u64 {
     if whole == 0 {
@@ -230,6 +271,20 @@ mod tests {
             (short(9_999), short(40_000), short(1_500_000)),
             ("9999".into(), "40k".into(), "1.5M".into())
         );
+    }
+
+    #[test]
+    fn segments_fill_the_bar_and_show_the_small() {
+        let parts = [
+            (("a", 994), "x"),
+            (("b", 1), "y"),
+            (("c", 0), "z"),
+            (("d", 5), "w"),
+        ];
+        let shown: Vec<_> = segments(parts).iter().map(|it| (it.x, it.width)).collect();
+        assert_eq!(shown, [(0, 98), (98, 1), (99, 0), (99, 1)]);
+        let none = segments([(("a", 0), "x"), (("b", 0), "y")]);
+        assert!(none.iter().all(|it| it.width == 0));
     }
 
     #[test]

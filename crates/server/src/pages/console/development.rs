@@ -15,7 +15,8 @@ use crate::development::Development;
 use crate::http::answer::Outcome;
 use crate::http::error::{Failure, Written};
 use crate::pages::form::Form;
-use crate::pages::{Room, page, shown as values};
+use crate::pages::shown::Moment;
+use crate::pages::{Room, page};
 
 const HERE: &str = "/console/development";
 
@@ -23,7 +24,7 @@ const HERE: &str = "/console/development";
 #[template(path = "console/development.html")]
 struct DevelopmentPage {
     frame: Frame,
-    now: String,
+    now: Moment,
     faults: Vec<String>,
     requests: Vec<RequestRow>,
 }
@@ -58,7 +59,7 @@ fn controls(call: &ConsoleCall<'_>, told: Option<Told>, status: StatusCode) -> O
     let requests = development.requests.write();
     let controls = DevelopmentPage {
         frame: Frame::new(call, "development").telling(told),
-        now: values::second(call.app().clock.now()),
+        now: Moment::second(call.app().clock.now()),
         faults: development.faults.list().iter().map(fault_text).collect(),
         requests: requests
             .iter()

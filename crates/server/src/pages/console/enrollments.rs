@@ -9,18 +9,20 @@ use rollcall_domain::page::{Limit, Order};
 use rollcall_store::enrollments::{Decided, EnrollmentFilter};
 use rollcall_store::tenants::ListPosition;
 use rollcall_wire::error::ApiError;
+use rollcall_wire::operator::ListPosition as SealedPosition;
 use rollcall_wire::operator::enrollments::{NOTE_LIMIT, parse_approval, parse_rejection};
-use rollcall_wire::operator::{ListPosition as SealedPosition, Sealable as _};
 use serde_json::{Map, Value, json};
 
 use super::confirm::{self, Question};
+use super::paging::{Pager, Paging};
 use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, segment, shown};
 use crate::app::Operation;
 use crate::http::answer::Outcome;
 use crate::http::error::Failure;
 use crate::pages::form::Form;
 use crate::pages::programs::TIERS;
-use crate::pages::{Room, page, shown as values};
+use crate::pages::shown::{self as values, Moment};
+use crate::pages::{Room, page};
 
 /// An application in a list.
 #[derive(Debug)]
@@ -31,37 +33,38 @@ pub(super) struct EnrollmentRow {
     pub(super) status: &'static str,
     pub(super) look: &'static str,
     pub(super) who: String,
-    pub(super) submitted: String,
-    pub(super) waiting: String,
-    pub(super) decided: Option<String>,
+    pub(super) submitted: Moment,
+    pub(super) waiting: Moment,
+    pub(super) decided: Option<Moment>,
 }
 
 impl EnrollmentRow {
     pub(super) fn new(enrollment: &Enrollment, organization: String, now: Timestamp) -> Self {
-        let answered = |name: &str| {
-            let mut submitted = enrollment.submitted.iter();
-            submitted
-                .find(|(field, _)| field == name)
-                .map(|(_, value)| value.as_str())
-        };
-        let who = [answered("full_name"), answered("organization")];
-        let who: Vec<_> = who
-            .into_iter()
-            .flatten()
-            .filter(|it| !it.is_empty())
-            .collect();
         Self {
             id: enrollment.id.to_string(),
             organization,
             program: enrollment.program.as_str().to_owned(),
             status: enrollment.status.as_str(),
             look: look_of(enrollment.status),
-            who: who.join(", "),
-            submitted: values::minute(enrollment.submitted_at),
-            waiting: values::ago(enrollment.submitted_at, now),
-            decided: enrollment.decided_at.map(values::minute),
+            who: applicant(enrollment),
+            submitted: Moment::minute(enrollment.submitted_at),
+            waiting: Moment::ago(enrollment.submitted_at, now),
+            decided: enrollment.decided_at.map(Moment::minute),
         }
     }
+}
+
+/// Who applied, as far as the form's usual fields say.
+pub(super) fn applicant(enrollment: &Enrollment) -> String {
+    let answered = |name: &str| {
+        let mut submitted = enrollment.submitted.iter();
+        submitted
+            .find(|(field, _)| field == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let who = [answered("full_name"), answered("organization")];
+    let who = who.into_iter().flatten().filter(|it| !it.is_empty());
+    who.collect::<Vec<_>>().join(", ")
 }
 
 fn look_of(status: EnrollmentStatus) -> &'static str {
@@ -78,9 +81,10 @@ struct EnrollmentsPage {
     frame: Frame,
     tabs: Vec<Choice>,
     organizations: Vec<Choice>,
+    organization_id: String,
     status: String,
     rows: Vec<EnrollmentRow>,
-    next: Option<String>,
+    pager: Pager,
 }
 
 /// `GET /console/enrollments`
@@ -101,18 +105,8 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
         Some(EnrollmentStatus::Pending) => Order::Ascending,
         Some(EnrollmentStatus::Approved | EnrollmentStatus::Rejected) | None => Order::Descending,
     };
-    let purpose = format!(
-        "console enrollments {status} {}",
-        organization.unwrap_or_default()
-    );
-    let after = match form.filled("page") {
-        None => None,
-        Some(cursor) => {
-            let bytes = app.cursors.open_bytes(&purpose, cursor)?;
-            SealedPosition::from_bytes(&bytes)
-        }
-    };
-    let after = after.map(|after| ListPosition {
+    let paging = Paging::new(&call, "/console/enrollments", &form);
+    let after = paging.after()?.map(|after| ListPosition {
         created_at: after.created_at,
         id: after.id,
     });
@@ -123,18 +117,10 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
         .exchange()
         .read(Operation::ReadEnrollments, list)
         .await?;
-    let next = listed.next.map(|next| {
-        let position = SealedPosition {
-            created_at: next.created_at,
-            id: next.id,
-        };
-        let cursor = app.cursors.seal_bytes(&purpose, &position.to_bytes());
-        let kept = form.to_query(&["page", "done", "signed-in"]);
-        format!(
-            "/console/enrollments?{kept}{}page={cursor}",
-            if kept.is_empty() { "" } else { "&" }
-        )
-    });
+    let pager = paging.pager(listed.next.map(|next| SealedPosition {
+        created_at: next.created_at,
+        id: next.id,
+    }));
     let organizations = Organizations::read(&call).await?;
     let rows = listed.items.iter();
     let rows = rows.map(|it| EnrollmentRow::new(it, organizations.name(&it.organization_id), now));
@@ -142,9 +128,10 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     shown(&EnrollmentsPage {
         tabs: Choice::plain(statuses.chain(["all"]), Some(status)),
         organizations: organizations.choices(organization),
+        organization_id: organization.unwrap_or_default().to_owned(),
         status: status.to_owned(),
         rows: rows.collect(),
-        next,
+        pager,
         frame: Frame::new(&call, "enrollments"),
     })
 }

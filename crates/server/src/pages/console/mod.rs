@@ -9,15 +9,20 @@
 pub(crate) mod audit;
 mod charts;
 mod confirm;
+pub(crate) mod deliveries;
+pub(crate) mod delivery;
 pub(crate) mod development;
+pub(crate) mod endpoint;
 pub(crate) mod enrollments;
 pub(crate) mod export;
 pub(crate) mod organizations;
 pub(crate) mod overview;
+mod paging;
 pub(crate) mod profile;
 pub(crate) mod profiles;
 pub(crate) mod session;
 pub(crate) mod sign_in;
+pub(crate) mod webhooks;
 
 use askama::Template;
 use http::StatusCode;
@@ -49,6 +54,8 @@ struct Frame {
     inside: bool,
     /// Whether this is a development server.
     development: bool,
+    /// The server's version.
+    version: &'static str,
     told: Option<Told>,
 }
 
@@ -86,6 +93,10 @@ impl Told {
             "enabled" => "The key is enabled.",
             "deleted" => "Deleted.",
             "revoked" => "The session has ended.",
+            "tested" => "A test event is under way.",
+            "redelivered" => "It is under way again.",
+            "endpoint-disabled" => "The endpoint is disabled: it is told nothing any more.",
+            "endpoint-enabled" => "The endpoint is enabled.",
             "clock" => "The clock is set.",
             "fault" => "The fault is prepared.",
             "cleared" => "No faults are prepared any more.",
@@ -117,6 +128,7 @@ impl Frame {
             here,
             inside: false,
             development: false,
+            version: env!("CARGO_PKG_VERSION"),
             told: None,
         }
     }
@@ -206,6 +218,15 @@ impl Choice {
             label,
         });
         choices.collect()
+    }
+
+    /// The choice that narrows nothing.
+    fn all_of_them(chosen: bool) -> Self {
+        Self {
+            value: String::new(),
+            label: "All".to_owned(),
+            chosen,
+        }
     }
 
     /// Choices whose labels are their values.

@@ -9,20 +9,22 @@ use rollcall_domain::tenant::{ApiKey, KeyStatus, Organization, OrganizationStatu
 use rollcall_store::tenants::OrganizationPatch;
 use rollcall_store::tenants::{ListPosition, NotStored};
 use rollcall_wire::error::ApiError;
+use rollcall_wire::operator::ListPosition as SealedPosition;
 use rollcall_wire::operator::tenants::{
     parse_api_key, parse_organization, parse_organization_patch, parse_workspace,
 };
-use rollcall_wire::operator::{ListPosition as SealedPosition, Sealable as _};
 use serde_json::{Map, Value, json};
 
 use super::confirm::{self, Question};
+use super::paging::{Pager, Paging};
 use super::profile::instant;
 use super::{Choice, ConsoleCall, Frame, Told, full_page, go, segment, shown};
 use crate::app::Operation;
 use crate::http::answer::Outcome;
 use crate::http::error::Failure;
 use crate::pages::form::Form;
-use crate::pages::{Room, page, shown as values};
+use crate::pages::shown::{self as values, Moment};
+use crate::pages::{Room, page};
 use crate::secrets::Secret;
 
 #[derive(Template)]
@@ -30,7 +32,7 @@ use crate::secrets::Secret;
 struct OrganizationsPage {
     frame: Frame,
     rows: Vec<OrganizationRow>,
-    next: Option<String>,
+    pager: Pager,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,7 @@ struct OrganizationRow {
     name: String,
     is_on_hold: bool,
     limit: String,
-    created: String,
+    created: Moment,
 }
 
 impl OrganizationRow {
@@ -50,12 +52,10 @@ impl OrganizationRow {
             name: organization.name.clone(),
             is_on_hold: organization.status == OrganizationStatus::OnHold,
             limit: limit.map_or_else(|| "None".to_owned(), |it| values::number(it.into())),
-            created: values::minute(organization.created_at),
+            created: Moment::minute(organization.created_at),
         }
     }
 }
-
-const PURPOSE: &str = "console organizations";
 
 /// `GET /console/organizations`
 pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
@@ -65,11 +65,8 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
 async fn listed(call: &ConsoleCall<'_>, told: Option<Told>, status: StatusCode) -> Outcome {
     let app = call.app();
     let form = Form::of_query(call.exchange().query());
-    let after = match form.filled("page") {
-        None => None,
-        Some(cursor) => SealedPosition::from_bytes(&app.cursors.open_bytes(PURPOSE, cursor)?),
-    };
-    let after = after.map(|after| ListPosition {
+    let paging = Paging::new(call, "/console/organizations", &form);
+    let after = paging.after()?.map(|after| ListPosition {
         created_at: after.created_at,
         id: after.id,
     });
@@ -77,18 +74,14 @@ async fn listed(call: &ConsoleCall<'_>, told: Option<Told>, status: StatusCode) 
         .store
         .list_organizations(call.proof, after.as_ref(), Limit::DEFAULT);
     let found = call.exchange().read(Operation::ReadTenants, list).await?;
-    let next = found.next.map(|next| {
-        let position = SealedPosition {
-            created_at: next.created_at,
-            id: next.id,
-        };
-        let cursor = app.cursors.seal_bytes(PURPOSE, &position.to_bytes());
-        format!("/console/organizations?page={cursor}")
-    });
+    let pager = paging.pager(found.next.map(|next| SealedPosition {
+        created_at: next.created_at,
+        id: next.id,
+    }));
     let list = OrganizationsPage {
         frame: Frame::new(call, "organizations").telling(told),
         rows: found.items.iter().map(OrganizationRow::new).collect(),
-        next,
+        pager,
     };
     page(Room::Console, status, &list)
 }
@@ -141,7 +134,7 @@ struct OrganizationPage {
 struct WorkspaceRow {
     id: String,
     name: String,
-    created: String,
+    created: Moment,
 }
 
 #[derive(Debug)]
@@ -150,9 +143,9 @@ struct KeyRow {
     name: String,
     kind: &'static str,
     workspace: String,
-    created: String,
-    used: String,
-    expires: String,
+    created: Moment,
+    used: Option<Moment>,
+    expires: Option<Moment>,
     is_disabled: bool,
     is_expired: bool,
 }
@@ -210,13 +203,9 @@ async fn detail(
             .workspace_id()
             .map(ToString::to_string)
             .unwrap_or_default(),
-        created: values::minute(key.created_at),
-        used: key
-            .last_used_at
-            .map_or_else(|| "never".to_owned(), |at| values::ago(at, now)),
-        expires: key
-            .expires_at
-            .map_or_else(|| "never".to_owned(), values::minute),
+        created: Moment::minute(key.created_at),
+        used: key.last_used_at.map(|at| Moment::ago(at, now)),
+        expires: key.expires_at.map(Moment::minute),
         is_disabled: key.status == KeyStatus::Disabled,
         is_expired: key.is_expired_at(now),
     });
@@ -231,7 +220,7 @@ async fn detail(
             .map(|it| WorkspaceRow {
                 id: it.id.to_string(),
                 name: it.name.clone(),
-                created: values::minute(it.created_at),
+                created: Moment::minute(it.created_at),
             })
             .collect(),
         keys: key_rows.collect(),

@@ -1,15 +1,21 @@
-//! The overview: how much there is, how it grows, what waits for a decision.
+//! The overview: how much there is, how it grows, what waits for a decision, and whether platforms are
+//! being told.
 
 use askama::Template;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::delivery::DeliveryStatus;
 use rollcall_domain::enrollment::EnrollmentStatus;
 use rollcall_domain::page::{Limit, Order};
 use rollcall_store::enrollments::EnrollmentFilter;
+use rollcall_store::overview::{MOST_WAITING, WebhookFigures};
 
-use super::charts::{self, AreaChart, BarChart};
-use super::{ConsoleCall, Frame, shown};
+use super::charts::{self, AreaChart, BarChart, Segment};
+use super::webhooks::{self, Condition, EndpointRow};
+use super::{ConsoleCall, Frame, Organizations, enrollments, shown};
 use crate::app::Operation;
 use crate::http::answer::Outcome;
-use crate::pages::shown as values;
+use crate::http::error::Failure;
+use crate::pages::shown::{self as values, Moment};
 
 /// How many days the growth is shown of.
 const DAYS: u32 = 90;
@@ -32,6 +38,22 @@ struct OverviewPage {
     hour: BarChart,
     largest: Vec<OrganizationBar>,
     queue: Vec<WaitingRow>,
+    webhooks: WebhookHealth,
+}
+
+#[derive(Debug)]
+struct WebhookHealth {
+    /// Whether there is any endpoint or delivery.
+    is_used: bool,
+    healthy: String,
+    failing: String,
+    disabled: String,
+    waiting: String,
+    /// How many deliveries the bar is of.
+    looked_at: String,
+    bar: Vec<Segment>,
+    /// The endpoints that are failing.
+    troubled: Vec<EndpointRow>,
 }
 
 #[derive(Debug)]
@@ -48,7 +70,52 @@ struct WaitingRow {
     id: String,
     organization: String,
     program: String,
-    waiting: String,
+    who: String,
+    waiting: Moment,
+}
+
+/// How many failing endpoints are shown.
+const TROUBLED: u8 = 3;
+
+async fn webhook_health(
+    call: &ConsoleCall<'_>,
+    figures: &WebhookFigures,
+    named: &Organizations,
+    now: Timestamp,
+) -> Result<WebhookHealth, Failure> {
+    let filter = Condition::Failing.filter();
+    let few = Limit::new(TROUBLED).unwrap_or(Limit::DEFAULT);
+    let (troubled, _) = webhooks::find(call, &filter, None, few).await?;
+    let troubled = troubled
+        .iter()
+        .map(|it| EndpointRow::new(it, named.name(&it.organization_id), now));
+    let became = |status: DeliveryStatus| {
+        let mut newest = figures.newest.iter();
+        let found = newest.find(|(found, _)| *found == status);
+        (status.as_str(), found.map_or(0, |(_, count)| *count))
+    };
+    let looked_at = figures.newest.iter().map(|(_, count)| count).sum();
+    let endpoints = figures.healthy + figures.failing + figures.disabled;
+    let plus = if figures.waiting >= u64::from(MOST_WAITING) {
+        "+"
+    } else {
+        ""
+    };
+    Ok(WebhookHealth {
+        is_used: endpoints + looked_at > 0,
+        healthy: values::number(figures.healthy),
+        failing: values::number(figures.failing),
+        disabled: values::number(figures.disabled),
+        waiting: format!("{}{plus}", values::number(figures.waiting)),
+        looked_at: values::number(looked_at),
+        bar: charts::segments([
+            (became(DeliveryStatus::Delivered), "bar-good"),
+            (became(DeliveryStatus::Pending), "bar-wait"),
+            (became(DeliveryStatus::Failed), "bar-bad"),
+            (became(DeliveryStatus::Canceled), "bar-soft"),
+        ]),
+        troubled: troubled.collect(),
+    })
 }
 
 /// `GET /console`
@@ -72,7 +139,7 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
         .exchange()
         .read(Operation::ReadEnrollments, list)
         .await?;
-    let named = super::Organizations::read(&call).await?;
+    let named = Organizations::read(&call).await?;
     let most = figures.organizations.iter().map(|it| it.profiles).max();
     let largest = figures.organizations.iter().map(|it| OrganizationBar {
         id: it.organization_id.to_string(),
@@ -84,8 +151,10 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
         id: it.id.to_string(),
         organization: named.name(&it.organization_id),
         program: it.program.as_str().to_owned(),
-        waiting: values::ago(it.submitted_at, now),
+        who: enrollments::applicant(it),
+        waiting: Moment::ago(it.submitted_at, now),
     });
+    let webhooks = webhook_health(&call, &figures.webhooks, &named, now).await?;
     let new_today = figures.created.iter().find(|(day, _)| *day == today);
     shown(&OverviewPage {
         frame: Frame::new(&call, "overview"),
@@ -100,5 +169,6 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
         hour: charts::requests(&hour),
         largest: largest.collect(),
         queue: queue.collect(),
+        webhooks,
     })
 }

@@ -9,6 +9,7 @@ use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
 use rollcall_domain::page::{Limit, Order};
 use rollcall_domain::profile::Profile;
 use rollcall_store::audit::AuditFilter;
+use rollcall_store::deliveries::DeliveryFilter;
 use rollcall_store::enrollments::EnrollmentFilter;
 use rollcall_store::registry::OwnedProfile;
 use rollcall_wire::dialect::{Answer as Asked, by_short_name};
@@ -20,6 +21,7 @@ use serde_json::{Map, Value, json};
 
 use super::audit::AuditRow;
 use super::confirm::{self, Question};
+use super::deliveries::{self, DeliveryRow};
 use super::enrollments::EnrollmentRow;
 use super::profiles::look_of_status;
 use super::{Choice, ConsoleCall, Frame, Told, decide_on, go, look_of, segment};
@@ -27,7 +29,8 @@ use crate::app::Operation;
 use crate::http::answer::Outcome;
 use crate::http::error::Failure;
 use crate::pages::form::Form;
-use crate::pages::{Room, page, shown as values};
+use crate::pages::shown::{self as values, Moment};
+use crate::pages::{Room, page};
 
 #[derive(Template)]
 #[template(path = "console/profile.html")]
@@ -40,7 +43,10 @@ struct ProfilePage {
     organization_id: String,
     status: &'static str,
     look: &'static str,
+    created: Moment,
+    updated: Moment,
     facts: Vec<(String, Option<String>)>,
+    onboarded: Option<Moment>,
     metadata: Vec<(String, String)>,
     lenses: Vec<Choice>,
     seen_as: String,
@@ -48,6 +54,8 @@ struct ProfilePage {
     actions: Vec<ActionRow>,
     reasons: Vec<Choice>,
     enrollments: Vec<EnrollmentRow>,
+    deliveries: Vec<DeliveryRow>,
+    more_deliveries: bool,
     trail: Vec<AuditRow>,
 }
 
@@ -64,10 +72,10 @@ struct ActionRow {
     id: String,
     is_ban: bool,
     reason: String,
-    opened: String,
-    expires: Option<String>,
-    /// How it ended, if it has.
-    ended: Option<String>,
+    opened: Moment,
+    expires: Option<Moment>,
+    /// How it ended and when, if it has.
+    ended: Option<(&'static str, Moment)>,
     check: &'static str,
 }
 
@@ -109,8 +117,24 @@ async fn shown(
         .exchange()
         .read(Operation::ReadEnrollments, list)
         .await?;
+    let filter = DeliveryFilter {
+        profile_id: Some(id.clone()),
+        ..DeliveryFilter::default()
+    };
+    let few = Limit::new(8).unwrap_or(Limit::DEFAULT);
+    let list = app.store.list_deliveries(call.proof, &filter, None, few);
+    let told_of = call
+        .exchange()
+        .read(Operation::ReadDeliveries, list)
+        .await?;
+    // What was done about its actions and applications was done about it.
+    let unresolved = profile.enforcement.unresolved().iter();
+    let past = profile.enforcement.past().iter().map(|it| &it.action);
+    let of_actions = unresolved.chain(past).map(|it| it.id().to_string());
+    let of_applications = enrollments.items.iter().map(|it| it.id.to_string());
+    let own = std::iter::once(id.to_string());
     let filter = AuditFilter {
-        target_id: Some(id.to_string()),
+        target_ids: own.chain(of_actions).chain(of_applications).collect(),
         ..AuditFilter::default()
     };
     let list = app
@@ -145,7 +169,10 @@ async fn shown(
         organization_id: owned.organization_id.to_string(),
         status: is_now.as_str(),
         look: look_of_status(is_now),
+        created: Moment::second(profile.created_at),
+        updated: Moment::second(profile.updated_at),
         facts: facts(&profile),
+        onboarded: profile.details.onboarded_at.map(Moment::second),
         metadata: pairs(&profile),
         lenses: Choice::all(labelled, Some(lens)),
         seen_as: seen_as(&owned.organization_id, owned, &profile, lens, now)?,
@@ -157,6 +184,8 @@ async fn shown(
             .iter()
             .map(|it| EnrollmentRow::new(it, String::new(), now))
             .collect(),
+        more_deliveries: told_of.next.is_some(),
+        deliveries: deliveries::named_rows(call, &told_of.deliveries).await?,
         trail: trail.events.iter().map(AuditRow::new).collect(),
     };
     page(Room::Console, status, &detail)
@@ -182,8 +211,6 @@ fn facts(profile: &Profile) -> Vec<(String, Option<String>)> {
     let details = &profile.details;
     let text = |value: &str| Some(value.to_owned());
     let facts = [
-        ("created_at", text(&values::second(profile.created_at))),
-        ("updated_at", text(&values::second(profile.updated_at))),
         ("relationship", text(profile.relationship.as_str())),
         (
             "access_type",
@@ -213,7 +240,6 @@ fn facts(profile: &Profile) -> Vec<(String, Option<String>)> {
             "name_hash",
             details.name_hash.as_ref().map(|it| it.as_str().to_owned()),
         ),
-        ("onboarded_at", details.onboarded_at.map(values::second)),
     ];
     facts
         .into_iter()
@@ -309,15 +335,15 @@ fn actions(profile: &Profile, now: Timestamp) -> Vec<ActionRow> {
             id: action.id().to_string(),
             is_ban,
             reason: values::words(action.reason().as_str()),
-            opened: values::minute(action.opened_at()),
-            expires: action.expires_at().map(values::minute),
+            opened: Moment::minute(action.opened_at()),
+            expires: action.expires_at().map(Moment::minute),
             ended: ended.map(|(at, how)| {
                 let how = match how {
                     Resolution::Operator => "resolved by the operator",
                     Resolution::IdentityCheck => "cleared by an identity check",
                     Resolution::Expired => "expired",
                 };
-                format!("{how}, {}", values::minute(at))
+                (how, Moment::minute(at))
             }),
             check,
         }

@@ -12,12 +12,14 @@ use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::profiles::parse_search;
 
+use super::paging::{ASIDE, Pager};
 use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, look_of, segment};
 use crate::app::Operation;
 use crate::http::answer::Outcome;
 use crate::http::error::Failure;
 use crate::pages::form::Form;
-use crate::pages::{Room, page, shown as values};
+use crate::pages::shown::Moment;
+use crate::pages::{Room, page};
 
 #[derive(Template)]
 #[template(path = "console/profiles.html")]
@@ -25,11 +27,7 @@ struct ProfilesPage {
     frame: Frame,
     filters: Filters,
     rows: Vec<Row>,
-    /// The address of the next page.
-    next: Option<String>,
-    /// Whether this is not the first page.
-    is_later: bool,
-    first: String,
+    pager: Pager,
 }
 
 #[derive(Debug)]
@@ -60,7 +58,7 @@ pub(super) struct Row {
     pub(super) status: &'static str,
     pub(super) look: &'static str,
     pub(super) programs: Vec<(String, &'static str, &'static str)>,
-    pub(super) created: String,
+    pub(super) created: Moment,
 }
 
 const RARE: [&str; 7] = [
@@ -98,21 +96,14 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let now = call.app().clock.now();
     let rows = page_shown.profiles.iter();
     let rows = rows.map(|(owner, profile)| row(profile, organizations.name(owner), now));
-    let next = page_shown.next.map(|cursor| {
-        let kept = form.to_query(&["page", "done", "signed-in"]);
-        format!(
-            "/console/profiles?{kept}{}page={cursor}",
-            if kept.is_empty() { "" } else { "&" }
-        )
-    });
-    let first = form.to_query(&["page", "done", "signed-in"]);
+    let kept = form.to_query(&ASIDE);
+    let is_later = form.filled("page").is_some();
+    let pager = Pager::new("/console/profiles", &kept, page_shown.next, is_later);
     let list = ProfilesPage {
         frame: Frame::new(&call, "profiles").telling(page_shown.told),
         filters: filters(&form, &organizations),
         rows: rows.collect(),
-        next,
-        is_later: form.filled("page").is_some(),
-        first: format!("/console/profiles?{first}"),
+        pager,
     };
     page(Room::Console, status, &list)
 }
@@ -352,7 +343,7 @@ fn filters(form: &Form, organizations: &Organizations) -> Filters {
 
 pub(super) fn look_of_status(status: EnforcementStatus) -> &'static str {
     match status {
-        EnforcementStatus::Unrestricted => "good",
+        EnforcementStatus::Unrestricted => "calm",
         EnforcementStatus::Pending | EnforcementStatus::Restricted => "wait",
         EnforcementStatus::Banned => "bad",
     }
@@ -375,6 +366,6 @@ fn row(profile: &Profile, organization: String, now: Timestamp) -> Row {
         programs: programs
             .map(|(name, status)| (name.to_owned(), status.as_str(), look_of(status)))
             .collect(),
-        created: values::minute(profile.created_at),
+        created: Moment::minute(profile.created_at),
     }
 }

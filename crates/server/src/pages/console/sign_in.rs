@@ -16,7 +16,8 @@ use crate::http::answer::Outcome;
 use crate::http::call::count_failure;
 use crate::http::error::Failure;
 use crate::pages::form::Form;
-use crate::pages::{Room, origin, page, shown as values};
+use crate::pages::shown::Moment;
+use crate::pages::{Room, origin, page};
 use crate::secrets::{self, Secret};
 
 #[derive(Template)]
@@ -159,9 +160,9 @@ struct SessionsPage {
 struct SessionRow {
     name: String,
     key_id: String,
-    created: String,
-    seen: String,
-    ends: String,
+    created: Moment,
+    seen: Moment,
+    ends: Moment,
     is_mine: bool,
 }
 
@@ -173,9 +174,9 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let rows = rows.map(|session| SessionRow {
         name: session.name(),
         key_id: session.key_id.to_string(),
-        created: values::minute(session.created_at),
-        seen: values::ago(session.seen_at, now),
-        ends: values::minute(session.ends_at()),
+        created: Moment::minute(session.created_at),
+        seen: Moment::ago(session.seen_at, now),
+        ends: Moment::minute(session.ends_at()),
         is_mine: session.token_hash == call.session.token_hash,
     });
     shown(&SessionsPage {

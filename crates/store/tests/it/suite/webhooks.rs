@@ -80,7 +80,7 @@ pub(crate) fn state(state: EndpointState) -> EndpointPatch {
 
 async fn actions(world: &World, id: &WebhookEndpointId) -> Vec<AuditAction> {
     let filter = AuditFilter {
-        target_id: Some(id.to_string()),
+        target_ids: vec![id.to_string()],
         ..AuditFilter::default()
     };
     let trail = world
