@@ -27,6 +27,9 @@ async function send(visit, registry) {
   await visit.press("Send application");
 }
 
+const ENDPOINT = "/console/webhooks/{webhook_endpoint_id}";
+const DELIVERY = "/console/deliveries/{webhook_delivery_id}";
+
 const profile = (id) => `/console/profiles/${id}`;
 const organization = (registry) => `/console/organizations/${registry.organizationId}`;
 const at = (path) => (visit, registry) => visit.open(typeof path === "function" ? path(registry) : path);
@@ -139,6 +142,21 @@ export const CONSOLE_PAGES = [
       await visit.press("Reject …");
     },
   },
+  { name: "console-webhooks", route: "/console/webhooks", go: at("/console/webhooks") },
+  { name: "console-webhooks-none", route: "/console/webhooks", go: at("/console/webhooks?condition=disabled") },
+  { name: "console-endpoint", route: ENDPOINT, go: at((registry) => `/console/webhooks/${registry.endpoints["Legacy CRM"]}`) },
+  { name: "console-endpoint-none", route: ENDPOINT, go: at((registry) => `/console/webhooks/${registry.endpoints.Billing}?status=failed`) },
+  {
+    name: "console-endpoint-disable",
+    route: ENDPOINT,
+    async go(visit, registry) {
+      await visit.open(`/console/webhooks/${registry.endpoints.Billing}`);
+      await visit.press("Disable …");
+    },
+  },
+  { name: "console-deliveries", route: "/console/deliveries", go: at("/console/deliveries") },
+  { name: "console-delivery", route: DELIVERY, go: at((registry) => `/console/deliveries/${registry.deliveries.delivered}`) },
+  { name: "console-delivery-failed", route: DELIVERY, go: at((registry) => `/console/deliveries/${registry.deliveries.failed}`) },
   { name: "console-organizations", route: "/console/organizations", go: at("/console/organizations") },
   { name: "console-organization", route: "/console/organizations/{organization_id}", go: at(organization) },
   {

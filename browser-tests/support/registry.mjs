@@ -188,6 +188,8 @@ async function decide(registry) {
 
   // What cannot be delivered is tried three times in all; then it has failed.
   for (let attempt = 1; attempt <= 3; attempt += 1) await advance(registry, "3m");
+  const newest = async (status) => (await operator("GET", `/webhook_deliveries?status=${status}&limit=1`)).data[0].id;
+  registry.deliveries = { delivered: await newest("delivered"), failed: await newest("failed") };
 }
 
 /** The hour before now, as the overview draws it. */
