@@ -23,7 +23,7 @@ use crate::columns::{OUTLOOK_CHANGING, access_type_code, status_code};
 use crate::registry::{FoundPage, OwnedProfile};
 
 /// How many entries of the chosen index one answer examines at the most.
-const EXAMINED: usize = 5_000;
+const EXAMINED: usize = 2_000;
 /// How many the first statement reads; most searches find what they look for among them.
 const FIRST_PIECE: usize = 200;
 

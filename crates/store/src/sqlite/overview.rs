@@ -24,7 +24,7 @@ impl Overview for SqliteStore {
     ) -> Stored<RegistryFigures> {
         self.read(|connection| {
             let mut figures = totals(connection)?;
-            figures.organizations = largest(connection, most)?;
+            (figures.organizations, figures.profiles) = largest(connection, most)?;
             figures.created = created(connection, since_day)?;
             figures.webhooks = webhooks(connection)?;
             Ok(figures)
@@ -34,20 +34,19 @@ impl Overview for SqliteStore {
 
 fn totals(connection: &Connection) -> Stored<RegistryFigures> {
     let sql = "SELECT (SELECT count(*) FROM organizations), \
-         (SELECT coalesce(sum(profiles), 0) FROM profile_counts), \
          (SELECT coalesce(sum(open_actions), 0) FROM organization_figures), \
          (SELECT coalesce(sum(waiting_enrollments), 0) FROM organization_figures)";
-    let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<[i64; 4]> {
-        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+    let read = |row: &Row<'_>| -> rusqlite::Result<[i64; 3]> {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?])
     };
-    let [organizations, profiles, open_actions, waiting] = connection
+    let [organizations, open_actions, waiting] = connection
         .prepare_cached(sql)
         .and_then(|mut statement| statement.query_row([], read))
         .map_err(failed)?;
     Ok(RegistryFigures {
         organization_count: figure(organizations)?,
         organizations: Vec::new(),
-        profiles: figure(profiles)?,
+        profiles: 0,
         open_actions: figure(open_actions)?,
         waiting_enrollments: figure(waiting)?,
         created: Vec::new(),
@@ -55,21 +54,24 @@ fn totals(connection: &Connection) -> Stored<RegistryFigures> {
     })
 }
 
-fn largest(connection: &Connection, most: u32) -> Stored<Vec<OrganizationFigures>> {
+/// The largest organizations, and how many profiles there are in all: the days are read once for both.
+fn largest(connection: &Connection, most: u32) -> Stored<(Vec<OrganizationFigures>, u64)> {
     let mut statement = connection
         .prepare_cached(
             "SELECT o.id, o.name, c.profiles, coalesce(f.open_actions, 0), \
-             coalesce(f.waiting_enrollments, 0) FROM organizations o \
-             LEFT JOIN (SELECT organization, sum(profiles) AS profiles FROM profile_counts \
-               GROUP BY organization) c ON c.organization = o.number \
+             coalesce(f.waiting_enrollments, 0), coalesce(c.total, 0) FROM organizations o \
+             LEFT JOIN (SELECT organization, sum(profiles) AS profiles, \
+               sum(sum(profiles)) OVER () AS total FROM profile_counts GROUP BY organization) c ON c.organization = o.number \
              LEFT JOIN organization_figures f ON f.organization = o.number \
              ORDER BY coalesce(c.profiles, 0) DESC, o.id LIMIT ?1",
         )
         .map_err(failed)?;
     let mut rows = statement.query([most]).map_err(failed)?;
-    let mut organizations = Vec::new();
+    let (mut organizations, mut total) = (Vec::new(), 0);
     while let Some(row) = rows.next().map_err(failed)? {
         let profiles: Option<i64> = row.get(2).map_err(failed)?;
+        // Only the largest ones surely have any, and with it the sum of all.
+        total = total.max(figure(row.get(5).map_err(failed)?)?);
         organizations.push(OrganizationFigures {
             organization_id: parsed(row, 0, OrganizationId::parse)?,
             name: row.get(1).map_err(failed)?,
@@ -78,7 +80,7 @@ fn largest(connection: &Connection, most: u32) -> Stored<Vec<OrganizationFigures
             waiting_enrollments: figure(row.get(4).map_err(failed)?)?,
         });
     }
-    Ok(organizations)
+    Ok((organizations, total))
 }
 
 fn created(connection: &Connection, since_day: i64) -> Stored<Vec<(i64, u64)>> {

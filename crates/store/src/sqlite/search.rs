@@ -20,8 +20,10 @@ use crate::Stored;
 use crate::columns::after_prefix;
 use crate::registry::{FoundPage, OwnedProfile};
 
-/// How many entries of the chosen index one answer examines at the most.
-pub(super) const EXAMINED: usize = 5_000;
+/// How many profiles one answer examines at the most where they lie side by side.
+const EXAMINED_IN_ORDER: usize = 5_000;
+/// And where each is somewhere else in the file, which costs some ten times as much.
+const EXAMINED_SCATTERED: usize = 1_000;
 
 // Every range's columns.
 const SORT_KEY: usize = 0;
@@ -62,7 +64,7 @@ pub(super) fn search(
         let Some(row) = ranges[number].get() else {
             break;
         };
-        if found.profiles.len() == page.limit.get() || examined == EXAMINED {
+        if found.profiles.len() == page.limit.get() || examined == plan.examined {
             return Ok(found);
         }
         found.next = Some(position(row, plan.by_name)?);
@@ -189,6 +191,8 @@ fn matching(
 pub(super) struct Plan {
     pub(super) ranges: Vec<Range>,
     by_name: bool,
+    /// How many entries one answer examines at the most.
+    examined: usize,
 }
 
 /// A statement that walks a range in order.
@@ -213,6 +217,7 @@ impl Plan {
                 &[(condition, Value::Text(value.to_owned()))],
             )],
             by_name: false,
+            examined: EXAMINED_SCATTERED,
         };
         if let Some(reference) = &search.reference_id {
             return by_text("search_reference", "p.reference_id = ", reference.as_str());
@@ -225,8 +230,10 @@ impl Plan {
             return Self {
                 ranges: vec![range],
                 by_name: true,
+                examined: EXAMINED_SCATTERED,
             };
         }
+        let mut examined = EXAMINED_SCATTERED;
         let ranges = if let Some((program, status)) = &search.program {
             let one = status.as_ref().map(std::slice::from_ref);
             let statuses = one.unwrap_or(ProgramStatus::ALL).iter();
@@ -256,6 +263,7 @@ impl Plan {
                 .collect()
         } else if let Some(number) = organization {
             let primary_key = "sqlite_autoindex_profiles_1";
+            examined = EXAMINED_IN_ORDER;
             vec![by_creation(
                 primary_key,
                 &[("p.organization = ", number.into())],
@@ -274,6 +282,7 @@ impl Plan {
         Self {
             ranges,
             by_name: false,
+            examined,
         }
     }
 }
