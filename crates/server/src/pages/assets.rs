@@ -63,6 +63,8 @@ fn address(stem: &str, extension: &str) -> String {
 pub(crate) static STYLE: LazyLock<String> = LazyLock::new(|| address("style", ".css"));
 /// The address of the icon.
 pub(crate) static ICON: LazyLock<String> = LazyLock::new(|| address("icon", ".svg"));
+/// The address of the portal's script.
+pub(crate) static PORTAL_SCRIPT: LazyLock<String> = LazyLock::new(|| address("portal", ".js"));
 /// The address of the console's script.
 pub(crate) static SCRIPT: LazyLock<String> = LazyLock::new(|| address("console", ".js"));
 
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_file_has_an_address_with_its_hash() {
-        for address in [&*STYLE, &*ICON, &*SCRIPT] {
+        for address in [&*STYLE, &*ICON, &*SCRIPT, &*PORTAL_SCRIPT] {
             assert!(address.starts_with(BASE), "{address}");
         }
         assert!(STYLE.contains("/style-"));

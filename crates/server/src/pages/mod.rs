@@ -2,7 +2,7 @@
 //! operator's console ([`console`]).
 //!
 //! Every page is rendered here on the server (askama, `templates/`), works without JavaScript and loads
-//! nothing from anywhere else: one stylesheet, one icon and, in the console, one small script, all
+//! nothing from anywhere else: one stylesheet, one icon and one small script for each of the two, all
 //! embedded ([`assets`]). Templates escape whatever they are given; no template says `safe` of anything
 //! that a person typed.
 //!
@@ -57,8 +57,8 @@ impl Room {
     fn policy(self) -> &'static str {
         match self {
             Self::Portal => {
-                "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
-                 form-action 'self'; frame-ancestors 'none'"
+                "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+                 base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
             }
             Self::Console => {
                 "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \

@@ -2,7 +2,8 @@
 //!
 //! One address, `/user-profiles/enrollment/{token}`, and one form on it that goes *fill in → check →
 //! send*: each step is a post of all fields, so that nothing is kept of what was not sent, and the
-//! pages work without JavaScript. After sending, the same address shows how the application stands.
+//! pages work without JavaScript. Where there is a script, it says what is missing before anything is
+//! posted; what counts is what is judged here. After sending, the same address shows how the application stands.
 //!
 //! | link | answer |
 //! | --- | --- |
@@ -48,6 +49,7 @@ struct Frame {
     texts: &'static Texts,
     style: &'static str,
     icon: &'static str,
+    script: &'static str,
     platform: String,
 }
 
@@ -57,6 +59,7 @@ impl Frame {
             texts: TEXTS,
             style: &assets::STYLE,
             icon: &assets::ICON,
+            script: &assets::PORTAL_SCRIPT,
             platform: platform.to_owned(),
         }
     }

