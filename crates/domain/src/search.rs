@@ -1,7 +1,7 @@
 //! The operator's search over all profiles, which the public API does not have (`operator.md`).
 //!
-//! Answers are ordered newest first by creation time, then by id; with a name prefix, by folded name,
-//! then by id. To stay quick whatever is asked, one answer examines a bounded number of profiles, so
+//! Answers are ordered newest first by creation time, then by id; by folded name, then by id, where a
+//! name prefix is what narrows the search down ([`ProfileSearch::is_by_name`]). To stay quick whatever is asked, one answer examines a bounded number of profiles, so
 //! a page may hold fewer than were asked for and still go on.
 
 use crate::clock::Timestamp;
@@ -35,6 +35,20 @@ pub struct ProfileSearch {
     pub created_after: Option<Timestamp>,
     /// Was created before this instant.
     pub created_before: Option<Timestamp>,
+}
+
+impl ProfileSearch {
+    /// Whether answers are ordered by name. They are not where something is asked for beside a name
+    /// prefix that fewer profiles have: a reference, a program, an enforcement action.
+    pub fn is_by_name(&self) -> bool {
+        let enforced = self.enforcement_status;
+        let enforced = enforced.is_some_and(|status| status != EnforcementStatus::Unrestricted);
+        let narrower = self.reference_id.is_some()
+            || self.email_hash.is_some()
+            || self.program.is_some()
+            || enforced;
+        self.name_prefix.is_some() && !narrower
+    }
 }
 
 /// Where in a search's answers to go on.

@@ -118,9 +118,7 @@ impl Walk {
         let mut builder = Builder::default();
         let document = judged(&mut builder, search);
         let limit = builder.bind(piece);
-        let by_name = search.name_prefix.is_some()
-            && search.reference_id.is_none()
-            && search.email_hash.is_none();
+        let by_name = search.is_by_name();
         let order = if by_name {
             "sort_key, id"
         } else {

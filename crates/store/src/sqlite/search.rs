@@ -225,7 +225,9 @@ impl Plan {
         if let Some(hash) = &search.email_hash {
             return by_text("search_email_hash", "p.email_hash = ", hash.as_str());
         }
-        if let Some(prefix) = &search.name_prefix {
+        if let Some(prefix) = &search.name_prefix
+            && search.is_by_name()
+        {
             let range = name_range(prefix, organization, after);
             return Self {
                 ranges: vec![range],

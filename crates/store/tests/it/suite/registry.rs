@@ -370,9 +370,7 @@ pub(crate) async fn every_filter_finds_what_the_model_finds(world: World) {
             .filter(|(owner, profile)| matches(&search, owner, profile, now))
             .map(|(_, profile)| profile)
             .collect();
-        let by_name = search.name_prefix.is_some()
-            && search.reference_id.is_none()
-            && search.email_hash.is_none();
+        let by_name = search.is_by_name();
         if by_name {
             expected.sort_by_key(|profile| {
                 (
