@@ -9,8 +9,8 @@ use crate::traffic::Minute;
 
 const WIDTH: u32 = 600;
 const HEIGHT: u32 = 170;
-const LEFT: u32 = 46;
-const BOTTOM: u32 = 22;
+const LEFT: u32 = 64;
+const BOTTOM: u32 = 26;
 const TOP: u32 = 10;
 
 /// A label somewhere on a chart.
