@@ -82,6 +82,7 @@ function settle(aliases) {
     return text
       .replace(/\b(enac|wrkspc|apikey|whd|enr|aud|whep|req)_01\w{22}/g, (id, kind) => same(id, kind, (number) => `${kind}_011CZ4frhrkDdKezQYJD${String(1001 + number)}`))
       .replace(/\bwhe_[0-9a-f]{32}/g, (id) => same(id, "whe", (number) => `whe_019cf0f035007000b0465707${String(21_000_001 + number)}`))
+      .replace(/\bcses_[0-9a-f]{16}/g, (id) => same(id, "cses", (number) => `cses_5664b4fc8369${String(6966 + number)}`))
       .replace(/\b019[0-9a-f]{5}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, (id) => same(id, "019", (number) => `019b11ae-6340-7000-a70f-15381${String(1_000_001 + number)}`))
       .replace(/\b(sk-rollcall-\w+-)[\w-]+/g, (_, kind) => `${kind}4fGx7Tq9bKz2mWn8LpRvYc3Hd6JsAe1Uo5iX0tNhQg`)
       .replace(/\bv1,[A-Za-z0-9+/]{43}=/g, "v1,gq0u2P6m9J4cF8yX1tVb7nWzK3sLdR5hQeAoTiUxYkM=")
@@ -91,11 +92,11 @@ function settle(aliases) {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) texts.currentNode.data = settled(texts.currentNode.data);
   // Rows of one instant stand in an order that chance decides.
-  const instant = (row) => String(row.innerText.match(/\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC/g));
+  const instant = (row) => row.innerText.match(/\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC/g)?.join();
   const wording = (row) => row.innerText.replace(/\w+_01\w+/g, "");
   for (const body of document.querySelectorAll("tbody")) {
     const rows = [...body.rows].map((row, place) => ({ row, place, at: instant(row), says: wording(row) }));
-    rows.sort((one, other) => (one.at === other.at ? one.says.localeCompare(other.says) : one.place - other.place));
+    rows.sort((one, other) => (one.at && one.at === other.at ? one.says.localeCompare(other.says) : one.place - other.place));
     body.append(...rows.map(({ row }) => row));
   }
 }

@@ -45,7 +45,8 @@ struct RecentRequest {
 }
 
 impl RecentRequests {
-    /// Keeps a request. The controls' own requests are left out: they are not what is looked for.
+    /// Keeps a request. Those of the controls and of the console that shows this list are left out:
+    /// they are not what is looked for.
     pub(crate) fn record(
         &self,
         at: Timestamp,
@@ -55,7 +56,8 @@ impl RecentRequests {
         status: StatusCode,
     ) {
         let path = head.uri.path();
-        if path.starts_with("/operator/v1/dev/") {
+        let own = ["/operator/v1/dev/", "/assets/", "/console/"];
+        if path == "/console" || own.iter().any(|own| path.starts_with(own)) {
             return;
         }
         let recent = RecentRequest {

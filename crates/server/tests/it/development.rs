@@ -148,6 +148,10 @@ async fn recorded_requests_show_what_was_sent_and_no_secret() {
         .get("/user-profiles/enrollment/secret-token")
         .await;
     server.create(r#"{"name":"Ana"}"#).await;
+    // The console and what its pages load would push out what is looked for.
+    for own in ["/console", "/console/sign-in", "/assets/style.css"] {
+        server.stranger().get(own).await;
+    }
     let recorded = server.operator().get(&format!("{DEV}/requests")).await;
     assert_snapshot!(recorded.text(), @r#"{"data":[{"type":"request","request_id":"req_011ChEJeR5DXK4TejLdzHjTK","at":"2026-11-20T14:03:27.650118Z","method":"POST","path":"/v1/user_profiles","query":null,"headers":[["x-api-key","[removed]"],["anthropic-version","2026-10-21"],["content-type","application/json"],["host","rollcall.test"],["content-length","14"]],"body":"{\"name\":\"Ana\"}","status":200},{"type":"request","request_id":"req_011ChEJeR5DXK7cfKKwnQ5tu","at":"2026-11-20T14:03:27.650118Z","method":"GET","path":"/user-profiles/enrollment/[removed]","query":null,"headers":[["host","rollcall.test"]],"body":null,"status":404},{"type":"request","request_id":"req_011ChEJeR5DXK7L4Xj38Ud9M","at":"2026-11-20T14:03:27.650118Z","method":"GET","path":"/v1/user_profiles","query":"limit=3&beta=true","headers":[["authorization","[removed]"],["anthropic-version","2023-06-01"],["host","rollcall.test"]],"body":null,"status":401}],"next_page":null}"#);
     for _ in 0..250 {
