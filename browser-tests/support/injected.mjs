@@ -1,7 +1,7 @@
 // A registry in which one text stands in every field that any page shows. Each text gets an organization of its own, with a
 // profile, an application, an action and a webhook endpoint that all hold it.
 
-import { Refused, sendForm } from "./rollcall.mjs";
+import { Refused, sendForm, until } from "./rollcall.mjs";
 import { linkFor } from "./registry.mjs";
 
 const EVENTS = ["user_profile.program_status_updated"];
@@ -53,9 +53,21 @@ export async function inject(rollcall, text, receiver) {
   const [enrollment] = (await operator("GET", `/user_profiles/${profile.id}`)).enrollments;
   await operator("POST", `/enrollments/${enrollment.id}/reject`, { note: text });
   await operator("POST", `/user_profiles/${profile.id}/enforcement_actions`, { type: "restriction", reason: "fraud_or_abuse", action: "verify" });
+  const delivery = await until("both deliveries", async () => {
+    const { data } = await operator("GET", `/webhook_deliveries?endpoint_id=${endpoint.id}&status=delivered`);
+    return data.length === 2 && data[0];
+  });
   // What the development page shows of requests that were sent.
   await fetch(`${rollcall.url}/v1/${encodeURIComponent(text)}?${encodeURIComponent(text)}=1`, { method: "POST", body: text });
-  return { organization: organization.id, key: api.id, profile: profile.id, enrollment: enrollment.id, endpoint: endpoint.id, link, newLink: () => linkFor(rollcall, profile.id, api.secret) };
+  return {
+    organization: organization.id,
+    profile: profile.id,
+    enrollment: enrollment.id,
+    endpoint: endpoint.id,
+    delivery: delivery.id,
+    link,
+    newLink: () => linkFor(rollcall, profile.id, api.secret),
+  };
 }
 
 /** An endpoint whose address holds the text too, as it is where an address can hold it so, else encoded. */
