@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::backup::write_durably;
+use super::backup::{private_directory, write_durably};
 use super::failure::{Failure, Outcome};
 use super::import::organization_id;
 use super::output::{self, Format, OutputArgs};
@@ -355,7 +355,7 @@ impl Tenant {
             operator_key: self.secret(KeyKind::Operator).to_owned(),
         });
         let path = config.data_dir.join(KEPT_NAME);
-        std::fs::create_dir_all(&config.data_dir)
+        private_directory(&config.data_dir)
             .and_then(|()| write_durably(&path, format!("{kept:#}\n").as_bytes()))
             .map_err(|error| Failure::setup(format!("cannot write {}: {error}", path.display())))
     }

@@ -109,7 +109,8 @@ impl Storage {
 }
 
 impl StorageArgs {
-    /// The settings with these flags over environment and file.
+    /// The settings with these flags over environment and file. Whoever names a directory means it,
+    /// whatever database the environment names.
     pub fn settings(&self) -> Outcome<Loaded> {
         let mut flags = FlagOverrides::default();
         if let Some(data_dir) = &self.data_dir {
@@ -118,7 +119,11 @@ impl StorageArgs {
         if let Some(database_url) = &self.database_url {
             flags = flags.with("database_url", database_url);
         }
-        load(self.config.as_deref(), &flags)
+        let mut loaded = load(self.config.as_deref(), &flags)?;
+        if self.data_dir.is_some() {
+            loaded.config.database_url = None;
+        }
+        Ok(loaded)
     }
 
     /// Opens the storage that exists; a command line that mistypes a directory must not make one.

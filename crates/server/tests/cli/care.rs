@@ -6,7 +6,7 @@ use crate::rollcall::{Place, assert_ended, text};
 
 #[test]
 fn a_backup_of_a_running_server_becomes_a_data_directory() {
-    let place = Place::new();
+    let place = Place::embedded();
     place.write(
         "seed.ndjson",
         "{\"type\":\"user_profile\",\"id\":\"uprof_1\",\"name\":\"Ana\"}\n",
@@ -74,7 +74,7 @@ fn a_backup_of_a_running_server_becomes_a_data_directory() {
 
 #[test]
 fn a_damaged_backup_is_not_restored_and_damaged_storage_is_found_out() {
-    let place = Place::new();
+    let place = Place::embedded();
     place.write(
         "seed.ndjson",
         "{\"type\":\"user_profile\",\"id\":\"uprof_1\",\"name\":\"Ana Beispiel\"}\n",
@@ -111,7 +111,7 @@ fn a_damaged_backup_is_not_restored_and_damaged_storage_is_found_out() {
 
 #[test]
 fn migrating_says_from_where_to_where() {
-    let place = Place::new();
+    let place = Place::embedded();
     place.json(&["orgs", "create", "--name", "Acme"]);
     assert_ended!(place.run(&["migrate"]), @r#"
     $ rollcall migrate

@@ -1,18 +1,28 @@
 //! Running the binary, and a running server.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 
 use rollcall::cli::client::{Call, Client};
 use serde_json::Value;
 
 /// A place of its own for one test: a directory, and an environment without our variables.
+///
+/// With `ROLLCALL_TEST_STORE=postgres` each data directory that a command would use stands for a
+/// database, and the memory of `--in-memory` for one more; the tests do not know.
 pub(crate) struct Place {
     directory: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    databases: Option<Mutex<BTreeMap<String, String>>>,
 }
+
+/// The directory of the embedded storage where none is named, and what stands for none at all.
+const DATA_DIR: &str = "rollcall-data";
+const IN_MEMORY: &str = "--in-memory";
 
 /// How a command ended.
 pub(crate) struct Ended {
@@ -25,9 +35,22 @@ pub(crate) struct Ended {
 impl Place {
     pub(crate) fn new() -> Self {
         Self {
+            databases: rollcall_scratch_postgres::is_chosen().then(Mutex::default),
+            ..Self::embedded()
+        }
+    }
+
+    /// A place for what only the embedded engine has: its directory, memory, backups.
+    pub(crate) fn embedded() -> Self {
+        Self {
             directory: tempfile::tempdir().unwrap(),
             variables: Vec::new(),
+            databases: None,
         }
+    }
+
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.databases.is_none()
     }
 
     /// The same place with a variable set for the commands to come.
@@ -61,8 +84,12 @@ impl Place {
             .env_remove("COLUMNS")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.directory.path())
-            .stdin(Stdio::null())
-            .args(arguments);
+            .stdin(Stdio::null());
+        let arguments = arguments.iter().map(AsRef::as_ref).collect();
+        match &self.databases {
+            None => command.args(arguments),
+            Some(databases) => on_database(&mut command, arguments, &mut databases.lock().unwrap()),
+        };
         command
     }
 
@@ -99,6 +126,48 @@ impl Place {
             announced,
         }
     }
+}
+
+/// The same command with a database where its data directory would be.
+fn on_database<'c>(
+    command: &'c mut Command,
+    mut arguments: Vec<&OsStr>,
+    databases: &mut BTreeMap<String, String>,
+) -> &'c mut Command {
+    let mut directory = DATA_DIR.to_owned();
+    if let Some(at) = arguments
+        .iter()
+        .position(|it| it.to_str() == Some(IN_MEMORY))
+    {
+        directory = arguments.remove(at).to_string_lossy().into_owned();
+    }
+    if let Some(at) = arguments
+        .iter()
+        .position(|it| it.to_str() == Some("--data-dir"))
+    {
+        directory = arguments[at + 1].to_string_lossy().into_owned();
+        // The keys of `rollcall dev` stay in the directory.
+        if arguments.first().is_none_or(|it| *it != "dev") {
+            arguments.drain(at..at + 2);
+        }
+    }
+    let url = databases.entry(directory).or_insert_with(fresh_database);
+    command.env("ROLLCALL_DATABASE_URL", url.as_str());
+    // The embedded storage makes one by itself.
+    command.env(
+        "ROLLCALL_SECRET_KEY",
+        "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=",
+    );
+    command.args(arguments)
+}
+
+fn fresh_database() -> String {
+    let migrate = async |url: String| {
+        let mut migrate = Command::new(assert_cmd::cargo::cargo_bin!("rollcall"));
+        migrate.args(["migrate", "--database-url", &url]);
+        rollcall_scratch_postgres::run(&mut migrate);
+    };
+    rollcall_scratch_postgres::wait(rollcall_scratch_postgres::emptied_database(migrate))
 }
 
 impl Ended {

@@ -30,7 +30,7 @@ fn one_line_says_where_it_listens_and_a_signal_drains_it() {
 
 #[test]
 fn what_is_for_development_is_refused() {
-    let place = Place::new();
+    let place = Place::embedded();
     assert_ended!(place.run(&["serve", "--api-key", "literal"]), @r#"
     $ rollcall serve --api-key literal
     status: 2
@@ -53,7 +53,7 @@ fn what_is_for_development_is_refused() {
 
 #[test]
 fn settings_are_shown_with_where_they_are_from() {
-    let place = Place::new().with("ROLLCALL_LOG", "debug");
+    let place = Place::embedded().with("ROLLCALL_LOG", "debug");
     place.write(
         "rollcall.toml",
         "request_timeout = \"5s\"\nsecret_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n",

@@ -10,7 +10,7 @@ fn id(value: &Value) -> String {
 
 #[test]
 fn what_is_not_there_is_not_made_by_looking() {
-    let place = Place::new();
+    let place = Place::embedded();
     assert_ended!(place.run(&["orgs", "list"]), @r#"
     $ rollcall orgs list
     status: 2
@@ -364,9 +364,10 @@ fn only_the_storage_makes_an_operators_key() {
 
 #[test]
 fn a_variable_names_the_server_and_a_flag_names_the_storage() {
-    let place = Place::new()
+    let place = Place::embedded()
         .with("ROLLCALL_URL", "http://127.0.0.1:1")
-        .with("ROLLCALL_OPERATOR_KEY", "k");
+        .with("ROLLCALL_OPERATOR_KEY", "k")
+        .with("ROLLCALL_DATABASE_URL", "postgres://127.0.0.1:1/nowhere");
     assert_eq!(place.run(&["orgs", "list"]).status, 2);
     place.json(&["orgs", "create", "--name", "here", "--data-dir", "data"]);
     assert!(place.path("data/rollcall.db").exists());

@@ -1,9 +1,13 @@
-//! `kill -9` under many concurrent writers, again and again on one data directory that grows.
+//! `kill -9` under many concurrent writers, again and again on one storage that grows.
 //!
 //! Every writer keeps a ledger: what the server acknowledged, and the one write it had not answered when
 //! it died. After the restart every acknowledged write is there, and the unanswered one is there
 //! whole or not at all; the listing walks each profile once; `rollcall check` finds nothing; and at the
 //! end the audit trail holds one event for each write that took place, no more and no fewer.
+//!
+//! With `ROLLCALL_TEST_STORE=postgres` every other kill meets PostgreSQL instead: it is started again,
+//! and the server has to go on by itself. A write that is answered with an error is held against what
+//! the error says: nothing happened (529), or nobody knows.
 //!
 //! `ROLLCALL_CRASH_ROUNDS` sets the number of rounds.
 #![expect(
@@ -15,38 +19,59 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod place;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use place::Place;
 use support::client::Client;
-use support::program::{Program, rollcall};
+use support::program::Program;
 
 const WRITERS: usize = 32;
 const ROUNDS: usize = 20;
+/// Where a restart of PostgreSQL takes seconds.
+const DURABLE_ROUNDS: usize = 8;
 /// Writers that merge keys of their own into the same profile; a profile holds at most 16 keys.
 const SHARERS: usize = 16;
+/// No write takes longer, whatever happens to the database: as long as it waits for a connection and
+/// then for its outcome, and something for a busy machine.
+const LONGEST_WRITE: Duration = Duration::from_secs(25);
 /// The server dies after at most this many acknowledgements in a round.
 const MOST_WRITES: usize = 600;
 
 #[test]
 fn every_acknowledged_write_survives_a_kill_and_none_is_half_there() {
     let rounds = std::env::var("ROLLCALL_CRASH_ROUNDS");
-    let rounds = rounds.map_or(ROUNDS, |text| text.parse().unwrap());
+    let usual = if rollcall_scratch_postgres::is_chosen() {
+        DURABLE_ROUNDS
+    } else {
+        ROUNDS
+    };
+    let rounds = rounds.map_or(usual, |text| text.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
-    let place = Place::prepare(directory.path());
+    let mut place = Place::prepare(directory.path());
     let mut ledger = Ledger::default();
     let mut program = place.start();
     ledger.share(&mut place.client(&program));
     for round in 0..rounds {
+        if place.has_a_database() && round % 2 == 1 {
+            let acknowledged =
+                ledger.write_while_the_database_is_killed(&mut place, &program, round);
+            ledger.verify(&mut place.client(&program));
+            place.check();
+            eprintln!("{}", ledger.summary(round, acknowledged));
+            continue;
+        }
         let acknowledged = ledger.write_until_killed(&place, program, round);
         // The next to open the crashed storage is the server or the check, in turn.
-        if round % 2 == 0 {
+        if round % 4 < 2 {
             place.check();
             program = place.start();
             ledger.verify(&mut place.client(&program));
@@ -57,75 +82,9 @@ fn every_acknowledged_write_survives_a_kill_and_none_is_half_there() {
             place.check();
             program = place.start();
         }
-        eprintln!(
-            "round {}: {acknowledged} writes acknowledged, {} profiles, {} unanswered writes took place so far",
-            round + 1,
-            ledger.profiles.len(),
-            ledger.took_place_unanswered,
-        );
+        eprintln!("{}", ledger.summary(round, acknowledged));
     }
     ledger.verify_audit_trail(&mut Client::new(program.address, &place.operator_key));
-}
-
-/// A data directory with an organization and its keys.
-struct Place<'a> {
-    directory: &'a Path,
-    api_key: String,
-    operator_key: String,
-}
-
-impl<'a> Place<'a> {
-    fn prepare(directory: &'a Path) -> Self {
-        let data = directory.join("data");
-        let run = |arguments: &[&str]| -> Value {
-            let storage = ["--data-dir", data.to_str().unwrap(), "--output", "json"];
-            let output = rollcall(arguments).args(storage).output().unwrap();
-            assert!(output.status.success(), "{arguments:?}: {output:?}");
-            serde_json::from_slice(&output.stdout).unwrap()
-        };
-        let operator = run(&["keys", "create", "--kind", "operator", "--name", "Operator"]);
-        let organization = run(&["orgs", "create", "--name", "Crash"]);
-        let id = organization["id"].as_str().unwrap();
-        let create = [
-            "keys",
-            "create",
-            "--kind",
-            "api",
-            "--name",
-            "Api",
-            "--organization-id",
-            id,
-        ];
-        let api = run(&create);
-        Self {
-            directory,
-            api_key: text(&api["secret"]),
-            operator_key: text(&operator["secret"]),
-        }
-    }
-
-    fn start(&self) -> Program {
-        let data = self.directory.join("data");
-        let arguments = ["serve", "--data-dir", data.to_str().unwrap()];
-        Program::start(&arguments, &self.directory.join("log"))
-    }
-
-    fn client(&self, program: &Program) -> Client {
-        Client::new(program.address, &self.api_key)
-    }
-
-    fn check(&self) {
-        let data = self.directory.join("data");
-        let arguments = [
-            "check",
-            "--output",
-            "json",
-            "--data-dir",
-            data.to_str().unwrap(),
-        ];
-        let output = rollcall(&arguments).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    }
 }
 
 /// What the server said, over all rounds.
@@ -140,6 +99,8 @@ struct Ledger {
     shared_values: Vec<Option<String>>,
     /// The writes, and who wrote them, of which it is not known yet whether they took place.
     unanswered: Vec<(usize, Write)>,
+    /// Those of which the server said that they did not.
+    refused: Vec<(usize, Write)>,
     updates: usize,
     took_place_unanswered: usize,
 }
@@ -159,6 +120,7 @@ struct Log {
     writer: usize,
     acknowledged: Vec<(Write, Value)>,
     unanswered: Option<Write>,
+    refused: Option<Write>,
 }
 
 impl Ledger {
@@ -172,13 +134,48 @@ impl Ledger {
 
     /// Lets the writers write until the server is killed under them; tells how many writes it had
     /// acknowledged.
-    fn write_until_killed(&mut self, place: &Place<'_>, program: Program, round: usize) -> usize {
+    fn write_until_killed(&mut self, place: &Place, program: Program, round: usize) -> usize {
+        let (address, never) = (program.address, AtomicBool::new(false));
+        let writing = self.writing(place, address, round, &never, || drop(program));
+        place.wait_until_alone();
+        writing
+    }
+
+    /// Lets the writers write while PostgreSQL is killed and started again, until each has met the kill
+    /// or is told to stop.
+    fn write_while_the_database_is_killed(
+        &mut self,
+        place: &mut Place,
+        program: &Program,
+        round: usize,
+    ) -> usize {
+        let (address, stop) = (program.address, AtomicBool::new(false));
+        let mut database = place.database.take();
+        let acknowledged = self.writing(place, address, round, &stop, || {
+            if let Some(database) = &mut database {
+                database.kill();
+                rollcall_scratch_postgres::wait(database.go_on());
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        place.database = database;
+        acknowledged
+    }
+
+    /// Lets the writers write, has `disaster` come over them, and enters what they tell.
+    fn writing(
+        &mut self,
+        place: &Place,
+        address: SocketAddr,
+        round: usize,
+        stop: &AtomicBool,
+        disaster: impl FnOnce(),
+    ) -> usize {
         let mut own: Vec<Vec<String>> = vec![Vec::new(); WRITERS];
         for (at, id) in self.profiles.keys().enumerate() {
             own[at % WRITERS].push(id.clone());
         }
         let (acknowledge, acknowledged) = mpsc::channel();
-        let address = program.address;
         let shared = &self.shared;
         let logs: Vec<Log> = std::thread::scope(|scope| {
             let writers: Vec<_> = own
@@ -191,6 +188,7 @@ impl Ledger {
                         shared: &shared[number / SHARERS],
                         own,
                         acknowledge: acknowledge.clone(),
+                        stop,
                     };
                     scope.spawn(move || writer.run(address, &place.api_key))
                 })
@@ -200,7 +198,7 @@ impl Ledger {
             assert_eq!(acknowledged.iter().take(enough).count(), enough);
             // Acknowledgements come in groups; the kill shall meet every moment between two.
             std::thread::sleep(Duration::from_micros(random(4_000) as u64));
-            drop(program);
+            disaster();
             writers
                 .into_iter()
                 .map(|writer| writer.join().unwrap())
@@ -211,6 +209,16 @@ impl Ledger {
             self.enter(log);
         }
         count
+    }
+
+    /// Where the ledger stands after a round.
+    fn summary(&self, round: usize, acknowledged: usize) -> String {
+        format!(
+            "round {}: {acknowledged} writes acknowledged, {} profiles, {} unanswered writes took place so far",
+            round + 1,
+            self.profiles.len(),
+            self.took_place_unanswered,
+        )
     }
 
     fn enter(&mut self, log: Log) {
@@ -232,6 +240,8 @@ impl Ledger {
         }
         self.unanswered
             .extend(log.unanswered.map(|write| (log.writer, write)));
+        self.refused
+            .extend(log.refused.map(|write| (log.writer, write)));
     }
 }
 
@@ -256,49 +266,13 @@ impl Ledger {
             shared.push(found.remove(id).unwrap());
         }
         for (writer, write) in std::mem::take(&mut self.unanswered) {
-            let took_place = match write {
-                Write::Create(body) => {
-                    let made = found
-                        .values()
-                        .find(|profile| profile["name"] == body["name"]);
-                    if let Some(profile) = made {
-                        assert_whole(profile, &body);
-                        assert_eq!(profile["created_at"], profile["updated_at"]);
-                        self.profiles.insert(text(&profile["id"]), profile.clone());
-                    }
-                    made.is_some()
-                }
-                Write::Update(id, body) => {
-                    let (before, after) = (&self.profiles[&id], &found[&id]);
-                    let changed = before != after;
-                    if changed {
-                        assert_whole(after, &body);
-                        assert_eq!(before["created_at"], after["created_at"]);
-                        let time = |profile: &Value| (text(&profile["updated_at"]), String::new());
-                        assert!(in_micros(&time(before)) < in_micros(&time(after)));
-                        self.updates += 1;
-                        self.profiles.insert(id, after.clone());
-                    }
-                    changed
-                }
-                Write::Delete(id) => {
-                    let gone = !found.contains_key(&id);
-                    if gone {
-                        self.delete(id);
-                    }
-                    gone
-                }
-                Write::Merge(value) => {
-                    let key = key_of(writer);
-                    let merged = shared[writer / SHARERS]["metadata"][&key] == value.as_str();
-                    if merged {
-                        self.updates += 1;
-                        self.shared_values[writer] = Some(value);
-                    }
-                    merged
-                }
-            };
+            let took_place = self.settle(writer, write, &found, &shared);
             self.took_place_unanswered += usize::from(took_place);
+        }
+        for (writer, write) in std::mem::take(&mut self.refused) {
+            let shown = format!("{write:?}");
+            let took_place = self.settle(writer, write, &found, &shared);
+            assert!(!took_place, "refused, and took place: {shown}");
         }
         for (writer, value) in self.shared_values.iter().enumerate() {
             let merged = &shared[writer / SHARERS]["metadata"][key_of(writer)];
@@ -315,6 +289,60 @@ impl Ledger {
             assert_eq!(found.remove(id).as_ref(), Some(profile), "{id}");
         }
         assert!(found.is_empty(), "nobody wrote these: {found:?}");
+    }
+
+    /// Enters what became of a write that was not acknowledged; tells whether it took place.
+    fn settle(
+        &mut self,
+        writer: usize,
+        write: Write,
+        found: &BTreeMap<String, Value>,
+        shared: &[Value],
+    ) -> bool {
+        match write {
+            Write::Create(body) => {
+                let mut made = found
+                    .values()
+                    .filter(|profile| profile["name"] == body["name"]);
+                let Some(profile) = made.next() else {
+                    return false;
+                };
+                assert!(made.next().is_none(), "created twice: {body}");
+                assert_whole(profile, &body);
+                assert_eq!(profile["created_at"], profile["updated_at"]);
+                self.profiles.insert(text(&profile["id"]), profile.clone());
+                true
+            }
+            Write::Update(id, body) => {
+                let (before, after) = (&self.profiles[&id], &found[&id]);
+                let changed = before != after;
+                if changed {
+                    assert_whole(after, &body);
+                    assert_eq!(before["created_at"], after["created_at"]);
+                    let time = |profile: &Value| (text(&profile["updated_at"]), String::new());
+                    assert!(in_micros(&time(before)) < in_micros(&time(after)));
+                    self.updates += 1;
+                    self.profiles.insert(id, after.clone());
+                }
+                changed
+            }
+            Write::Delete(id) => {
+                let gone = !found.contains_key(&id);
+                if gone {
+                    self.delete(id);
+                }
+                gone
+            }
+            Write::Merge(value) => {
+                let key = key_of(writer);
+                let merged = shared[writer / SHARERS]["metadata"][&key] == value.as_str();
+                if merged {
+                    self.updates += 1;
+                    self.shared_values[writer] = Some(value);
+                }
+                merged
+            }
+        }
     }
 
     /// Every write that took place has its event, in the same transaction.
@@ -368,6 +396,7 @@ struct Writer<'a> {
     /// The profiles that nobody else writes to.
     own: Vec<String>,
     acknowledge: Sender<()>,
+    stop: &'a AtomicBool,
 }
 
 impl Writer<'_> {
@@ -377,8 +406,13 @@ impl Writer<'_> {
             writer: self.number,
             acknowledged: Vec::new(),
             unanswered: None,
+            refused: None,
         };
         for step in 0.. {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let begun = Instant::now();
             let write = self.choose(step);
             let sent = match &write {
                 Write::Create(body) => client.send("POST", "/v1/user_profiles", "ga", Some(body)),
@@ -393,7 +427,19 @@ impl Writer<'_> {
                 log.unanswered = Some(write);
                 break;
             };
-            assert_eq!(reply.status, 200, "{write:?}: {}", reply.text());
+            assert!(begun.elapsed() < LONGEST_WRITE, "{write:?} took too long");
+            match reply.status {
+                200 => {}
+                529 => {
+                    log.refused = Some(write);
+                    break;
+                }
+                500 if reply.text().contains("api_error") => {
+                    log.unanswered = Some(write);
+                    break;
+                }
+                status => panic!("{write:?}: {status} {}", reply.text()),
+            }
             let answer = reply.json();
             match &write {
                 Write::Create(body) => {

@@ -12,6 +12,7 @@ async fn every_change_leaves_its_trace_and_no_value() {
     let record = format!("/operator/v1/user_profiles/{PROFILE}");
     let export = format!("/operator/v1/user_profiles/export?organization_id={ORGANIZATION}");
     let key = "/operator/v1/api_keys/apikey_free";
+    let mut opened = String::new();
     for (client, method, path, body) in [
         (
             &platform,
@@ -45,6 +46,9 @@ async fn every_change_leaves_its_trace_and_no_value() {
         server.clock.advance(std::time::Duration::from_secs(1));
         let reply = client.call(method, &path).json(body).send().await;
         assert_eq!(reply.status, 200, "{method} {path}: {reply}");
+        if path.ends_with("/enforcement_actions") {
+            opened = reply.string("id");
+        }
     }
     let target = format!("/operator/v1/audit_events?organization_id={ORGANIZATION}");
     let trail = operator.get(&target).await;
@@ -59,11 +63,13 @@ async fn every_change_leaves_its_trace_and_no_value() {
             event["actor"], event["action"], event["target"], event["details"]
         ));
     }
+    // When ids are made differs between engines.
+    let shown = shown.replace(&opened, "[opened]");
     assert_snapshot!(shown, @r#"
     {"kind":"api","id":"apikey_bound"} "user_profile.deleted" {"type":"user_profile","id":"uprof_011CZkZCu8hGbp5mYRQgUmz9"} []
     {"kind":"operator","id":"apikey_operator"} "user_profiles.exported" {"type":"organization","id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11"} []
     {"kind":"operator","id":"apikey_operator"} "api_key.disabled" {"type":"api_key","id":"apikey_free"} []
-    {"kind":"operator","id":"apikey_operator"} "enforcement_action.opened" {"type":"enforcement_action","id":"enac_011ChEJeiB7hiR2ApS22JkVe"} ["uprof_011CZkZCu8hGbp5mYRQgUmz9","high_harm"]
+    {"kind":"operator","id":"apikey_operator"} "enforcement_action.opened" {"type":"enforcement_action","id":"[opened]"} ["uprof_011CZkZCu8hGbp5mYRQgUmz9","high_harm"]
     {"kind":"operator","id":"apikey_operator"} "program.set" {"type":"user_profile","id":"uprof_011CZkZCu8hGbp5mYRQgUmz9"} ["cyber","active"]
     {"kind":"api","id":"apikey_bound"} "user_profile.updated" {"type":"user_profile","id":"uprof_011CZkZCu8hGbp5mYRQgUmz9"} ["name","metadata"]
     "#);

@@ -5,20 +5,19 @@ use std::sync::Arc;
 use rollcall_domain::id::Ids;
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::OperatorProof;
-use rollcall_store::Tenants as _;
-use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
 
 use crate::server::{NOW, TestServer, at};
+use crate::storage::Place;
 
 const PROFILES: &str = "/v1/user_profiles";
 
 #[tokio::test]
 async fn a_server_that_ends_keeps_everything_and_when_keys_were_used() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path();
+    let place = Place::new().await;
     let start = |seed| {
+        let place = place.clone();
         TestServer::with(move |options| {
-            options.data_dir = Some(path.to_owned());
+            options.place = Some(place);
             options.seed = seed;
         })
     };
@@ -26,8 +25,7 @@ async fn a_server_that_ends_keeps_everything_and_when_keys_were_used() {
     let id = server.create(r#"{"name":"Kept"}"#).await;
     server.stop().await;
 
-    let store = SqliteStore::open(path, SqliteSettings::default(), Arc::new(Ids::default()));
-    let store = store.unwrap();
+    let store = place.open(Arc::new(Ids::default())).await;
     let proof = OperatorProof::of_storage_access();
     let operators = store.list_keys(proof, None, None, Limit::DEFAULT).await;
     assert_eq!(operators.unwrap().items[0].last_used_at, None);

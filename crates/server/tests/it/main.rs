@@ -41,6 +41,7 @@ mod records;
 mod search;
 mod secrecy;
 mod server;
+mod storage;
 mod sweeper;
 mod tenants;
 mod webhook_deliveries;

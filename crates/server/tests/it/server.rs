@@ -1,8 +1,7 @@
-//! A whole server in this process: storage in memory, a clock that stands still, ids from a seed.
+//! A whole server in this process: storage of its own, a clock that stands still, ids from a seed.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,6 @@ use rollcall_domain::text::Name;
 use rollcall_domain::webhook::{EndpointDraft, SigningKey};
 use rollcall_record::time;
 use rollcall_store::Store;
-use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
 use rollcall_wire::cursor::{CursorKeys, Cursors};
 use rollcall_wire::headers::KnownBetas;
 use tokio::net::TcpListener;
@@ -32,6 +30,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
+use crate::storage::{self, Place};
 
 /// When everything happens; the time of the contract's update examples.
 pub(crate) const NOW: &str = "2026-11-20T14:03:27.650118Z";
@@ -67,8 +66,8 @@ pub(crate) struct Options {
     pub(crate) extra_betas: Vec<String>,
     /// With the webhook endpoints of both organizations.
     pub(crate) endpoints: bool,
-    /// Keeps everything in this directory and not in memory.
-    pub(crate) data_dir: Option<PathBuf>,
+    /// Keeps everything there, for whoever comes after.
+    pub(crate) place: Option<Place>,
     /// Where ids come from; two servers on one storage must not make the same ones.
     pub(crate) seed: u64,
 }
@@ -83,7 +82,7 @@ impl Default for Options {
             settings: Settings::new("https://profiles.example.net"),
             extra_betas: Vec::new(),
             endpoints: false,
-            data_dir: None,
+            place: None,
             seed: 11,
         }
     }
@@ -108,13 +107,10 @@ impl TestServer {
         let mut options = Options::default();
         change(&mut options);
         let ids = Arc::new(Ids::new(Box::new(SeededChance::new(options.seed))));
-        let store: Arc<dyn Store> = Arc::new(match &options.data_dir {
-            None => SqliteStore::open_in_memory(Arc::clone(&ids)).unwrap(),
-            Some(directory) => {
-                let settings = SqliteSettings::default();
-                SqliteStore::open(directory, settings, Arc::clone(&ids)).unwrap()
-            }
-        });
+        let store = match &options.place {
+            None => storage::passing(Arc::clone(&ids)).await,
+            Some(place) => place.open(Arc::clone(&ids)).await,
+        };
         let clock = Arc::new(AdjustableClock::stopped_at(at(NOW)));
         let mut initial = initial_state(options.rate_limit_rpm, &options.settings.webhooks);
         if !options.endpoints {

@@ -21,6 +21,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use crate::client::Client;
 use crate::receiver::{Behaviour, Received, Receiver};
 use crate::server::{ORGANIZATION, OTHER_ORGANIZATION, Options, PROFILE, TestServer};
+use crate::storage::Place;
 
 const WEBHOOKS: &str = "/v1/organizations/webhooks";
 const DELIVERIES: &str = "/operator/v1/webhook_deliveries";
@@ -941,14 +942,19 @@ async fn the_operator_sees_every_endpoint_and_since_when_it_fails() {
 
 #[tokio::test]
 async fn a_server_that_ends_waits_for_what_is_under_way() {
-    let server = start().await;
+    let place = Place::new().await;
+    let server = TestServer::with(|options| {
+        loopback(options);
+        options.place = Some(place.clone());
+    })
+    .await;
     let receiver = Receiver::start(Behaviour::After(Duration::from_millis(200), 200)).await;
     subscribe(&server, &receiver.url()).await;
     decide(&server).await;
     receiver.wait_for(1).await;
-    let store = Arc::clone(&server.store);
     let begun = std::time::Instant::now();
     server.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(5));
+    let store = place.open(Arc::default()).await;
     assert_eq!(store.count_pending_deliveries().await.unwrap(), 0);
 }

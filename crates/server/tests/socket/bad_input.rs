@@ -16,6 +16,7 @@ use rollcall::http::router::{Audience, table};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::passing;
 use crate::support::client::Client;
 use crate::support::program::Program;
 
@@ -41,16 +42,13 @@ impl Victim {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let arguments = [
-            ["dev", "--in-memory"],
-            [
-                "--auto-tenants",
-                "--failed-authentications-per-minute=1000000",
-            ],
+            ["dev", "--auto-tenants"],
+            ["--failed-authentications-per-minute", "1000000"],
             ["--header-read-timeout", "1s"],
             ["--operator-key", OPERATOR_KEY],
         ];
         Self {
-            program: Program::start(arguments.as_flattened(), &log),
+            program: passing::start(arguments.as_flattened(), &log),
             log,
             _directory: directory,
         }

@@ -7,6 +7,8 @@
 )]
 
 mod bad_input;
+#[path = "../support/passing.rs"]
+mod passing;
 mod second_client;
 #[path = "../support/mod.rs"]
 mod support;

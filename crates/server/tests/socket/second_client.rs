@@ -11,6 +11,7 @@ use claude_api::user_profiles::{
 };
 use serde_json::json;
 
+use crate::passing;
 use crate::support::client;
 use crate::support::program::Program;
 
@@ -19,14 +20,8 @@ const OPERATOR_KEY: &str = "operator-of-the-second-client";
 #[tokio::test]
 async fn an_independent_client_finds_every_method_it_offers() {
     let directory = tempfile::tempdir().unwrap();
-    let arguments = [
-        "dev",
-        "--in-memory",
-        "--auto-tenants",
-        "--operator-key",
-        OPERATOR_KEY,
-    ];
-    let program = Program::start(&arguments, &directory.path().join("log"));
+    let arguments = ["dev", "--auto-tenants", "--operator-key", OPERATOR_KEY];
+    let program = passing::start(&arguments, &directory.path().join("log"));
     let client = second_client(&program, "test-second-client");
     let profiles = client.user_profiles();
 
@@ -72,8 +67,8 @@ async fn an_independent_client_finds_every_method_it_offers() {
 #[tokio::test]
 async fn an_independent_client_walks_every_page_in_both_orders() {
     let directory = tempfile::tempdir().unwrap();
-    let arguments = ["dev", "--in-memory", "--auto-tenants"];
-    let program = Program::start(&arguments, &directory.path().join("log"));
+    let arguments = ["dev", "--auto-tenants"];
+    let program = passing::start(&arguments, &directory.path().join("log"));
     let client = second_client(&program, "test-walk");
     let profiles = client.user_profiles();
     let mut created = Vec::new();
@@ -107,8 +102,8 @@ async fn an_independent_client_walks_every_page_in_both_orders() {
 #[tokio::test]
 async fn an_independent_client_understands_the_errors() {
     let directory = tempfile::tempdir().unwrap();
-    let arguments = ["dev", "--in-memory", "--auto-tenants"];
-    let program = Program::start(&arguments, &directory.path().join("log"));
+    let arguments = ["dev", "--auto-tenants"];
+    let program = passing::start(&arguments, &directory.path().join("log"));
     let stranger = second_client(&program, "sk-nobody");
     let client = second_client(&program, "test-errors");
     let too_many = ListUserProfilesParams::default().limit(101);

@@ -14,6 +14,11 @@ pub(crate) fn rollcall(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    // Instances that share a database share this; the embedded storage makes its own.
+    command.env(
+        "ROLLCALL_SECRET_KEY",
+        "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=",
+    );
     command.args(arguments).stdin(Stdio::null());
     command
 }
@@ -30,6 +35,8 @@ impl Program {
     pub(crate) fn start(arguments: &[&str], log: &Path) -> Self {
         let mut command = rollcall(arguments);
         command.args(["--listen", "127.0.0.1:0"]);
+        // What it keeps where it is started goes with the test.
+        command.current_dir(log.parent().unwrap());
         let log_file = File::options().create(true).append(true).open(log).unwrap();
         let mut child = command
             .stdout(Stdio::piped())

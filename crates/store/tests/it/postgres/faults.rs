@@ -27,7 +27,7 @@ use rollcall_store::tenants::OrganizationPatch;
 use rollcall_store::webhooks::SealedSecret;
 use rollcall_store::{Changed, Store};
 
-use super::{open_at, server};
+use super::{migrated_database, open_at};
 use crate::world::{World, act_at, at, proof};
 
 /// The same fault for the first attempt, or the first few, of every write.
@@ -46,7 +46,7 @@ impl Faults for FirstAttempts {
 }
 
 async fn world_with(fault: Fault, attempts: u32) -> (World, Arc<Mutex<BTreeSet<&'static str>>>) {
-    let url = server::migrated_database().await;
+    let url = migrated_database().await;
     let seen = Arc::default();
     let faults = FirstAttempts {
         fault,

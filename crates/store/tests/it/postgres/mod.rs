@@ -7,13 +7,12 @@ mod plans;
 mod pooler;
 mod proxy;
 mod replica;
-mod server;
 
 use std::sync::Arc;
 
 use rollcall_domain::id::Ids;
-use rollcall_store::Store;
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
+use rollcall_store::{Check as _, Store};
 
 use crate::world::Opened;
 
@@ -26,9 +25,18 @@ impl Opened for OnServer {
 }
 
 async fn fresh(ids: Arc<Ids>) -> OnServer {
-    let url = server::migrated_database().await;
+    let url = rollcall_scratch_postgres::emptied_database(migrate).await;
     let store = PostgresStore::open(&url, PostgresSettings::default(), ids).await;
     OnServer(Arc::new(store.unwrap()))
+}
+
+/// The URL of a database that has the schema.
+async fn migrated_database() -> String {
+    rollcall_scratch_postgres::database_like(migrate).await
+}
+
+async fn migrate(url: String) {
+    open_at(&url).await.close().await;
 }
 
 /// A storage in the database at `url`, as one of several nodes would open it.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::id::Ids;
+use rollcall_scratch_postgres::{self as server, Server};
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
 use rollcall_store::{Check, Leases};
 
-use super::server::{self, Server};
-use super::{open_at, refusal};
+use super::{migrated_database, open_at, refusal};
 use crate::world::{at, proof};
 
 #[tokio::test]
@@ -41,13 +41,13 @@ async fn a_wrong_password_is_refused_at_once_and_not_repeated() {
 
 #[tokio::test]
 async fn a_database_that_rollcall_cannot_use_is_refused_with_the_reason() {
-    let url = server::migrated_database().await;
+    let url = migrated_database().await;
     let insert = "INSERT INTO rollcall_migrations (number, name, checksum) VALUES (999, 'x', 'x')";
     server::execute(&url, &[insert]).await;
     let newer = refusal(&url).await;
     assert!(newer.contains("run a newer rollcall"), "{newer}");
 
-    let url = server::migrated_database().await;
+    let url = migrated_database().await;
     let change = "UPDATE rollcall_migrations SET checksum = 'x' WHERE number = 1";
     server::execute(&url, &[change]).await;
     let changed = refusal(&url).await;
@@ -121,7 +121,7 @@ async fn a_migration_that_was_broken_off_is_run_again() {
 
 #[tokio::test]
 async fn a_lease_has_one_owner_and_a_number_that_grows_with_each() {
-    let url = server::migrated_database().await;
+    let url = migrated_database().await;
     let (one, two) = (open_at(&url).await, open_at(&url).await);
     let ten = Duration::from_secs(10);
     assert_eq!(

@@ -4,10 +4,11 @@ use rollcall_domain::enforcement::{ActionKind, EnforcementAction, Reason};
 use rollcall_domain::id::Ids;
 use rollcall_domain::profile::{Profile, ProfileDraft};
 use rollcall_domain::text::Name;
+use rollcall_scratch_postgres as server;
 use rollcall_store::Registry;
 use rollcall_store::postgres::listing_statements;
 
-use super::{open_at, server};
+use super::{migrated_database, open_at};
 use crate::world::{World, act_at, at, proof, restriction};
 
 /// One of many: some without a name, some under an enforcement action.
@@ -32,7 +33,7 @@ fn profile(world: &World, part: u64, number: u64) -> Profile {
 
 #[tokio::test]
 async fn every_listing_is_a_range_of_an_index_in_order() {
-    let url = server::migrated_database().await;
+    let url = migrated_database().await;
     let store = std::sync::Arc::new(open_at(&url).await);
     let world = World::new(store.clone(), std::sync::Arc::new(Ids::default()));
     let scope = world.organization("org").await;

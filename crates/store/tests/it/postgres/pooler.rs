@@ -7,9 +7,10 @@ use rollcall_domain::id::Ids;
 use rollcall_domain::page::{Order, OrderBy};
 use rollcall_domain::profile::ProfilePatch;
 use rollcall_domain::text::Name;
+use rollcall_scratch_postgres as server;
 use rollcall_store::{Changed, Check};
 
-use super::{open_at, server};
+use super::{migrated_database, open_at};
 use crate::world::{World, at, listing, proof};
 
 struct Pooler {
@@ -69,7 +70,7 @@ async fn pooler_before(url: &str) -> Pooler {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pooler_in_transaction_mode_changes_nothing() {
-    let url = server::migrated_database().await;
+    let url = migrated_database().await;
     let pooler = pooler_before(&url).await;
     let through = server::url(pooler.port, server::database_of(&url));
     let world = Arc::new(World::new(

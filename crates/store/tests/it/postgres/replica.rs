@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use rollcall_domain::id::Ids;
 use rollcall_domain::page::{Order, OrderBy};
+use rollcall_scratch_postgres::{self as server, Server};
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
 use rollcall_store::{Check, StoreError};
 
-use super::server::Server;
-use super::{open_at, refusal};
+use super::{migrated_database, open_at, refusal};
 use crate::world::{World, act_at, at, listing, proof};
 
 fn reading_from(url: String) -> PostgresSettings {
@@ -47,9 +47,9 @@ async fn lists_come_from_the_replica_and_from_the_primary_while_it_is_away() {
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    super::server::ask(&standby.url("postgres"), pause).await;
+    server::ask(&standby.url("postgres"), pause).await;
     let paused = "SELECT pg_get_wal_replay_pause_state()";
-    while super::server::ask(&standby.url("postgres"), paused).await != "paused" {
+    while server::ask(&standby.url("postgres"), paused).await != "paused" {
         assert!(started.elapsed() < Duration::from_secs(20), "never paused");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -76,7 +76,7 @@ async fn a_standby_that_is_promoted_under_load_has_what_was_acknowledged() {
         "ALTER SYSTEM SET synchronous_standby_names = '*'",
         "SELECT pg_reload_conf()",
     ];
-    super::server::execute(&primary.url("postgres"), &synchronous).await;
+    server::execute(&primary.url("postgres"), &synchronous).await;
     let settings = PostgresSettings {
         connect_timeout: Duration::from_secs(2),
         statement_timeout: Duration::from_secs(3),
@@ -133,7 +133,7 @@ async fn a_standby_that_is_promoted_under_load_has_what_was_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_node_writes_the_other_lists_and_cursors_cross_over() {
-    let url = super::server::migrated_database().await;
+    let url = migrated_database().await;
     let nodes = [open_at(&url).await, open_at(&url).await];
     let [one, two] = nodes.map(|node| World::new(Arc::new(node), Arc::new(Ids::default())));
     let scope = one.organization("org").await;
