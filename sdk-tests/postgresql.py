@@ -58,6 +58,11 @@ class PostgreSQL:
             time.sleep(0.02)
         self.url = f"postgres://rollcall@127.0.0.1:{port}/postgres?sslmode=disable"
 
+    def database(self, name):
+        """The URL of a new database."""
+        call([*self.unprivileged, programs() / "createdb", "--maintenance-db", self.url, name], cwd="/")
+        return self.url.replace("/postgres?", f"/{name}?")
+
     def __exit__(self, *_):
         process = getattr(self, "process", None)
         if process:
