@@ -22,6 +22,7 @@ use crate::background;
 use crate::config::ProgramConfig;
 use crate::credentials::{Credentials, Identity};
 use crate::development::Development;
+use crate::duty::Duty;
 use crate::http::body::BodyLimits;
 use crate::http::fences::{AuthenticationFailures, OrganizationRates};
 use crate::http::listener::{Drained, Listener, ListenerLimits};
@@ -179,6 +180,8 @@ pub struct App {
     pub(crate) sweep_due: Notify,
     /// Wakes the delivery worker for what no commit announces: the clock was moved.
     pub(crate) deliveries_due: Notify,
+    /// Whether this node does what one of several is enough for.
+    pub(crate) duty: Duty,
     operations: Vec<StorageMetrics>,
     draining: AtomicBool,
 }
@@ -220,6 +223,7 @@ impl App {
             development: development.map(Development::new),
             sweep_due: Notify::new(),
             deliveries_due: Notify::new(),
+            duty: Duty::new(&*store),
             draining: AtomicBool::new(false),
             store,
             clock,

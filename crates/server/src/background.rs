@@ -3,6 +3,8 @@
 //!
 //! Nothing depends on these tasks being punctual for an answer to be right: an expired action is closed
 //! on every read, an expired URL opens nothing. They make the facts permanent, and the events follow.
+//!
+//! Where several nodes share storage, one of them sweeps and prunes for all ([`duty`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, log_failed};
+use crate::duty;
 use crate::webhooks::worker;
 
 /// How often keys' last uses are stored.
@@ -47,6 +50,7 @@ pub struct Background {
 /// Starts the tasks; they end with `shutdown`.
 pub fn start(app: &Arc<App>, shutdown: &CancellationToken) -> Background {
     let mut tasks = JoinSet::new();
+    tasks.spawn(until(shutdown.clone(), duty::keep(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), sweep_expiries(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_urls(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_deliveries(Arc::clone(app))));
@@ -66,6 +70,7 @@ impl Background {
     /// Waits for the tasks to end and stores what they would have stored next.
     pub async fn finish(mut self, app: &App) {
         while self.tasks.join_next().await.is_some() {}
+        app.duty.give_up(&*app.store).await;
         store_uses(app).await;
     }
 }
@@ -79,6 +84,7 @@ async fn until(shutdown: CancellationToken, task: impl Future<Output = ()> + Sen
 /// Records the end of each enforcement action within a second of its expiry.
 async fn sweep_expiries(app: Arc<App>) {
     loop {
+        app.duty.ours().await;
         let wait = match sweep_once(&app).await {
             Ok(wait) => wait,
             Err(error) => {
@@ -103,7 +109,7 @@ async fn sweep_once(app: &App) -> Stored<Duration> {
         for (organization_id, profile_id) in &due {
             record_expiries(app, proof, organization_id, profile_id).await?;
         }
-        if due.len() < SWEEP_BATCH {
+        if due.len() < SWEEP_BATCH || !app.duty.is_ours() {
             break;
         }
     }
@@ -137,6 +143,7 @@ async fn record_expiries(
 
 async fn prune_urls(app: Arc<App>) {
     loop {
+        app.duty.ours().await;
         let before = app.clock.now().saturating_sub(KEEP_EXPIRED_URLS);
         match app.store.prune_enrollment_urls(before).await {
             Ok(0) => {}
@@ -149,6 +156,7 @@ async fn prune_urls(app: Arc<App>) {
 
 async fn prune_deliveries(app: Arc<App>) {
     loop {
+        app.duty.ours().await;
         let before = app
             .clock
             .now()

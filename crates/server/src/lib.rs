@@ -30,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod credentials;
 mod development;
+mod duty;
 pub mod http;
 pub mod initial;
 pub mod metrics;

@@ -14,6 +14,9 @@ use crate::Stored;
 /// Leases of background tasks.
 #[async_trait]
 pub trait Leases: Send + Sync {
+    /// Whether other processes may have this storage open too. Where none can, nothing needs a lease.
+    fn is_shared(&self) -> bool;
+
     /// Claims the lease `name` for `owner` until `duration` after `now`, or keeps it for that long.
     ///
     /// Answers with the fencing number, or `None` while another owner has the lease.

@@ -27,6 +27,10 @@ const RELEASE: &str =
 
 #[async_trait]
 impl Leases for PostgresStore {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn claim_lease(
         &self,
         name: &str,

@@ -11,6 +11,10 @@ use crate::leases::Leases;
 
 #[async_trait]
 impl Leases for SqliteStore {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn claim_lease(
         &self,
         _name: &str,

@@ -1,0 +1,126 @@
+//! What one node of several does for all of them: sweeping and pruning.
+//!
+//! Nodes that share storage hold a lease in turn. Its holder claims it again well before its end, and
+//! releases it when it ends itself; when it dies, another node's claim succeeds as soon as the lease
+//! has run out, within [`LEASE`] and [`CLAIM_EVERY`].
+//!
+//! A node that is cut off, or stopped and resumed, may for a moment do what its successor does too.
+//! Nothing comes of that: what is swept or pruned is judged anew under the lock of its row. The fencing
+//! number stands in the log, where it tells the holders apart.
+//!
+//! Storage of one process alone has no lease, and costs nothing here.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rollcall_domain::clock::{Clock as _, SystemClock};
+use rollcall_domain::id::{Chance as _, SystemChance};
+use rollcall_store::{Store, Stored};
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::app::{App, log_failed};
+
+/// The lease's name.
+const NAME: &str = "background";
+/// How long a claim holds.
+const LEASE: Duration = Duration::from_secs(5);
+/// How often the lease is claimed: by its holder to keep it, by others to take it over.
+const CLAIM_EVERY: Duration = Duration::from_millis(1_500);
+
+/// Whether the duty is this node's.
+#[derive(Debug)]
+pub(crate) struct Duty {
+    /// None when no other process can have the storage.
+    owner: Option<String>,
+    held: Mutex<Option<Held>>,
+    taken: Notify,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    fence: u64,
+    until: Instant,
+}
+
+impl Duty {
+    pub(crate) fn new(store: &dyn Store) -> Self {
+        let owner = store.is_shared().then(|| {
+            let mut random = [0; 8];
+            SystemChance.fill(&mut random);
+            format!("{:016x}", u64::from_be_bytes(random))
+        });
+        Self {
+            owner,
+            held: Mutex::new(None),
+            taken: Notify::new(),
+        }
+    }
+
+    /// Whether this node has the duty at this moment.
+    pub(crate) fn is_ours(&self) -> bool {
+        let held = *self.held.lock();
+        self.owner.is_none() || held.is_some_and(|held| Instant::now() < held.until)
+    }
+
+    /// Waits until the duty is this node's.
+    pub(crate) async fn ours(&self) {
+        loop {
+            let taken = self.taken.notified();
+            if self.is_ours() {
+                return;
+            }
+            taken.await;
+        }
+    }
+
+    /// Claims the duty, again or for the first time.
+    async fn claim(&self, store: &dyn Store, owner: &str) -> Stored<()> {
+        let begun = Instant::now();
+        // By the machine's clock, whatever the one of a development server shows: this is about who lives.
+        let now = SystemClock.now();
+        let fence = store.claim_lease(NAME, owner, LEASE, now).await?;
+        let before = std::mem::replace(
+            &mut *self.held.lock(),
+            fence.map(|fence| Held {
+                fence,
+                until: begun + LEASE,
+            }),
+        );
+        match (before.map(|held| held.fence), fence) {
+            (before, Some(fence)) if before != Some(fence) => {
+                tracing::info!(fence, "this node sweeps and prunes from now on");
+            }
+            (Some(before), None) => {
+                tracing::warn!(fence = before, "another node has taken sweeping over");
+            }
+            _ => {}
+        }
+        self.taken.notify_waiters();
+        Ok(())
+    }
+
+    /// Gives the duty up, so that another node need not wait for the end of its lease.
+    pub(crate) async fn give_up(&self, store: &dyn Store) {
+        let held = self.held.lock().take();
+        if let Some(owner) = self.owner.as_deref().filter(|_| held.is_some())
+            && let Err(error) = store.release_lease(NAME, owner).await
+        {
+            log_failed("giving the lease up", &error);
+        }
+    }
+}
+
+/// Holds the duty whenever nobody else does.
+pub(crate) async fn keep(app: Arc<App>) {
+    let Some(owner) = &app.duty.owner else {
+        return;
+    };
+    loop {
+        if let Err(error) = app.duty.claim(&*app.store, owner).await {
+            log_failed("claiming the lease", &error);
+        }
+        sleep(CLAIM_EVERY).await;
+    }
+}
