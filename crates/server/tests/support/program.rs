@@ -26,7 +26,7 @@ pub(crate) fn rollcall(arguments: &[&str]) -> Command {
 /// A running server. Dropping it is `kill -9`, and waits until it is gone.
 #[derive(Debug)]
 pub(crate) struct Program {
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) address: SocketAddr,
 }
 

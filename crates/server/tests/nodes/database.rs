@@ -1,0 +1,235 @@
+//! The database goes away, fills up, or is not what was meant.
+
+use std::process::Command;
+use std::time::Duration;
+
+use rollcall_scratch_postgres::{self as scratch, Server};
+use serde_json::json;
+
+use crate::cluster::{Cluster, PROFILES, eventually, text};
+use crate::support::client::Client;
+use crate::support::program::rollcall;
+
+#[test]
+fn an_outage_is_529_and_not_ready_and_ends_without_a_restart() {
+    let mut server = scratch::wait(Server::start(&[]));
+    let cluster = Cluster::on(server.url("postgres"));
+    let node = cluster.serve("node", &[]);
+    let mut client = cluster.platform(&node);
+    let status = |client: &mut Client, method: &str, path: &str| {
+        let body = (method == "POST").then(|| json!({}));
+        let reply = client.send(method, path, "ga", body.as_ref()).unwrap();
+        reply.status
+    };
+    for round in 0..2 {
+        assert_eq!(status(&mut client, "GET", "/readyz"), 200);
+        client.ok("POST", PROFILES, "ga", Some(&json!({})));
+        server.kill();
+        eventually("the node notices", || {
+            status(&mut client, "GET", "/readyz") == 503
+        });
+        // While the key is remembered, and, in the second round, when it has to be read again.
+        if round == 1 {
+            eventually("the key is forgotten", || {
+                let reply = client.send("GET", PROFILES, "ga", None).unwrap();
+                assert_eq!(reply.status, 529, "{}", reply.text());
+                true
+            });
+        }
+        assert_eq!(status(&mut client, "GET", PROFILES), 529);
+        let refused = client
+            .send("POST", PROFILES, "ga", Some(&json!({})))
+            .unwrap();
+        assert_eq!(refused.status, 529);
+        assert!(
+            refused.text().contains("overloaded_error"),
+            "{}",
+            refused.text()
+        );
+        assert_eq!(status(&mut client, "GET", "/healthz"), 200);
+        scratch::wait(server.go_on());
+        eventually("the node is ready again", || {
+            status(&mut client, "GET", "/readyz") == 200
+        });
+    }
+    client.ok("POST", PROFILES, "ga", Some(&json!({})));
+    let listed = client.ok("GET", PROFILES, "ga", None);
+    assert_eq!(listed["data"].as_array().unwrap().len(), 3);
+}
+
+/// A small file system of a test's own, in memory.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn of(size: &str) -> Self {
+        let place = tempfile::TempDir::with_prefix("rollcall-disk-").unwrap();
+        let mut mount = as_root("mount");
+        mount.args([
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("size={size},mode=0755"),
+            "tmpfs",
+        ]);
+        let mounted = mount.arg(place.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&mounted.stderr);
+        assert!(
+            mounted.status.success(),
+            "this test mounts a tmpfs, which needs root: {said}"
+        );
+        Self(place)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = as_root("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+fn as_root(program: &str) -> Command {
+    let mut command = Command::new("sudo");
+    command.args(["--non-interactive", program]);
+    let id = Command::new("id").arg("-u").output().unwrap();
+    if id.stdout == b"0\n" {
+        Command::new(program)
+    } else {
+        command
+    }
+}
+
+#[test]
+fn a_full_disk_is_529_and_loses_nothing_and_ends_without_a_restart() {
+    let disk = Disk::of("160m");
+    // A log that may not grow much leaves the room to the data, and the room is what runs out.
+    let settings = ["max_wal_size=32MB", "min_wal_size=32MB", "wal_recycle=off"];
+    let server = scratch::wait(Server::start_in(
+        disk.0.path(),
+        &settings,
+        &["--auth=trust"],
+    ));
+    let cluster = Cluster::on(server.url("postgres"));
+    let node = cluster.serve("node", &[]);
+    let mut client = cluster.platform(&node);
+    let before = client.ok("POST", PROFILES, "ga", Some(&json!({"name": "Before"})));
+
+    let ballast = disk.0.path().join("ballast");
+    let fill = format!(
+        "dd if=/dev/zero of={} bs=64k 2>/dev/null; true",
+        ballast.display()
+    );
+    scratch::run(Command::new("sh").args(["-c", &fill]));
+    // The log's last segment has room for a while, and so have the tables.
+    let metadata: serde_json::Map<_, _> = (0..16)
+        .map(|number| (format!("key_{number}"), "x".repeat(500).into()))
+        .collect();
+    let body = json!({"metadata": metadata});
+    let mut acknowledged = Vec::new();
+    let refused = (0..20_000)
+        .find_map(|_| {
+            let reply = client.send("POST", PROFILES, "ga", Some(&body)).unwrap();
+            if reply.status == 200 {
+                acknowledged.push(text(&reply.json()["id"]));
+                return None;
+            }
+            Some(reply)
+        })
+        .unwrap_or_else(|| panic!("the disk is never full"));
+    // The log itself cannot grow: PostgreSQL ends its sessions and starts itself again.
+    let known = [(529, "overloaded_error"), (500, "api_error")];
+    assert!(
+        known
+            .iter()
+            .any(|(status, word)| refused.status == *status && refused.text().contains(word)),
+        "{} {}",
+        refused.status,
+        refused.text()
+    );
+
+    std::fs::remove_file(&ballast).unwrap();
+    eventually("there is room again", || {
+        client
+            .send("POST", PROFILES, "ga", Some(&json!({})))
+            .unwrap()
+            .status
+            == 200
+    });
+    acknowledged.push(text(&before["id"]));
+    for id in acknowledged {
+        client.ok("GET", &format!("{PROFILES}/{id}"), "ga", None);
+    }
+    cluster.run(&["check"]);
+}
+
+#[test]
+fn lists_are_read_from_the_read_url_and_single_profiles_from_the_primary() {
+    let cluster = Cluster::new();
+    // Not a replica, but one that lags as far as can be.
+    let replica = Cluster::new();
+    let node = cluster.serve("node", &["--database-read-url", &replica.url]);
+    let mut client = cluster.platform(&node);
+    let made = client.ok("POST", PROFILES, "ga", Some(&json!({})));
+    let path = format!("{PROFILES}/{}", text(&made["id"]));
+    assert_eq!(client.ok("GET", &path, "ga", None), made);
+    let listed = client.ok("GET", PROFILES, "ga", None);
+    assert_eq!(listed["data"], json!([]));
+}
+
+#[test]
+fn what_waiting_would_not_mend_is_refused_in_one_line() {
+    let cluster = Cluster::new();
+    let port = scratch::port_of(&cluster.url);
+    let missing = scratch::url(port, "no_such_database");
+    let output = rollcall(&["orgs", "list", "--database-url", &missing])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = format!(
+        "rollcall: cannot open the database at 127.0.0.1:{port}/no_such_database: database \
+         \"no_such_database\" does not exist (3D000); create it first, for instance with createdb\n"
+    );
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_write_under_way_when_the_database_falls_silent_is_answered_in_time() {
+    let server = scratch::wait(Server::start(&[]));
+    let cluster = Cluster::on(server.url("postgres"));
+    let node = cluster.serve(
+        "node",
+        &[
+            "--postgres-statement-timeout",
+            "1s",
+            "--postgres-connect-timeout",
+            "1s",
+        ],
+    );
+    let mut client = cluster.platform(&node);
+    client.ok("POST", PROFILES, "ga", Some(&json!({})));
+    // Stopped and not ended, as a machine that hangs: nothing is refused, nothing is answered.
+    let signal = |name: &str| {
+        let all = format!(
+            "kill -{name} $(pgrep -P {0}) {0}",
+            server.process_id().unwrap()
+        );
+        scratch::run(Command::new("sh").args(["-c", &all]));
+    };
+    signal("STOP");
+    let begun = std::time::Instant::now();
+    let reply = client
+        .send("POST", PROFILES, "ga", Some(&json!({})))
+        .unwrap();
+    let took = begun.elapsed();
+    signal("CONT");
+    assert!(matches!(reply.status, 500 | 529), "{}", reply.status);
+    assert!(took < Duration::from_secs(12), "{took:?}");
+    eventually("it goes on", || {
+        client
+            .send("POST", PROFILES, "ga", Some(&json!({})))
+            .unwrap()
+            .status
+            == 200
+    });
+    cluster.run(&["check"]);
+}

@@ -1,0 +1,13 @@
+//! Several nodes of the real program on one PostgreSQL, and what happens when one of them, or the
+//! database, dies under them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod cluster;
+mod database;
+mod nodes;
+#[path = "../support/mod.rs"]
+mod support;
