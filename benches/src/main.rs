@@ -112,8 +112,8 @@ struct WebhookArgs {
     #[arg(long, default_value_t = 1_000.0)]
     rate: f64,
     /// Seconds of load in each half of each round.
-    #[arg(long = "load-seconds", default_value_t = 10.0)]
-    seconds: f64,
+    #[arg(long, default_value_t = 10.0)]
+    load_seconds: f64,
     /// Endpoints, each with a receiver.
     #[arg(long, default_value_t = 10)]
     endpoints: usize,
@@ -210,4 +210,14 @@ fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_option_hides_another() {
+        super::Cli::command().debug_assert();
+    }
 }

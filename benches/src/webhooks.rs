@@ -62,6 +62,8 @@ pub(crate) async fn run(args: &WebhookArgs) -> anyhow::Result<ExitCode> {
     let binary = Binary::find(bench.rollcall.as_deref(), &bench.serve_arg)?;
     let dataset = Dataset::prepare(&binary, args.profiles, bench)?;
     let data = dataset.copy()?;
+    // What was copied goes to disk now, and not beside the first decisions.
+    rustix::fs::sync();
     let cores = Cores::take()?;
     let mut stage = Stage::set(&binary, &dataset, &data, cores, args).await?;
     let deliveries = stage.deliveries(args).await?;
@@ -79,7 +81,7 @@ pub(crate) async fn run(args: &WebhookArgs) -> anyhow::Result<ExitCode> {
         settings: Settings {
             profiles: args.profiles,
             rounds: bench.rounds,
-            seconds: args.seconds,
+            seconds: args.load_seconds,
             connections: bench.connections,
             serve_arguments: bench.serve_arg.clone(),
             separate_cores: cores.are_separate(),
@@ -213,7 +215,8 @@ impl Stage {
 
     /// Both loads at once; each decision's event is to arrive `fan_out` times.
     async fn round(&self, args: &WebhookArgs, fan_out: usize) -> anyhow::Result<Round> {
-        let time = Duration::try_from_secs_f64(args.seconds).context("--seconds")?;
+        let time = Duration::try_from_secs_f64(args.load_seconds)
+            .context("--load-seconds: must be a positive number")?;
         let address = self.server.address();
         let mut generator = Generator::connect(address, args.bench.connections).await?;
         generator.drive(&self.lists, 1, time / 5).await?;
@@ -224,7 +227,7 @@ impl Stage {
         )]
         let pace = Pace {
             rate: Some(args.rate),
-            count: (args.rate * args.seconds) as u64,
+            count: (args.rate * args.load_seconds) as u64,
             connections: DECIDERS,
         };
         let (lists, decided) = tokio::join!(
@@ -269,7 +272,7 @@ fn interleaved(groups: Vec<Vec<String>>) -> Vec<String> {
     }
 }
 
-/// CPU time of servers that nobody asks anything, on each engine that there is.
+/// CPU time of servers that nobody asks anything, on each engine that there is, at the same time.
 async fn idle(
     binary: &Binary,
     dataset: &Dataset,
@@ -280,35 +283,50 @@ async fn idle(
     if time.is_zero() {
         return Ok(Vec::new());
     }
-    let urls = args.database_url.as_deref();
+    output::progress(&format!("idling for {} s", time.as_secs()));
+    let data = dataset.beside("data-idle");
+    let mut servers = vec![("SQLite", idler(binary, dataset, &data, None, cores).await?)];
+    if let Some(url) = &args.database_url {
+        let server = idler(binary, dataset, &data, Some(url), cores).await?;
+        servers.push(("PostgreSQL", server));
+    }
+    // What a start leaves to do is done by then.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let used = |server: &Server| usage::cpu_time(server.pid());
+    let before = servers.iter().map(|(_, server)| used(server));
+    let before = before.collect::<anyhow::Result<Vec<_>>>()?;
+    tokio::time::sleep(time).await;
     let mut figures = Vec::new();
-    for (engine, url) in [("SQLite", None), ("PostgreSQL", urls)] {
-        if engine == "PostgreSQL" && url.is_none() {
-            continue;
-        }
-        output::progress(&format!("idling on {engine} for {} s", time.as_secs()));
-        let keys = DevelopmentKeys::default();
-        let data = dataset.beside("data-idle");
-        let mut server = binary.dev(&data, url, &dataset.beside("idle.log"), &keys, cores)?;
-        let ready = b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n";
-        first_answer(&mut server, ready).await?;
-        let mut operator = Operator::of(&server, &keys).await?;
-        let made = operator.organization(1).await?;
-        operator.endpoint(&made.admin_key, DEAD).await?;
-        // What a start leaves to do is done by then.
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        let before = usage::cpu_time(server.pid())?;
-        tokio::time::sleep(time).await;
-        let used = usage::cpu_time(server.pid())?.saturating_sub(before);
+    for ((engine, server), before) in servers.iter_mut().zip(before) {
+        let used = used(server)?.saturating_sub(before);
         server.stop()?;
-        std::fs::remove_dir_all(&data).ok();
         figures.push(IdleFigures {
-            engine: engine.to_owned(),
+            engine: (*engine).to_owned(),
             seconds: time.as_secs_f64(),
             percent_of_a_core: used.as_secs_f64() / time.as_secs_f64() * 100.0,
         });
     }
+    std::fs::remove_dir_all(&data)?;
     Ok(figures)
+}
+
+/// A server with an endpoint, and nothing to tell it.
+async fn idler(
+    binary: &Binary,
+    dataset: &Dataset,
+    data: &Path,
+    database_url: Option<&str>,
+    cores: Cores,
+) -> anyhow::Result<Server> {
+    let keys = DevelopmentKeys::default();
+    let engine = database_url.map_or("sqlite", |_| "postgresql");
+    let log = dataset.beside(&format!("idle-{engine}.log"));
+    let mut server = binary.dev(data, database_url, &log, &keys, cores)?;
+    first_answer(&mut server, b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    let mut operator = Operator::of(&server, &keys).await?;
+    let made = operator.organization(1).await?;
+    operator.endpoint(&made.admin_key, DEAD).await?;
+    Ok(server)
 }
 
 /// The operator of a development server.

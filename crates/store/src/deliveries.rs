@@ -116,6 +116,8 @@ pub struct Claimed {
     pub attempts: Vec<ClaimedAttempt>,
     /// When claiming again may come to something although nothing was committed or recorded meanwhile.
     pub next: Option<Timestamp>,
+    /// Whether an endpoint has as many attempts under way as it may: the end of one makes room for more.
+    pub full: bool,
 }
 
 /// What became of a claimed attempt.

@@ -21,7 +21,7 @@ use rollcall_store::deliveries::{AttemptReport, Claim, ClaimedAttempt, Recorded}
 use rollcall_store::{StoreError, Stored};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::sender::{Sender, Sent};
@@ -35,6 +35,9 @@ const LEASE: Duration = Duration::from_mins(1);
 const CLOCKS_APART: Duration = Duration::from_mins(1);
 /// The longest sleep. Other nodes' commits do not wake this worker, and a node may die with its own.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
+/// How long a round is after the one before at the least, so that a steady flow of events is claimed and
+/// recorded several at a time. An event that comes after a pause does not wait.
+const GATHER: Duration = Duration::from_millis(20);
 /// The wait before storage that failed is asked again.
 const STORAGE_WAIT: Duration = Duration::from_secs(1);
 /// How often recording is tried once the server is on its way out.
@@ -64,6 +67,7 @@ pub(crate) async fn run(app: Arc<App>, shutdown: CancellationToken) {
         reporter,
         reports,
         ended: Vec::new(),
+        gathered_at: Instant::now(),
     };
     worker.run(&shutdown).await;
 }
@@ -79,12 +83,18 @@ struct Worker {
     reports: mpsc::UnboundedReceiver<AttemptReport>,
     /// To be recorded.
     ended: Vec<AttemptReport>,
+    /// When the next round may begin.
+    gathered_at: Instant,
 }
 
 impl Worker {
     async fn run(mut self, shutdown: &CancellationToken) {
         let app = Arc::clone(&self.app);
         loop {
+            tokio::select! {
+                () = sleep_until(self.gathered_at) => {}
+                () = shutdown.cancelled() => {}
+            }
             self.note_what_ended();
             let recorded = self.record().await;
             if shutdown.is_cancelled() {
@@ -204,6 +214,8 @@ impl Worker {
                 return Err(error);
             }
         };
+        // Where an endpoint has all it may, room for more is not kept waiting.
+        self.gathered_at = Instant::now() + if claimed.full { Duration::ZERO } else { GATHER };
         self.begin(claimed.attempts);
         let wait = claimed.next.map(|next| next.since(self.app.clock.now()));
         let wait = wait.unwrap_or(LOOK_AT_LEAST_EVERY);

@@ -42,6 +42,11 @@ impl Deliveries for PostgresStore {
         let mut claimed = Claimed::default();
         for row in &waiting {
             let endpoint_id = parsed(row, 0, WebhookEndpointId::parse)?;
+            let first_due = timestamp(row, 1)?;
+            if !claim.is_over(first_due) {
+                claimed.next = claimed.next.into_iter().chain([first_due]).min();
+                continue;
+            }
             let left = claim.limit.saturating_sub(claimed.attempts.len());
             if left == 0 {
                 // What is left over is claimed as soon as there is room for it.
@@ -62,6 +67,7 @@ impl Deliveries for PostgresStore {
                 Ok(mut more) => {
                     claimed.attempts.append(&mut more.attempts);
                     claimed.next = [claimed.next, more.next].into_iter().flatten().min();
+                    claimed.full |= more.full;
                 }
                 Err(error) if claimed.attempts.is_empty() => return Err(error),
                 Err(error) => {

@@ -111,7 +111,7 @@ pub(super) const WAITING_ENDPOINTS: &str = "WITH RECURSIVE waiting AS ( \
         (SELECT d.endpoint_id, d.due_at FROM webhook_deliveries d \
          WHERE d.due_at IS NOT NULL AND d.endpoint_id > waiting.endpoint_id \
          ORDER BY d.endpoint_id, d.due_at LIMIT 1) AS next) \
-    ) SELECT endpoint_id FROM waiting ORDER BY due_at";
+    ) SELECT endpoint_id, due_at FROM waiting ORDER BY due_at";
 
 /// A claim of one endpoint's deliveries: a transaction of its own, the same for each attempt.
 pub(super) struct EndpointClaim<'a> {
@@ -127,6 +127,7 @@ pub(super) struct EndpointClaim<'a> {
 pub(super) struct EndpointClaimed {
     pub(super) attempts: Vec<ClaimedAttempt>,
     pub(super) next: Option<Timestamp>,
+    pub(super) full: bool,
 }
 
 impl EndpointClaim<'_> {
@@ -148,6 +149,7 @@ impl EndpointClaim<'_> {
         let nothing = |next| EndpointClaimed {
             attempts: Vec::new(),
             next,
+            full: false,
         };
         let Some(endpoint) = endpoint.filter(EndpointRow::is_enabled) else {
             let sql = format!("WITH gone AS ({CANCEL_SOME} RETURNING 1) SELECT count(*) FROM gone");
@@ -164,7 +166,10 @@ impl EndpointClaim<'_> {
         let free = IN_FLIGHT_PER_ENDPOINT.saturating_sub(leases.len());
         let lease_ends = leases.into_iter().flatten().min();
         if free == 0 {
-            return Ok(nothing(lease_ends));
+            return Ok(EndpointClaimed {
+                full: true,
+                ..nothing(lease_ends)
+            });
         }
         // One more than can be claimed says when the next is due.
         let (mut attempts, mut next_due) = (Vec::new(), None);
@@ -176,17 +181,23 @@ impl EndpointClaim<'_> {
             }
         }
         let due = attempts.len();
+        let full = due == free;
         let rests_until = endpoint.owned.health.rests_until(claim.now);
         if due > 0 && rests_until.is_some() {
             webhooks::store_health(tx, id, endpoint.owned.health, rests_until);
             return Ok(EndpointClaimed {
                 attempts,
                 next: rests_until,
+                full,
             });
         }
         let next_due = next_due.filter(|_| due < free);
         let next = [lease_ends, next_due].into_iter().flatten().min();
-        Ok(EndpointClaimed { attempts, next })
+        Ok(EndpointClaimed {
+            attempts,
+            next,
+            full,
+        })
     }
 
     /// The leases on the endpoint's deliveries; for each that another worker holds, when it ends.

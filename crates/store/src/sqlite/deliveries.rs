@@ -47,7 +47,8 @@ impl Deliveries for SqliteStore {
         let ids = Arc::clone(&self.ids);
         self.writer
             .write(move |connection| {
-                let record = |report| outbox::record(connection, &ids, report);
+                let mut known = outbox::HealthyEndpoints::new();
+                let record = |report| outbox::record(connection, &ids, &mut known, report);
                 reports.iter().map(record).collect()
             })
             .await

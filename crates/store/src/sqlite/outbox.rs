@@ -13,6 +13,7 @@ use rollcall_domain::delivery::{
 use rollcall_domain::id::{DeliveryId, EventId, Ids, WebhookEndpointId};
 use rollcall_domain::webhook::{AutoDisabled, EndpointState};
 use rusqlite::{Connection, params};
+use std::collections::HashMap;
 
 use super::commit::keep_audit;
 use super::failed;
@@ -120,13 +121,17 @@ pub(super) fn end_leases(connection: &Connection) -> rusqlite::Result<()> {
 
 pub(super) fn claim(connection: &Connection, claim: &Claim) -> Stored<Claimed> {
     let mut claimed = Claimed::default();
-    for (endpoint_id, _) in waiting_endpoints(connection)? {
+    for (endpoint_id, first_due) in waiting_endpoints(connection)? {
+        if !claim.is_over(first_due) {
+            claimed.next = claimed.next.into_iter().chain([first_due]).min();
+            continue;
+        }
         let left = claim.limit.saturating_sub(claimed.attempts.len());
         if left == 0 {
             // What is left over is claimed as soon as there is room for it.
             break;
         }
-        let next = claim_for(connection, claim, &endpoint_id, left, &mut claimed.attempts)?;
+        let next = claim_for(connection, claim, &endpoint_id, left, &mut claimed)?;
         claimed.next = [claimed.next, next].into_iter().flatten().min();
     }
     Ok(claimed)
@@ -166,7 +171,7 @@ fn claim_for(
     claim: &Claim,
     endpoint_id: &WebhookEndpointId,
     left: usize,
-    claimed: &mut Vec<ClaimedAttempt>,
+    claimed: &mut Claimed,
 ) -> Stored<Option<Timestamp>> {
     let endpoint = webhooks::find_row(connection, endpoint_id)?;
     let endpoint = endpoint.filter(|row| row.owned.endpoint.state == EndpointState::Enabled);
@@ -181,6 +186,7 @@ fn claim_for(
     let free = IN_FLIGHT_PER_ENDPOINT.saturating_sub(leases.len());
     let lease_ends = leases.into_iter().flatten().min();
     if free == 0 {
+        claimed.full = true;
         return Ok(lease_ends);
     }
     // One more than can be claimed says when the next is due.
@@ -188,12 +194,15 @@ fn claim_for(
     let (mut due, mut next_due) = (0, None);
     for waiting in &waiting {
         if due < free.min(left) && claim.is_over(waiting.due_at) {
-            claimed.push(lease(connection, claim, &endpoint, waiting)?);
+            claimed
+                .attempts
+                .push(lease(connection, claim, &endpoint, waiting)?);
             due += 1;
         } else if next_due.is_none() {
             next_due = Some(waiting.due_at);
         }
     }
+    claimed.full |= due == free;
     let rests_until = endpoint.owned.health.rests_until(claim.now);
     if due > 0 && rests_until.is_some() {
         webhooks::store_health(connection, endpoint_id, endpoint.owned.health, rests_until)?;
@@ -324,16 +333,28 @@ struct UnderWay {
     attempts: Vec<Attempt>,
 }
 
+/// Endpoints that need not be looked up again for the next report in the same transaction: nothing about
+/// them changes as long as attempts succeed.
+pub(super) type HealthyEndpoints = HashMap<WebhookEndpointId, EndpointRow>;
+
+fn is_healthy(endpoint: &EndpointRow) -> bool {
+    endpoint.owned.health == EndpointHealth::default() && endpoint.rests_until.is_none()
+}
+
 pub(super) fn record(
     connection: &Connection,
     ids: &Ids,
+    known: &mut HealthyEndpoints,
     report: &AttemptReport,
 ) -> Stored<Recorded> {
     let Some(mut under_way) = find_under_way(connection, report)? else {
         return Ok(Recorded::Stale);
     };
     under_way.attempts.push(report.attempt.clone());
-    let endpoint = webhooks::find_row(connection, &under_way.endpoint_id)?;
+    let endpoint = match known.remove(&under_way.endpoint_id) {
+        Some(endpoint) => Some(endpoint),
+        None => webhooks::find_row(connection, &under_way.endpoint_id)?,
+    };
     let enabled = endpoint
         .as_ref()
         .is_some_and(|row| row.owned.endpoint.state == EndpointState::Enabled);
@@ -365,7 +386,11 @@ pub(super) fn record(
         None => None,
         Some(endpoint) => {
             let lost = status == DeliveryStatus::Failed;
-            judge(connection, ids, report, &endpoint, lost)?
+            let disabled = judge(connection, ids, report, &endpoint, lost)?;
+            if report.outcome == Outcome::Succeeded && is_healthy(&endpoint) {
+                known.insert(under_way.endpoint_id, endpoint);
+            }
+            disabled
         }
     };
     Ok(Recorded::Kept { status, disabled })
@@ -400,7 +425,7 @@ fn judge(
     let id = &endpoint.owned.endpoint.id;
     if report.outcome == Outcome::Succeeded {
         // The usual case writes nothing.
-        if endpoint.owned.health != EndpointHealth::default() || endpoint.rests_until.is_some() {
+        if !is_healthy(endpoint) {
             webhooks::store_health(connection, id, EndpointHealth::default(), None)?;
         }
         return Ok(None);
