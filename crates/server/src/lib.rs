@@ -22,7 +22,7 @@
 //! - [`background`]: what happens without being asked.
 //! - [`webhooks`]: what an organization is told, and how it gets there.
 //! - `development`: what only a development server has; [`initial`]: what it starts with.
-//! - [`config`], [`metrics`], [`traffic`], [`telemetry`]: what is set, counted and logged.
+//! - [`config`], [`metrics`], [`traffic`], [`telemetry`], `log_lines`: what is set, counted and logged.
 
 pub mod app;
 pub mod background;
@@ -33,6 +33,7 @@ mod development;
 mod duty;
 pub mod http;
 pub mod initial;
+mod log_lines;
 pub mod metrics;
 mod outbound;
 mod pages;

@@ -17,6 +17,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
+use crate::log_lines::LogLines;
+
+pub use crate::log_lines::Flush;
+
 /// What log lines look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -46,6 +50,9 @@ pub enum TelemetryError {
     /// This process has set up logging before.
     #[error("logging is already set up in this process")]
     AlreadySet,
+    /// The thread that writes the lines cannot be started.
+    #[error("cannot start a thread for the log: {0}")]
+    NoThread(#[source] io::Error),
 }
 
 /// Checks a log filter without setting anything up.
@@ -53,8 +60,9 @@ pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
     parse_filter(filter).map(drop)
 }
 
-/// Starts logging to standard error for the rest of the process.
-pub fn start(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
+/// Starts logging to standard error for the rest of the process; what is held back to be written together is
+/// written at the latest when the answer is dropped.
+pub fn start(filter: &str, format: LogFormat) -> Result<Flush, TelemetryError> {
     let on_terminal = io::stderr().is_terminal();
     let look = Look {
         json: match format {
@@ -64,9 +72,11 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
         },
         coloured: on_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
-    subscriber(filter, look, io::stderr)?
+    let (lines, flush) = LogLines::start(io::stderr()).map_err(TelemetryError::NoThread)?;
+    subscriber(filter, look, lines)?
         .try_init()
-        .map_err(|_already| TelemetryError::AlreadySet)
+        .map_err(|_already| TelemetryError::AlreadySet)?;
+    Ok(flush)
 }
 
 #[derive(Clone, Copy)]

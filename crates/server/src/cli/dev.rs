@@ -121,7 +121,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         }
     }
     arguments.fixed.refuse_shared_literal()?;
-    startup::log(&config)?;
+    let _log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
     let storage = target::open(&config).await?;
     let starts_at = arguments.fixed.clock;

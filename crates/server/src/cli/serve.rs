@@ -51,7 +51,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     }
     let config = loaded.config;
     refuse_development_settings(&config)?;
-    startup::log(&config)?;
+    let _log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
     let storage = target::open(&config).await?;
     let clock = Arc::new(SystemClock);

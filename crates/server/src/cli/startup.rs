@@ -20,6 +20,7 @@ use super::target::Storage;
 use crate::app::{self, App, AppParts, DevelopmentParts, Settings};
 use crate::config::{Config, DurationRange};
 use crate::http::body::BodyLimits;
+use crate::log_lines::Flush;
 use crate::metrics::Metrics;
 use crate::telemetry;
 use crate::webhooks::WebhookSettings;
@@ -65,8 +66,8 @@ async fn bind(address: SocketAddr, flag: &str) -> Outcome<TcpListener> {
     })
 }
 
-/// Starts logging as the settings say.
-pub(crate) fn log(config: &Config) -> Outcome {
+/// Starts logging as the settings say. What is logged is written at the latest when the answer is dropped.
+pub(crate) fn log(config: &Config) -> Outcome<Flush> {
     telemetry::start(&config.log, config.log_format).map_err(Failure::setup)
 }
 
