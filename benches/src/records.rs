@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::random::Random;
 
 /// Changes whenever a record changes, so that a data directory of old records is not reused.
-pub(crate) const REVISION: u32 = 1;
+pub(crate) const REVISION: u32 = 2;
 
 /// One of 1,000 profiles has an open restriction.
 pub(crate) const RESTRICTED_EVERY: u64 = 1_000;
@@ -140,13 +140,14 @@ pub(crate) fn draft(number: u64) -> String {
     .to_string()
 }
 
-/// Prefix, `_`, `01` and a UUIDv7 in base58, as the contract has ids.
+/// Prefix, `_`, `01` and a UUIDv7 in base58, as Rollcall makes ids: the bits after the version carry the
+/// microsecond.
 fn identifier(prefix: &str, microseconds: i64, random: &mut Random) -> String {
     let milliseconds = u128::try_from(microseconds / 1_000).unwrap_or(0);
-    let chance = (u128::from(random.next()) << 64) | u128::from(random.next());
+    let fraction = u128::try_from(microseconds % 1_000 * 4_096 / 1_000).unwrap_or(0);
     let version_and_variant = (0x7_u128 << 76) | (0b10_u128 << 62);
-    let chance_bits = chance & !((0xf_u128 << 76) | (0b11_u128 << 62)) & ((1_u128 << 80) - 1);
-    let uuid = (milliseconds << 80) | version_and_variant | chance_bits;
+    let chance = u128::from(random.next() >> 2);
+    let uuid = (milliseconds << 80) | version_and_variant | (fraction << 64) | chance;
     format!("{prefix}_01{}", base58(uuid))
 }
 

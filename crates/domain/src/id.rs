@@ -99,6 +99,26 @@ identifiers! {
     WebhookEndpointId, "";
 }
 
+impl ProfileId {
+    /// The microsecond that the id carries, if it has the form of those Rollcall makes. A hint at when the
+    /// profile was created: an id that was imported may carry any.
+    pub fn carried_time(&self) -> Option<Timestamp> {
+        let encoded = self.0.strip_prefix(Self::PREFIX)?.strip_prefix("01")?;
+        let mut bytes = [0; 32];
+        let length = bs58::decode(encoded).onto(&mut bytes[..]).ok()?;
+        // The padding of 22 characters decodes to zero bytes in front.
+        let uuid: [u8; 16] = bytes[..length].last_chunk().copied()?;
+        let uuid = uuid::Uuid::from_bytes(uuid);
+        let (millis, fraction) = match uuid.get_version()? {
+            uuid::Version::SortRand => (uuid.as_u128() >> 80, (uuid.as_u128() >> 64) & 0xfff),
+            _ => return None,
+        };
+        // The 4,096 steps are finer than the 1,000 microseconds they stand for, so none is lost.
+        let micros_in_milli = (fraction * 1_000).div_ceil(4_096);
+        Timestamp::from_micros(i64::try_from(millis * 1_000 + micros_in_milli).ok()?)
+    }
+}
+
 /// An organization: a UUID when Rollcall made it, any literal under `rollcall dev`.
 ///
 /// It travels in a response header, so it is visible ASCII, 1 to 128 characters.
@@ -284,6 +304,31 @@ mod tests {
         let ids = Ids::new(Box::new(SeededChance::new(7)));
         let made: Vec<_> = (0..500).map(|step| ids.profile(at(step * 3))).collect();
         assert!(made.is_sorted());
+    }
+
+    #[test]
+    fn an_id_carries_the_microsecond_it_was_made_in() {
+        let ids = Ids::new(Box::new(SeededChance::new(7)));
+        for micros in 0..2_000 {
+            assert_eq!(ids.profile(at(micros)).carried_time(), Some(at(micros)));
+        }
+    }
+
+    #[test]
+    fn other_ids_carry_no_time() {
+        for text in [
+            "uprof_1",
+            "uprof_011",
+            "uprof_01ana",
+            "uprof_010OIl",
+            &format!("uprof_01{}", "z".repeat(100)),
+        ] {
+            assert_eq!(
+                ProfileId::parse(text).unwrap().carried_time(),
+                None,
+                "{text}"
+            );
+        }
     }
 
     #[test]

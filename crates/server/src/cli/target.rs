@@ -78,15 +78,18 @@ pub struct Storage {
     pub store: Arc<dyn Store>,
     /// Makes ids.
     pub ids: Arc<Ids>,
+    /// Whether writes that wait together are made in the order they were asked for.
+    pub writes_in_order: bool,
     /// The right that access to the storage gives.
     pub proof: OperatorProof,
 }
 
 impl Storage {
-    fn new(store: Arc<dyn Store>, ids: Arc<Ids>) -> Self {
+    fn new(store: Arc<dyn Store>, writes_in_order: bool, ids: Arc<Ids>) -> Self {
         Self {
             store,
             ids,
+            writes_in_order,
             proof: OperatorProof::of_storage_access(),
         }
     }
@@ -141,11 +144,12 @@ impl StorageArgs {
     /// The same with a cache fit for writing much at once: nothing else runs on the storage meanwhile.
     pub async fn open_to_load(&self) -> Outcome<Storage> {
         let config = self.settings()?.config;
-        open_with_cache(
-            &config,
-            config.sqlite.cache_mib.get().max(LOADING_CACHE_MIB),
-        )
-        .await
+        let settings = SqliteSettings {
+            cache_mib: config.sqlite.cache_mib.get().max(LOADING_CACHE_MIB),
+            loading: true,
+            ..sqlite_settings(&config)
+        };
+        open_with(&config, settings).await
     }
 }
 
@@ -168,14 +172,22 @@ pub fn existing(config: &Config) -> Outcome {
 }
 
 /// The page cache of an import, which has to stay below 256 MB of memory in all.
-const LOADING_CACHE_MIB: u32 = 96;
+const LOADING_CACHE_MIB: u32 = 64;
 
 /// Opens the storage that `config` names.
 pub async fn open(config: &Config) -> Outcome<Storage> {
-    open_with_cache(config, config.sqlite.cache_mib.get()).await
+    open_with(config, sqlite_settings(config)).await
 }
 
-async fn open_with_cache(config: &Config, cache_mib: u32) -> Outcome<Storage> {
+fn sqlite_settings(config: &Config) -> SqliteSettings {
+    SqliteSettings {
+        cache_mib: config.sqlite.cache_mib.get(),
+        mmap_mib: config.sqlite.mmap_mib,
+        loading: false,
+    }
+}
+
+async fn open_with(config: &Config, sqlite: SqliteSettings) -> Outcome<Storage> {
     let ids = Arc::new(Ids::default());
     let store: Arc<dyn Store> = if let Some(url) = &config.database_url {
         let settings = postgres_settings(config);
@@ -190,17 +202,14 @@ async fn open_with_cache(config: &Config, cache_mib: u32) -> Outcome<Storage> {
                 Failure::setup(format!("cannot create the data directory {shown}: {error}"))
             })?;
         }
-        let settings = SqliteSettings {
-            cache_mib,
-            mmap_mib: config.sqlite.mmap_mib,
-        };
         Arc::new(SqliteStore::open(
             &config.data_dir,
-            settings,
+            sqlite,
             Arc::clone(&ids),
         )?)
     };
-    Ok(Storage::new(store, ids))
+    // The embedded engine has one writer, PostgreSQL a connection for each write.
+    Ok(Storage::new(store, config.database_url.is_none(), ids))
 }
 
 /// The number of the last migration applied to the storage that `config` names.

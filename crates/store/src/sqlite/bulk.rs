@@ -16,6 +16,9 @@ use crate::bulk::BulkLoad;
 const SUSPENDED: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' \
     AND sql IS NOT NULL AND tbl_name = 'profiles' AND name <> 'profiles_by_id'";
 
+/// Threads that sort beside the one that reads.
+const SORTING_THREADS: u32 = 2;
+
 #[async_trait]
 impl BulkLoad for SqliteStore {
     async fn begin_bulk_load(&self, _proof: OperatorProof) -> Stored<()> {
@@ -46,6 +49,17 @@ fn suspend(connection: &Connection, name: &str, sql: &str) -> rusqlite::Result<(
 
 /// Builds every index that was taken away and is not back yet.
 pub(super) fn resume(connection: &Connection) -> rusqlite::Result<()> {
+    let temp_store: i64 = connection.pragma_query_value(None, "temp_store", |row| row.get(0))?;
+    // What is sorted may be larger than the memory, and the other cores have nothing to do.
+    connection.pragma_update(None, "temp_store", "FILE")?;
+    connection.pragma_update(None, "threads", SORTING_THREADS)?;
+    let built = build(connection);
+    connection.pragma_update(None, "threads", 0)?;
+    connection.pragma_update(None, "temp_store", temp_store)?;
+    built
+}
+
+fn build(connection: &Connection) -> rusqlite::Result<()> {
     for (name, sql) in definitions(connection, "SELECT name, definition FROM suspended_indexes")? {
         tracing::info!(index = name, "building an index");
         connection.execute_batch(&sql)?;

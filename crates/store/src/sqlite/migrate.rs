@@ -23,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "delivery lists",
         include_str!("migrations/0004_delivery_lists.sql"),
     ),
+    ("covering", include_str!("migrations/0005_covering.sql")),
 ];
 
 /// Sets what must be set before a database has its first table.
@@ -33,6 +34,11 @@ pub(super) fn prepare(connection: &Connection, on_disk: bool) -> rusqlite::Resul
         connection.pragma_update(None, "journal_size_limit", 67_108_864)?;
     }
     Ok(())
+}
+
+/// Gives up the write-ahead log for a rollback journal, until the file is opened the next time.
+pub(super) fn leave_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "TRUNCATE")
 }
 
 /// Brings the schema up to date; refuses one that this binary does not know.

@@ -39,6 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use rollcall_domain::id::{Ids, OrganizationId};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
 
@@ -62,6 +63,10 @@ pub struct SqliteSettings {
     /// How much of the file to map into memory, in mebibytes; 0 for none. Saves CPU, and shows the
     /// mapped part as resident memory once for each connection.
     pub mmap_mib: u32,
+    /// Many records are about to be written, and nobody reads meanwhile. Pages then go to the file once,
+    /// under a rollback journal, and not a second time through the write-ahead log. As durable, but
+    /// readers and the writer wait for each other; and a commit costs more, so they have to be large.
+    pub loading: bool,
 }
 
 impl Default for SqliteSettings {
@@ -69,6 +74,7 @@ impl Default for SqliteSettings {
         Self {
             cache_mib: 16,
             mmap_mib: 0,
+            loading: false,
         }
     }
 }
@@ -164,9 +170,17 @@ impl SqliteStore {
         migrate::prepare(&connection, matches!(place, Place::File(_))).map_err(cannot)?;
         migrate::run(&mut connection)?;
         bulk::resume(&connection).map_err(cannot)?;
+        // The pages of each decision's savepoint would go through a temporary file otherwise.
+        connection
+            .pragma_update(None, "temp_store", "MEMORY")
+            .map_err(cannot)?;
         outbox::end_leases(&connection).map_err(cannot)?;
         let no_thread = |error| OpenError(format!("cannot start a thread: {error}"));
         let checkpoints = match &place {
+            Place::File(_) if settings.loading => {
+                migrate::leave_log(&connection).map_err(cannot)?;
+                None
+            }
             Place::File(_) => {
                 let connection = connect(&place, settings, Role::Reader).map_err(cannot)?;
                 Some(Checkpoints::start(connection).map_err(no_thread)?)
@@ -276,6 +290,8 @@ fn connect(place: &Place, settings: SqliteSettings, role: Role) -> rusqlite::Res
     if matches!(place, Place::Memory(_)) {
         connection.pragma_update(None, "temp_store", "MEMORY")?;
     }
+    // Plans do not depend on values; otherwise every new value has its statement prepared again.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
 }

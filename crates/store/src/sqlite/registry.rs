@@ -16,8 +16,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::commit::keep_audit;
 use super::rows::{organization_number, parsed, timestamp};
 use super::{SqliteStore, failed, profiles, search};
-use crate::Stored;
 use crate::registry::{ExportPosition, FoundPage, OwnedProfile, Put, Registry};
+use crate::{StoreError, Stored};
 
 #[async_trait]
 impl Registry for SqliteStore {
@@ -62,15 +62,19 @@ impl Registry for SqliteStore {
     ) -> Stored<Vec<Put>> {
         let (ids, organizations) = (Arc::clone(&self.ids), Arc::clone(&self.organizations));
         let act = act.clone();
+        let documents: Vec<_> = records
+            .iter()
+            .map(|(_, profile)| ProfileDocument::encode(profile))
+            .collect();
         self.writer
             .write(move |connection| {
                 let mut batch = Batch::default();
                 let mut results = Vec::with_capacity(records.len());
-                for (organization_id, profile) in &records {
+                for ((organization_id, profile), document) in records.iter().zip(&documents) {
                     let number = organization_number(connection, &organizations, organization_id)?;
                     results.push(match number {
                         None => Put::UnknownOrganization,
-                        Some(number) => batch.put(connection, number, profile)?,
+                        Some(number) => batch.put(connection, number, profile, document)?,
                     });
                 }
                 batch.keep(connection, &ids, &act, &records, &results)?;
@@ -189,31 +193,35 @@ impl Batch {
         connection: &Connection,
         organization: i64,
         profile: &Profile,
+        document: &ProfileDocument,
     ) -> Stored<Put> {
-        let existing = stored(connection, &profile.id)?;
-        if existing
-            .as_ref()
-            .is_some_and(|(owner, _)| *owner != organization)
-        {
-            return Ok(Put::ForeignProfile);
-        }
         if let Some(foreign) = foreign_action(connection, profile)? {
             return Ok(Put::ForeignAction(foreign));
         }
-        let document = ProfileDocument::encode(profile);
-        let result = match existing {
-            None => Put::Created,
-            Some((_, old)) => {
-                let old = old.decode()?;
-                profiles::remove(connection, organization, &old)?;
-                self.count(organization, old.created_at, -1);
-                Put::Replaced
-            }
+        // Nearly every record is new, and inserting it tells.
+        if profiles::insert_unless_there(connection, organization, profile, document)? {
+            self.wrote(organization, profile);
+            return Ok(Put::Created);
+        }
+        let Some((owner, old)) = stored(connection, &profile.id)? else {
+            return Err(StoreError::Failed(
+                "a profile's key is taken, and not by its id".into(),
+            ));
         };
-        profiles::insert(connection, organization, profile, &document)?;
+        if owner != organization {
+            return Ok(Put::ForeignProfile);
+        }
+        let old = old.decode()?;
+        profiles::remove(connection, organization, &old)?;
+        self.count(organization, old.created_at, -1);
+        profiles::insert(connection, organization, profile, document)?;
+        self.wrote(organization, profile);
+        Ok(Put::Replaced)
+    }
+
+    fn wrote(&mut self, organization: i64, profile: &Profile) {
         self.count(organization, profile.created_at, 1);
         self.organizations.insert(organization);
-        Ok(result)
     }
 
     fn count(&mut self, organization: i64, created_at: Timestamp, change: i64) {

@@ -9,9 +9,10 @@ use rollcall_domain::profile::AccessType;
 use rollcall_domain::program::ProgramName;
 use rollcall_domain::search::{ProfileSearch, SearchPosition};
 use rollcall_domain::text::{Country, OpaqueHash, ReferenceId};
+use rusqlite::StatementStatus;
 
 use super::search::Plan;
-use super::{SqliteStore, listing};
+use super::{SqliteStore, listing, profiles};
 
 /// The plan of a statement, one step a line.
 fn plan(store: &SqliteStore, sql: &str) -> String {
@@ -45,6 +46,44 @@ fn every_listing_is_a_range_of_an_index_in_order() {
     for sql in listing::statements() {
         assert_walks_an_index(&store, &sql);
         assert!(plan(&store, &sql).contains("SEARCH"), "{sql}");
+    }
+}
+
+#[test]
+fn only_searches_read_rows_away_from_their_index() {
+    let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
+    for sql in listing::statements() {
+        let plan = plan(&store, &sql);
+        let is_range_of_rows =
+            plan.contains("USING PRIMARY KEY") || plan.contains("USING COVERING INDEX");
+        assert!(is_range_of_rows, "{sql}\n{plan}");
+    }
+}
+
+#[test]
+fn a_profile_whose_id_tells_its_place_is_found_without_an_index() {
+    let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
+    assert_eq!(
+        plan(&store, profiles::FIND_AT),
+        "SEARCH profiles USING PRIMARY KEY (organization=? AND created_at=? AND id=?)"
+    );
+}
+
+#[test]
+fn no_listing_is_prepared_again_for_other_values() {
+    let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
+    for sql in listing::statements() {
+        let prepared_again = store.read(|connection| {
+            let mut statement = connection.prepare(&sql).unwrap();
+            for value in [1, 2] {
+                for parameter in 1..=statement.parameter_count() {
+                    statement.raw_bind_parameter(parameter, value).unwrap();
+                }
+                while statement.raw_query().next().unwrap().is_some() {}
+            }
+            Ok(statement.get_status(StatementStatus::RePrepare))
+        });
+        assert_eq!(prepared_again.unwrap(), 0, "{sql}");
     }
 }
 
