@@ -6,10 +6,13 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::poll_fn;
 use rollcall_domain::clock::{Clock as _, SystemClock};
 use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_record::line;
@@ -54,6 +57,14 @@ struct Tally {
     imported: u64,
     replaced: u64,
     failed: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.imported += other.imported;
+        self.replaced += other.replaced;
+        self.failed += other.failed;
+    }
 }
 
 /// Runs the command.
@@ -114,6 +125,7 @@ async fn import(
     let shown = arguments.file.display();
     let mut records = records::read(&arguments.file, place, defaults)
         .map_err(|error| Failure::setup(format!("cannot read {shown}: {error}")))?;
+    let read = Arc::clone(&records.read);
     let tally = tally.get_or_insert_default();
     let before = tally.imported + tally.replaced + tally.failed;
     let progress = Progress::bytes(records.size);
@@ -121,13 +133,21 @@ async fn import(
     let mut complaints = Complaints::new(&progress);
     let mut done = place.unwrap_or_default();
     let mut result = Ok(());
-    while let Some(batch) = records.batches.recv().await {
-        let stored = match batch {
-            Ok(batch) => store(target, batch, tally, &mut complaints).await,
-            Err(error) => Err(Failure::failed(format!("cannot read {shown}: {error}"))),
-        };
+    let batches = poll_fn(|context| records.batches.poll_recv(context));
+    let stored = batches.map(async |batch| match batch {
+        Ok(batch) => store(target, batch).await,
+        Err(error) => Err(Failure::failed(format!("cannot read {shown}: {error}"))),
+    });
+    let mut stored = pin!(stored.buffered(at_a_time(target)));
+    while let Some(stored) = stored.next().await {
         match stored {
-            Ok(end) => done = end,
+            Ok(stored) => {
+                tally.add(stored.tally);
+                for line in &stored.bad {
+                    complaints.about(line);
+                }
+                done = stored.end;
+            }
             Err(failure) => {
                 result = Err(stopped(&failure, done, notes));
                 break;
@@ -136,7 +156,7 @@ async fn import(
         notes.write(done, *tally);
         let seconds = begun.elapsed().as_secs_f64().max(0.001);
         let all = tally.imported + tally.replaced + tally.failed;
-        progress.at(records.read.load(Ordering::Relaxed));
+        progress.at(read.load(Ordering::Relaxed));
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = (all - before) as f64 / seconds;
         progress.say(format!("{all} records  {rate:.0}/s"));
@@ -188,34 +208,44 @@ async fn require_organization(target: &Target, id: &OrganizationId) -> Outcome {
     }
 }
 
-/// Stores the good lines of a batch and tells about the bad ones. Answers where the next begins.
-async fn store(
-    target: &Target,
-    batch: Batch,
-    tally: &mut Tally,
-    complaints: &mut Complaints<'_>,
-) -> Outcome<Place> {
-    let Batch { good, mut bad, end } = batch;
-    if !good.is_empty() {
-        match target {
-            Target::Storage(storage) => put(storage, good, tally, &mut bad).await?,
-            Target::Server(client) => post(client, &good, tally, &mut bad).await?,
-        }
+/// Batches that are on their way to the storage at a time. Where writes are made in the order they
+/// were asked for, the disk can be waited for while the next ones are prepared; elsewhere a line
+/// might overtake an earlier one of the same profile.
+fn at_a_time(target: &Target) -> usize {
+    match target {
+        Target::Storage(storage) if storage.writes_in_order => 3,
+        Target::Storage(_) | Target::Server(_) => 1,
     }
-    bad.sort_by_key(|line| line.number);
-    tally.failed += bad.len() as u64;
-    for line in bad {
-        complaints.about(&line);
-    }
-    Ok(end)
 }
 
-async fn put(
-    storage: &Storage,
-    good: Vec<GoodLine>,
-    tally: &mut Tally,
-    bad: &mut Vec<BadLine>,
-) -> Outcome {
+/// What became of a batch.
+struct StoredBatch {
+    tally: Tally,
+    bad: Vec<BadLine>,
+    /// Where the next one begins.
+    end: Place,
+}
+
+/// Stores the good lines of a batch.
+async fn store(target: &Target, batch: Batch) -> Outcome<StoredBatch> {
+    let Batch { good, bad, end } = batch;
+    let mut stored = StoredBatch {
+        tally: Tally::default(),
+        bad,
+        end,
+    };
+    if !good.is_empty() {
+        match target {
+            Target::Storage(storage) => put(storage, good, &mut stored).await?,
+            Target::Server(client) => post(client, &good, &mut stored).await?,
+        }
+    }
+    stored.bad.sort_by_key(|line| line.number);
+    stored.tally.failed = stored.bad.len() as u64;
+    Ok(stored)
+}
+
+async fn put(storage: &Storage, good: Vec<GoodLine>, stored: &mut StoredBatch) -> Outcome {
     let (numbers, records): (Vec<_>, Vec<_>) = good
         .into_iter()
         .map(|line| (line.number, (line.organization_id, line.profile)))
@@ -227,11 +257,11 @@ async fn put(
     for (number, put) in numbers.into_iter().zip(puts) {
         let problem = match put {
             Put::Created => {
-                tally.imported += 1;
+                stored.tally.imported += 1;
                 continue;
             }
             Put::Replaced => {
-                tally.replaced += 1;
+                stored.tally.replaced += 1;
                 continue;
             }
             Put::UnknownOrganization => "organization_id: there is no such organization".to_owned(),
@@ -240,7 +270,7 @@ async fn put(
                 format!("enforcement_actions: {id} belongs to another profile")
             }
         };
-        bad.push(BadLine { number, problem });
+        stored.bad.push(BadLine { number, problem });
     }
     Ok(())
 }
@@ -262,12 +292,7 @@ struct ImportError {
 
 /// Sends the records as they were understood, ids and times filled in, so that a batch that has to be
 /// sent again makes no second profile.
-async fn post(
-    client: &Client,
-    good: &[GoodLine],
-    tally: &mut Tally,
-    bad: &mut Vec<BadLine>,
-) -> Outcome {
+async fn post(client: &Client, good: &[GoodLine], stored: &mut StoredBatch) -> Outcome {
     let mut lines = String::with_capacity(good.len() * 768);
     for record in good {
         line::write(&mut lines, &record.organization_id, &record.profile);
@@ -276,11 +301,11 @@ async fn post(
     let answer: Value = client.call(call).await?;
     let answer: Imported = serde_json::from_value(answer)
         .map_err(|error| Failure::failed(format!("the server's answer is no import's: {error}")))?;
-    tally.imported += answer.imported;
-    tally.replaced += answer.replaced;
+    stored.tally.imported += answer.imported;
+    stored.tally.replaced += answer.replaced;
     for error in answer.errors {
         let record = error.line.checked_sub(1).and_then(|at| good.get(at));
-        bad.push(BadLine {
+        stored.bad.push(BadLine {
             number: record.map_or(0, |record| record.number),
             problem: error.message,
         });
