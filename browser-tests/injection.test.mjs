@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { UNPRINTABLE } from "./pages.mjs";
 import { inject, line, programsOf } from "./support/injected.mjs";
 import { linkFor } from "./support/registry.mjs";
 import { startReceiver } from "./support/receiver.mjs";
@@ -50,12 +51,11 @@ const PLACES = {
 /** The lists that show everybody's texts, page after page. */
 const LISTS = ["/console", "/console/profiles", "/console/enrollments?status=all", "/console/organizations", "/console/webhooks", "/console/deliveries", "/console/audit", "/console/export", "/console/development"];
 
-/** Fills a program's form with a text and leaves the agreement out, so that all of it is shown again. */
+/** Fills a program's form with a text that the server refuses, so that all of it is shown again. */
 async function fill(visit, text) {
-  for (const field of await visit.page.locator("form input:not([type]), form textarea").all()) {
-    const isLine = await field.evaluate((element) => element.tagName === "INPUT");
-    await field.fill(isLine ? line(text) : text);
-  }
+  for (const field of await visit.page.locator("form input:not([type])").all()) await field.fill(line(text) + UNPRINTABLE);
+  await visit.page.locator("form textarea").fill(text);
+  for (const box of await visit.page.getByRole("checkbox").all()) await box.check();
   await visit.press("Continue");
 }
 
@@ -103,7 +103,8 @@ test("what the operator's own settings and ids say stays text, too", async (t) =
     const profile = await configured.sdk().userProfiles.create({ name: HARMLESS });
     const link = await linkFor(configured, profile.id);
     await visiting(t.name, configured, { operator: true }, async (visit) => {
-      const form = { path: (number) => `${link}?program=p${number}` };
+      // Continuing makes the page's script say what is missing, in the words of the program.
+      const form = { path: (number) => `${link}?program=p${number}`, act: (visit) => visit.page.getByRole("button", { name: "Continue" }).click() };
       const model = await look(visit, form, 0, HARMLESS);
       for (const [number, text] of TEXTS.entries()) {
         assert.equal(await look(visit, form, number + 1, text), model, `other elements than with a harmless text, with ${JSON.stringify(text)}`);

@@ -6,6 +6,9 @@ import { PEOPLE, linkFor } from "./support/registry.mjs";
 
 const PORTAL = "/user-profiles/enrollment/{token}";
 
+/** A character that only the server refuses. */
+export const UNPRINTABLE = "\u0007";
+
 /** What a person writes into the cybersecurity form. */
 export async function fillApplication(visit, { name = "Ana Ferreira", use = "Triage of samples that our members send us." } = {}) {
   await visit.page.getByRole("checkbox", { name: /^Defense/ }).check();
@@ -39,11 +42,23 @@ export const PORTAL_PAGES = [
   { name: "portal-choice", route: PORTAL, go: async (visit, registry) => visit.open(await linkFor(registry, PEOPLE.new)) },
   { name: "portal-form", route: PORTAL, go: openForm },
   {
+    // What the page itself finds.
     name: "portal-form-errors",
     route: PORTAL,
     async go(visit, registry) {
       await openForm(visit, registry);
       await visit.fill("Full name", "Ana Ferreira");
+      await visit.page.getByRole("button", { name: "Continue" }).click();
+      await visit.page.getByRole("alert").waitFor();
+    },
+  },
+  {
+    // What the page lets through and the server does not.
+    name: "portal-form-refused",
+    route: PORTAL,
+    async go(visit, registry) {
+      await openForm(visit, registry);
+      await fillApplication(visit, { name: `Ana ${UNPRINTABLE}Ferreira` });
       await visit.press("Continue");
     },
   },

@@ -5,7 +5,7 @@ const form = document.querySelector("form[data-summary]");
 const texts = form?.dataset;
 
 function labelOf(field) {
-  const label = field.querySelector("legend, label > span, label");
+  const label = field.querySelector("legend") ?? field.querySelector(".tick > span") ?? field.querySelector("label");
   return label.firstChild.textContent.trim();
 }
 
