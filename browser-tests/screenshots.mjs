@@ -14,7 +14,7 @@ import { startRollcall } from "./support/rollcall.mjs";
 
 const INTO = fileURLToPath(new URL("../docs/screenshots", import.meta.url));
 /** How wide, and how much of a long page is enough. */
-const SIZES = [{ width: 1280, height: 800, most: 1500 }, { width: 390, height: 844, most: 2200 }];
+const SIZES = [{ width: 1280, height: 800, most: 1500 }, { width: 390, height: 844, most: 1900 }];
 const COLORS = 64;
 
 const registry = await startRegistry();
@@ -89,14 +89,14 @@ function settle(aliases) {
       .replace(/127\.0\.0\.1:\d+/g, "127.0.0.1:8787")
       .replace(/\b\d+(\.\d+)? ms\b/g, "8 ms");
   };
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) texts.currentNode.data = settled(texts.currentNode.data);
   // Rows of one instant stand in an order that chance decides.
-  const instant = (row) => row.innerText.match(/\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC/g)?.join();
-  const wording = (row) => row.innerText.replace(/\w+_01\w+/g, "");
+  const instant = (row) => row.innerText.match(/\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?/)?.[0];
+  const wording = (row) => row.innerText.replace(/(?!uprof)\b[a-z]+_01\w+|[0-9a-f-]{36}/g, "");
   for (const body of document.querySelectorAll("tbody")) {
     const rows = [...body.rows].map((row, place) => ({ row, place, at: instant(row), says: wording(row) }));
     rows.sort((one, other) => (one.at && one.at === other.at ? one.says.localeCompare(other.says) : one.place - other.place));
     body.append(...rows.map(({ row }) => row));
   }
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) texts.currentNode.data = settled(texts.currentNode.data);
 }
