@@ -14,6 +14,9 @@ use crate::webhook::AutoDisabled;
 /// The most attempts that are under way to one endpoint at a time.
 pub const IN_FLIGHT_PER_ENDPOINT: usize = 10;
 
+/// The most characters that are kept of what a receiver said.
+pub const ANSWER_LIMIT: usize = 1_000;
+
 /// The type of an event that was made to test an endpoint; no endpoint can subscribe to it.
 pub const TEST_EVENT_TYPE: &str = "webhook_endpoint.test";
 
@@ -45,6 +48,9 @@ pub struct Attempt {
     pub latency_ms: u64,
     /// Why it failed, where the status does not say so.
     pub error: Option<String>,
+    /// The beginning of what the receiver said beside a status that is no success: at most
+    /// [`ANSWER_LIMIT`] characters, none of them NUL, for the operator to read.
+    pub answer: Option<String>,
 }
 
 impl Attempt {
@@ -55,6 +61,7 @@ impl Attempt {
             status_code: None,
             latency_ms: 0,
             error: Some(OUTCOME_UNKNOWN.into()),
+            answer: None,
         }
     }
 }

@@ -27,6 +27,10 @@ pub fn write(attempts: &[Attempt]) -> String {
             out.push_str(r#","error":"#);
             json::write_string(&mut out, error);
         }
+        if let Some(answer) = &attempt.answer {
+            out.push_str(r#","answer":"#);
+            json::write_string(&mut out, answer);
+        }
         out.push('}');
     }
     out.push(']');
@@ -50,6 +54,7 @@ fn attempt(field: Field) -> Read<Attempt> {
     let status = fields.take("status_code");
     let status = status.map(|field| field.integer(0..=u64::from(u16::MAX)));
     let error = fields.take("error").map(Field::string).transpose()?;
+    let answer = fields.take("answer").map(Field::string).transpose()?;
     Ok(Attempt {
         at,
         status_code: status
@@ -57,6 +62,7 @@ fn attempt(field: Field) -> Read<Attempt> {
             .and_then(|status| u16::try_from(status).ok()),
         latency_ms,
         error: error.map(|(_, text)| text),
+        answer: answer.map(|(_, text)| text),
     })
 }
 
@@ -74,12 +80,14 @@ mod tests {
                 status_code: Some(503),
                 latency_ms: 17,
                 error: None,
+                answer: Some("locked\n\u{fffd}".into()),
             },
             Attempt {
                 at,
                 status_code: None,
                 latency_ms: 10_000,
                 error: Some("tls: \"unknown issuer\"".into()),
+                answer: None,
             },
         ];
         for length in 0..=3 {

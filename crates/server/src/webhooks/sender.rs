@@ -1,14 +1,14 @@
 //! One attempt over HTTP: a `POST` within the contract's time limits, fenced, that follows nothing.
 //!
 //! The status decides. What the receiver says beside it is read up to a limit, so that the connection
-//! can be used again, and dropped; a body that stalls or never ends changes nothing about an event that
+//! can be used again, and dropped but for the beginning of what a failure says; a body that stalls or never ends changes nothing about an event that
 //! was taken.
 
 use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rollcall_domain::delivery::Outcome;
+use rollcall_domain::delivery::{ANSWER_LIMIT, Outcome};
 use rollcall_domain::webhook::AutoDisabled;
 use tokio::time::Instant;
 
@@ -30,6 +30,8 @@ pub struct Sent {
     pub status_code: Option<u16>,
     /// Why there was no answer, or why no connection was made.
     pub error: Option<String>,
+    /// The beginning of what the receiver said beside a status that is no success.
+    pub answer: Option<String>,
     /// What it means.
     pub outcome: Outcome,
     /// How long it took.
@@ -80,15 +82,17 @@ impl Sender {
         let answered = self.answered(url, headers, body.into(), deadline).await;
         let took = started.elapsed();
         match answered {
-            Ok(status) => Sent {
+            Ok((status, answer)) => Sent {
                 status_code: Some(status),
                 error: None,
+                answer,
                 outcome: Outcome::of_status(status),
                 took,
             },
             Err(NoAnswer { outcome, error }) => Sent {
                 status_code: None,
                 error: Some(error),
+                answer: None,
                 outcome,
                 took,
             },
@@ -101,7 +105,7 @@ impl Sender {
         headers: &[(&'static str, String)],
         body: Bytes,
         deadline: Instant,
-    ) -> Result<u16, NoAnswer> {
+    ) -> Result<(u16, Option<String>), NoAnswer> {
         let url = reqwest::Url::parse(url).map_err(|error| NoAnswer::failed(error.to_string()))?;
         self.fence.judge_host(&url).map_err(NoAnswer::refused)?;
         let mut request = self.http.post(url).body(body);
@@ -119,19 +123,37 @@ impl Sender {
             .map_err(|error| NoAnswer::of(&error))?;
         let status = response.status().as_u16();
         // Neither a late nor a broken body makes the status another one.
-        let _ = tokio::time::timeout_at(deadline, drop_body(response)).await;
-        Ok(status)
+        let mut beginning = Vec::new();
+        let _ = tokio::time::timeout_at(deadline, read_body(response, &mut beginning)).await;
+        let answer = match Outcome::of_status(status) {
+            Outcome::Succeeded => None,
+            Outcome::Failed | Outcome::Disabling(_) => text_of(&beginning),
+        };
+        Ok((status, answer))
     }
 }
 
-async fn drop_body(mut response: reqwest::Response) {
+/// Reads a body up to the limit and keeps its beginning, as far as it came.
+async fn read_body(mut response: reqwest::Response, beginning: &mut Vec<u8>) {
+    // No character is longer.
+    let wanted = ANSWER_LIMIT * 4;
     let mut read = 0;
     while let Ok(Some(chunk)) = response.chunk().await {
+        let left = wanted.saturating_sub(beginning.len());
+        beginning.extend_from_slice(&chunk[..chunk.len().min(left)]);
         read += chunk.len();
         if read >= BODY_LIMIT {
             return;
         }
     }
+}
+
+fn text_of(beginning: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(beginning);
+    // Storage keeps no NUL.
+    let text = text.trim().chars().filter(|character| *character != '\0');
+    let text: String = text.take(ANSWER_LIMIT).collect();
+    (!text.is_empty()).then_some(text)
 }
 
 /// An attempt that ended without a status.
@@ -176,5 +198,25 @@ impl NoAnswer {
         };
         // The outer texts hold the URL, which may hold a secret; the innermost says what happened.
         Self::failed(format!("{what}: {deepest}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_receiver_says_is_kept_as_far_as_storage_can() {
+        for (said, kept) in [
+            (&b""[..], None),
+            (b" \n\0 ", None),
+            (b" busy\0\n", Some("busy")),
+            (b"\xff!", Some("\u{fffd}!")),
+        ] {
+            assert_eq!(text_of(said).as_deref(), kept, "{said:?}");
+        }
+        let long = "é".repeat(ANSWER_LIMIT + 1);
+        let kept = text_of(long.as_bytes()).unwrap();
+        assert_eq!(kept.chars().count(), ANSWER_LIMIT);
     }
 }

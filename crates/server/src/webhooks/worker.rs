@@ -311,6 +311,7 @@ async fn make(app: &App, sender: &Sender, owner: &str, claimed: ClaimedAttempt) 
             Sent {
                 status_code: None,
                 error: Some(error.to_string()),
+                answer: None,
                 outcome: Outcome::Failed,
                 took: Duration::ZERO,
             }
@@ -328,6 +329,7 @@ async fn make(app: &App, sender: &Sender, owner: &str, claimed: ClaimedAttempt) 
             status_code: sent.status_code,
             latency_ms: u64::try_from(sent.took.as_millis()).unwrap_or(u64::MAX),
             error: sent.error,
+            answer: sent.answer,
         },
         outcome: sent.outcome,
         now,

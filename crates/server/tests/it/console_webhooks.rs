@@ -103,6 +103,30 @@ async fn a_delivery_shows_what_was_sent_and_answered() {
 }
 
 #[tokio::test]
+async fn what_a_receiver_said_of_its_failure_is_shown() {
+    let server = start().await;
+    let answer = b"HTTP/1.1 503 Busy\r\ncontent-length: 20\r\n\r\nthe <b>disk</b> full";
+    let receiver = Receiver::start(Behaviour::Bytes(answer)).await;
+    subscribe(&server, &receiver.url()).await;
+    decide(&server).await;
+    let browser = signed_in(&server).await;
+    let target = format!("/console/deliveries/{}", id(&deliveries(&server).await[0]));
+    for _ in 0..1_000 {
+        let page = read(&browser, &target).await;
+        if page.contains("503") {
+            assert!(
+                page.contains("the &#60;b&#62;disk&#60;/b&#62; full"),
+                "{page}"
+            );
+            return;
+        }
+        // The worker is another task: there is nothing to wait for but its work.
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{}", read(&browser, &target).await);
+}
+
+#[tokio::test]
 async fn an_endpoint_is_tested_disabled_and_enabled() {
     let server = start().await;
     let receiver = Receiver::start(Behaviour::Status(200)).await;

@@ -518,12 +518,14 @@ fn deliveries_show_their_attempts_and_on_request_what_was_sent() {
                 status_code: Some(500),
                 latency_ms: 12,
                 error: None,
+                answer: None,
             },
             Attempt {
                 at: at("2026-11-01T00:00:05Z"),
                 status_code: None,
                 latency_ms: 5_000,
                 error: Some("connect timed out".into()),
+                answer: None,
             },
         ],
     };

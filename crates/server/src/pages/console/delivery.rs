@@ -46,6 +46,8 @@ struct AttemptRow {
     look: &'static str,
     latency: String,
     error: Option<String>,
+    /// The beginning of what the receiver said.
+    said: Option<String>,
 }
 
 impl AttemptRow {
@@ -64,6 +66,7 @@ impl AttemptRow {
             },
             latency: number(attempt.latency_ms),
             error: attempt.error.clone(),
+            said: attempt.answer.clone(),
         }
     }
 }

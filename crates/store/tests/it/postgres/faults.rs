@@ -229,6 +229,7 @@ async fn write_webhooks(world: &World) {
             status_code: Some(200),
             latency_ms: 3,
             error: None,
+            answer: None,
         },
         outcome: Outcome::Succeeded,
         retry_at: None,

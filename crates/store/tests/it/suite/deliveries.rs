@@ -76,6 +76,7 @@ fn report(
             status_code: Some(500),
             latency_ms: 5,
             error: None,
+            answer: None,
         },
         outcome,
         retry_at: (claimed.number < 3).then(|| now.saturating_add(Duration::from_secs(10))),
