@@ -23,6 +23,8 @@ pub(crate) struct Place {
 /// The directory of the embedded storage where none is named, and what stands for none at all.
 const DATA_DIR: &str = "rollcall-data";
 const IN_MEMORY: &str = "--in-memory";
+/// What instances on one database share.
+const SECRET_KEY: &str = "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=";
 
 /// How a command ended.
 pub(crate) struct Ended {
@@ -90,6 +92,10 @@ impl Place {
             None => command.args(arguments),
             Some(databases) => on_database(&mut command, arguments, &mut databases.lock().unwrap()),
         };
+        // The embedded storage makes one by itself; a settings file may bring one.
+        if self.databases.is_some() && !self.path("rollcall.toml").exists() {
+            command.env("ROLLCALL_SECRET_KEY", SECRET_KEY);
+        }
         command
     }
 
@@ -153,11 +159,6 @@ fn on_database<'c>(
     }
     let url = databases.entry(directory).or_insert_with(fresh_database);
     command.env("ROLLCALL_DATABASE_URL", url.as_str());
-    // The embedded storage makes one by itself.
-    command.env(
-        "ROLLCALL_SECRET_KEY",
-        "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=",
-    );
     command.args(arguments)
 }
 
