@@ -311,6 +311,78 @@ async fn every_write_survives(fault: Fault, attempts: u32) {
     assert!(missing.is_empty(), "never run: {missing:?}");
 }
 
+/// The methods of storage that write nothing; every other one must be tried with faults.
+const READING: [&str; 32] = [
+    // Nothing to do on this backend, or nothing that is a transaction.
+    "begin_bulk_load",
+    "check",
+    "close",
+    "count_pending_deliveries",
+    "count_profiles",
+    "due_expiries",
+    "export_profiles",
+    "find_credential",
+    "find_delivery",
+    "find_enrollment",
+    "find_enrollment_url",
+    "find_key",
+    "find_organization",
+    "find_profile",
+    "find_session",
+    "find_webhook_endpoint",
+    "finish_bulk_load",
+    "has_workspace",
+    "list_audit_events",
+    "list_deliveries",
+    "list_enrollments",
+    "list_keys",
+    "list_organizations",
+    "list_profiles",
+    "list_sessions",
+    "list_webhook_endpoints",
+    "list_workspaces",
+    "locate_action",
+    "locate_profile",
+    "locate_webhook_endpoint",
+    "next_expiry",
+    "ping",
+];
+
+/// Those whose names say so.
+fn only_reads(method: &str) -> bool {
+    let more = ["registry_figures", "search_profiles"];
+    let endpoints = ["search_webhook_endpoints", "secrets_sealed_otherwise"];
+    READING.contains(&method) || more.contains(&method) || endpoints.contains(&method)
+}
+
+/// The methods of all the traits that storage is the sum of, read from their sources.
+fn methods_of_storage() -> BTreeSet<String> {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let mut methods = BTreeSet::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let code = std::fs::read_to_string(&path).unwrap();
+            let found = code.split("    async fn ").skip(1);
+            methods.extend(found.filter_map(|rest| Some(rest.split_once('(')?.0.to_owned())));
+        }
+    }
+    assert!(methods.len() > 60, "{methods:?}");
+    methods
+}
+
+#[test]
+fn every_method_of_storage_reads_only_or_is_tried_with_faults() {
+    let written = names_in_sources();
+    let neither: Vec<_> = methods_of_storage()
+        .into_iter()
+        .filter(|method| !only_reads(method) && !written.contains(method))
+        .collect();
+    assert!(neither.is_empty(), "neither: {neither:?}");
+    let both: Vec<_> = written.iter().filter(|name| only_reads(name)).collect();
+    assert!(both.is_empty(), "said to read only, and written: {both:?}");
+}
+
 /// The names of all writes, read from the sources, so that a new one cannot be forgotten here.
 fn names_in_sources() -> BTreeSet<String> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/postgres");
@@ -321,8 +393,15 @@ fn names_in_sources() -> BTreeSet<String> {
             continue;
         }
         let code = std::fs::read_to_string(&path).unwrap();
-        let calls = code.split(".run(\"").skip(1);
-        names.extend(calls.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+        for call in code.split(".run(").skip(1) {
+            match call.trim_start().strip_prefix('"') {
+                Some(name) => {
+                    names.extend(name.split_once('"').map(|(name, _)| name.to_owned()));
+                }
+                // The function itself, run in its transaction.
+                None => assert!(call.starts_with("tx)"), "a write without a name: {path:?}"),
+            }
+        }
     }
     assert!(names.len() > 25, "{names:?}");
     names
