@@ -1,5 +1,6 @@
 //! The database goes away, fills up, or is not what was meant.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, PROFILES, eventually, text};
 use crate::support::client::Client;
-use crate::support::program::rollcall;
+use crate::support::program::{Program, rollcall};
 
 #[test]
 fn an_outage_is_529_and_not_ready_and_ends_without_a_restart() {
@@ -173,6 +174,61 @@ fn lists_are_read_from_the_read_url_and_single_profiles_from_the_primary() {
     assert_eq!(client.ok("GET", &path, "ga", None), made);
     let listed = client.ok("GET", PROFILES, "ga", None);
     assert_eq!(listed["data"], json!([]));
+}
+
+#[test]
+fn an_export_of_one_engine_restores_the_other_byte_for_byte() {
+    let cluster = Cluster::new();
+    let organization = ["--organization-id", &cluster.organization];
+    let records = (0..300).map(|number| {
+        json!({
+            "type": "user_profile",
+            "id": format!("uprof_moved{number:03}"),
+            "name": (number % 3 != 0).then(|| format!("Ä \u{1f980} {number}")),
+            "metadata": {"number": number.to_string()},
+            "programs": {"cyber": {"status": "pending"}},
+            "enforcement_actions": [{
+                "id": format!("enac_moved{number:03}"), "type": "restriction", "reason": "high_harm",
+                "opened_at": "2026-01-01T00:00:00Z", "expires_at": "2999-02-01T00:00:00.000001Z",
+            }],
+        })
+        .to_string()
+    });
+    let records = records.collect::<Vec<_>>().join("\n");
+    let records = cluster.write("records.ndjson", &records);
+    cluster.run(&[&["import", &records][..], &organization].concat());
+
+    let data = cluster.write("data", "");
+    std::fs::remove_file(&data).unwrap();
+    // The organization has to be there, on the other engine too.
+    let dev = [&["dev", "--data-dir", &data][..], &organization].concat();
+    drop(Program::start(
+        &dev,
+        &Path::new(&data).with_extension("log"),
+    ));
+    let run = |arguments: &[&str]| {
+        let output = rollcall(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    };
+    let [first, second, third] = ["first", "second", "third"].map(|name| cluster.write(name, ""));
+    let read = |path: &str| std::fs::read(path).unwrap();
+    run(&["export", &first, "--database-url", &cluster.url]);
+    assert_eq!(
+        read(&first).iter().filter(|byte| **byte == b'\n').count(),
+        300
+    );
+    run(&["import", &first, "--data-dir", &data]);
+    run(&["export", &second, "--data-dir", &data]);
+    assert!(read(&first) == read(&second));
+
+    // And back, into a database that had nothing.
+    let other = Cluster::new();
+    let dev = ["dev", "--database-url", &other.url];
+    let log = Path::new(&data).with_extension("other.log");
+    drop(Program::start(&[&dev[..], &organization].concat(), &log));
+    run(&["import", &second, "--database-url", &other.url]);
+    run(&["export", &third, "--database-url", &other.url]);
+    assert!(read(&first) == read(&third));
 }
 
 #[test]
