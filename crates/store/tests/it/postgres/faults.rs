@@ -399,7 +399,11 @@ fn names_in_sources() -> BTreeSet<String> {
                     names.extend(name.split_once('"').map(|(name, _)| name.to_owned()));
                 }
                 // The function itself, run in its transaction.
-                None => assert!(call.starts_with("tx)"), "a write without a name: {path:?}"),
+                None => assert!(
+                    call.starts_with("tx)"),
+                    "a write without a name in {}",
+                    path.display()
+                ),
             }
         }
     }
