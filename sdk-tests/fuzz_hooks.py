@@ -5,13 +5,23 @@ the path, on another member. A case that is meant to be valid is made to keep th
 a case that is meant to be refused is left alone, and no check is weakened.
 """
 
+import collections
 import datetime
 import json
 import os
+import re
 
+import requests
 import schemathesis
 
 FAR = datetime.timedelta(days=365)
+HOST = re.compile(r"[A-Za-z][A-Za-z0-9]{0,30}(\.[A-Za-z][A-Za-z0-9]{0,30})*")
+URL_LIMIT = 2_048
+# What seed/webhook_endpoint.ndjson holds.
+SEEDED_ENDPOINT = "webhook_endpoint_id"
+# An organization may have 32.
+MADE_ENDPOINTS = 24
+made_endpoints = collections.deque()
 
 
 def instant(text):
@@ -95,6 +105,23 @@ def parts_of_the_program(case, body):
         del body[name]
 
 
+def endpoints_that_are_there(case):
+    """A list of endpoints goes on beside one of the organization, or from its start, and not in two directions at once."""
+    case.query.pop("after_id", None)
+    if case.query.get("before_id"):
+        case.query["before_id"] = SEEDED_ENDPOINT
+
+
+def address_of_the_web(body):
+    """The host of a URL is a name or an address as RFC 3986 and its successors have it; the rest of the URL stays."""
+    if isinstance(body.get("url"), str):
+        scheme, _, rest = body["url"].partition("://")
+        host = rest.replace("?", "/", 1).partition("/")[0]
+        if not HOST.fullmatch(host):
+            rest = "hooks.example.com/" + rest.replace("@", "").replace("/", "")
+        body["url"] = f"{scheme}://{rest}"[:URL_LIMIT]
+
+
 def workspace_that_is_there(case):
     """The coverage phase fills this header with "0" in all its cases, whatever its pattern, which would hide what each is about."""
     if case.headers and case.headers.get("anthropic-workspace-id") == "0":
@@ -116,13 +143,16 @@ def map_case(context, case):
     path, body = case.operation.path, case.body
     stored_cursors_alone(case)
     no_second_name_of_a_parameter(case)
+    endpoints_that_are_there(case)
     for name in ("created_after", "created_before"):
         if case.query.get(name) and instant(case.query[name]) is None:
             del case.query[name]
     if not isinstance(body, dict):
         return case
     instants_of_the_calendar(body)
-    if path.startswith("/v1/"):
+    if path.startswith("/v1/organizations/webhooks"):
+        address_of_the_web(body)
+    elif path.startswith("/v1/"):
         onboarded_in_the_past(body)
     elif path.endswith("/enforcement_actions"):
         expires_in_the_future(body)
@@ -133,6 +163,19 @@ def map_case(context, case):
     elif case.method.upper() == "PUT":
         record_of_the_path(case, body)
     return case
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """How many endpoints an organization has is not for a schema to say: the oldest that were made make room."""
+    if case.method.upper() != "POST" or case.operation.path != "/v1/organizations/webhooks" or response.status_code != 200:
+        return
+    made_endpoints.append(json.loads(response.content)["id"])
+    if len(made_endpoints) > MADE_ENDPOINTS:
+        sent = response.request
+        headers = {name: sent.headers[name] for name in ("x-api-key", "authorization", "anthropic-version", "anthropic-beta") if name in sent.headers}
+        url = sent.url.partition("?")[0]
+        requests.delete(f"{url}/{made_endpoints.popleft()}", headers=headers, timeout=30)
 
 
 @schemathesis.serializer("application/x-ndjson")

@@ -13,8 +13,8 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Required};
 use super::answers::{self, Caller, with_errors};
 use super::public::{beta, path_parameter, query};
 use super::schema::{
-    Member, Shape, answer, array, body, boolean, choice, integer, matching, named, nullable,
-    shown_text, shown_time, string, text, word,
+    Member, Shape, answer, array, body, boolean, choice, described, integer, matching, named,
+    nullable, shown_text, shown_time, string, text, word,
 };
 use super::{begin, security};
 use crate::error::ErrorKind;
@@ -69,8 +69,23 @@ fn written(least_events: usize) -> Vec<Member> {
             events.min_items(Some(least_events)).into(),
         ),
         ("name", text(0, NAME_LIMIT).into()),
-        ("url", text(1, URL_LIMIT).into()),
+        (
+            "url",
+            described(
+                url(),
+                "Absolute, with a host and without user or fragment. `https` on port 443 and a public name, unless the operator allows more.",
+            ),
+        ),
     ]
+}
+
+/// `rollcall dev` takes `http` too.
+fn url() -> Object {
+    let url = string().max_length(Some(URL_LIMIT));
+    url.pattern(Some(
+        r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\#\u0000-\u001f\u007f-\u009f]+$",
+    ))
+    .build()
 }
 
 fn secret() -> Shape {

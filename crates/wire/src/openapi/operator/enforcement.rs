@@ -103,19 +103,35 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
     ]
 }
 
-/// A ban is for good and not to be checked away; nor does an action for a compromise expire.
+/// A ban is for good and not to be checked away. No check clears an account compromise, nor does time.
 fn restrictions() -> Vec<Value> {
-    let nothing = json!({"type": "null"});
+    let nothing = json!({"action": {"type": "null"}, "expires_at": {"type": "null"}});
     vec![
-        json!({
-            "if": {"properties": {"type": {"const": "ban"}}},
-            "then": {"properties": {"action": nothing, "expires_at": nothing}}
-        }),
-        json!({
-            "if": {"properties": {"reason": {"const": "account_compromise"}}},
-            "then": {"properties": {"expires_at": nothing}}
-        }),
+        json!({"if": is("type", "ban"), "then": {"properties": nothing}}),
+        json!({"if": is("reason", "account_compromise"), "then": {"properties": nothing}}),
     ]
+}
+
+/// What holds besides where an action is recorded: a check is offered or submitted, and what has ended
+/// says when.
+fn recorded_restrictions() -> Vec<Value> {
+    let no_check = json!({"properties": {"identity_check": {"type": "null"}}});
+    let mut rules = restrictions();
+    rules.extend([
+        json!({"if": is("type", "ban"), "then": no_check}),
+        json!({"if": is("reason", "account_compromise"), "then": no_check}),
+        json!({"if": is("action", "verify"), "then": no_check}),
+        json!({
+            "if": {"required": ["resolution"], "properties": {"resolution": {"type": "string"}}},
+            "then": {"required": ["resolved_at"], "properties": {"resolved_at": {"type": "string"}}}
+        }),
+    ]);
+    rules
+}
+
+/// The object says so: a member that is left out says nothing.
+fn is(name: &str, value: &str) -> Value {
+    json!({"required": [name], "properties": {name: {"const": value}}})
 }
 
 fn recorded_action() -> Shape {
@@ -134,7 +150,7 @@ fn recorded_action() -> Shape {
         ],
         &["type", "reason"],
     );
-    ruled(recorded, restrictions()).into()
+    ruled(recorded, recorded_restrictions()).into()
 }
 
 fn action_in_path() -> Parameter {

@@ -9,7 +9,7 @@ use super::{Described, answers, get, list, may_take, operation, post};
 use crate::openapi::public::{path_parameter, query};
 use crate::openapi::schema::{
     self, Shape, answer, body, boolean, choice, described, id, named, nullable, organization_id,
-    ruled, shown_optional_time, shown_text, shown_time, word,
+    ruled, shown_optional_time, shown_time, word,
 };
 use crate::operator::enrollments::NOTE_LIMIT;
 
@@ -100,7 +100,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
                 ),
                 shown_time("submitted_at"),
                 shown_optional_time("decided_at"),
-                shown_text("note"),
+                ("note", note()),
             ])
             .into(),
         ),

@@ -195,19 +195,43 @@ fn agreeing_access() -> Value {
     ]})
 }
 
+/// Past actions do not count towards the limit of open ones.
+fn open_actions() -> Value {
+    let past =
+        json!({"required": ["resolved_at"], "properties": {"resolved_at": {"type": "string"}}});
+    json!({"contains": {"not": past}, "minContains": 0, "maxContains": OPEN_ACTIONS})
+}
+
+/// The limit is one of the operator's own programs: `cyber` and `efs` do not count towards it.
+fn own_programs() -> Vec<Value> {
+    let without = |names: &[&str], most: usize| {
+        let none: Vec<Value> = names
+            .iter()
+            .map(|name| json!({"not": {"required": [name]}}))
+            .collect();
+        json!({"if": {"allOf": none}, "then": {"maxProperties": most}})
+    };
+    vec![
+        without(&["cyber"], OWN_PROGRAMS + 1),
+        without(&["efs"], OWN_PROGRAMS + 1),
+        without(&["cyber", "efs"], OWN_PROGRAMS),
+    ]
+}
+
 fn record_put() -> Shape {
     let programs = ObjectBuilder::new()
         .schema_type(Type::Object)
         .property("cyber", nullable(named("CyberProgram")))
         .property("efs", nullable(named("EfsProgram")))
         .property_names(Some(schema::program_name()))
-        .max_properties(Some(OWN_PROGRAMS))
+        .max_properties(Some(OWN_PROGRAMS + 2))
         .additional_properties(Some(AdditionalProperties::RefOr(nullable(named(
             "OwnProgram",
         )))))
         .build();
-    let mut actions = utoipa::openapi::schema::ArrayBuilder::new().items(named("RecordedAction"));
-    actions = actions.max_items(Some(OPEN_ACTIONS));
+    let programs = ruled(programs, own_programs());
+    let words = "Open and past; at most 100 of them open.";
+    let actions = described(array(named("RecordedAction")), words);
     // Unlike a platform's, a record's time of onboarding may be null, as an export writes it.
     let details = schema::recorded_details();
     let put = body(
@@ -229,9 +253,10 @@ fn record_put() -> Shape {
             details,
             schema::metadata(Write::Create),
             ("programs", programs.into()),
-            ("enforcement_actions", actions.build().into()),
+            ("enforcement_actions", actions),
         ],
         &["organization_id"],
     );
-    ruled(put, vec![agreeing_access()]).into()
+    let open = json!({"properties": {"enforcement_actions": open_actions()}});
+    ruled(put, vec![agreeing_access(), open]).into()
 }
