@@ -1,4 +1,4 @@
-//! Failures on demand: the next matching public requests fail as a real server would.
+//! Failures on demand: the next matching public requests fail, or are slow, as a real server's would.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,6 +64,13 @@ impl Faults {
         };
         tokio::time::sleep(fault.delay).await;
         match fault.outcome {
+            FaultOutcome::GoOn => {
+                let name = format!("fault_{number} delay {}ms", fault.delay.as_millis());
+                if let Ok(name) = HeaderValue::from_str(&name) {
+                    exchange.name_fault(name);
+                }
+                Ok(())
+            }
             FaultOutcome::DropConnection => {
                 exchange.name_fault(HeaderValue::from_static("drop_connection"));
                 Err(Failure::dropped_connection())

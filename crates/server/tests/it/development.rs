@@ -122,6 +122,39 @@ async fn the_next_matching_requests_fail_as_a_real_server_would() {
 }
 
 #[tokio::test]
+async fn a_delay_without_a_status_is_a_slow_success() {
+    let server = TestServer::start().await;
+    let faults = format!("{DEV}/faults");
+    let body = r#"{"method":"POST","delay_ms":30}"#;
+    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":null,"status":null,"error_type":null,"times":1,"delay_ms":30,"drop_connection":false}"#);
+    assert_eq!(server.platform().get(PROFILES).await.status, 200);
+    let asked = tokio::time::Instant::now();
+    let slow = server.platform().post(PROFILES, r#"{"name":"Slow"}"#).await;
+    assert!(asked.elapsed() >= Duration::from_millis(30));
+    assert_eq!(slow.string("name"), "Slow");
+    assert_eq!(slow.header("x-rollcall-fault"), Some("fault_1 delay 30ms"));
+    let next = server.platform().post(PROFILES, "{}").await;
+    assert_eq!(next.status, 200);
+    assert_eq!(next.header("x-rollcall-fault"), None);
+    for (body, message) in [
+        (
+            r#"{"delay_ms":0}"#,
+            "status: is required without delay_ms or drop_connection",
+        ),
+        (
+            r#"{"delay_ms":5,"error_type":"api_error"}"#,
+            "status: is required beside error_type",
+        ),
+    ] {
+        let refused = server.operator().post(&faults, body).await;
+        assert_eq!(
+            refused.error(),
+            format!("400 invalid_request_error: {message}")
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_connection_is_no_answer_at_all() {
     let server = TestServer::start().await;
     let faults = format!("{DEV}/faults");

@@ -138,8 +138,19 @@ fn ok(shape: impl Into<Shape>) -> ResponseBuilder {
 }
 
 fn list(operation: OperationBuilder, item: &str) -> OperationBuilder {
+    list_linked(operation, item, "", &[])
+}
+
+/// A list with links from its first item to what takes the item's `id`.
+fn list_linked(
+    operation: OperationBuilder,
+    item: &str,
+    parameter: &str,
+    operations: &[&str],
+) -> OperationBuilder {
     let operation = operation.parameter(limit()).parameter(page());
-    answers(operation, schema::page(named(item)))
+    let answer = ok(schema::page(named(item)));
+    operation.response("200", links(answer, "data/0/id", parameter, operations))
 }
 
 fn takes(operation: OperationBuilder, name: &str) -> OperationBuilder {
@@ -161,11 +172,21 @@ fn sent(shape: impl Into<Shape>) -> RequestBody {
 
 /// Links from an answer with an `id` to what takes it.
 fn linked(answer: ResponseBuilder, parameter: &str, operations: &[&str]) -> ResponseBuilder {
+    links(answer, "id", parameter, operations)
+}
+
+fn links(
+    answer: ResponseBuilder,
+    place: &str,
+    parameter: &str,
+    operations: &[&str],
+) -> ResponseBuilder {
+    let value = format!("$response.body#/{place}");
     operations.iter().fold(answer, |answer, operation| {
         let link = LinkBuilder::new().operation_id(*operation);
         answer.link(
             *operation,
-            link.parameter(parameter, "$response.body#/id").build(),
+            link.parameter(parameter, value.as_str()).build(),
         )
     })
 }

@@ -95,14 +95,14 @@ fn split_where(text: &str, ends: impl Fn(u8) -> bool) -> (&str, &str) {
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
-/// A prepared failure.
+/// A prepared failure, or a success that is slow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Only requests with this method.
     pub method: Option<String>,
     /// Only requests with this path.
     pub path: Option<String>,
-    /// What they get: a status and `error.type`, or nothing at all.
+    /// What they get.
     pub outcome: FaultOutcome,
     /// How many requests are still to fail so.
     pub times: u32,
@@ -122,10 +122,13 @@ pub enum FaultOutcome {
     },
     /// The end of the connection.
     DropConnection,
+    /// Whatever it would have got without: only the wait is ordered.
+    GoOn,
 }
 
 /// Reads `{method?, path?, status, error_type?, times?, delay_ms?, drop_connection?}`. `status` may be
-/// left out where the connection is dropped; `error_type` defaults to that of the catalogue's row.
+/// left out where the connection is dropped, and where there is a delay, after which the request goes
+/// on; `error_type` defaults to that of the catalogue's row.
 pub fn parse_fault(body: &[u8]) -> Result<Fault, ApiError> {
     let mut fields = body_fields(body)?;
     let method = fields.take_non_null("method").map(method).transpose()?;
@@ -139,13 +142,20 @@ pub fn parse_fault(body: &[u8]) -> Result<Fault, ApiError> {
     let drop_connection = fields.take_non_null("drop_connection");
     let drop_connection = drop_connection.map(Field::boolean).transpose()?;
     fields.finish()?;
-    let outcome = match (drop_connection.unwrap_or(false), status) {
-        (true, _) => FaultOutcome::DropConnection,
-        (false, None) => return Err(ApiError::at("status", "is required")),
-        (false, Some(status)) => {
+    let outcome = match (drop_connection.unwrap_or(false), status, error_type) {
+        (true, _, _) => FaultOutcome::DropConnection,
+        (false, Some(status), error_type) => {
             let status = u16::try_from(status).unwrap_or(599);
             let error_type = error_type.unwrap_or_else(|| usual_type(status).to_owned());
             FaultOutcome::Answer { status, error_type }
+        }
+        (false, None, Some(_)) => {
+            return Err(ApiError::at("status", "is required beside error_type"));
+        }
+        (false, None, None) if delay > 0 => FaultOutcome::GoOn,
+        (false, None, None) => {
+            let message = "is required without delay_ms or drop_connection";
+            return Err(ApiError::at("status", message));
         }
     };
     Ok(Fault {
@@ -217,6 +227,7 @@ pub fn write_fault(out: &mut String, fault: &Fault) {
             (Some(*status), Some(error_type.as_str()), false)
         }
         FaultOutcome::DropConnection => (None, None, true),
+        FaultOutcome::GoOn => (None, None, false),
     };
     let delay_ms = u64::try_from(fault.delay.as_millis()).unwrap_or(u64::MAX);
     ObjectWriter::new(out)

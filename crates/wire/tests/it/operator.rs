@@ -616,7 +616,10 @@ fn faults_default_to_one_answer_of_the_catalogue() {
     assert_eq!(dropped.outcome, FaultOutcome::DropConnection);
     assert_eq!(dropped.delay, Duration::from_millis(250));
     for (body, expected) in [
-        ("{}", "status: is required"),
+        (
+            "{}",
+            "status: is required without delay_ms or drop_connection",
+        ),
         (
             r#"{"status":200}"#,
             "status: must be an integer from 400 to 599",

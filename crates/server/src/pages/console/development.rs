@@ -75,6 +75,7 @@ fn fault_text(fault: &Fault) -> String {
     let path = fault.path.as_deref().unwrap_or("any path");
     let outcome = match &fault.outcome {
         FaultOutcome::DropConnection => "the connection drops".to_owned(),
+        FaultOutcome::GoOn => "a slow answer".to_owned(),
         FaultOutcome::Answer { status, error_type } => format!("{status} {error_type}"),
     };
     format!(

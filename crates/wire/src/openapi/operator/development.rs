@@ -100,6 +100,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         &[],
     );
     let one = json!({"minProperties": 1, "maxProperties": 1});
+    let wait = "How long each of them waits first. Without `status` and `drop_connection` it then goes on and succeeds.";
     let fault = |status: Shape| {
         [
             ("method", nullable(matching("^[A-Za-z]+$"))),
@@ -107,14 +108,21 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
             ("status", status),
             ("error_type", nullable(matching("^[a-z_]{1,64}$"))),
             ("times", nullable(integer(1, Some(1_000_000)))),
-            ("delay_ms", nullable(integer(0, Some(600_000)))),
+            (
+                "delay_ms",
+                described(nullable(integer(0, Some(600_000))), wait),
+            ),
             ("drop_connection", nullable(boolean())),
         ]
     };
     let status = || nullable(integer(400, Some(599)));
-    let needs_status = json!({"anyOf": [
+    let ends = json!({"anyOf": [
         {"required": ["status"], "properties": {"status": {"type": "integer"}}},
-        {"required": ["drop_connection"], "properties": {"drop_connection": {"const": true}}}
+        {"required": ["drop_connection"], "properties": {"drop_connection": {"const": true}}},
+        {
+            "required": ["delay_ms"],
+            "properties": {"delay_ms": {"type": "integer", "minimum": 1}, "error_type": {"type": "null"}}
+        }
     ]});
     let header = utoipa::openapi::schema::ArrayBuilder::new().items(schema::string().build());
     let header = header.min_items(Some(2)).max_items(Some(2)).build();
@@ -136,7 +144,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         ("Fault", answer(fault(status())).into()),
         (
             "FaultAdd",
-            ruled(body(fault(status()), &[]), vec![needs_status]).into(),
+            ruled(body(fault(status()), &[]), vec![ends]).into(),
         ),
         ("Request", request.into()),
     ]

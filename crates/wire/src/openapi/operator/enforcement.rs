@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use utoipa::openapi::path::{HttpMethod, Parameter};
 
 use super::{
-    Described, answers, errors, get, linked, list, ok, operation, post, profile_in_path, takes,
+    Described, answers, errors, get, linked, list_linked, ok, operation, post, profile_in_path,
+    takes,
 };
 use crate::error::ErrorKind;
 use crate::openapi::public::path_parameter;
@@ -35,13 +36,15 @@ pub(super) fn operations() -> Vec<Described> {
     vec![
         get(
             ACTIONS,
-            list(
+            list_linked(
                 enforcement(
                     "list_enforcement_actions",
                     "List a profile's actions, open and past",
                 )
                 .parameter(profile_in_path()),
                 "EnforcementAction",
+                "enforcement_action_id",
+                &["resolve_enforcement_action", "set_identity_check"],
             ),
         ),
         post(ACTIONS, takes(open, "EnforcementActionOpen")),

@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Type};
 
 use super::programs::activities;
-use super::{Described, answers, get, list, may_take, operation, post};
+use super::{Described, answers, get, list_linked, may_take, operation, post};
 use crate::openapi::public::{path_parameter, query};
 use crate::openapi::schema::{
     self, Shape, answer, body, boolean, choice, described, id, named, nullable, organization_id,
@@ -31,7 +31,15 @@ pub(super) fn operations() -> Vec<Described> {
     let get_one = named_one("get_enrollment", "Get an enrollment");
     let shown = || named("Enrollment");
     vec![
-        get(LIST, list(listed, "Enrollment")),
+        get(
+            LIST,
+            list_linked(
+                listed,
+                "Enrollment",
+                "enrollment_id",
+                &["get_enrollment", "approve_enrollment", "reject_enrollment"],
+            ),
+        ),
         get(ONE, answers(get_one, shown())),
         post(
             APPROVE,

@@ -10,7 +10,9 @@ use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Required};
 
-use super::{Described, answers, errors, get, list, operation, post, profile_in_path, put, takes};
+use super::{
+    Described, answers, errors, get, list_linked, operation, post, profile_in_path, put, takes,
+};
 use crate::dialects;
 use crate::error::ErrorKind;
 use crate::openapi::answers::Caller;
@@ -75,7 +77,22 @@ pub(super) fn operations() -> Vec<Described> {
     let stream = answers::success(Caller::Operator, "Records, one JSON object a line.");
     let export = export.response("200", stream.content("application/x-ndjson", lines()));
     vec![
-        get(SEARCH, list(search, "Record")),
+        get(
+            SEARCH,
+            list_linked(
+                search,
+                "Record",
+                "user_profile_id",
+                &[
+                    "get_user_profile",
+                    "put_user_profile",
+                    "set_program",
+                    "delete_program",
+                    "list_enforcement_actions",
+                    "open_enforcement_action",
+                ],
+            ),
+        ),
         post(IMPORT, answers(import, named("ImportReport"))),
         (
             EXPORT,

@@ -5,7 +5,7 @@ use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::schema::Object;
 
 use super::webhook_endpoints::any_id;
-use super::{Described, answers, errors, get, list, operation};
+use super::{Described, answers, errors, get, list_linked, operation};
 use crate::error::ErrorKind;
 use crate::openapi::public::{path_parameter, query};
 use crate::openapi::schema::{
@@ -30,7 +30,15 @@ pub(super) fn operations() -> Vec<Described> {
     .parameter(query("endpoint_id", "Only to this endpoint.", any_id()))
     .parameter(query("status", "Only with this status.", choice(statuses)));
     vec![
-        get(ALL, list(listed, "WebhookDelivery")),
+        get(
+            ALL,
+            list_linked(
+                listed,
+                "WebhookDelivery",
+                "webhook_delivery_id",
+                &["get_webhook_delivery", "redeliver"],
+            ),
+        ),
         get(
             ONE,
             answers(

@@ -5,7 +5,7 @@ use rollcall_domain::webhook::{AutoDisabled, EndpointState};
 use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::schema::Object;
 
-use super::{Described, answers, errors, get, list, operation};
+use super::{Described, answers, errors, get, linked, list, ok, operation};
 use crate::error::ErrorKind;
 use crate::openapi::public::{path_parameter, query};
 use crate::openapi::schema::{
@@ -36,7 +36,12 @@ pub(super) fn operations() -> Vec<Described> {
         "test_webhook_endpoint",
         "Send a signed test event to an endpoint",
     );
-    let test = answers(test, named("WebhookDelivery"));
+    let sent = linked(
+        ok(named("WebhookDelivery")),
+        "webhook_delivery_id",
+        &["get_webhook_delivery", "redeliver"],
+    );
+    let test = test.response("200", sent);
     vec![
         get(ALL, list(listed, "WebhookEndpoint")),
         get(ONE, answers(found, named("WebhookEndpoint"))),
