@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import re
+import zlib
 
 import requests
 import schemathesis
@@ -17,8 +18,10 @@ import schemathesis
 FAR = datetime.timedelta(days=365)
 HOST = re.compile(r"[A-Za-z][A-Za-z0-9]{0,30}(\.[A-Za-z][A-Za-z0-9]{0,30})*")
 URL_LIMIT = 2_048
-# What seed/webhook_endpoint.ndjson holds.
+# What the seeds hold.
 SEEDED_ENDPOINT = "webhook_endpoint_id"
+SEEDED_PROFILES = 50
+SEEDED = {"user_profile_id": "uprof_fuzz_{}", "enforcement_action_id": "enac_fuzz_{}", "webhook_endpoint_id": SEEDED_ENDPOINT}
 # An organization may have 32.
 MADE_ENDPOINTS = 24
 made_endpoints = collections.deque()
@@ -82,8 +85,18 @@ def workspaces_of_the_organization(body):
     body.pop("workspace_id", None)
 
 
+def identifiers_that_are_there(case):
+    """Half of the cases are about something that is there; what ids there are no schema can say."""
+    for name, seeded in SEEDED.items():
+        made_up = (case.path_parameters or {}).get(name)
+        chosen = zlib.crc32(made_up.encode("utf-8", "replace")) if isinstance(made_up, str) else 1
+        if chosen % 2 == 0:
+            case.path_parameters[name] = seeded.format(chosen // 2 % SEEDED_PROFILES)
+
+
 def record_of_the_path(case, body):
-    """A record says its path's id, and was not updated before it was created; nor does an action's id stand twice."""
+    """A record is an organization's that is there, says its path's id, and was not updated before it was created; nor does an action's id stand twice."""
+    body["organization_id"] = os.environ["FUZZ_ORGANIZATION"]
     if "id" in body:
         body["id"] = case.path_parameters["user_profile_id"]
     created, updated = body.get("created_at"), body.get("updated_at")
@@ -141,6 +154,7 @@ def map_case(context, case):
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return case
     path, body = case.operation.path, case.body
+    identifiers_that_are_there(case)
     stored_cursors_alone(case)
     no_second_name_of_a_parameter(case)
     endpoints_that_are_there(case)
