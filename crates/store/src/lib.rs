@@ -106,8 +106,14 @@ impl From<rollcall_record::document::DamagedDocument> for StoreError {
 
 /// Why storage could not be opened: one line that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct OpenError(pub String);
+pub enum OpenError {
+    /// Another process has the embedded storage in this directory.
+    #[error("the data directory {0} is in use by another rollcall process")]
+    InUse(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// The result of a call to storage.
 pub type Stored<T> = Result<T, StoreError>;

@@ -16,9 +16,12 @@ pub struct Arguments {
     output: OutputArgs,
 }
 
+/// Nothing may change under the check.
+const ADVICE: &str = "stop it, or check a copy: \"rollcall backup\" makes one beside it, \"rollcall restore\" checks what it restores";
+
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let storage = arguments.storage.open_existing().await?;
+    let storage = arguments.storage.open_existing(ADVICE).await?;
     let checked = check(&storage, arguments.output).await;
     storage.store.close().await;
     checked

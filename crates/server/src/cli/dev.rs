@@ -38,6 +38,8 @@ const KEPT_NAME: &str = "dev.json";
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Records, one a line, that are there from the start and after every reset
+    ///
+    /// What `rollcall export --organization-id ID` wrote is a seed for `--organization-id ID`.
     #[arg(
         long,
         value_name = "FILE.ndjson",

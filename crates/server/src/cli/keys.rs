@@ -132,11 +132,15 @@ pub async fn run(arguments: Arguments) -> Outcome {
     }
 }
 
+/// Whoever holds an operator key reaches everything, so no server makes another one of it.
+const STOP_FIRST: &str =
+    "a key of the kind operator is made on the storage itself, so stop it first";
+
 async fn make(create: Create) -> Outcome {
     let owner = create.owner()?;
     // The first operator's key is often the first thing of all.
     let target = match owner {
-        Ownership::Operator => create.shared.target.open_or_make().await?,
+        Ownership::Operator => create.shared.target.open_storage(STOP_FIRST).await?,
         Ownership::Organization(_) => create.shared.target.open().await?,
     };
     let made = match &owner {
@@ -213,8 +217,8 @@ impl Create {
     async fn operators(&self, target: &Target) -> Outcome<Value> {
         let Target::Storage(storage) = target else {
             return Err(Failure::setup(
-                "a key of the kind operator is made on the storage itself; run this beside the \
-                 data with --data-dir or --database-url",
+                "a key of the kind operator is made on the storage itself; leave --url out, stop the \
+                 server, and name its --data-dir or --database-url",
             ));
         };
         let now = storage.now();

@@ -29,20 +29,23 @@ enum Command {
     Enroll(OneArgs),
 }
 
+/// Where `rollcall dev` listens unless told otherwise.
+const USUAL_ADDRESS: &str = "http://127.0.0.1:8787";
+
 /// Which server, as whom, and in which dialect
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Server")]
 struct Caller {
-    /// Address of the server
+    /// Address of the server [default: ROLLCALL_URL, else http://127.0.0.1:8787]
     #[arg(
         long,
+        visible_alias = "url",
         value_name = "URL",
         env = "ROLLCALL_BASE_URL",
-        hide_env_values = true,
-        default_value = "http://127.0.0.1:8787"
+        hide_env_values = true
     )]
-    base_url: String,
-    /// The platform's key
+    base_url: Option<String>,
+    /// The platform's key, of the kind api; an operator's key does not reach this API
     #[arg(
         long,
         value_name = "KEY",
@@ -280,7 +283,11 @@ impl Caller {
                 "no key; set ROLLCALL_API_KEY or pass --api-key (rollcall dev prints one)",
             )
         })?;
-        Client::new(&self.base_url, key)
+        // What the operator's commands are told of a server holds here too.
+        let told = || std::env::var("ROLLCALL_URL").ok();
+        let told = told().filter(|url| !url.is_empty());
+        let base_url = self.base_url.clone().or(told);
+        Client::new(base_url.as_deref().unwrap_or(USUAL_ADDRESS), key)
     }
 
     /// The call with the headers that say who speaks which dialect.

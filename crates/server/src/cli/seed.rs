@@ -68,10 +68,10 @@ pub(crate) fn read(
                 organization_id: named,
                 profile,
             } => {
-                if named.is_some_and(|named| named != *organization_id) {
+                if let Some(named) = named.filter(|named| named != organization_id) {
                     return Err(wrong(&format!(
-                        "organization_id: a seed is for the development organization, \
-                         {organization_id}"
+                        "organization_id: a seed is for one organization, {organization_id}; leave \
+                         organization_id out, or start with --organization-id {named}"
                     )));
                 }
                 if !ids_before.insert(profile.id.clone()) {

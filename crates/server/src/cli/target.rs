@@ -11,9 +11,9 @@ use rollcall_domain::audit::{Act, Actor, ActorKind};
 use rollcall_domain::clock::{Clock as _, SystemClock, Timestamp};
 use rollcall_domain::id::Ids;
 use rollcall_domain::tenant::OperatorProof;
-use rollcall_store::Store;
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
 use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
+use rollcall_store::{OpenError, Store};
 use secrecy::SecretString;
 
 use super::backup::private_directory;
@@ -130,15 +130,17 @@ impl StorageArgs {
     }
 
     /// Opens the storage that exists; a command line that mistypes a directory must not make one.
-    pub async fn open_existing(&self) -> Outcome<Storage> {
+    /// `advice` is for when another process has it.
+    pub async fn open_existing(&self, advice: &str) -> Outcome<Storage> {
         let config = self.settings()?.config;
         existing(&config)?;
-        open(&config).await
+        open_with(&config, sqlite_settings(&config), advice).await
     }
 
     /// Opens the storage, which is made if it does not exist.
-    pub async fn open_or_make(&self) -> Outcome<Storage> {
-        open(&self.settings()?.config).await
+    pub async fn open_or_make(&self, advice: &str) -> Outcome<Storage> {
+        let config = self.settings()?.config;
+        open_with(&config, sqlite_settings(&config), advice).await
     }
 
     /// The same with a cache fit for writing much at once: nothing else runs on the storage meanwhile.
@@ -149,7 +151,7 @@ impl StorageArgs {
             loading: true,
             ..sqlite_settings(&config)
         };
-        open_with(&config, settings).await
+        open_with(&config, settings, OR_ASK_THE_SERVER).await
     }
 }
 
@@ -174,9 +176,15 @@ pub fn existing(config: &Config) -> Outcome {
 /// The page cache of an import, which has to stay below 256 MB of memory in all.
 const LOADING_CACHE_MIB: u32 = 64;
 
+/// What to do when another process has the storage, for a command that must have it.
+const CHOOSE_ANOTHER: &str = "stop it or choose another --data-dir";
+/// The same for a command that a running server can be asked for.
+const OR_ASK_THE_SERVER: &str =
+    "stop it, choose another --data-dir, or reach the running server with --url";
+
 /// Opens the storage that `config` names.
 pub async fn open(config: &Config) -> Outcome<Storage> {
-    open_with(config, sqlite_settings(config)).await
+    open_with(config, sqlite_settings(config), CHOOSE_ANOTHER).await
 }
 
 fn sqlite_settings(config: &Config) -> SqliteSettings {
@@ -187,7 +195,7 @@ fn sqlite_settings(config: &Config) -> SqliteSettings {
     }
 }
 
-async fn open_with(config: &Config, sqlite: SqliteSettings) -> Outcome<Storage> {
+async fn open_with(config: &Config, sqlite: SqliteSettings, advice: &str) -> Outcome<Storage> {
     let ids = Arc::new(Ids::default());
     let store: Arc<dyn Store> = if let Some(url) = &config.database_url {
         let settings = postgres_settings(config);
@@ -202,11 +210,11 @@ async fn open_with(config: &Config, sqlite: SqliteSettings) -> Outcome<Storage> 
                 Failure::setup(format!("cannot create the data directory {shown}: {error}"))
             })?;
         }
-        Arc::new(SqliteStore::open(
-            &config.data_dir,
-            sqlite,
-            Arc::clone(&ids),
-        )?)
+        let opened = SqliteStore::open(&config.data_dir, sqlite, Arc::clone(&ids));
+        Arc::new(opened.map_err(|error| match error {
+            OpenError::InUse(_) => Failure::setup(format!("{error}; {advice}")),
+            OpenError::Failed(_) => error.into(),
+        })?)
     };
     // The embedded engine has one writer, PostgreSQL a connection for each write.
     Ok(Storage::new(store, config.database_url.is_none(), ids))
@@ -240,15 +248,23 @@ impl TargetArgs {
     pub async fn open(&self) -> Outcome<Target> {
         match self.client()? {
             Some(client) => Ok(Target::Server(client)),
-            None => Ok(Target::Storage(self.storage.open_existing().await?)),
+            None => Ok(Target::Storage(
+                self.storage.open_existing(OR_ASK_THE_SERVER).await?,
+            )),
         }
     }
 
     /// What the command works on; a storage is made if it does not exist.
     pub async fn open_or_make(&self) -> Outcome<Target> {
+        self.open_storage(OR_ASK_THE_SERVER).await
+    }
+
+    /// The storage, which is made if it does not exist, for what no server can be asked for; `advice`
+    /// says so when a server has it.
+    pub async fn open_storage(&self, advice: &str) -> Outcome<Target> {
         match self.client()? {
             Some(client) => Ok(Target::Server(client)),
-            None => Ok(Target::Storage(self.storage.open_or_make().await?)),
+            None => Ok(Target::Storage(self.storage.open_or_make(advice).await?)),
         }
     }
 

@@ -212,7 +212,7 @@ fn a_data_directory_has_one_process() {
     $ rollcall dev --listen 127.0.0.1:[port]
     status: 2
     stderr:
-    rollcall: the data directory rollcall-data is in use by another rollcall process; stop it, choose another --data-dir, or reach the running server with --url
+    rollcall: the data directory rollcall-data is in use by another rollcall process; stop it or choose another --data-dir
     "#);
     assert_ended!(place.run(&["orgs", "list"]), @r#"
     $ rollcall orgs list
@@ -220,8 +220,65 @@ fn a_data_directory_has_one_process() {
     stderr:
     rollcall: the data directory rollcall-data is in use by another rollcall process; stop it, choose another --data-dir, or reach the running server with --url
     "#);
+    assert_ended!(place.run(&["check"]), @r#"
+    $ rollcall check
+    status: 2
+    stderr:
+    rollcall: the data directory rollcall-data is in use by another rollcall process; stop it, or check a copy: "rollcall backup" makes one beside it, "rollcall restore" checks what it restores
+    "#);
+    assert_ended!(place.run(&["keys", "create", "--kind", "operator", "--name", "me"]), @r#"
+    $ rollcall keys create --kind operator --name me
+    status: 2
+    stderr:
+    rollcall: the data directory rollcall-data is in use by another rollcall process; a key of the kind operator is made on the storage itself, so stop it first
+    "#);
     dev.stop();
     place.json(&["orgs", "list"]);
+}
+
+#[test]
+fn an_export_of_an_organization_is_a_seed_for_it() {
+    let place = Place::new();
+    let dev = place.dev(&["--organization-id", "org-kept"]);
+    let create = [
+        "profiles",
+        "create",
+        "--name",
+        "Kept",
+        "--reference-id",
+        "r1",
+    ];
+    place.json(&[&create[..], &dev.platform()[..]].concat());
+    dev.stop();
+    let export = ["export", "kept.ndjson", "--organization-id", "org-kept"];
+    assert_eq!(place.run(&export).status, 0);
+    let kept = place.read("kept.ndjson");
+    let seeded = [
+        "--data-dir",
+        "other",
+        "--seed",
+        "kept.ndjson",
+        "--organization-id",
+        "org-kept",
+    ];
+    place.dev(&seeded).stop();
+    let again = ["export", "again.ndjson", "--data-dir", "other"];
+    assert_eq!(place.run(&again).status, 0);
+    assert!(!kept.is_empty());
+    assert_eq!(place.read("again.ndjson"), kept);
+}
+
+#[test]
+fn the_client_of_the_public_api_knows_a_server_by_either_name() {
+    let place = Place::new();
+    let dev = place.dev(&["--in-memory"]);
+    let key = ["profiles", "list", "--api-key", dev.get("api_key")];
+    place.json(&[&key[..], &["--url", dev.get("base_url")]].concat());
+    let told = Place::new().with("ROLLCALL_URL", dev.get("base_url"));
+    told.json(&key);
+    let elsewhere = told.run(&[&key[..], &["--base-url", "http://127.0.0.1:1"]].concat());
+    assert_eq!(elsewhere.status, 2, "{}", elsewhere.shown());
+    dev.stop();
 }
 
 #[test]
@@ -332,7 +389,7 @@ fn a_wrong_seed_names_its_line() {
     $ rollcall dev --listen 127.0.0.1:[port] --in-memory --seed [dir]/seed.ndjson
     status: 2
     stderr:
-    rollcall: [dir]/seed.ndjson, line 1: organization_id: a seed is for the development organization, [organization]
+    rollcall: [dir]/seed.ndjson, line 1: organization_id: a seed is for one organization, [organization]; leave organization_id out, or start with --organization-id x
     "#);
     assert_ended!(
         start("{\"type\":\"user_profile\",\"id\":\"uprof_1\"}\n{\"type\":\"user_profile\",\"id\":\"uprof_1\"}"),

@@ -322,7 +322,7 @@ fn only_the_storage_makes_an_operators_key() {
     $ rollcall keys create --kind operator --name x --url http://127.0.0.1:[port] --operator-key k
     status: 2
     stderr:
-    rollcall: a key of the kind operator is made on the storage itself; run this beside the data with --data-dir or --database-url
+    rollcall: a key of the kind operator is made on the storage itself; leave --url out, stop the server, and name its --data-dir or --database-url
     "#);
     let tenants = [&["orgs", "list"], &dev.operator()[..]].concat();
     let organization = id(&place.json(&tenants)["data"][0]);

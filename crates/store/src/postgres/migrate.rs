@@ -53,7 +53,7 @@ pub(super) async fn run(
             break;
         }
         if Instant::now() >= until {
-            return Err(OpenError(
+            return Err(OpenError::Failed(
                 "another node is bringing the schema up to date and has not finished; start again \
                  when it has"
                     .into(),
@@ -100,7 +100,7 @@ async fn prepare(connection: &mut Connection) -> Result<(), OpenError> {
         return Ok(());
     }
     if has("profiles") || has("organizations") {
-        return Err(OpenError(
+        return Err(OpenError::Failed(
             "the database has tables that are not rollcall's; give rollcall a database of its own"
                 .into(),
         ));
@@ -127,7 +127,7 @@ async fn applied(connection: &mut Connection) -> Result<usize, OpenError> {
         )
         .await?;
     if rows.len() > MIGRATIONS.len() {
-        return Err(OpenError(format!(
+        return Err(OpenError::Failed(format!(
             "the database has schema {} and this rollcall knows up to {}; run a newer rollcall",
             rows.len(),
             MIGRATIONS.len()
@@ -137,7 +137,7 @@ async fn applied(connection: &mut Connection) -> Result<usize, OpenError> {
         let number: i64 = row.try_get(0).unwrap_or_default();
         let stored: Option<String> = row.try_get(1).ok();
         if stored != Some(checksum(sql)) {
-            return Err(OpenError(format!(
+            return Err(OpenError::Failed(format!(
                 "migration {number} ({name}) was applied in another form than this rollcall has it; \
                  run the version that created the database"
             )));
@@ -169,7 +169,7 @@ async fn apply_missing(connection: &mut Connection) -> Result<(), OpenError> {
 }
 
 fn cannot(migration: &str, trouble: Trouble) -> OpenError {
-    OpenError(format!(
+    OpenError::Failed(format!(
         "migration {migration} failed: {}",
         OpenError::from(trouble)
     ))

@@ -75,7 +75,7 @@ impl PostgresStore {
                 | PoolError::PostCreateHook(_) => false,
             };
             if !passing || Instant::now() + pause >= until {
-                return Err(OpenError(format!(
+                return Err(OpenError::Failed(format!(
                     "cannot open the database at {name}: {reason}"
                 )));
             }
@@ -93,7 +93,7 @@ pub async fn schema_version(url: &str, settings: &PostgresSettings) -> Result<u3
     let opened = connections(target, settings)?.first_connection().await;
     let mut connection = opened.map_err(|error| {
         let reason = reason(&error);
-        OpenError(format!("cannot open the database at {name}: {reason}"))
+        OpenError::Failed(format!("cannot open the database at {name}: {reason}"))
     })?;
     migrate::version(&mut connection).await
 }
@@ -146,7 +146,8 @@ fn advice(answer: &DbError) -> String {
 
 /// Refuses a server that Rollcall cannot keep its promises on.
 async fn examine(connection: &mut Connection, name: &str) -> Result<(), OpenError> {
-    let cannot = |what: String| OpenError(format!("cannot use the database at {name}: {what}"));
+    let cannot =
+        |what: String| OpenError::Failed(format!("cannot use the database at {name}: {what}"));
     let asked = connection
         .query(
             "SELECT current_setting('server_version_num'), current_setting('server_version'), \
@@ -189,6 +190,6 @@ async fn examine(connection: &mut Connection, name: &str) -> Result<(), OpenErro
 
 impl From<Trouble> for OpenError {
     fn from(trouble: Trouble) -> Self {
-        Self(StoreError::from(trouble).to_string())
+        Self::Failed(StoreError::from(trouble).to_string())
     }
 }

@@ -58,7 +58,9 @@ impl Connections {
                 }
             }))
             .build()
-            .map_err(|error| OpenError(format!("cannot set up the connection pool: {error}")))?;
+            .map_err(|error| {
+                OpenError::Failed(format!("cannot set up the connection pool: {error}"))
+            })?;
         Ok(Self {
             pool,
             limit,

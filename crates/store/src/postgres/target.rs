@@ -38,13 +38,13 @@ impl Target {
     /// `sslrootcert` makes `require` ask too.
     pub(super) fn parse(url: &str, connect_timeout: Duration) -> Result<Self, OpenError> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(OpenError(
+            return Err(OpenError::Failed(
                 "the database URL must begin with postgres://".into(),
             ));
         }
         let (plain, options) = split_tls_options(url);
         let mut config: Config = plain.parse().map_err(|error| {
-            OpenError(format!(
+            OpenError::Failed(format!(
                 "the database URL is not valid: {}",
                 super::trouble::text(&error)
             ))
@@ -55,7 +55,7 @@ impl Target {
             Some("require") => (SslMode::Require, Proof::None),
             Some("verify-full") => (SslMode::Require, Proof::Certificate),
             Some(_) => {
-                return Err(OpenError(
+                return Err(OpenError::Failed(
                     "sslmode in the database URL must be one of: disable, prefer, require, \
                      verify-full"
                         .into(),
@@ -144,7 +144,7 @@ fn tls(proof: Proof, root_certificate: Option<&str>) -> Result<ClientConfig, Ope
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| OpenError(format!("cannot set up TLS: {error}")))?;
+        .map_err(|error| OpenError::Failed(format!("cannot set up TLS: {error}")))?;
     match proof {
         Proof::Certificate => Ok(builder
             .with_root_certificates(roots(root_certificate)?)
@@ -163,7 +163,7 @@ fn roots(root_certificate: Option<&str>) -> Result<RootCertStore, OpenError> {
         });
     };
     let cannot = |error: &dyn std::fmt::Display| {
-        OpenError(format!("cannot read sslrootcert {path}: {error}"))
+        OpenError::Failed(format!("cannot read sslrootcert {path}: {error}"))
     };
     let mut roots = RootCertStore::empty();
     let certificates =

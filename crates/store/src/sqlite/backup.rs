@@ -24,7 +24,10 @@ pub fn schema_version(data_dir: &Path) -> Result<u32, OpenError> {
 /// copy to the disk. A copy that fails is removed.
 pub fn copy_database(data_dir: &Path, target: &Path) -> Result<(), OpenError> {
     if target.exists() {
-        return Err(OpenError(format!("{} exists already", target.display())));
+        return Err(OpenError::Failed(format!(
+            "{} exists already",
+            target.display()
+        )));
     }
     let connection = open(data_dir)?;
     let copied = connection
@@ -52,7 +55,7 @@ fn open(data_dir: &Path) -> Result<Connection, OpenError> {
 }
 
 fn cannot(what: &str, file: &Path, error: &dyn std::fmt::Display) -> OpenError {
-    OpenError(format!("cannot {what} {}: {error}", file.display()))
+    OpenError::Failed(format!("cannot {what} {}: {error}", file.display()))
 }
 
 #[cfg(test)]

@@ -43,7 +43,8 @@ pub(super) fn leave_log(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Brings the schema up to date; refuses one that this binary does not know.
 pub(super) fn run(connection: &mut Connection) -> Result<(), OpenError> {
-    let cannot = |error: rusqlite::Error| OpenError(format!("cannot read the schema: {error}"));
+    let cannot =
+        |error: rusqlite::Error| OpenError::Failed(format!("cannot read the schema: {error}"));
     let application: i32 = connection
         .pragma_query_value(None, "application_id", |row| row.get(0))
         .map_err(cannot)?;
@@ -52,12 +53,12 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), OpenError> {
         .map_err(cannot)?;
     let version = usize::try_from(version).unwrap_or(usize::MAX);
     if application != APPLICATION_ID && (application != 0 || version != 0) {
-        return Err(OpenError(
+        return Err(OpenError::Failed(
             "the database file is not one of rollcall's".into(),
         ));
     }
     if version > MIGRATIONS.len() {
-        return Err(OpenError(format!(
+        return Err(OpenError::Failed(format!(
             "the data directory has schema {version} and this rollcall knows up to {}; run a newer \
              rollcall",
             MIGRATIONS.len()
@@ -68,7 +69,7 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), OpenError> {
     }
     for (number, (name, sql)) in MIGRATIONS.iter().enumerate().skip(version) {
         apply(connection, number + 1, name, sql).map_err(|error| {
-            OpenError(format!("migration {} ({name}) failed: {error}", number + 1))
+            OpenError::Failed(format!("migration {} ({name}) failed: {error}", number + 1))
         })?;
     }
     Ok(())
@@ -114,7 +115,7 @@ fn verify(connection: &Connection, version: usize) -> Result<(), OpenError> {
             |row| row.get(0),
         );
         if stored.as_deref() != Ok(checksum(sql).as_str()) {
-            return Err(OpenError(format!(
+            return Err(OpenError::Failed(format!(
                 "migration {} ({name}) was applied in another form than this rollcall has it; run \
                  the version that created the data directory",
                 number + 1

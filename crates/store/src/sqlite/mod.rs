@@ -135,7 +135,7 @@ impl SqliteStore {
     ) -> Result<Self, OpenError> {
         std::fs::create_dir_all(data_dir).map_err(|error| {
             let place = data_dir.display();
-            OpenError(format!("cannot create the data directory {place}: {error}"))
+            OpenError::Failed(format!("cannot create the data directory {place}: {error}"))
         })?;
         let lock = lock(data_dir)?;
         let file = data_dir.join(FILE_NAME);
@@ -157,8 +157,12 @@ impl SqliteStore {
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
         let cannot = |error: rusqlite::Error| match &place {
-            Place::File(file) => OpenError(format!("cannot open {}: {error}", file.display())),
-            Place::Memory(_) => OpenError(format!("cannot open in-memory storage: {error}")),
+            Place::File(file) => {
+                OpenError::Failed(format!("cannot open {}: {error}", file.display()))
+            }
+            Place::Memory(_) => {
+                OpenError::Failed(format!("cannot open in-memory storage: {error}"))
+            }
         };
         let anchor = match &place {
             Place::File(_) => None,
@@ -175,7 +179,7 @@ impl SqliteStore {
             .pragma_update(None, "temp_store", "MEMORY")
             .map_err(cannot)?;
         outbox::end_leases(&connection).map_err(cannot)?;
-        let no_thread = |error| OpenError(format!("cannot start a thread: {error}"));
+        let no_thread = |error| OpenError::Failed(format!("cannot start a thread: {error}"));
         let checkpoints = match &place {
             Place::File(_) if settings.loading => {
                 migrate::leave_log(&connection).map_err(cannot)?;
@@ -237,7 +241,7 @@ impl SqliteStore {
 fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let path = data_dir.join(LOCK_NAME);
     let cannot = |error: &dyn std::fmt::Display| {
-        OpenError(format!("cannot lock {}: {error}", path.display()))
+        OpenError::Failed(format!("cannot lock {}: {error}", path.display()))
     };
     let file = File::options()
         .create(true)
@@ -247,11 +251,9 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
         .map_err(|error| cannot(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError(format!(
-            "the data directory {} is in use by another rollcall process; stop it, choose another \
-             --data-dir, or reach the running server with --url",
-            data_dir.display()
-        ))),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(OpenError::InUse(data_dir.display().to_string()))
+        }
         Err(std::fs::TryLockError::Error(error)) => Err(cannot(&error)),
     }
 }
