@@ -273,10 +273,7 @@ impl App {
         if let Ok(pending) = self.store.count_pending_deliveries().await {
             self.metrics.set_pending_deliveries(pending);
         }
-        let queued = self.store.write_figures().queued;
-        self.metrics
-            .queue_depth()
-            .set(i64::try_from(queued).unwrap_or(i64::MAX));
+        self.metrics.set_writes(self.store.write_figures());
         self.metrics.render()
     }
 

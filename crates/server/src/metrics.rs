@@ -13,12 +13,20 @@
 //! To add a metric: a field in [`Metrics`], a line in [`Metrics::new`] that registers it under its
 //! name and help, and a method that records it.
 
-use std::sync::OnceLock;
+mod reference;
+
+pub use self::reference::reference_markdown;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use parking_lot::Mutex;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -26,6 +34,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use rollcall_domain::delivery::Outcome;
 use rollcall_domain::webhook::AutoDisabled;
+use rollcall_store::check::WriteFigures;
 
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -35,9 +44,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Metrics {
     registry: Registry,
     requests: Family<AnswerLabels, Counter>,
-    request_durations: Durations<RouteLabels>,
+    request_durations: Durations<AnswerLabels>,
     storage_durations: Durations<OperationLabels>,
-    batch_sizes: Histogram,
+    batch_sizes: BatchSizes,
     queue_depth: Gauge,
     connections: Gauge,
     failed_authentications: Counter,
@@ -50,12 +59,6 @@ pub struct Metrics {
 }
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RouteLabels {
-    method: &'static str,
-    route: &'static str,
-}
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct AnswerLabels {
@@ -102,7 +105,7 @@ impl Metrics {
             requests: Family::default(),
             request_durations: Family::new_with_constructor(request_duration),
             storage_durations: Family::new_with_constructor(storage_duration),
-            batch_sizes: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            batch_sizes: BatchSizes::default(),
             queue_depth: Gauge::default(),
             connections: Gauge::default(),
             failed_authentications: Counter::default(),
@@ -132,7 +135,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "http_request_duration",
-            "Time from a request's head to its answer, by route",
+            "Time from a request's head to its answer, by route and status",
             Unit::Seconds,
             self.request_durations.clone(),
         );
@@ -242,12 +245,12 @@ impl Metrics {
     /// `route` is the pattern, such as `/v1/user_profiles/{user_profile_id}`, never the path of a
     /// request, which would hold ids. Handles of the same route count together.
     pub fn route(&self, method: &'static str, route: &'static str) -> RouteMetrics {
-        let labels = RouteLabels { method, route };
         RouteMetrics {
-            duration: self.request_durations.get_or_create_owned(&labels),
+            method,
+            route,
             requests: self.requests.clone(),
+            durations: self.request_durations.clone(),
             answers: Default::default(),
-            labels,
         }
     }
 
@@ -257,18 +260,11 @@ impl Metrics {
         StorageMetrics(self.storage_durations.get_or_create_owned(&labels))
     }
 
-    /// Records one commit of the group writer.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a batch is far below the 2^52 from which it would round"
-    )]
-    pub fn record_commit(&self, decisions: usize) {
-        self.batch_sizes.observe(decisions as f64);
-    }
-
-    /// A handle of the number of decisions that wait for the writer.
-    pub fn queue_depth(&self) -> Gauge {
-        self.queue_depth.clone()
+    /// Sets what the store says of its writing.
+    pub fn set_writes(&self, figures: WriteFigures) {
+        let queued = i64::try_from(figures.queued).unwrap_or(i64::MAX);
+        self.queue_depth.set(queued);
+        *self.batch_sizes.0.lock() = figures;
     }
 
     /// A handle of the number of open connections, for the listener.
@@ -297,15 +293,47 @@ impl Metrics {
     }
 }
 
+/// How many decisions each commit held. The store counts, because it alone knows when it commits; here
+/// its last figures are shown as the histogram they are.
+#[derive(Clone, Debug, Default)]
+struct BatchSizes(Arc<Mutex<WriteFigures>>);
+
+impl EncodeMetric for BatchSizes {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "decisions are far below the 2^52 from which they would round"
+    )]
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let figures = *self.0.lock();
+        let limits = std::iter::successors(Some(1.0), |limit| Some(limit * 2.0));
+        let mut buckets: Vec<(f64, u64)> = limits.zip(figures.batches).collect();
+        buckets.push((f64::INFINITY, 0));
+        let none = None::<&HashMap<usize, Exemplar<NoLabelSet, f64>>>;
+        encoder.encode_histogram(figures.committed as f64, figures.commits, &buckets, none)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
 /// The metrics of one route; see [`Metrics::route`].
 #[derive(Debug)]
 pub struct RouteMetrics {
-    labels: RouteLabels,
+    method: &'static str,
+    route: &'static str,
     requests: Family<AnswerLabels, Counter>,
-    duration: Histogram,
-    /// Counters of the statuses in [`USUAL_STATUSES`], each made when it is first needed, so that
+    durations: Durations<AnswerLabels>,
+    /// Those of the statuses in [`USUAL_STATUSES`], each made when it is first needed, so that
     /// `/metrics` does not list dozens of zeros for every route.
-    answers: [OnceLock<Counter>; USUAL_STATUSES.len()],
+    answers: [OnceLock<Answers>; USUAL_STATUSES.len()],
+}
+
+/// The answers of one route with one status.
+#[derive(Debug)]
+struct Answers {
+    count: Counter,
+    duration: Histogram,
 }
 
 /// The statuses of the contract's catalogue, the most frequent first.
@@ -319,19 +347,29 @@ impl RouteMetrics {
         let status = status.as_u16();
         match USUAL_STATUSES.iter().position(|usual| *usual == status) {
             Some(index) => self.answers[index]
-                .get_or_init(|| self.counter(status))
-                .inc(),
-            None => self.counter(status).inc(),
-        };
-        self.duration.observe(took.as_secs_f64());
+                .get_or_init(|| self.answers(status))
+                .record(took),
+            None => self.answers(status).record(took),
+        }
     }
 
-    fn counter(&self, status: u16) -> Counter {
-        self.requests.get_or_create_owned(&AnswerLabels {
-            method: self.labels.method,
-            route: self.labels.route,
+    fn answers(&self, status: u16) -> Answers {
+        let labels = AnswerLabels {
+            method: self.method,
+            route: self.route,
             status,
-        })
+        };
+        Answers {
+            count: self.requests.get_or_create_owned(&labels),
+            duration: self.durations.get_or_create_owned(&labels),
+        }
+    }
+}
+
+impl Answers {
+    fn record(&self, took: Duration) {
+        self.count.inc();
+        self.duration.observe(took.as_secs_f64());
     }
 }
 
@@ -369,8 +407,9 @@ mod tests {
             r#"rollcall_http_requests_total{method="GET",route="/v1/user_profiles",status="200"} 2"#,
             r#"rollcall_http_requests_total{method="GET",route="/v1/user_profiles",status="418"} 1"#,
             r#"rollcall_http_requests_total{method="POST",route="/v1/user_profiles",status="400"} 1"#,
-            r#"rollcall_http_request_duration_seconds_count{method="GET",route="/v1/user_profiles"} 3"#,
-            r#"rollcall_http_request_duration_seconds_bucket{le="0.0001",method="GET",route="/v1/user_profiles"} 2"#,
+            r#"rollcall_http_request_duration_seconds_count{method="GET",route="/v1/user_profiles",status="200"} 2"#,
+            r#"rollcall_http_request_duration_seconds_count{method="GET",route="/v1/user_profiles",status="418"} 1"#,
+            r#"rollcall_http_request_duration_seconds_bucket{le="0.0001",method="GET",route="/v1/user_profiles",status="200"} 1"#,
             r#"rollcall_build_info{version="1.2.3"} 1"#,
         ] {
             assert!(
@@ -387,8 +426,14 @@ mod tests {
         metrics
             .storage("list_profiles")
             .record(Duration::from_micros(16));
-        metrics.record_commit(64);
-        metrics.queue_depth().set(7);
+        let mut figures = WriteFigures {
+            queued: 7,
+            commits: 2,
+            committed: 65,
+            ..WriteFigures::default()
+        };
+        (figures.batches[0], figures.batches[6]) = (1, 1);
+        metrics.set_writes(figures);
         metrics.connections().inc();
         metrics.record_failed_authentication();
         metrics.record_rate_limited();
@@ -396,7 +441,11 @@ mod tests {
         let text = metrics.render();
         for line in [
             r#"rollcall_storage_duration_seconds_count{operation="list_profiles"} 1"#,
-            "rollcall_commit_batch_size_sum 64.0",
+            "rollcall_commit_batch_size_sum 65.0",
+            "rollcall_commit_batch_size_count 2",
+            r#"rollcall_commit_batch_size_bucket{le="32.0"} 1"#,
+            r#"rollcall_commit_batch_size_bucket{le="64.0"} 2"#,
+            r#"rollcall_commit_batch_size_bucket{le="+Inf"} 2"#,
             "rollcall_commit_queue_depth 7",
             "rollcall_http_connections 1",
             "rollcall_failed_authentications_total 1",

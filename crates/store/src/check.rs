@@ -35,6 +35,18 @@ pub struct WriteFigures {
     pub commits: u64,
     /// Decisions committed by them.
     pub committed: u64,
+    /// The commits by how many decisions they held: one, two, at most 4, 8, 16 … 1,024.
+    pub batches: [u64; BATCH_CLASSES],
+}
+
+/// How many classes of [`WriteFigures::batches`] there are.
+pub const BATCH_CLASSES: usize = 11;
+
+/// The class of a commit of so many decisions.
+pub(crate) fn batch_class(decisions: usize) -> usize {
+    let doublings = decisions.saturating_sub(1).checked_ilog2();
+    let class = doublings.map_or(0, |doublings| doublings as usize + 1);
+    class.min(BATCH_CLASSES - 1)
 }
 
 /// Care of the storage.
@@ -58,4 +70,27 @@ pub trait Check: Send + Sync {
 
     /// Finishes what is queued and closes; later calls answer `Unavailable`.
     async fn close(&self);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_holds_what_its_power_of_two_does() {
+        for (decisions, class) in [
+            (0, 0),
+            (1, 0),
+            (2, 1),
+            (3, 2),
+            (4, 2),
+            (5, 3),
+            (8, 3),
+            (9, 4),
+            (1_024, 10),
+            (9_999, 10),
+        ] {
+            assert_eq!(batch_class(decisions), class, "{decisions}");
+        }
+    }
 }

@@ -72,6 +72,39 @@ async fn metrics_count_routes_and_hold_nothing_of_anyone() {
 }
 
 #[tokio::test]
+async fn metrics_tell_how_commits_are_grouped() {
+    let server = TestServer::start().await;
+    let figure = |text: &str, name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} is not in\n{text}"))
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    let read = async || server.stranger().get("/metrics").await.text().to_owned();
+    let before = read().await;
+    let platform = server.platform();
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let platform = platform.clone();
+        clients.spawn(async move { platform.post("/v1/user_profiles", "{}").await.status });
+    }
+    assert!(clients.join_all().await.iter().all(|status| *status == 200));
+    let after = read().await;
+    let grew = |name: &str| figure(&after, name) - figure(&before, name);
+    let commits = grew("rollcall_commit_batch_size_count");
+    let decisions = grew("rollcall_commit_batch_size_sum");
+    assert!(decisions >= 20.0, "{decisions}");
+    assert!(
+        (1.0..=decisions).contains(&commits),
+        "{commits} of {decisions}"
+    );
+    let all = grew("rollcall_commit_batch_size_bucket{le=\"+Inf\"}");
+    assert!((all - commits).abs() < 0.5, "{all} {commits}");
+    assert!(figure(&after, "rollcall_commit_queue_depth") < 0.5);
+}
+
+#[tokio::test]
 async fn a_server_that_is_asked_to_end_says_so_and_finishes_what_it_began() {
     let server = TestServer::with(|options| options.admin_listener = true).await;
     let slow = r#"{"method":"POST","status":503,"delay_ms":400}"#;

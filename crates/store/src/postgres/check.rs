@@ -17,7 +17,7 @@ use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
 use crate::Stored;
-use crate::check::{Check, CheckReport, WriteFigures};
+use crate::check::{BATCH_CLASSES, Check, CheckReport, WriteFigures};
 use crate::columns::Narrow;
 
 /// How many profiles are looked at in one go.
@@ -58,11 +58,14 @@ impl Check for PostgresStore {
 
     fn write_figures(&self) -> WriteFigures {
         let commits = self.commits.load(Ordering::Relaxed);
+        let mut batches = [0; BATCH_CLASSES];
+        batches[0] = commits;
         WriteFigures {
             queued: u64::try_from(self.primary.waiting()).unwrap_or_default(),
             commits,
             // Every decision is a commit of its own here; the database flushes several at once.
             committed: commits,
+            batches,
         }
     }
 

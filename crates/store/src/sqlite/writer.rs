@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpoints;
-use crate::check::WriteFigures;
+use crate::check::{BATCH_CLASSES, WriteFigures, batch_class};
 use crate::{StoreError, Stored};
 
 /// How many decisions may wait; beyond that the server says that it is overloaded.
@@ -78,8 +78,8 @@ pub(super) struct Writer {
 #[derive(Debug, Default)]
 struct Figures {
     queued: AtomicU64,
-    commits: AtomicU64,
     committed: AtomicU64,
+    batches: [AtomicU64; BATCH_CLASSES],
 }
 
 impl Writer {
@@ -132,10 +132,13 @@ impl Writer {
     }
 
     pub(super) fn figures(&self) -> WriteFigures {
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        let batches = self.figures.batches.each_ref().map(read);
         WriteFigures {
-            queued: self.figures.queued.load(Ordering::Relaxed),
-            commits: self.figures.commits.load(Ordering::Relaxed),
-            committed: self.figures.committed.load(Ordering::Relaxed),
+            queued: read(&self.figures.queued),
+            commits: batches.iter().sum(),
+            committed: read(&self.figures.committed),
+            batches,
         }
     }
 
@@ -166,7 +169,7 @@ fn write_batches(
         let outcome = commit(connection, &mut batch);
         let length = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         figures.queued.fetch_sub(length, Ordering::Relaxed);
-        figures.commits.fetch_add(1, Ordering::Relaxed);
+        figures.batches[batch_class(batch.len())].fetch_add(1, Ordering::Relaxed);
         figures.committed.fetch_add(length, Ordering::Relaxed);
         for job in batch.drain(..) {
             job.answer(outcome.clone());

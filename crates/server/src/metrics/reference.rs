@@ -1,0 +1,97 @@
+//! The metrics as a reader sees them: `docs/reference/metrics.md`, made from what `/metrics` itself says
+//! about each, so that it cannot disagree.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use http::StatusCode;
+use rollcall_domain::delivery::Outcome;
+
+use super::Metrics;
+
+const INTRODUCTION: &str = "\
+<!-- Generated from crates/server/src/metrics.rs by the test `cli`; change the words there, then run
+     UPDATE_REFERENCE=1 cargo test -p rollcall --test cli reference -->
+
+# Metrics
+
+`GET /metrics` answers in the OpenMetrics text that Prometheus reads, on the listener of `--admin-listen` when there is
+one, else on the main one. No label holds a key, an organization, a name or a metadata value: routes are patterns, so the
+number of series stays bounded.
+
+A histogram `x` is written as `x_bucket`, `x_sum` and `x_count`, a counter `x` as `x_total`.
+
+| metric | kind | labels | tells |
+| --- | --- | --- | --- |
+";
+
+const USES: &str = "
+## What to watch
+
+| question | look at |
+| --- | --- |
+| Do requests fail? | `rate(rollcall_http_requests_total{status=~\"5..\"}[5m])` |
+| Are they slow? | `histogram_quantile(0.99, sum by (le, route) (rate(rollcall_http_request_duration_seconds_bucket[5m])))` |
+| Is it the storage? | the same of `rollcall_storage_duration_seconds_bucket`, by `operation` |
+| Do writes wait? | `rollcall_commit_queue_depth` stays above zero; `rate(rollcall_commit_batch_size_sum[5m]) / rate(rollcall_commit_batch_size_count[5m])` is how many share a flush of the disk |
+| Does somebody guess keys? | `rate(rollcall_failed_authentications_total[5m])` |
+| Do webhooks arrive? | `rollcall_webhook_deliveries_pending` grows; `rollcall_webhook_delivery_lag_seconds` |
+";
+
+/// The content of `docs/reference/metrics.md`.
+pub fn reference_markdown() -> String {
+    let rendered = one_of_each().render();
+    let mut markdown = INTRODUCTION.to_owned();
+    for help in rendered
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP "))
+    {
+        let (name, help) = help.split_once(' ').unwrap_or((help, ""));
+        let kind = kind(&rendered, name);
+        let labels = labels(&rendered, name).map(|label| format!("`{label}`"));
+        let labels: Vec<_> = labels.collect();
+        let labels = if labels.is_empty() {
+            "\u{2013}".to_owned()
+        } else {
+            labels.join(", ")
+        };
+        let help = help.trim_end_matches('.');
+        // Writing to a string cannot fail.
+        let _ = writeln!(markdown, "| `{name}` | {kind} | {labels} | {help} |");
+    }
+    markdown.push_str(USES);
+    markdown
+}
+
+/// A family that counted nothing is not written at all.
+fn one_of_each() -> Metrics {
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    metrics
+        .route("GET", "/")
+        .record(StatusCode::OK, Duration::ZERO);
+    metrics.storage("ping").record(Duration::ZERO);
+    metrics.record_attempt(Outcome::Succeeded, Duration::ZERO);
+    metrics.record_disabled_endpoint("redirect");
+    metrics
+}
+
+fn kind<'a>(rendered: &'a str, name: &str) -> &'a str {
+    let start = format!("# TYPE {name} ");
+    let kind = rendered.lines().find_map(|line| line.strip_prefix(&start));
+    kind.unwrap_or_default()
+}
+
+/// The names of a metric's labels, but for a bucket's limit.
+fn labels<'a>(rendered: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let sample = rendered
+        .lines()
+        .find(|line| !line.starts_with('#') && line.starts_with(name) && line.contains('{'));
+    let inside = sample.and_then(|line| line.split_once('{'));
+    let inside = inside
+        .and_then(|(_, rest)| rest.rsplit_once('}'))
+        .map_or("", |(inside, _)| inside);
+    let labels = inside
+        .split(',')
+        .filter_map(|pair| pair.split_once('=').map(|(label, _)| label));
+    labels.filter(|label| *label != "le")
+}
