@@ -1,18 +1,30 @@
 //! What must never be written down: keys, names, metadata, tokens.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::server::{BOUND_KEY, OPERATOR_KEY, PROFILE, TestServer};
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What the test on this thread has caught, while it wants to.
+    static CAUGHT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Writes to the thread's own log.
+struct Log;
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        CAUGHT.with_borrow_mut(|caught| {
+            if let Some(caught) = caught {
+                caught.extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
@@ -21,15 +33,27 @@ impl io::Write for Log {
     }
 }
 
+/// Begins to catch what is logged on this thread, which is all that a test's runtime has.
+///
+/// The subscriber is the whole process's: with one of this thread alone, a place in the code that another
+/// test's thread is the first to come by would be switched off for all.
+fn catch_logs() {
+    static SUBSCRIBER: Once = Once::new();
+    SUBSCRIBER.call_once(|| {
+        let wanted = dynamic_filter_fn(|_, _| CAUGHT.with_borrow(Option::is_some));
+        let lines = tracing_subscriber::fmt::layer()
+            .json()
+            .with_writer(|| Log)
+            .with_filter(wanted);
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines))
+            .unwrap();
+    });
+    CAUGHT.set(Some(Vec::new()));
+}
+
 #[tokio::test]
 async fn logs_hold_ids_routes_and_numbers_and_nothing_of_anyone() {
-    let log = Log::default();
-    let writer = log.clone();
-    let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .with_writer(move || writer.clone());
-    // The runtime of a test has one thread, so this catches what the server logs.
-    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
+    catch_logs();
     let server = TestServer::start().await;
     let platform = server.platform();
     let body = r#"{"name":"Quentin","metadata":{"hobby":"falconry"},"external_user_details":{"reference_id":"ref-77"}}"#;
@@ -74,7 +98,7 @@ async fn logs_hold_ids_routes_and_numbers_and_nothing_of_anyone() {
     server.store.close().await;
     platform.post("/v1/user_profiles", body).await;
 
-    let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let written = String::from_utf8(CAUGHT.take().unwrap()).unwrap();
     for secret in [
         "uentin",
         "falconry",
