@@ -23,6 +23,8 @@
 //! - [`webhooks`]: what an organization is told, and how it gets there.
 //! - `development`: what only a development server has; [`initial`]: what it starts with.
 //! - [`config`], [`metrics`], [`traffic`], [`telemetry`], `log_lines`: what is set, counted and logged.
+//! - `first_ids`: what an import has seen before.
+//! - [`config`], [`metrics`], [`traffic`], [`telemetry`]: what is set, counted and logged.
 
 pub mod app;
 pub mod background;
@@ -31,6 +33,7 @@ pub mod config;
 pub mod credentials;
 mod development;
 mod duty;
+mod first_ids;
 pub mod http;
 pub mod initial;
 mod log_lines;

@@ -5,8 +5,6 @@
 //! record is kept beside the good ones of its batch, so that what was stored and what was refused is
 //! known up to the same line: the place from which an import can be resumed.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,9 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
+use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::profile::Profile;
 use rollcall_record::line::{self, Record};
+
+use crate::first_ids::FirstIds;
 
 /// Most records in a batch: enough to share a commit, few enough to be held several times over.
 const BATCH_RECORDS: usize = 4_000;
@@ -145,8 +145,7 @@ fn spawn(
         lines,
         failed: None,
         defaults,
-        seen: HashSet::default(),
-        hasher: RandomState::new(),
+        first_ids: FirstIds::up_to(REMEMBERED_IDS),
     };
     std::thread::Builder::new()
         .name("records".to_owned())
@@ -291,8 +290,7 @@ struct Parser {
     /// Why nothing more can be read; told after what was read before.
     failed: Option<io::Error>,
     defaults: Defaults,
-    seen: HashSet<u64, NoHash>,
-    hasher: RandomState,
+    first_ids: FirstIds,
 }
 
 impl Parser {
@@ -357,49 +355,10 @@ impl Parser {
         let organization_id = organization_id
             .or_else(|| self.defaults.organization_id.clone())
             .ok_or("organization_id: is required; give it here or with --organization-id")?;
-        if !self.is_first(&profile.id) {
+        if !self.first_ids.is_first(&profile.id) {
             return Err("id: stands on an earlier line already".to_owned());
         }
         Ok((organization_id, *profile))
-    }
-
-    fn is_first(&mut self, id: &ProfileId) -> bool {
-        let hash = self.hasher.hash_one(id.as_str());
-        if self.seen.len() < REMEMBERED_IDS {
-            self.seen.insert(hash)
-        } else {
-            !self.seen.contains(&hash)
-        }
-    }
-}
-
-/// The ids are hashed already, with a key of this process.
-#[derive(Clone, Debug, Default)]
-struct NoHash;
-
-impl std::hash::BuildHasher for NoHash {
-    type Hasher = Same;
-
-    fn build_hasher(&self) -> Same {
-        Same(0)
-    }
-}
-
-struct Same(u64);
-
-impl std::hash::Hasher for Same {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 << 8) | u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
     }
 }
 
@@ -420,8 +379,7 @@ mod tests {
                 now: Timestamp::EPOCH,
                 organization_id: Some(OrganizationId::parse("org").unwrap()),
             },
-            seen: HashSet::default(),
-            hasher: RandomState::new(),
+            first_ids: FirstIds::up_to(REMEMBERED_IDS),
         }
     }
 

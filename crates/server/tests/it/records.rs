@@ -94,8 +94,8 @@ async fn bad_lines_are_named_and_no_good_one_is_lost() {
     assert_snapshot!(serde_json::to_string_pretty(&report).unwrap(), @r#"
     {
       "imported": 3,
-      "replaced": 2,
-      "failed": 7,
+      "replaced": 1,
+      "failed": 8,
       "errors": [
         {
           "line": 2,
@@ -124,6 +124,10 @@ async fn bad_lines_are_named_and_no_good_one_is_lost() {
         {
           "line": 10,
           "message": "programs.cyber.status: must be one of: active, pending, rejected"
+        },
+        {
+          "line": 11,
+          "message": "id: stands on an earlier line already"
         }
       ]
     }

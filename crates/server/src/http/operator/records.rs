@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use super::named_profile_id;
 use crate::app::{App, Operation};
+use crate::first_ids::FirstIds;
 use crate::http::Exchange;
 use crate::http::answer::{Body, Outcome, answer, json};
 use crate::http::body::BodyError;
@@ -45,6 +46,8 @@ const DECODED_AT_ONCE: usize = 4 * 1024;
 
 /// How many bad lines are reported; the others are counted.
 const REPORTED_ERRORS: usize = 1_000;
+/// How many ids are remembered to recognise the same one further down; some 10 MiB.
+const REMEMBERED_IDS: usize = 1_000_000;
 
 /// `PUT /operator/v1/user_profiles/{id}`
 pub(crate) async fn put(call: OperatorCall<'_>) -> Outcome {
@@ -151,6 +154,7 @@ struct Import<'a> {
     call: &'a OperatorCall<'a>,
     batch: Vec<(u64, OrganizationId, Profile)>,
     storing: Option<Storing>,
+    first_ids: FirstIds,
     report: ImportReport,
 }
 
@@ -165,6 +169,7 @@ impl<'a> Import<'a> {
             call,
             batch: Vec::with_capacity(BATCH),
             storing: None,
+            first_ids: FirstIds::up_to(REMEMBERED_IDS),
             report: ImportReport::default(),
         }
     }
@@ -194,7 +199,11 @@ impl<'a> Import<'a> {
                 organization_id: Some(organization_id),
                 profile,
             }) => {
-                self.batch.push((line.number, organization_id, *profile));
+                if self.first_ids.is_first(&profile.id) {
+                    self.batch.push((line.number, organization_id, *profile));
+                } else {
+                    self.fail(line.number, "id: stands on an earlier line already".into());
+                }
             }
         }
         if self.batch.len() >= BATCH {
