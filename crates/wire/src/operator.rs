@@ -8,8 +8,9 @@
 use rollcall_domain::text::Name;
 use rollcall_record::field::{Field, Fields, Read};
 
+use crate::error::ApiError;
 use crate::object;
-use crate::parts::required;
+use crate::parts::{optional_body_fields, required};
 
 pub mod audit;
 pub mod deliveries;
@@ -30,6 +31,11 @@ pub fn deleted(kind: &str, id: &str) -> String {
             .text("id", id)
             .text("type", &format!("{kind}_deleted"))
     })
+}
+
+/// Reads the body of a write that takes nothing: none, or an empty object.
+pub fn parse_nothing(body: &[u8]) -> Result<(), ApiError> {
+    Ok(optional_body_fields(body)?.finish()?)
 }
 
 /// A name the operator gives: 1 to 255 characters, as of a profile.

@@ -199,3 +199,23 @@ async fn all_actions_are_listed_page_by_page_oldest_first() {
     assert_eq!(listed[1].1, "operator");
     assert!(listed[0].1.is_null());
 }
+
+#[tokio::test]
+async fn a_write_that_takes_nothing_takes_nothing_else() {
+    let server = TestServer::start().await;
+    let operator = server.operator();
+    for path in [
+        "/operator/v1/enforcement_actions/enac_x/resolve",
+        "/operator/v1/webhook_deliveries/whd_x/redeliver",
+        "/operator/v1/webhook_endpoints/whep_x/test",
+        "/operator/v1/dev/reset",
+    ] {
+        assert_eq!(
+            operator.post(path, r#"{"note":"x"}"#).await.error(),
+            "400 invalid_request_error: note: Extra inputs are not permitted",
+            "{path}"
+        );
+        let nothing = operator.post(path, "{}").await.status.as_u16();
+        assert!(matches!(nothing, 200 | 404), "{path}: {nothing}");
+    }
+}

@@ -164,6 +164,13 @@ fn may_take(operation: OperationBuilder, name: &str) -> OperationBuilder {
     operation.request_body(Some(body))
 }
 
+/// No body, or an empty object.
+fn takes_nothing(operation: OperationBuilder) -> OperationBuilder {
+    let mut body = sent(answers::nothing());
+    body.required = Some(Required::False);
+    operation.request_body(Some(body))
+}
+
 fn sent(shape: impl Into<Shape>) -> RequestBody {
     let content = ContentBuilder::new().schema(Some(shape.into())).build();
     let body = RequestBodyBuilder::new().required(Some(Required::True));

@@ -8,6 +8,7 @@ use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::enforcement::{
     ShownAction, parse_action, parse_identity_check, parse_list, write_action, write_list,
 };
+use rollcall_wire::operator::parse_nothing;
 use rollcall_wire::query::parse_query_beta_only;
 
 use super::{decide_on, named_profile, named_profile_id, written};
@@ -50,6 +51,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
 /// `POST /operator/v1/enforcement_actions/{id}/resolve`
 pub(crate) async fn resolve(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
+    parse_nothing(&call.body().await?)?;
     let (organization_id, profile_id, id) = named_action(&call).await?;
     let now = call.app().clock.now();
     let named = id.clone();

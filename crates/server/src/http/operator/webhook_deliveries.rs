@@ -6,8 +6,8 @@ use rollcall_store::deliveries::{DeliveryFilter, NotSent};
 use rollcall_store::webhooks::OwnedEndpoint;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::object;
-use rollcall_wire::operator::ListPosition;
 use rollcall_wire::operator::deliveries::{ShownRequest, parse_list, write_delivery};
+use rollcall_wire::operator::{ListPosition, parse_nothing};
 use rollcall_wire::query::parse_query_beta_only;
 
 use super::written;
@@ -84,6 +84,7 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
 /// `POST /operator/v1/webhook_deliveries/{id}/redeliver`
 pub(crate) async fn redeliver(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
+    parse_nothing(&call.body().await?)?;
     let id = named(&call)?;
     let app = call.app();
     let act = call.act(app.clock.now());

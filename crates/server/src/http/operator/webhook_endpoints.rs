@@ -7,6 +7,7 @@ use rollcall_store::webhooks::{EndpointFilter, OwnedEndpoint};
 use rollcall_wire::error::ApiError;
 use rollcall_wire::object;
 use rollcall_wire::operator::endpoints::{parse_list, write_endpoint};
+use rollcall_wire::operator::parse_nothing;
 use rollcall_wire::query::parse_query_beta_only;
 
 use super::webhook_deliveries::begun;
@@ -58,6 +59,7 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
 /// `POST /operator/v1/webhook_endpoints/{id}/test`: answers with the delivery, which is under way.
 pub(crate) async fn test(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
+    parse_nothing(&call.body().await?)?;
     let id = named(&call)?;
     let app = call.app();
     let act = call.act(app.clock.now());

@@ -1,10 +1,9 @@
 //! The development controls.
 
 use serde_json::json;
-use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::{Described, answers, delete, errors, get, operation, post, takes};
+use super::{Described, answers, delete, get, operation, post, takes, takes_nothing};
 use crate::openapi::schema::{
     self, Shape, answer, array, body, boolean, described, id, integer, matching, named, nullable,
     ruled, shown_time, time_in, word,
@@ -18,17 +17,12 @@ pub(super) fn operations() -> Vec<Described> {
     let development = |id, summary| operation("Development", id, summary);
     let faults = || schema::page(named("Fault"));
     vec![
-        (
+        post(
             RESET,
-            HttpMethod::Post,
-            errors(
-                RESET,
-                answers(
-                    development("reset", "Go back to the state after the start"),
-                    named("Clock"),
-                ),
-                &[],
-            ),
+            takes_nothing(answers(
+                development("reset", "Go back to the state after the start"),
+                named("Clock"),
+            )),
         ),
         get(
             CLOCK,

@@ -2,13 +2,12 @@
 
 use rollcall_domain::enforcement::{CheckState, Resolution};
 use serde_json::{Value, json};
-use utoipa::openapi::path::{HttpMethod, Parameter};
+use utoipa::openapi::path::Parameter;
 
 use super::{
-    Described, answers, errors, get, linked, list_linked, ok, operation, post, profile_in_path,
-    takes,
+    Described, answers, get, linked, list_linked, ok, operation, post, profile_in_path, takes,
+    takes_nothing,
 };
-use crate::error::ErrorKind;
 use crate::openapi::public::path_parameter;
 use crate::openapi::schema::{
     self, Shape, answer, body, choice, described, id, named, nullable, ruled, shown_optional_time,
@@ -20,7 +19,6 @@ pub(super) fn operations() -> Vec<Described> {
     const RESOLVE: &str = "/operator/v1/enforcement_actions/{enforcement_action_id}/resolve";
     const CHECK: &str = "/operator/v1/enforcement_actions/{enforcement_action_id}/identity_check";
     let enforcement = |id, summary| operation("Enforcement", id, summary);
-    let conflict = &[ErrorKind::Conflict];
     let opened = linked(
         ok(named("EnforcementAction")),
         "enforcement_action_id",
@@ -48,17 +46,12 @@ pub(super) fn operations() -> Vec<Described> {
             ),
         ),
         post(ACTIONS, takes(open, "EnforcementActionOpen")),
-        (
+        post(
             RESOLVE,
-            HttpMethod::Post,
-            errors(
-                RESOLVE,
-                answers(
-                    resolve.parameter(action_in_path()),
-                    named("EnforcementAction"),
-                ),
-                conflict,
-            ),
+            takes_nothing(answers(
+                resolve.parameter(action_in_path()),
+                named("EnforcementAction"),
+            )),
         ),
         post(
             CHECK,

@@ -1,12 +1,10 @@
 //! Webhook deliveries.
 
 use rollcall_domain::delivery::DeliveryStatus;
-use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::schema::Object;
 
 use super::webhook_endpoints::any_id;
-use super::{Described, answers, errors, get, list_linked, operation};
-use crate::error::ErrorKind;
+use super::{Described, answers, get, list_linked, operation, post, takes_nothing};
 use crate::openapi::public::{path_parameter, query};
 use crate::openapi::schema::{
     self, Member, Shape, answer, array, choice, id, integer, named, nullable, organization_id,
@@ -46,17 +44,12 @@ pub(super) fn operations() -> Vec<Described> {
                 named("WebhookDeliveryWithRequest"),
             ),
         ),
-        (
+        post(
             REDELIVER,
-            HttpMethod::Post,
-            errors(
-                REDELIVER,
-                answers(
-                    delivery("redeliver", "Start a delivery that ended again"),
-                    named("WebhookDelivery"),
-                ),
-                &[ErrorKind::Conflict],
-            ),
+            takes_nothing(answers(
+                delivery("redeliver", "Start a delivery that ended again"),
+                named("WebhookDelivery"),
+            )),
         ),
     ]
 }

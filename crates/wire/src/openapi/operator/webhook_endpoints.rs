@@ -2,15 +2,13 @@
 
 use rollcall_domain::event::EventType;
 use rollcall_domain::webhook::{AutoDisabled, EndpointState};
-use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::schema::Object;
 
-use super::{Described, answers, errors, get, linked, list, ok, operation};
-use crate::error::ErrorKind;
+use super::{Described, answers, get, linked, list, ok, operation, post, takes_nothing};
 use crate::openapi::public::{path_parameter, query};
 use crate::openapi::schema::{
-    Shape, answer, array, choice, matching, named, organization_id, shown_optional_time,
-    shown_text, shown_time, word,
+    self, Shape, answer, array, choice, matching, named, organization_id, shown_optional_time,
+    shown_time, word,
 };
 
 pub(super) fn operations() -> Vec<Described> {
@@ -45,11 +43,7 @@ pub(super) fn operations() -> Vec<Described> {
     vec![
         get(ALL, list(listed, "WebhookEndpoint")),
         get(ONE, answers(found, named("WebhookEndpoint"))),
-        (
-            TEST,
-            HttpMethod::Post,
-            errors(TEST, test, &[ErrorKind::Conflict]),
-        ),
+        post(TEST, takes_nothing(test)),
     ]
 }
 
@@ -58,17 +52,17 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
     let events = EventType::ALL.iter().map(|event| event.as_str());
     let endpoint = answer([
         ("type", word("webhook_endpoint").into()),
-        shown_text("id"),
+        ("id", any_id().into()),
         ("organization_id", organization_id().into()),
         shown_time("created_at"),
-        shown_text("description"),
+        ("description", schema::string().build().into()),
         ("disabled_reason", choice(reasons.chain([""])).into()),
         ("enabled_events", array(choice(events))),
         shown_optional_time("failing_since"),
-        shown_text("name"),
+        ("name", schema::string().build().into()),
         ("state", choice(states()).into()),
         shown_time("updated_at"),
-        shown_text("url"),
+        ("url", schema::string().build().into()),
     ]);
     vec![("WebhookEndpoint", endpoint.into())]
 }

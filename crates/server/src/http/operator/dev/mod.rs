@@ -5,6 +5,7 @@ use rollcall_wire::object;
 use rollcall_wire::operator::dev::{
     ClockChange, parse_clock, parse_fault, write_clock, write_fault,
 };
+use rollcall_wire::operator::parse_nothing;
 use rollcall_wire::query::parse_query_beta_only;
 
 use crate::app::Operation;
@@ -18,6 +19,7 @@ pub(crate) async fn reset(call: OperatorCall<'_>) -> Outcome {
     let app = call.app();
     let development = development(&call)?;
     parse_query_beta_only(call.query())?;
+    parse_nothing(&call.body().await?)?;
     let reset = app.store.reset(call.proof);
     call.exchange().write(Operation::Reset, reset).await?;
     development.forget();
