@@ -5,6 +5,10 @@
 //! class by them, so a row may be added and never changed. Messages may improve. A new error is a
 //! constructor below, with a kind of its own only if the contract gives it a status of its own.
 
+mod reference;
+
+pub use self::reference::reference_markdown;
+
 use rollcall_domain::decision::Refusal;
 use rollcall_record::field::FieldError;
 use rollcall_record::json::{JsonError, quotable, write_string};
@@ -97,6 +101,52 @@ impl ErrorKind {
     pub const fn error_type(self) -> &'static str {
         self.row().1
     }
+
+    /// What it says, in words.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => {
+                "Headers, query or body are malformed or do not fit the endpoint or the dialect; the message names the place."
+            }
+            Self::Authentication => "There is no credential that works.",
+            Self::Permission => {
+                "The key is of another kind than this path is for, or cannot act in that workspace."
+            }
+            Self::NotFound => "What the path names is not there.",
+            Self::MethodNotAllowed => "The path does not have the method.",
+            Self::RequestTimeout => "The head of the request did not arrive in time.",
+            Self::Conflict => "What is stored does not allow it any more.",
+            Self::TooLarge => "The body is too large.",
+            Self::UriTooLong => "The request target has more than 8 KiB.",
+            Self::RateLimit => {
+                "Too many requests, or too many failed authentications from one address."
+            }
+            Self::HeadersTooLarge => "The header section has more than 32 KiB.",
+            Self::Internal => "A defect or an unforeseen failure.",
+            Self::Unavailable => "The server is starting or draining.",
+            Self::Timeout => "The server's own time limit passed.",
+            Self::Overloaded => "The storage is busy or unreachable.",
+        }
+    }
+
+    /// What `x-should-retry` says on it, if it is sent at all. Where it may say either, `false` is for a
+    /// write of which nobody knows whether it happened.
+    pub const fn should_retry(self) -> &'static [&'static str] {
+        match self {
+            Self::RateLimit | Self::Unavailable | Self::Overloaded => &["true"],
+            Self::Internal | Self::Timeout => &["true", "false"],
+            Self::Conflict => &["false"],
+            Self::InvalidRequest
+            | Self::Authentication
+            | Self::Permission
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::RequestTimeout
+            | Self::TooLarge
+            | Self::UriTooLong
+            | Self::HeadersTooLarge => &[],
+        }
+    }
 }
 
 rollcall_domain::text_enum! {
@@ -114,6 +164,40 @@ rollcall_domain::text_enum! {
         OrganizationOnHold = "organization_on_hold",
         /// A compressed body is too large once decoded.
         RequestBodyTooLargeAfterDecoding = "request_body_too_large_after_decoding",
+    }
+}
+
+impl ErrorCode {
+    /// The row of the catalogue that it is on.
+    pub const fn kind(self) -> ErrorKind {
+        match self {
+            Self::RequestBodyTooLargeAfterDecoding => ErrorKind::TooLarge,
+            Self::RequestBodyEncodingUnsupported
+            | Self::RequestBodyEncodingInvalid
+            | Self::RequestBodyTimeout
+            | Self::UnsupportedCharset
+            | Self::OrganizationOnHold => ErrorKind::InvalidRequest,
+        }
+    }
+
+    /// What it says, in words.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::RequestBodyEncodingUnsupported => {
+                "`Content-Encoding` is neither `identity` nor `gzip`."
+            }
+            Self::RequestBodyEncodingInvalid => "The body is not valid for its `Content-Encoding`.",
+            Self::RequestBodyTimeout => {
+                "The body did not arrive within 30 seconds; nothing was done."
+            }
+            Self::UnsupportedCharset => {
+                "`Content-Type` names a charset other than `utf-8` and `us-ascii`."
+            }
+            Self::OrganizationOnHold => "The operator put the organization on hold.",
+            Self::RequestBodyTooLargeAfterDecoding => {
+                "A compressed body has more than 1 MiB once decoded."
+            }
+        }
     }
 }
 

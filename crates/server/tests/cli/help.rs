@@ -34,6 +34,7 @@ fn every_command_has_the_help_that_was_reviewed() {
 fn the_references_are_current() {
     let references = [
         ("cli.md", reference_markdown()),
+        ("metrics.md", rollcall::metrics::reference_markdown()),
         ("settings.md", rollcall::config::reference_markdown()),
     ];
     for (name, expected) in references {

@@ -125,7 +125,7 @@ pub(super) fn components(caller: Caller) -> Components {
 fn add_error(mut components: Components, caller: Caller, kind: ErrorKind) -> Components {
     let shape = error(kind);
     let content = ContentBuilder::new().schema(Some(shape)).build();
-    let answer = ResponseBuilder::new().description(words(kind));
+    let answer = ResponseBuilder::new().description(kind.meaning());
     let mut answer = on_every_answer(answer).content("application/json", content);
     if caller == Caller::Platform && kind != ErrorKind::Authentication {
         answer = tenant(answer.header(ORGANIZATION, organization_header()));
@@ -136,14 +136,9 @@ fn add_error(mut components: Components, caller: Caller, kind: ErrorKind) -> Com
     ) {
         answer = WAIT.into_iter().fold(answer, refer);
     }
-    let retry: Option<&[&str]> = match kind {
-        ErrorKind::RateLimit | ErrorKind::Unavailable | ErrorKind::Overloaded => Some(&["true"]),
-        ErrorKind::Internal | ErrorKind::Timeout => Some(&["true", "false"]),
-        ErrorKind::Conflict => Some(&["false"]),
-        _ => None,
-    };
-    if let Some(values) = retry {
-        let retry = HeaderBuilder::new().schema(Some(schema::choice(values)));
+    let retry = kind.should_retry();
+    if !retry.is_empty() {
+        let retry = HeaderBuilder::new().schema(Some(schema::choice(retry)));
         let retry = retry.description(Some("Whether the same request may be sent again."));
         answer = answer.header("x-should-retry", must(retry.build()));
     }
@@ -193,17 +188,10 @@ fn name(kind: ErrorKind) -> String {
 }
 
 fn error(kind: ErrorKind) -> Shape {
-    let codes: &[ErrorCode] = match kind {
-        ErrorKind::InvalidRequest => &[
-            ErrorCode::RequestBodyEncodingUnsupported,
-            ErrorCode::RequestBodyEncodingInvalid,
-            ErrorCode::RequestBodyTimeout,
-            ErrorCode::UnsupportedCharset,
-            ErrorCode::OrganizationOnHold,
-        ],
-        ErrorKind::TooLarge => &[ErrorCode::RequestBodyTooLargeAfterDecoding],
-        _ => &[],
-    };
+    let codes: Vec<_> = ErrorCode::ALL
+        .iter()
+        .filter(|code| code.kind() == kind)
+        .collect();
     let message = schema::string()
         .min_length(Some(1))
         .max_length(Some(MESSAGE_LIMIT));
@@ -226,32 +214,6 @@ fn error(kind: ErrorKind) -> Shape {
         ),
     ])
     .into()
-}
-
-fn words(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidRequest => {
-            "Headers, query or body are malformed or do not fit the endpoint or the dialect; the message names the place."
-        }
-        ErrorKind::Authentication => "There is no credential that works.",
-        ErrorKind::Permission => {
-            "The key is of another kind than this path is for, or cannot act in that workspace."
-        }
-        ErrorKind::NotFound => "What the path names is not there.",
-        ErrorKind::MethodNotAllowed => "The path does not have the method.",
-        ErrorKind::RequestTimeout => "The head of the request did not arrive in time.",
-        ErrorKind::Conflict => "What is stored does not allow it any more.",
-        ErrorKind::TooLarge => "The body is too large.",
-        ErrorKind::UriTooLong => "The request target has more than 8 KiB.",
-        ErrorKind::RateLimit => {
-            "Too many requests, or too many failed authentications from one address."
-        }
-        ErrorKind::HeadersTooLarge => "The header section has more than 32 KiB.",
-        ErrorKind::Internal => "A defect or an unforeseen failure.",
-        ErrorKind::Unavailable => "The server is starting or draining.",
-        ErrorKind::Timeout => "The server's own time limit passed.",
-        ErrorKind::Overloaded => "The storage is busy or unreachable.",
-    }
 }
 
 /// A body that may be left out: none, or an empty object.

@@ -134,3 +134,27 @@ fn suggested_messages_are_the_contract_s() {
         Some(ErrorCode::OrganizationOnHold)
     );
 }
+
+#[test]
+fn the_error_reference_is_current() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/reference/errors.md"
+    );
+    let expected = rollcall_wire::error::reference_markdown();
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(path, &expected).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == expected,
+        "docs/reference/errors.md is stale; run UPDATE_REFERENCE=1 cargo test -p rollcall-wire --test it \
+         the_error_reference"
+    );
+    for kind in ErrorKind::ALL {
+        assert!(written.contains(&format!("| {} | `{}` |", kind.status(), kind.error_type())));
+    }
+    for code in ErrorCode::ALL {
+        assert!(written.contains(&format!("| `{code}` |")));
+    }
+}
