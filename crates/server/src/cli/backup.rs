@@ -178,6 +178,28 @@ fn copied_file(directory: &Path, name: &str) -> std::io::Result<CopiedFile> {
     })
 }
 
+/// Whether the directory is a backup and not a data directory.
+pub(crate) fn is_one(directory: &Path) -> bool {
+    directory.join(MANIFEST).exists()
+}
+
+/// Copies the database of a backup into a directory beside it, which is the caller's to remove.
+pub(crate) fn copy_to_look_at(directory: &Path) -> Outcome<PathBuf> {
+    let mut copy = directory.as_os_str().to_owned();
+    copy.push(".checked");
+    let copy = PathBuf::from(copy);
+    let shown = copy.display();
+    let cannot = |error: std::io::Error| Failure::failed(format!("cannot write {shown}: {error}"));
+    let _ = fs::remove_dir_all(&copy);
+    private_directory(&copy).map_err(cannot)?;
+    let name = sqlite::FILE_NAME;
+    let copied = fs::copy(directory.join(name), copy.join(name)).map_err(cannot);
+    if copied.is_err() {
+        let _ = fs::remove_dir_all(&copy);
+    }
+    copied.map(|_| copy)
+}
+
 fn partial(directory: &Path) -> PathBuf {
     let mut partial = directory.as_os_str().to_owned();
     partial.push(".partial");

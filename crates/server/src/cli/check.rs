@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
+use super::backup;
 use super::failure::{Failure, Outcome};
 use super::output::OutputArgs;
 use super::progress::Progress;
-use super::target::{Storage, StorageArgs};
+use super::target::{self, Storage, StorageArgs};
+use crate::config::Config;
 
 /// Verify every record, index and invariant of the storage; status 1 when something is wrong
 #[derive(Debug, clap::Args)]
@@ -17,14 +19,36 @@ pub struct Arguments {
 }
 
 /// Nothing may change under the check.
-const ADVICE: &str = "stop it, or check a copy: \"rollcall backup\" makes one beside it, \"rollcall restore\" checks what it restores";
+const ADVICE: &str = "stop it, or make a \"rollcall backup\" beside it and check that";
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
+    let config = arguments.storage.settings()?.config;
+    if config.database_url.is_none() && !config.in_memory && backup::is_one(&config.data_dir) {
+        return check_backup(config, arguments.output).await;
+    }
     let storage = arguments.storage.open_existing(ADVICE).await?;
     let checked = check(&storage, arguments.output).await;
     storage.store.close().await;
     checked
+}
+
+/// Checks a copy of a backup: a storage that is opened is written to, and a backup that was written to
+/// is none any more.
+async fn check_backup(mut config: Config, output: OutputArgs) -> Outcome {
+    let directory = std::mem::take(&mut config.data_dir);
+    config.data_dir = backup::copy_to_look_at(&directory)?;
+    let checked = async {
+        let storage = target::open(&config).await?;
+        let checked = check(&storage, output).await;
+        storage.store.close().await;
+        checked
+    };
+    let checked = checked.await;
+    // It was made for this, and that it cannot be removed is not the news.
+    let _ = std::fs::remove_dir_all(&config.data_dir);
+    checked?;
+    backup::verified(&directory).map(drop)
 }
 
 /// Checks an open storage and prints what was found.

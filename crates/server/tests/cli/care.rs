@@ -110,6 +110,26 @@ fn a_damaged_backup_is_not_restored_and_damaged_storage_is_found_out() {
 }
 
 #[test]
+fn a_backup_that_was_checked_is_still_one() {
+    let place = Place::new();
+    place.write(
+        "seed.ndjson",
+        "{\"type\":\"user_profile\",\"id\":\"uprof_1\"}\n",
+    );
+    place.dev(&["--seed", "seed.ndjson"]).stop();
+    place.json(&["backup", "saved"]);
+    let before = place.read("saved/rollcall.db");
+    let sound = serde_json::json!({"profiles": 1, "problem_count": 0, "problems": []});
+    assert_eq!(place.json(&["check", "--data-dir", "saved"]), sound);
+    assert!(place.read("saved/rollcall.db") == before);
+    assert!(!place.path("saved.checked").exists());
+    assert_eq!(
+        place.json(&["restore", "saved", "--data-dir", "back"]),
+        sound
+    );
+}
+
+#[test]
 fn migrating_says_from_where_to_where() {
     let place = Place::embedded();
     place.json(&["orgs", "create", "--name", "Acme"]);

@@ -224,7 +224,7 @@ fn a_data_directory_has_one_process() {
     $ rollcall check
     status: 2
     stderr:
-    rollcall: the data directory rollcall-data is in use by another rollcall process; stop it, or check a copy: "rollcall backup" makes one beside it, "rollcall restore" checks what it restores
+    rollcall: the data directory rollcall-data is in use by another rollcall process; stop it, or make a "rollcall backup" beside it and check that
     "#);
     assert_ended!(place.run(&["keys", "create", "--kind", "operator", "--name", "me"]), @r#"
     $ rollcall keys create --kind operator --name me
