@@ -5,7 +5,6 @@ the path, on another member. A case that is meant to be valid is made to keep th
 a case that is meant to be refused is left alone, and no check is weakened.
 """
 
-import collections
 import datetime
 import json
 import os
@@ -20,11 +19,13 @@ HOST = re.compile(r"[A-Za-z][A-Za-z0-9]{0,30}(\.[A-Za-z][A-Za-z0-9]{0,30})*")
 URL_LIMIT = 2_048
 # What the seeds hold.
 SEEDED_ENDPOINT = "webhook_endpoint_id"
+# Named in no path, so that it is there to the end.
+KEPT_ENDPOINT = "webhook_endpoint_kept"
 SEEDED_PROFILES = 50
 SEEDED = {"user_profile_id": "uprof_fuzz_{}", "enforcement_action_id": "enac_fuzz_{}", "webhook_endpoint_id": SEEDED_ENDPOINT}
 # An organization may have 32.
 MADE_ENDPOINTS = 24
-made_endpoints = collections.deque()
+ENDPOINTS = "/v1/organizations/webhooks"
 
 
 def instant(text):
@@ -122,7 +123,7 @@ def endpoints_that_are_there(case):
     """A list of endpoints goes on beside one of the organization, or from its start, and not in two directions at once."""
     case.query.pop("after_id", None)
     if case.query.get("before_id"):
-        case.query["before_id"] = SEEDED_ENDPOINT
+        case.query["before_id"] = KEPT_ENDPOINT
 
 
 def address_of_the_web(body):
@@ -164,7 +165,7 @@ def map_case(context, case):
     if not isinstance(body, dict):
         return case
     instants_of_the_calendar(body)
-    if path.startswith("/v1/organizations/webhooks"):
+    if path.startswith(ENDPOINTS):
         address_of_the_web(body)
     elif path.startswith("/v1/"):
         onboarded_in_the_past(body)
@@ -182,14 +183,15 @@ def map_case(context, case):
 @schemathesis.hook
 def after_call(context, case, response):
     """How many endpoints an organization has is not for a schema to say: the oldest that were made make room."""
-    if case.method.upper() != "POST" or case.operation.path != "/v1/organizations/webhooks" or response.status_code != 200:
+    if case.method.upper() != "POST" or case.operation.path != ENDPOINTS or response.status_code != 200:
         return
-    made_endpoints.append(json.loads(response.content)["id"])
-    if len(made_endpoints) > MADE_ENDPOINTS:
-        sent = response.request
-        headers = {name: sent.headers[name] for name in ("x-api-key", "authorization", "anthropic-version", "anthropic-beta") if name in sent.headers}
-        url = sent.url.partition("?")[0]
-        requests.delete(f"{url}/{made_endpoints.popleft()}", headers=headers, timeout=30)
+    sent = response.request
+    headers = {name: sent.headers[name] for name in ("x-api-key", "authorization", "anthropic-version", "anthropic-beta") if name in sent.headers}
+    url = sent.url.partition("?")[0]
+    listed = requests.get(url, params={"limit": 100, "order": "asc"}, headers=headers, timeout=30).json()["data"]
+    made = [endpoint["id"] for endpoint in listed if endpoint["id"] not in (SEEDED_ENDPOINT, KEPT_ENDPOINT)]
+    for oldest in made[: max(0, len(made) - MADE_ENDPOINTS)]:
+        requests.delete(f"{url}/{oldest}", headers=headers, timeout=30)
 
 
 @schemathesis.serializer("application/x-ndjson")
