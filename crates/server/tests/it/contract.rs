@@ -5,23 +5,23 @@ use crate::client::Client;
 use crate::fixtures::{DIALECTS, LEGACY, example};
 use crate::server::{ORGANIZATION, TestServer, at};
 
-const NORDLICHT: &str = "uprof_011CbeBHspRT5JW7RnPynu5d";
-const ANA: &str = "uprof_011Caw7UBvkeMCpZkHRpjtPh";
+pub(crate) const NORDLICHT: &str = "uprof_011CbeBHspRT5JW7RnPynu5d";
+pub(crate) const ANA: &str = "uprof_011Caw7UBvkeMCpZkHRpjtPh";
 
 /// The two profiles that the examples show, as records.
-fn nordlicht() -> String {
+pub(crate) fn nordlicht() -> String {
     format!(
         r#"{{"organization_id":"{ORGANIZATION}","created_at":"2026-06-02T09:14:31.482913Z","updated_at":"2026-11-04T06:12:09.120004Z","access_type":"passthrough","relationship":"resold","name":"Nordlicht Analytics GmbH","external_user_details":{{"account_status":"active","country":"DE","entity_type":"business","name_hash":"sha256:5d1c0b7e","onboarded_at":"2025-01-20T11:45:00Z","reference_id":"acct_88213"}},"metadata":{{"plan":"team","region":"eu-north"}},"programs":{{"cyber":{{"status":"active","tiers":{{"a":"active"}},"requirements":{{"data_retention":true,"human_review":false}}}},"efs":{{"status":"active","features":{{"cmek":"active"}}}}}}}}"#
     )
 }
 
-fn ana() -> String {
+pub(crate) fn ana() -> String {
     format!(
         r#"{{"organization_id":"{ORGANIZATION}","created_at":"2026-05-11T16:40:02Z","updated_at":"2026-10-28T10:00:00Z","name":"Ana Ferreira","external_user_details":{{"country":"PT","entity_type":"individual","reference_id":"user_4410"}},"programs":{{"cyber":{{"status":"pending"}}}},"enforcement_actions":[{{"id":"enac_011CgYtEdis35bAPd4Ls8CRd","type":"restriction","reason":"fraud_or_abuse","action":"verify","opened_at":"2026-10-30T18:20:11Z"}}]}}"#
     )
 }
 
-fn unset() -> String {
+pub(crate) fn unset() -> String {
     let profile: serde_json::Value = serde_json::from_str(&example("retrieve.unset.ga")).unwrap();
     let created_at = profile["created_at"].as_str().unwrap();
     let id = profile["id"].as_str().unwrap();
@@ -30,17 +30,17 @@ fn unset() -> String {
     )
 }
 
-async fn put(server: &TestServer, id: &str, record: &str) {
+pub(crate) async fn put(server: &TestServer, id: &str, record: &str) {
     let path = format!("/operator/v1/user_profiles/{id}");
     server.operator().put(&path, record).await.ok();
 }
 
-fn speaking(server: &TestServer, dialect: &str) -> Client {
+pub(crate) fn speaking(server: &TestServer, dialect: &str) -> Client {
     server.platform().speaking(dialect)
 }
 
 /// `example` with the value that differs from run to run taken from `served`.
-fn with_own(example: &str, served: &str, member: &str) -> String {
+pub(crate) fn with_own(example: &str, served: &str, member: &str) -> String {
     let mut expected: serde_json::Value = serde_json::from_str(example).unwrap();
     let served: serde_json::Value = serde_json::from_str(served).unwrap();
     expected[member] = served[member].clone();

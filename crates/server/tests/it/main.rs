@@ -26,6 +26,7 @@ mod durability;
 mod enforcement;
 mod enrollment;
 mod fixtures;
+mod goldens;
 mod headers;
 mod health;
 mod listing;
