@@ -99,7 +99,7 @@ fn a_damaged_backup_is_not_restored_and_damaged_storage_is_found_out() {
     $ rollcall check --data-dir [dir]/saved
     status: 1
     stdout:
-    {"profiles":1,"problem_count":1,"problems":["profile uprof_1: its columns differ from its document"]}
+    {"profiles":1,"problem_count":2,"problems":["database file: row 1 missing from index profiles_by_name","profile uprof_1: its columns differ from its document"]}
     "#);
     assert_ended!(place.run(&["restore", "rollcall-data", "--data-dir", "back"]), @r#"
     $ rollcall restore rollcall-data --data-dir back
@@ -137,7 +137,7 @@ fn migrating_says_from_where_to_where() {
     $ rollcall migrate
     status: 0
     stdout:
-    {"schema_before":4,"schema":4,"rollcall":"0.1.0"}
+    {"schema_before":5,"schema":5,"rollcall":"0.1.0"}
     "#);
     assert_ended!(place.run(&["migrate", "--data-dir", "nowhere"]), @r#"
     $ rollcall migrate --data-dir nowhere
