@@ -112,19 +112,21 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The key whose secret has this hash, as storage knew it at most [`FRESH_FOR`] ago.
+    /// The key whose secret has this hash, if storage was asked for it at most [`FRESH_FOR`] ago.
+    pub fn known(&self, hash: &SecretHash) -> Option<Arc<Identity>> {
+        let shard = self.shard(hash).read();
+        let known = shard.get(hash)?;
+        let usable = known.read_at.elapsed() < FRESH_FOR && secrets::same(&known.hash, hash);
+        usable.then(|| Arc::clone(known))
+    }
+
+    /// The key whose secret has this hash, as storage knows it now.
     pub async fn find(
         &self,
         store: &dyn Store,
         hash: &SecretHash,
     ) -> Stored<Option<Arc<Identity>>> {
         let known = self.shard(hash).read().get(hash).cloned();
-        if let Some(known) = &known
-            && known.read_at.elapsed() < FRESH_FOR
-            && secrets::same(&known.hash, hash)
-        {
-            return Ok(Some(Arc::clone(known)));
-        }
         let changes = self.changes.load(Ordering::Acquire);
         let found = store.find_credential(hash).await?;
         let Some(credential) = found.filter(|found| secrets::same(&found.secret_hash, hash)) else {

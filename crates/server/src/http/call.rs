@@ -31,6 +31,7 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::tenant::{
     KeyKind, KeyStatus, OperatorProof, Organization, OrganizationScope, OrganizationStatus,
+    SecretHash,
 };
 use rollcall_wire::dialect::Dialect;
 use rollcall_wire::error::{ApiError, CredentialHeader};
@@ -234,16 +235,7 @@ async fn authenticate(exchange: &Exchange<'_>, kind: KeyKind) -> Result<Arc<Iden
     let hash = sent.secret.map(secrets::hash);
     let found = match &hash {
         None => None,
-        Some(hash) => match exchange
-            .read(
-                Operation::FindCredential,
-                app.credentials.find(&*app.store, hash),
-            )
-            .await?
-        {
-            Some(identity) => Some(identity),
-            None => app.make_tenant_on_demand(sent.secret, hash).await?,
-        },
+        Some(hash) => find_identity(exchange, sent.secret, hash).await?,
     };
     let refusal = match &found {
         None => Some(ApiError::invalid_credential(sent.header)),
@@ -270,6 +262,22 @@ async fn authenticate(exchange: &Exchange<'_>, kind: KeyKind) -> Result<Arc<Iden
             let refusal = refusal.unwrap_or_else(|| ApiError::invalid_credential(sent.header));
             Err(count_failure(app, exchange.head, now).unwrap_or_else(|| refusal.into()))
         }
+    }
+}
+
+async fn find_identity(
+    exchange: &Exchange<'_>,
+    secret: Option<&[u8]>,
+    hash: &SecretHash,
+) -> Result<Option<Arc<Identity>>, Failure> {
+    let app = exchange.app;
+    if let Some(known) = app.credentials.known(hash) {
+        return Ok(Some(known));
+    }
+    let find = app.credentials.find(&*app.store, hash);
+    match exchange.read(Operation::FindCredential, find).await? {
+        Some(identity) => Ok(Some(identity)),
+        None => Ok(app.make_tenant_on_demand(secret, hash).await?),
     }
 }
 
