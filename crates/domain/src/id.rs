@@ -189,6 +189,7 @@ impl Chance for SeededChance {
 #[derive(Debug)]
 pub struct Ids {
     chance: Box<dyn Chance>,
+    last_audit_event: Mutex<u128>,
 }
 
 impl Default for Ids {
@@ -201,7 +202,7 @@ macro_rules! makers {
     ($($(#[$doc:meta])* $method:ident -> $name:ident;)*) => {$(
         $(#[$doc])*
         pub fn $method(&self, now: Timestamp) -> $name {
-            $name(self.base58($name::PREFIX, now).into_boxed_str())
+            $name(base58($name::PREFIX, self.uuid(now)).into_boxed_str())
         }
     )*};
 }
@@ -209,7 +210,10 @@ macro_rules! makers {
 impl Ids {
     /// Ids whose random part comes from `chance`.
     pub fn new(chance: Box<dyn Chance>) -> Self {
-        Self { chance }
+        Self {
+            chance,
+            last_audit_event: Mutex::default(),
+        }
     }
 
     makers! {
@@ -227,13 +231,22 @@ impl Ids {
         delivery -> DeliveryId;
         /// A new enrollment id.
         enrollment -> EnrollmentId;
-        /// A new audit event id.
-        audit_event -> AuditEventId;
+    }
+
+    /// A new audit event id. Those of one instant sort in the order they were made: the trail is read in the
+    /// order of its ids, and a decision, or a stopped clock, puts several into one instant.
+    pub fn audit_event(&self, now: Timestamp) -> AuditEventId {
+        let mut last = self.last_audit_event.lock();
+        let made = self.uuid(now).as_u128();
+        let same_instant = made >> 64 == *last >> 64;
+        *last = if same_instant { *last + 1 } else { made };
+        let text = base58(AuditEventId::PREFIX, uuid::Uuid::from_u128(*last));
+        AuditEventId(text.into_boxed_str())
     }
 
     /// A new webhook endpoint id, `whep_…`.
     pub fn webhook_endpoint(&self, now: Timestamp) -> WebhookEndpointId {
-        WebhookEndpointId(self.base58("whep_", now).into_boxed_str())
+        WebhookEndpointId(base58("whep_", self.uuid(now)).into_boxed_str())
     }
 
     /// A new event id: `whe_` and 32 lower-case hexadecimal digits.
@@ -265,22 +278,21 @@ impl Ids {
         random[..2].copy_from_slice(&fraction.to_be_bytes());
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
+}
 
-    fn base58(&self, prefix: &str, now: Timestamp) -> String {
-        const WIDTH: usize = 22;
-        let mut digits = [0; WIDTH + 2];
-        let uuid = self.uuid(now);
-        // Sixteen bytes never need more than 22 base58 digits, so the buffer always suffices.
-        let length = bs58::encode(uuid.as_bytes())
-            .onto(&mut digits[..])
-            .unwrap_or(0);
-        let mut text = String::with_capacity(prefix.len() + 2 + WIDTH);
-        text.push_str(prefix);
-        text.push_str("01");
-        text.extend(std::iter::repeat_n('1', WIDTH.saturating_sub(length)));
-        text.extend(digits[..length].iter().map(|&digit| char::from(digit)));
-        text
-    }
+fn base58(prefix: &str, uuid: uuid::Uuid) -> String {
+    const WIDTH: usize = 22;
+    let mut digits = [0; WIDTH + 2];
+    // Sixteen bytes never need more than 22 base58 digits, so the buffer always suffices.
+    let length = bs58::encode(uuid.as_bytes())
+        .onto(&mut digits[..])
+        .unwrap_or(0);
+    let mut text = String::with_capacity(prefix.len() + 2 + WIDTH);
+    text.push_str(prefix);
+    text.push_str("01");
+    text.extend(std::iter::repeat_n('1', WIDTH.saturating_sub(length)));
+    text.extend(digits[..length].iter().map(|&digit| char::from(digit)));
+    text
 }
 
 #[cfg(test)]
@@ -312,6 +324,13 @@ mod tests {
         for micros in 0..2_000 {
             assert_eq!(ids.profile(at(micros)).carried_time(), Some(at(micros)));
         }
+    }
+
+    #[test]
+    fn audit_events_of_one_instant_sort_as_they_were_made() {
+        let ids = Ids::default();
+        let made: Vec<_> = (0..100).map(|_| ids.audit_event(at(0))).collect();
+        assert!(made.is_sorted_by(|before, after| before < after));
     }
 
     #[test]

@@ -36,9 +36,13 @@ pub(super) fn prepare(connection: &Connection, on_disk: bool) -> rusqlite::Resul
     Ok(())
 }
 
-/// Gives up the write-ahead log for a rollback journal, until the file is opened the next time.
-pub(super) fn leave_log(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "TRUNCATE")
+/// Gives up the write-ahead log for a rollback journal, until the file is opened the next time. `false` when
+/// it stays, because somebody has the file open, as a backup does.
+pub(super) fn leave_log(connection: &Connection) -> bool {
+    let mode = connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |row| {
+        row.get::<_, String>(0)
+    });
+    mode.is_ok_and(|mode| mode.eq_ignore_ascii_case("truncate"))
 }
 
 /// Brings the schema up to date; refuses one that this binary does not know.

@@ -181,10 +181,7 @@ impl SqliteStore {
         outbox::end_leases(&connection).map_err(cannot)?;
         let no_thread = |error| OpenError::Failed(format!("cannot start a thread: {error}"));
         let checkpoints = match &place {
-            Place::File(_) if settings.loading => {
-                migrate::leave_log(&connection).map_err(cannot)?;
-                None
-            }
+            Place::File(_) if settings.loading && migrate::leave_log(&connection) => None,
             Place::File(_) => {
                 let connection = connect(&place, settings, Role::Reader).map_err(cannot)?;
                 Some(Checkpoints::start(connection).map_err(no_thread)?)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rollcall_domain::id::Ids;
 use rollcall_domain::page::{Order, OrderBy};
 use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
-use rollcall_store::{Check, Store};
+use rollcall_store::{Check, Profiles, Store};
 use tempfile::TempDir;
 
 use crate::world::{Opened, World, at, ids, proof};
@@ -86,6 +86,45 @@ async fn what_was_stored_is_there_after_opening_again() {
         world.store.check(proof(), &|_| {}).await.unwrap().profiles,
         1
     );
+}
+
+/// Stores a profile as a load does, and finds it as a server does.
+async fn load_then_serve(directory: &std::path::Path) {
+    let loading = SqliteSettings {
+        loading: true,
+        ..SqliteSettings::default()
+    };
+    let store = SqliteStore::open(directory, loading, ids()).unwrap();
+    let world = World::new(Arc::new(store), ids());
+    let scope = world.organization("org").await;
+    let id = world.create(&scope, at(1), Some("A")).await;
+    world.store.close().await;
+    drop(world);
+
+    let served = SqliteStore::open(directory, SqliteSettings::default(), ids()).unwrap();
+    let found = served.find_profile(&scope, &id).await.unwrap();
+    assert!(found.is_some());
+    let report = served.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!((report.profiles, report.problems.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_was_loaded_is_there_for_a_server() {
+    let directory = TempDir::new().unwrap();
+    load_then_serve(directory.path()).await;
+}
+
+#[tokio::test]
+async fn a_load_goes_on_while_somebody_copies_the_file() {
+    let OnDisk { store, directory } = on_disk(ids()).await;
+    store.close().await;
+    drop(store);
+    let file = directory.path().join(rollcall_store::sqlite::FILE_NAME);
+    let copying = rusqlite::Connection::open(&file).unwrap();
+    copying
+        .execute_batch("BEGIN; SELECT count(*) FROM organizations;")
+        .unwrap();
+    load_then_serve(directory.path()).await;
 }
 
 #[tokio::test]
