@@ -111,7 +111,7 @@ fn a_damaged_backup_is_not_restored_and_damaged_storage_is_found_out() {
 
 #[test]
 fn a_backup_that_was_checked_is_still_one() {
-    let place = Place::new();
+    let place = Place::embedded();
     place.write(
         "seed.ndjson",
         "{\"type\":\"user_profile\",\"id\":\"uprof_1\"}\n",
