@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::time::Duration;
 
 use rollcall_domain::event::EventType;
 use rollcall_domain::webhook::SigningKey;
@@ -17,7 +16,6 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::receiver::{self, Arrival};
@@ -31,8 +29,6 @@ use crate::config::FlagOverrides;
 const WEBHOOKS: &str = "/v1/organizations/webhooks";
 /// What the endpoint is called, so that one that was left behind is known for what it is.
 const NAME: &str = "rollcall webhooks listen";
-/// Time for the server to note the last answer: if the endpoint is gone before, that delivery is canceled.
-const UNTIL_NOTED: Duration = Duration::from_millis(300);
 
 /// Receive a development server's webhooks here and print their events as they come
 ///
@@ -115,7 +111,6 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
         left: arguments.count.map(NonZeroU64::get),
     };
     let received = print(listener, endpoint.key, &mut terminal, &ended).await;
-    sleep(UNTIL_NOTED).await;
     let removed = endpoint.remove(&client).await;
     received.and(removed)
 }
