@@ -1,7 +1,5 @@
 //! Care of the file: does it answer, is every record sound, can it be emptied and copied.
 
-use std::path::Path;
-
 use async_trait::async_trait;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::tenant::OperatorProof;
@@ -10,8 +8,8 @@ use rusqlite::Connection;
 
 use super::rows::Narrow;
 use super::{SqliteStore, failed};
+use crate::Stored;
 use crate::check::{Check, CheckReport, WriteFigures};
-use crate::{StoreError, Stored};
 
 /// Every table, children before parents.
 const TABLES: [&str; 15] = [
@@ -51,13 +49,11 @@ impl Check for SqliteStore {
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Stored<CheckReport> {
         self.read(|connection| {
-            connection.execute_batch("BEGIN DEFERRED").map_err(failed)?;
             let mut report = CheckReport::default();
-            let result = check_file(connection, &mut report)
-                .and_then(|()| check_profiles(connection, &mut report, progress))
-                .and_then(|()| check_references(connection, &mut report));
-            connection.execute_batch("COMMIT").map_err(failed)?;
-            result.map(|()| report)
+            check_file(connection, &mut report)?;
+            check_profiles(connection, &mut report, progress)?;
+            check_references(connection, &mut report)?;
+            Ok(report)
         })
     }
 
@@ -82,31 +78,6 @@ impl Check for SqliteStore {
 
     async fn close(&self) {
         self.writer.close().await;
-    }
-}
-
-impl SqliteStore {
-    /// Writes a copy of the whole database, as it is at one instant, to the new file `target`, while
-    /// reads and writes go on.
-    pub fn backup_to(&self, target: &Path) -> Stored<()> {
-        if target.exists() {
-            return Err(StoreError::Failed(format!(
-                "{} exists already",
-                target.display()
-            )));
-        }
-        let target = target.to_string_lossy();
-        self.read(|connection| {
-            // A reader may not write to its own database; a copy is another one.
-            connection
-                .pragma_update(None, "query_only", false)
-                .map_err(failed)?;
-            let copied = connection.execute("VACUUM INTO ?1", [target.as_ref()]);
-            connection
-                .pragma_update(None, "query_only", true)
-                .map_err(failed)?;
-            copied.map(|_| ()).map_err(failed)
-        })
     }
 }
 

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::readers::Readers;
+
 /// How long commits may gather before the log is folded back.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How many pages the log may have before the writer lets it start over: 128 MiB.
@@ -24,15 +26,17 @@ const LOG_LIMIT: u64 = 16_384;
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     nudge: SyncSender<()>,
+    readers: Arc<Readers>,
     log_pages: Arc<AtomicU64>,
 }
 
 impl Checkpoints {
     /// Starts the thread on `connection`.
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, readers: Arc<Readers>) -> std::io::Result<Self> {
         let (nudge, receiver) = sync_channel::<()>(1);
         let log_pages = Arc::new(AtomicU64::new(0));
         let measured = Arc::clone(&log_pages);
+        let held = Arc::clone(&readers);
         std::thread::Builder::new()
             .name("rollcall-checkpoint".into())
             .spawn(move || {
@@ -40,13 +44,18 @@ impl Checkpoints {
                     std::thread::sleep(PAUSE);
                     // The nudges of the pause are answered by this one checkpoint.
                     let closing = receiver.try_recv() == Err(TryRecvError::Disconnected);
+                    held.let_go();
                     measured.store(checkpoint(&connection), Ordering::Relaxed);
                     if closing {
                         break;
                     }
                 }
             })?;
-        Ok(Self { nudge, log_pages })
+        Ok(Self {
+            nudge,
+            readers,
+            log_pages,
+        })
     }
 
     /// Tells the thread of a commit, and lets the log start over when it has grown long.
@@ -54,6 +63,7 @@ impl Checkpoints {
         // A nudge that is already waiting says the same.
         let _ = self.nudge.try_send(());
         if self.log_pages.load(Ordering::Relaxed) > LOG_LIMIT {
+            self.readers.let_go();
             checkpoint(writer);
             self.log_pages.store(0, Ordering::Relaxed);
         }

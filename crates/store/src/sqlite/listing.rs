@@ -42,15 +42,13 @@ pub(super) fn list(
         (Start::CreatedAt(start), None) => {
             by_creation(connection, organization, start.as_ref(), &mut page)
         }
-        (Start::Name(start), None) => in_snapshot(connection, || {
-            by_name(connection, organization, start.as_ref(), &mut page)
-        }),
-        (Start::CreatedAt(start), Some(filter)) => in_snapshot(connection, || {
+        (Start::Name(start), None) => by_name(connection, organization, start.as_ref(), &mut page),
+        (Start::CreatedAt(start), Some(filter)) => {
             filtered_by_creation(connection, organization, start.as_ref(), filter, &mut page)
-        }),
-        (Start::Name(start), Some(filter)) => in_snapshot(connection, || {
+        }
+        (Start::Name(start), Some(filter)) => {
             filtered_by_name(connection, organization, start.as_ref(), filter, &mut page)
-        }),
+        }
     }
 }
 
@@ -157,15 +155,6 @@ fn finish(page: &mut Page<'_>, outcome: Next) -> Option<Position> {
         Next::More => None,
         Next::Full => page.last.take(),
     }
-}
-
-/// Runs several statements on one state of the database.
-fn in_snapshot<T>(connection: &Connection, read: impl FnOnce() -> Stored<T>) -> Stored<T> {
-    let execute = |sql| connection.prepare_cached(sql)?.raw_execute();
-    execute("BEGIN DEFERRED").map_err(failed)?;
-    let result = read();
-    execute("COMMIT").map_err(failed)?;
-    result
 }
 
 const AFTER_CREATION: &str = "SELECT created_at, id, document FROM profiles \

@@ -23,6 +23,7 @@ mod migrate;
 mod outbox;
 mod overview;
 mod profiles;
+mod readers;
 mod registry;
 mod rows;
 mod search;
@@ -46,6 +47,7 @@ use tokio::sync::Notify;
 use crate::{OpenError, StoreError, Stored};
 pub use backup::{copy_database, schema_version};
 use checkpoint::Checkpoints;
+use readers::Readers;
 use writer::Writer;
 
 /// The database's name in a data directory.
@@ -82,11 +84,9 @@ impl Default for SqliteSettings {
 /// The embedded backend.
 #[derive(Debug)]
 pub struct SqliteStore {
-    place: Place,
-    settings: SqliteSettings,
     ids: Arc<Ids>,
     writer: Writer,
-    readers: Mutex<Vec<Connection>>,
+    readers: Arc<Readers>,
     organizations: Arc<Organizations>,
     deliveries_added: Arc<Notify>,
     // Held for as long as the store is; released by the system when the process ends, however it does.
@@ -139,7 +139,7 @@ impl SqliteStore {
         })?;
         let lock = lock(data_dir)?;
         let file = data_dir.join(FILE_NAME);
-        Self::start(Place::File(file), settings, ids, Some(lock))
+        Self::start(&Place::File(file), settings, ids, Some(lock))
     }
 
     /// Opens an empty storage that lives in memory and ends with this value.
@@ -147,16 +147,16 @@ impl SqliteStore {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("file:/rollcall-{}-{number}?vfs=memdb", std::process::id());
-        Self::start(Place::Memory(name), SqliteSettings::default(), ids, None)
+        Self::start(&Place::Memory(name), SqliteSettings::default(), ids, None)
     }
 
     fn start(
-        place: Place,
+        place: &Place,
         settings: SqliteSettings,
         ids: Arc<Ids>,
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
-        let cannot = |error: rusqlite::Error| match &place {
+        let cannot = |error: rusqlite::Error| match place {
             Place::File(file) => {
                 OpenError::Failed(format!("cannot open {}: {error}", file.display()))
             }
@@ -164,13 +164,13 @@ impl SqliteStore {
                 OpenError::Failed(format!("cannot open in-memory storage: {error}"))
             }
         };
-        let anchor = match &place {
+        let anchor = match place {
             Place::File(_) => None,
             Place::Memory(_) => Some(Mutex::new(
-                connect(&place, settings, Role::Reader).map_err(cannot)?,
+                connect(place, settings, Role::Reader).map_err(cannot)?,
             )),
         };
-        let mut connection = connect(&place, settings, Role::Writer).map_err(cannot)?;
+        let mut connection = connect(place, settings, Role::Writer).map_err(cannot)?;
         migrate::prepare(&connection, matches!(place, Place::File(_))).map_err(cannot)?;
         migrate::run(&mut connection)?;
         bulk::resume(&connection).map_err(cannot)?;
@@ -180,21 +180,21 @@ impl SqliteStore {
             .map_err(cannot)?;
         outbox::end_leases(&connection).map_err(cannot)?;
         let no_thread = |error| OpenError::Failed(format!("cannot start a thread: {error}"));
-        let checkpoints = match &place {
-            Place::File(_) if settings.loading && migrate::leave_log(&connection) => None,
-            Place::File(_) => {
-                let connection = connect(&place, settings, Role::Reader).map_err(cannot)?;
-                Some(Checkpoints::start(connection).map_err(no_thread)?)
-            }
-            Place::Memory(_) => None,
+        let is_file = matches!(place, Place::File(_));
+        let has_log = is_file && !(settings.loading && migrate::leave_log(&connection));
+        let readers = Arc::new(readers(place.clone(), settings, has_log));
+        let checkpoints = if has_log {
+            let connection = connect(place, settings, Role::Reader).map_err(cannot)?;
+            Some(Checkpoints::start(connection, Arc::clone(&readers)).map_err(no_thread)?)
+        } else {
+            None
         };
-        let writer = Writer::start(connection, checkpoints).map_err(no_thread)?;
+        let writer =
+            Writer::start(connection, Arc::clone(&readers), checkpoints).map_err(no_thread)?;
         Ok(Self {
-            place,
-            settings,
             ids,
             writer,
-            readers: Mutex::new(Vec::new()),
+            readers,
             organizations: Arc::default(),
             deliveries_added: Arc::default(),
             _lock: lock,
@@ -202,24 +202,9 @@ impl SqliteStore {
         })
     }
 
-    /// Runs `read` inline on a connection of its own.
+    /// Runs `read` inline on a connection of its own, in one state of the database.
     fn read<T>(&self, read: impl FnOnce(&Connection) -> Stored<T>) -> Stored<T> {
-        let pooled = self.readers.lock().pop();
-        let connection = match pooled {
-            Some(connection) => connection,
-            None => self.connect_reader()?,
-        };
-        let result = read(&connection);
-        self.readers.lock().push(connection);
-        result
-    }
-
-    fn connect_reader(&self) -> Stored<Connection> {
-        let connection = connect(&self.place, self.settings, Role::Reader).map_err(failed)?;
-        connection
-            .pragma_update(None, "query_only", true)
-            .map_err(failed)?;
-        Ok(connection)
+        self.readers.read(read)
     }
 
     fn emitter(&self) -> commit::Emitter {
@@ -233,6 +218,15 @@ impl SqliteStore {
     fn organization(&self, connection: &Connection, id: &OrganizationId) -> Stored<Option<i64>> {
         rows::organization_number(connection, &self.organizations, id)
     }
+}
+
+fn readers(place: Place, settings: SqliteSettings, has_log: bool) -> Readers {
+    let connect_reader = move || {
+        let connection = connect(&place, settings, Role::Reader)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    };
+    Readers::new(Box::new(move || connect_reader().map_err(failed)), has_log)
 }
 
 fn lock(data_dir: &Path) -> Result<File, OpenError> {

@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpoints;
+use super::readers::Readers;
 use crate::check::{BATCH_CLASSES, WriteFigures, batch_class};
 use crate::{StoreError, Stored};
 
@@ -83,9 +84,10 @@ struct Figures {
 }
 
 impl Writer {
-    /// Starts the thread on `connection`; `checkpoints` hears of each commit.
+    /// Starts the thread on `connection`; `readers` and `checkpoints` hear of each commit.
     pub(super) fn start(
         connection: Connection,
+        readers: Arc<Readers>,
         checkpoints: Option<Checkpoints>,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
@@ -93,7 +95,15 @@ impl Writer {
         let shared = Arc::clone(&figures);
         let thread = std::thread::Builder::new()
             .name("rollcall-writer".into())
-            .spawn(move || write_batches(&connection, receiver, &shared, checkpoints.as_ref()))?;
+            .spawn(move || {
+                write_batches(
+                    &connection,
+                    receiver,
+                    &shared,
+                    &readers,
+                    checkpoints.as_ref(),
+                );
+            })?;
         Ok(Self {
             sender: parking_lot::Mutex::new(Some(sender)),
             thread: parking_lot::Mutex::new(Some(thread)),
@@ -157,6 +167,7 @@ fn write_batches(
     connection: &Connection,
     mut receiver: mpsc::Receiver<Box<dyn Job>>,
     figures: &Figures,
+    readers: &Readers,
     checkpoints: Option<&Checkpoints>,
 ) {
     let mut batch: Vec<Box<dyn Job>> = Vec::new();
@@ -166,7 +177,11 @@ fn write_batches(
             let Ok(next) = receiver.try_recv() else { break };
             batch.push(next);
         }
+        // The log may start over with this commit if nobody keeps an earlier state of it.
+        readers.let_go();
         let outcome = commit(connection, &mut batch);
+        // Whatever came of it: a commit that failed may have reached the disk.
+        readers.committed();
         let length = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         figures.queued.fetch_sub(length, Ordering::Relaxed);
         figures.batches[batch_class(batch.len())].fetch_add(1, Ordering::Relaxed);

@@ -201,7 +201,8 @@ async fn a_backup_is_a_whole_storage_of_its_own() {
     let id = world.create(&scope, at(1), None).await;
     let target = TempDir::new().unwrap();
     let file = target.path().join(rollcall_store::sqlite::FILE_NAME);
-    opened.store.backup_to(&file).unwrap();
+    let copy_database = rollcall_store::sqlite::copy_database;
+    copy_database(opened.directory.path(), &file).unwrap();
     let copy = SqliteStore::open(target.path(), SqliteSettings::default(), ids()).unwrap();
     let copy = World::new(Arc::new(copy), ids());
     assert!(
@@ -211,7 +212,7 @@ async fn a_backup_is_a_whole_storage_of_its_own() {
             .unwrap()
             .is_some()
     );
-    assert!(opened.store.backup_to(&file).is_err());
+    assert!(copy_database(opened.directory.path(), &file).is_err());
 }
 
 #[tokio::test]
