@@ -1,5 +1,5 @@
 //! What happens without being asked: expiries are recorded, webhooks delivered, old URLs and deliveries
-//! forgotten, last uses stored, idle development tenants dropped.
+//! forgotten, counts folded, last uses stored, idle development tenants dropped.
 //!
 //! Nothing depends on these tasks being punctual for an answer to be right: an expired action is closed
 //! on every read, an expired URL opens nothing. They make the facts permanent, and the events follow.
@@ -31,6 +31,10 @@ const PRUNE_EVERY: Duration = Duration::from_mins(10);
 const PRUNE_BATCH: usize = 500;
 const PRUNE_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the counts of days that are over are folded, and how many rows at a time.
+const FOLD_EVERY: Duration = Duration::from_mins(1);
+const FOLD_BATCH: usize = 2_000;
+
 /// How long an expired URL is kept, so that whoever opens it late is told that it expired (410) and
 /// not that it never was (404).
 const KEEP_EXPIRED_URLS: Duration = Duration::from_hours(24);
@@ -54,6 +58,7 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) -> Background {
     tasks.spawn(until(shutdown.clone(), sweep_expiries(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_urls(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_deliveries(Arc::clone(app))));
+    tasks.spawn(until(shutdown.clone(), fold_counts(Arc::clone(app))));
     // It ends by itself: what is in flight is waited for.
     tasks.spawn(worker::run(Arc::clone(app), shutdown.clone()));
     tasks.spawn(until(
@@ -173,6 +178,22 @@ async fn prune_deliveries(app: Arc<App>) {
             Err(error) => {
                 log_failed("pruning deliveries", &error);
                 sleep(PRUNE_EVERY).await;
+            }
+        }
+    }
+}
+
+/// Keeps an overview quick: what is counted of days that are over is drawn together.
+async fn fold_counts(app: Arc<App>) {
+    loop {
+        app.duty.ours().await;
+        match app.store.fold_counts(app.clock.now(), FOLD_BATCH).await {
+            Ok(0) => sleep(FOLD_EVERY).await,
+            // More is left, at least to look for; the pause lets other writes through.
+            Ok(_) => sleep(PRUNE_PAUSE).await,
+            Err(error) => {
+                log_failed("folding counts", &error);
+                sleep(FOLD_EVERY).await;
             }
         }
     }

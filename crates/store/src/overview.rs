@@ -2,6 +2,7 @@
 //! there is of webhooks is counted among few rows, however many there are.
 
 use async_trait::async_trait;
+use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::DeliveryStatus;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::tenant::OperatorProof;
@@ -74,4 +75,11 @@ pub trait Overview: Send + Sync {
         most: u32,
         since_day: i64,
     ) -> Stored<RegistryFigures>;
+
+    /// Draws together what is counted of the days before the one of `now`, where a backend spreads it
+    /// over several rows while it changes: at most `limit` rows at a time. Answers with how many rows
+    /// it found; with none there is nothing left to do. No figure changes by it.
+    async fn fold_counts(&self, _now: Timestamp, _limit: usize) -> Stored<u64> {
+        Ok(0)
+    }
 }

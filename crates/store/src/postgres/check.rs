@@ -294,6 +294,13 @@ async fn check_references(tx: &mut Tx, report: &mut CheckReport) -> Result<(), T
                GROUP BY organization, day HAVING sum(profiles) <> 0) AS differing",
         ),
         (
+            "organizations whose sum of folded days is wrong",
+            "SELECT count(*) FROM (SELECT organization FROM \
+               (SELECT organization, -folded_profiles AS profiles FROM organization_figures \
+                UNION ALL SELECT organization, profiles FROM profile_counts WHERE slot < 0) \
+               AS counted GROUP BY organization HAVING sum(profiles) <> 0) AS differing",
+        ),
+        (
             "enrollments of profiles that do not exist",
             "SELECT count(*) FROM enrollments e LEFT JOIN profiles p \
              ON p.organization = e.organization AND p.id = e.profile_id WHERE p.id IS NULL",

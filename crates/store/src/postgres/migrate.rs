@@ -26,6 +26,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "delivery lists",
         include_str!("migrations/0002_delivery_lists.sql"),
     ),
+    (
+        "folded counts",
+        include_str!("migrations/0003_folded_counts.sql"),
+    ),
 ];
 
 /// What migrations themselves need.

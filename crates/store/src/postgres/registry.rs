@@ -123,8 +123,12 @@ impl Registry for PostgresStore {
     async fn count_profiles(&self, _proof: OperatorProof) -> Stored<Vec<(OrganizationId, u64)>> {
         let rows = self
             .read(
-                "SELECT o.id, (SELECT coalesce(sum(c.profiles), 0)::bigint FROM profile_counts c \
-                 WHERE c.organization = o.id) FROM organizations o ORDER BY o.created_at, o.id",
+                "SELECT o.id, (coalesce(f.folded_profiles, 0) + coalesce(c.profiles, 0))::bigint \
+                 FROM organizations o \
+                 LEFT JOIN (SELECT organization, sum(profiles) AS profiles FROM profile_counts \
+                   WHERE slot >= 0 GROUP BY organization) c ON c.organization = o.id \
+                 LEFT JOIN organization_figures f ON f.organization = o.id \
+                 ORDER BY o.created_at, o.id",
                 &[],
             )
             .await?;

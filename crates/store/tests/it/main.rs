@@ -54,6 +54,8 @@ macro_rules! store_suite {
             enrollments: enrollments_are_filtered_and_paged_in_both_directions,
             enrollments: enrollments_go_with_their_profile,
             overview: figures_follow_every_change,
+            overview: folding_changes_no_figure_and_what_is_folded_goes_on_counting,
+            overview: counts_stay_exact_while_they_are_folded,
             sessions: a_session_is_found_touched_and_ended,
             sessions: sessions_that_are_over_are_pruned,
             webhooks: endpoints_belong_to_their_organization,

@@ -1,6 +1,7 @@
 //! The backend on `PostgreSQL`, on servers that the tests start themselves.
 
 mod faults;
+mod folding;
 mod opening;
 mod outages;
 mod plans;
