@@ -280,7 +280,11 @@ async fn keep(
     }
     keep.events(tx, organization, &decided.events).await?;
     keep.audit(tx, organization.as_str(), &decided.audit);
-    overview::count(tx, organization.as_str(), 0, waiting);
+    let change = overview::Change {
+        waiting,
+        ..overview::Change::default()
+    };
+    overview::count(tx, organization.as_str(), change);
     Ok(())
 }
 

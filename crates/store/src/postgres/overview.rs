@@ -123,24 +123,39 @@ fn figure(row: &Row, at: usize) -> Stored<u64> {
     u64::try_from(number(row, at)?).map_err(|_| damaged("a figure"))
 }
 
-/// Counts open actions and waiting enrollments more. It stands late in a transaction, because others
-/// may wait for the row.
-pub(super) fn count(tx: &mut Tx, organization: &str, open_actions: i64, waiting: i64) {
-    if open_actions == 0 && waiting == 0 {
+/// What an organization has more, or less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) open_actions: i64,
+    pub(super) waiting: i64,
+    /// Profiles that are counted in slot [`FOLDED`] of their day.
+    pub(super) folded: i64,
+}
+
+/// Counts a change. It stands late in a transaction, because others may wait for the row.
+pub(super) fn count(tx: &mut Tx, organization: &str, change: Change) {
+    if change == Change::default() {
         return;
     }
     tx.write(
-        "INSERT INTO organization_figures (organization, open_actions, waiting_enrollments) \
-         VALUES ($1, $2, $3) ON CONFLICT (organization) DO UPDATE SET \
+        "INSERT INTO organization_figures \
+         (organization, open_actions, waiting_enrollments, folded_profiles) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT (organization) DO UPDATE SET \
          open_actions = organization_figures.open_actions + excluded.open_actions, \
          waiting_enrollments = \
-           organization_figures.waiting_enrollments + excluded.waiting_enrollments",
-        values![organization, open_actions, waiting],
+           organization_figures.waiting_enrollments + excluded.waiting_enrollments, \
+         folded_profiles = organization_figures.folded_profiles + excluded.folded_profiles",
+        values![
+            organization,
+            change.open_actions,
+            change.waiting,
+            change.folded
+        ],
     );
 }
 
 /// The slot of a day that is over.
-const FOLDED: i16 = -1;
+pub(super) const FOLDED: i16 = -1;
 
 /// Folds up to `limit` rows of one organization.
 async fn fold(tx: &mut Tx, (before_day, limit): (i64, usize)) -> Result<u64, Trouble> {

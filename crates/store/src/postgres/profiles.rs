@@ -127,7 +127,8 @@ impl Insertion<'_> {
         self.keep.events(tx, organization, events).await?;
         self.keep
             .audit(tx, organization.as_str(), &self.decided.audit);
-        overview::count(tx, organization.as_str(), open_actions(profile), 0);
+        let open_actions = open_actions(profile);
+        count_figures(tx, organization.as_str(), open_actions, 0);
         count(tx, organization.as_str(), profile, 1);
         Ok(document)
     }
@@ -168,7 +169,7 @@ impl Change<'_> {
         self.keep.events(tx, organization, &decided.events).await?;
         self.keep.audit(tx, organization.as_str(), &decided.audit);
         let change = open_actions(&decided.value) - open_actions(&before);
-        overview::count(tx, organization.as_str(), change, 0);
+        count_figures(tx, organization.as_str(), change, 0);
         Ok(Changed::Done(document))
     }
 }
@@ -201,7 +202,7 @@ impl Removal<'_> {
         let waiting = enrollments::remove_of(tx, organization, &profile.id).await?;
         remove(tx, organization, &profile.id);
         self.keep.audit(tx, organization, &[profile.removal()]);
-        overview::count(tx, organization, -open_actions(&profile), -waiting);
+        count_figures(tx, organization, -open_actions(&profile), -waiting);
         count(tx, organization, &profile, -1);
         Ok(true)
     }
@@ -317,6 +318,15 @@ fn remove(tx: &mut Tx, organization: &str, id: &ProfileId) {
         values![organization, id],
     );
     tx.write("DELETE FROM profile_ids WHERE id = $1", values![id]);
+}
+
+fn count_figures(tx: &mut Tx, organization: &str, open_actions: i64, waiting: i64) {
+    let change = overview::Change {
+        open_actions,
+        waiting,
+        ..overview::Change::default()
+    };
+    overview::count(tx, organization, change);
 }
 
 /// In how many slots each day's profiles are counted.

@@ -9,7 +9,7 @@ use rollcall_domain::profile::Profile;
 use rollcall_record::document::ProfileDocument;
 
 use super::commit::Keep;
-use super::overview;
+use super::overview::{self, Change, FOLDED};
 use super::profiles::{actions, count_slot, open_actions, slot};
 use super::rows::{column, small, text, timestamp};
 use super::transaction::Tx;
@@ -26,7 +26,7 @@ pub(super) struct Records<'a> {
 
 impl Records<'_> {
     pub(super) async fn run(&self, tx: &mut Tx) -> Result<Vec<Put>, Trouble> {
-        let mut known = Known::look(tx, self.records).await?;
+        let mut known = Known::look(tx, self).await?;
         self.keep.unless_applied(tx).await?;
         let puts: Vec<Put> = self
             .records
@@ -99,14 +99,17 @@ struct Known<'a> {
     replaced: BTreeSet<&'a ProfileId>,
     /// Changes of the counts, by organization, day and slot.
     counts: BTreeMap<(String, i64, i16), i64>,
-    /// Changes of the counts of open actions, by organization.
-    open_actions: BTreeMap<&'a str, i64>,
+    /// Changes of the figures, by organization.
+    figures: BTreeMap<&'a str, Change>,
+    /// The first day that is not over.
+    today: i64,
     /// The stored profiles: the day each was created on and how many open actions it has.
     stored: HashMap<String, (i64, i64)>,
 }
 
 impl<'a> Known<'a> {
-    async fn look(tx: &mut Tx, records: &'a [(OrganizationId, Profile)]) -> Result<Self, Trouble> {
+    async fn look(tx: &mut Tx, writing: &Records<'a>) -> Result<Self, Trouble> {
+        let records = writing.records;
         let profiles: BTreeSet<&str> = records.iter().map(|(_, p)| p.id.as_str()).collect();
         // In one order everywhere, so that two imports do not lock each other out.
         let stored = tx
@@ -146,7 +149,8 @@ impl<'a> Known<'a> {
             written: BTreeMap::new(),
             replaced: BTreeSet::new(),
             counts: BTreeMap::new(),
-            open_actions: BTreeMap::new(),
+            figures: BTreeMap::new(),
+            today: day(writing.keep.act().at),
             stored: HashMap::new(),
         };
         for row in &organizations {
@@ -221,13 +225,29 @@ impl<'a> Known<'a> {
         result
     }
 
-    fn change_count(&mut self, organization: &OrganizationId, day: i64, id: &ProfileId, by: i64) {
-        let key = (organization.as_str().to_owned(), day, slot(id));
+    /// Days that are over are counted in their one row at once: a load of old records would fill every
+    /// slot of years.
+    fn change_count(
+        &mut self,
+        organization: &'a OrganizationId,
+        day: i64,
+        id: &ProfileId,
+        by: i64,
+    ) {
+        let slot = if day < self.today {
+            let figures = self.figures.entry(organization.as_str()).or_default();
+            figures.folded += by;
+            FOLDED
+        } else {
+            slot(id)
+        };
+        let key = (organization.as_str().to_owned(), day, slot);
         *self.counts.entry(key).or_default() += by;
     }
 
     fn change_open(&mut self, organization: &'a OrganizationId, by: i64) {
-        *self.open_actions.entry(organization.as_str()).or_default() += by;
+        let figures = self.figures.entry(organization.as_str()).or_default();
+        figures.open_actions += by;
     }
 
     /// Writes everything in a few statements.
@@ -272,8 +292,8 @@ impl<'a> Known<'a> {
 
     fn count(self, tx: &mut Tx) {
         // In the order of their keys, so that two imports do not lock each other out.
-        for (organization, change) in self.open_actions {
-            overview::count(tx, organization, change, 0);
+        for (organization, change) in self.figures {
+            overview::count(tx, organization, change);
         }
         for ((organization, day, slot), change) in self.counts {
             if change != 0 {
