@@ -9,7 +9,7 @@
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_domain::profile::AccessType;
-use rollcall_domain::program::ProgramStatus;
+use rollcall_domain::program::{ProgramName, ProgramStatus};
 use rollcall_domain::search::{ProfileSearch, SearchPage, SearchPosition};
 use rollcall_domain::text::{OpaqueHash, ReferenceId};
 use rollcall_record::document::ProfileDocument;
@@ -22,8 +22,9 @@ use crate::Stored;
 use crate::columns::{OUTLOOK_CHANGING, access_type_code, status_code};
 use crate::registry::{FoundPage, OwnedProfile};
 
-/// How many entries of the chosen index one answer examines at the most.
-const EXAMINED: usize = 2_000;
+/// How many entries of the chosen index one answer examines at the most: each may be a row in a page of
+/// its own, which costs some 20 µs if the database has to ask the system for it.
+const EXAMINED: usize = 1_000;
 /// How many the first statement reads; most searches find what they look for among them.
 const FIRST_PIECE: usize = 200;
 
@@ -184,7 +185,9 @@ fn judged(builder: &mut Builder, search: &ProfileSearch) -> String {
         let (certain, changing) = (status_code(status), OUTLOOK_CHANGING);
         all.push(format!("p.outlook IN ({certain}, {changing})"));
     }
-    if let Some((program, status)) = &search.program {
+    if let Some((program, status)) = &search.program
+        && walked_program(search).is_none()
+    {
         let program = builder.bind(program.as_str());
         let status = match status {
             None => String::new(),
@@ -208,6 +211,12 @@ fn judged(builder: &mut Builder, search: &ProfileSearch) -> String {
     }
 }
 
+/// The program and status that are asked for, if their index is the one that is walked.
+fn walked_program(search: &ProfileSearch) -> Option<&(ProgramName, Option<ProgramStatus>)> {
+    let narrower = search.reference_id.is_some() || search.email_hash.is_some();
+    search.program.as_ref().filter(|_| !narrower)
+}
+
 /// The ordered ranges of one index that together hold every match, newest first.
 fn creation_ranges(
     builder: &mut Builder,
@@ -227,7 +236,7 @@ fn creation_ranges(
         let fixed = format!("p.email_hash = {}", builder.bind(hash.as_str()));
         return vec![range(builder, vec![fixed])];
     }
-    if let Some((program, status)) = &search.program {
+    if let Some((program, status)) = walked_program(search) {
         let one = status.as_ref().map(std::slice::from_ref);
         let statuses = one.unwrap_or(ProgramStatus::ALL).iter();
         return statuses
