@@ -1,10 +1,13 @@
 //! Who runs where: servers on one core, the generator on another, so that neither takes the
 //! other's time and both servers are measured on the same core.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::Context as _;
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::usage;
 
 /// The two cores of a measurement, or none on a machine that has only one.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +46,38 @@ impl Cores {
         pin(generator)?;
         child
     }
+
+    /// Runs another generator to its end, on the generators' core, where the calling thread is.
+    #[expect(clippy::unused_self, reason = "whoever has cores has moved the thread")]
+    pub(crate) fn run_generator(self, command: &mut Command) -> anyhow::Result<Output> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null());
+        command
+            .output()
+            .with_context(|| format!("starting {program}"))
+    }
+
+    /// Moves a server that runs already, with the processes that it has started, to the servers' core.
+    /// Those that it starts from now on inherit it.
+    pub(crate) fn move_server(self, pid: u32) -> anyhow::Result<()> {
+        let Some((server, _)) = self.pair else {
+            return Ok(());
+        };
+        for member in usage::family(pid)? {
+            let member = i32::try_from(member).ok().and_then(Pid::from_raw);
+            move_to(Some(member.context("a process id is positive")?), server)?;
+        }
+        Ok(())
+    }
 }
 
 fn pin(core: usize) -> anyhow::Result<()> {
+    move_to(None, core)
+}
+
+/// Without a process, the calling thread.
+fn move_to(process: Option<Pid>, core: usize) -> anyhow::Result<()> {
     let mut only = CpuSet::new();
     only.set(core);
-    sched_setaffinity(None, &only).with_context(|| format!("moving to core {core}"))
+    sched_setaffinity(process, &only).with_context(|| format!("moving to core {core}"))
 }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use crate::results::ImportFigures;
-use crate::rollcall::Binary;
+use crate::rollcall::{Binary, Storage};
 use crate::stats::float;
 use crate::{BenchArgs, RunArgs, output, records};
 
@@ -62,7 +62,9 @@ impl Dataset {
             fs::remove_dir_all(&root).with_context(|| format!("removing {}", root.display()))?;
         }
         fs::create_dir_all(&root).with_context(|| format!("creating {}", root.display()))?;
-        let manifest = build(binary, profiles, &root)?;
+        let data = root.join("data");
+        fs::create_dir_all(&data)?;
+        let manifest = build(binary, profiles, &Storage::Directory(data), &root)?;
         fs::write(
             root.join("manifest.json"),
             serde_json::to_vec_pretty(&manifest)?,
@@ -70,9 +72,26 @@ impl Dataset {
         Ok(Self { root, manifest })
     }
 
+    /// The same profiles in an empty database, whose owner keeps them no longer than it lives. What
+    /// goes with them is kept in `root`.
+    pub(crate) fn load(
+        binary: &Binary,
+        profiles: u64,
+        database: &Storage,
+        root: PathBuf,
+    ) -> anyhow::Result<Self> {
+        fs::create_dir_all(&root).with_context(|| format!("creating {}", root.display()))?;
+        let manifest = build(binary, profiles, database, &root)?;
+        Ok(Self { root, manifest })
+    }
+
     /// What `rollcall` keeps.
-    pub(crate) fn data(&self) -> PathBuf {
+    fn data(&self) -> PathBuf {
         self.root.join("data")
+    }
+
+    pub(crate) fn storage(&self) -> Storage {
+        Storage::Directory(self.data())
     }
 
     /// A file or directory of ours beside it, on the same disk.
@@ -99,13 +118,16 @@ pub(crate) fn only(args: &RunArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn build(binary: &Binary, profiles: u64, root: &Path) -> anyhow::Result<Manifest> {
-    let data = root.join("data");
-    fs::create_dir_all(&data)?;
-    let (organizations, operator_key) = create_tenants(binary, &data)?;
+fn build(
+    binary: &Binary,
+    profiles: u64,
+    storage: &Storage,
+    root: &Path,
+) -> anyhow::Result<Manifest> {
+    let (organizations, operator_key) = create_tenants(binary, storage)?;
     let lines = root.join("records.ndjson");
     write_records(&lines, profiles, &organizations)?;
-    let import = import(binary, &data, &lines, &root.join("import.log"), profiles)?;
+    let import = import(binary, storage, &lines, &root.join("import.log"), profiles)?;
     // Several times the size of what is measured next, and quickly made again.
     fs::remove_file(&lines)?;
     Ok(Manifest {
@@ -117,17 +139,17 @@ fn build(binary: &Binary, profiles: u64, root: &Path) -> anyhow::Result<Manifest
     })
 }
 
-fn create_tenants(binary: &Binary, data: &Path) -> anyhow::Result<(Vec<Tenant>, String)> {
+fn create_tenants(binary: &Binary, storage: &Storage) -> anyhow::Result<(Vec<Tenant>, String)> {
     let bar = bar(ORGANIZATIONS, "organizations and keys")?;
     let mut organizations = Vec::new();
     for number in 0..ORGANIZATIONS {
-        let id = binary.create_organization(data, &format!("Bench {number:03}"))?;
-        let key = binary.create_key(data, &id)?;
+        let id = binary.create_organization(storage, &format!("Bench {number:03}"))?;
+        let key = binary.create_key(storage, &id)?;
         organizations.push(Tenant { id, key });
         bar.inc(1);
     }
     bar.finish();
-    Ok((organizations, binary.create_operator_key(data)?))
+    Ok((organizations, binary.create_operator_key(storage)?))
 }
 
 fn write_records(path: &Path, profiles: u64, organizations: &[Tenant]) -> anyhow::Result<()> {
@@ -150,14 +172,16 @@ fn write_records(path: &Path, profiles: u64, organizations: &[Tenant]) -> anyhow
 
 fn import(
     binary: &Binary,
-    data: &Path,
+    storage: &Storage,
     lines: &Path,
     log: &Path,
     profiles: u64,
 ) -> anyhow::Result<ImportFigures> {
     let bytes = fs::metadata(lines)?.len();
     let bar = bar(bytes, "importing, in bytes")?;
-    let used = binary.import(data, lines, log, |read| bar.set_position(read.min(bytes)))?;
+    let used = binary.import(storage, lines, log, |read| {
+        bar.set_position(read.min(bytes));
+    })?;
     bar.finish();
     Ok(ImportFigures {
         records: profiles,

@@ -30,7 +30,7 @@ impl Load {
     }
 }
 
-/// Connections to one server. Opened for one measurement: a server may close idle ones.
+/// Connections that are driven together. Opened for one measurement: a server may close idle ones.
 #[derive(Debug)]
 pub(crate) struct Generator {
     connections: Vec<Connection>,
@@ -38,8 +38,16 @@ pub(crate) struct Generator {
 
 impl Generator {
     pub(crate) async fn connect(address: &str, connections: usize) -> anyhow::Result<Self> {
+        Self::connect_to_all(&[address], connections).await
+    }
+
+    /// Connections to several nodes, as many to each as to the next.
+    pub(crate) async fn connect_to_all(
+        addresses: &[&str],
+        connections: usize,
+    ) -> anyhow::Result<Self> {
         let mut open = Vec::with_capacity(connections);
-        for _ in 0..connections {
+        for address in addresses.iter().cycle().take(connections) {
             open.push(Connection::open(address).await?);
         }
         Ok(Self { connections: open })

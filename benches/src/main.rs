@@ -20,7 +20,8 @@
 //! | [`cores`], [`usage`] | where processes run, and what they used |
 //! | [`commits`] | the reference for creates: SQLite with one commit each |
 //! | [`receivers`], [`decisions`] | receivers of webhooks, and what they are told of |
-//! | [`run`], [`scale`], [`webhooks`] | the commands that measure |
+//! | [`pgbench`] | the reference on PostgreSQL |
+//! | [`run`], [`scale`], [`webhooks`], [`postgresql`] | the commands that measure |
 //! | [`targets`] | what the figures have to reach |
 //! | [`results`], [`stats`], [`output`], [`report`] | the figures, printed and written into the documentation |
 //!
@@ -36,6 +37,8 @@ mod limit;
 mod load;
 mod measure;
 mod output;
+mod pgbench;
+mod postgresql;
 mod random;
 mod receivers;
 mod records;
@@ -74,6 +77,8 @@ enum Command {
     Scale(ScaleArgs),
     /// Measure what delivering webhooks costs, and whom.
     Webhooks(WebhookArgs),
+    /// Measure Rollcall on a PostgreSQL of its own, against pgbench.
+    Postgresql(PostgresqlArgs),
     /// Write the figures of a `--json` file into the documentation.
     Report(ReportArgs),
     /// The limit server: answers on standard input, its address on standard output.
@@ -129,6 +134,19 @@ struct WebhookArgs {
     /// An empty PostgreSQL database, to leave a server alone on as well.
     #[arg(long)]
     database_url: Option<String>,
+    #[command(flatten)]
+    bench: BenchArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+struct PostgresqlArgs {
+    /// Profiles in the database.
+    #[arg(long, default_value_t = 1_000_000)]
+    profiles: u64,
+    /// Where the database's files are until the end, on a disk; a user who is not root must be able to
+    /// reach it.
+    #[arg(long, default_value = "/var/tmp")]
+    database_dir: PathBuf,
     #[command(flatten)]
     bench: BenchArgs,
 }
@@ -201,6 +219,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Dataset(args) => dataset::only(&args),
         Command::Scale(args) => one_thread()?.block_on(scale::run(&args)),
         Command::Webhooks(args) => one_thread()?.block_on(webhooks::run(&args)),
+        Command::Postgresql(args) => one_thread()?.block_on(postgresql::run(&args)),
         Command::Report(args) => report::write(&args.file, &args.into),
         Command::LimitServer => tokio::runtime::Runtime::new()?.block_on(limit::serve()),
     }

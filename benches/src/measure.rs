@@ -24,12 +24,35 @@ pub(crate) struct Pressure {
 pub(crate) struct Stretch {
     /// Microseconds of the server's CPU time per request.
     pub(crate) cpu: f64,
+    /// The same of the database's, where there is one.
+    pub(crate) database_cpu: f64,
     pub(crate) requests_per_second: f64,
     /// Microseconds.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     /// Of bodies, per request.
     pub(crate) bytes: f64,
+}
+
+/// What answers: one server, or several nodes on a database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answering<'a> {
+    pub(crate) servers: &'a [&'a Server],
+    /// The process that started all of the database's.
+    pub(crate) database: Option<u32>,
+}
+
+impl Answering<'_> {
+    /// Of the servers, and of the database.
+    fn cpu_time(&self) -> anyhow::Result<(Duration, Duration)> {
+        let servers = self.servers.iter();
+        let servers = servers.map(|server| usage::cpu_time(server.pid()));
+        let database = self.database.map(usage::family_cpu_time).transpose()?;
+        Ok((
+            servers.sum::<anyhow::Result<Duration>>()?,
+            database.unwrap_or_default(),
+        ))
+    }
 }
 
 /// Warms up for a fifth of the time, then measures.
@@ -39,17 +62,35 @@ pub(crate) async fn stretch(
     seed: u64,
     pressure: Pressure,
 ) -> anyhow::Result<Stretch> {
+    let answering = Answering {
+        servers: &[server],
+        database: None,
+    };
+    stretch_of(answering, requests, seed, pressure).await
+}
+
+/// The same of whatever answers.
+pub(crate) async fn stretch_of(
+    answering: Answering<'_>,
+    requests: &Arc<[Vec<u8>]>,
+    seed: u64,
+    pressure: Pressure,
+) -> anyhow::Result<Stretch> {
     if requests.is_empty() {
         bail!("the data directory holds nothing to ask for");
     }
-    let mut generator = Generator::connect(server.address(), pressure.connections).await?;
+    let servers = answering.servers.iter();
+    let addresses: Vec<_> = servers.map(|server| server.address()).collect();
+    let mut generator = Generator::connect_to_all(&addresses, pressure.connections).await?;
     generator.drive(requests, !seed, pressure.time / 5).await?;
-    let before = usage::cpu_time(server.pid())?;
+    let before = answering.cpu_time()?;
     let mut load = generator.drive(requests, seed, pressure.time).await?;
-    let cpu = usage::cpu_time(server.pid())?.saturating_sub(before);
+    let after = answering.cpu_time()?;
     let count = float(load.requests.max(1));
+    let each = |before, after: Duration| after.saturating_sub(before).as_secs_f64() * 1e6 / count;
     Ok(Stretch {
-        cpu: cpu.as_secs_f64() * 1e6 / count,
+        cpu: each(before.0, after.0),
+        database_cpu: each(before.1, after.1),
         requests_per_second: count / load.elapsed.as_secs_f64(),
         p50: load.latency(50)?,
         p99: load.latency(99)?,

@@ -15,7 +15,8 @@ use comfy_table::Table;
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED};
 
 use crate::results::{
-    ImportFigures, Results, RunResults, ScaleResults, ServerFigures, Settings, WebhookResults,
+    ImportFigures, PostgresqlFigures, PostgresqlResults, Results, RunResults, ScaleResults,
+    ServerFigures, Settings, WebhookResults,
 };
 use crate::stats::{Spread, float};
 use crate::targets::{Bound, Judged, Unit, megabytes};
@@ -73,6 +74,7 @@ pub(crate) fn text(results: &Results, place: Place) -> String {
         Results::Run(run) => run_text(run, place),
         Results::Scale(scale) => scale_text(scale, place),
         Results::Webhooks(webhooks) => webhooks_text(webhooks, place),
+        Results::Postgresql(results) => postgresql_text(results, place),
     }
 }
 
@@ -193,6 +195,53 @@ fn webhooks_text(webhooks: &WebhookResults, place: Place) -> String {
         table(&["figure", ""], &rows, place),
     ]
     .join("\n\n")
+}
+
+fn postgresql_text(results: &PostgresqlResults, place: Place) -> String {
+    let figures = results.reads.iter().chain(&results.creates);
+    let rows: Vec<_> = figures.flat_map(postgresql_rows).collect();
+    let header = [
+        "scenario",
+        "Rollcall CPU µs",
+        "database CPU µs",
+        "requests/s",
+        "p50 µs",
+        "p99 µs",
+        "Rollcall / pgbench",
+    ];
+    let settings = &results.settings;
+    [
+        conditions(&results.rollcall, &results.machine, settings),
+        format!(
+            "On PostgreSQL {}, which has the server's core too, as pgbench has the generator's.",
+            results.postgresql
+        ),
+        targets_table(&results.targets, place),
+        table(&header, &rows, place),
+        import_sentence(&results.import),
+    ]
+    .join("\n\n")
+}
+
+/// A row for what went through Rollcall, and one for each reference.
+fn postgresql_rows(figures: &PostgresqlFigures) -> Vec<[String; 7]> {
+    let server = &figures.rollcall;
+    let mut rows = vec![[
+        figures.name.clone(),
+        range(server.cpu_us, 1),
+        range(figures.database_cpu_us, 1),
+        thousands(server.requests_per_second.median),
+        thousands(server.p50_us.median),
+        thousands(server.p99_us.median),
+        String::new(),
+    ]];
+    rows.extend(figures.references.iter().map(|reference| {
+        let rate = thousands(reference.per_second.median);
+        let times = range(reference.times_reference, 2);
+        let name = format!("  {}", reference.name);
+        [&name, "", "", &rate, "", "", &times].map(str::to_owned)
+    }));
+    rows
 }
 
 fn conditions(rollcall: &str, machine: &crate::results::Machine, settings: &Settings) -> String {

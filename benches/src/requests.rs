@@ -65,6 +65,8 @@ impl Dialect {
 pub(crate) enum Scenario {
     /// Random organization, random depth.
     List(Dialect),
+    /// Random depth of the largest organization.
+    ListLargest,
     FirstPage,
     DeepPage,
     ListByName,
@@ -74,6 +76,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
+    /// Those of `run`.
     pub(crate) const ALL: [Self; 11] = [
         Self::List(Dialect::V2026_03_24),
         Self::List(Dialect::V2026_08_18),
@@ -94,6 +97,7 @@ impl Scenario {
             Self::List(Dialect::V2026_08_18) => "list 2026-08-18",
             Self::List(Dialect::V2026_09_04) => "list 2026-09-04",
             Self::List(Dialect::Ga) => "list ga",
+            Self::ListLargest => "list, largest organization",
             Self::FirstPage => "first page",
             Self::DeepPage => "deep page",
             Self::ListByName => "list by name",
@@ -285,6 +289,13 @@ impl Positions {
                     &mut random,
                 ))
             }
+            Scenario::ListLargest => {
+                let largest = self
+                    .by_time
+                    .get(..1)
+                    .context("an organization was walked")?;
+                Ok(anywhere(largest, tenants, count, old, "", &mut random))
+            }
             Scenario::FirstPage => Ok(tenants
                 .iter()
                 .map(|tenant| page(tenant, old, "", None))
@@ -353,7 +364,7 @@ fn depth(profiles: u64) -> u64 {
     DEPTH.min(profiles / 100 * 99)
 }
 
-fn largest(manifest: &Manifest) -> anyhow::Result<&Tenant> {
+pub(crate) fn largest(manifest: &Manifest) -> anyhow::Result<&Tenant> {
     manifest
         .organizations
         .first()

@@ -13,6 +13,7 @@ pub(crate) enum Results {
     Run(Box<RunResults>),
     Scale(Box<ScaleResults>),
     Webhooks(Box<WebhookResults>),
+    Postgresql(Box<PostgresqlResults>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,6 +93,42 @@ pub(crate) struct IdleFigures {
     pub(crate) engine: String,
     pub(crate) seconds: f64,
     pub(crate) percent_of_a_core: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PostgresqlResults {
+    pub(crate) rollcall: String,
+    /// The database's version.
+    pub(crate) postgresql: String,
+    pub(crate) machine: Machine,
+    pub(crate) settings: Settings,
+    pub(crate) targets: Vec<Judged>,
+    pub(crate) import: ImportFigures,
+    /// Profiles before the deep page.
+    pub(crate) depth: u64,
+    pub(crate) reads: Vec<PostgresqlFigures>,
+    pub(crate) creates: Vec<PostgresqlFigures>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PostgresqlFigures {
+    pub(crate) name: String,
+    pub(crate) rollcall: ServerFigures,
+    /// CPU time of the database's processes per request.
+    pub(crate) database_cpu_us: Spread,
+    /// Rollcall's and the database's together, of each round.
+    pub(crate) cpu_us_rounds: Vec<f64>,
+    pub(crate) references: Vec<ReferenceFigures>,
+}
+
+/// What `pgbench` did in the same rounds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReferenceFigures {
+    pub(crate) name: String,
+    /// Transactions.
+    pub(crate) per_second: Spread,
+    /// Requests a second through Rollcall divided by that, round by round.
+    pub(crate) times_reference: Spread,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

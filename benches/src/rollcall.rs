@@ -21,22 +21,31 @@ pub(crate) struct Binary {
     serve_arguments: Vec<String>,
 }
 
-/// What a development server is told to take for its keys.
+/// What every node of a database is given: 32 bytes, as any.
+const SECRET_KEY: &str = "YmVuY2hiZW5jaGJlbmNoYmVuY2hiZW5jaGJlbmNoYmU=";
+
+/// Where `rollcall` keeps what it is told.
 #[derive(Debug, Clone)]
-pub(crate) struct DevelopmentKeys {
-    pub(crate) operator: String,
-    secret: String,
+pub(crate) enum Storage {
+    /// A data directory.
+    Directory(PathBuf),
+    /// The URL of a database.
+    Database(String),
 }
 
-impl Default for DevelopmentKeys {
-    fn default() -> Self {
-        Self {
-            operator: "bench-operator-key".to_owned(),
-            // 32 bytes, as any.
-            secret: "YmVuY2hiZW5jaGJlbmNoYmVuY2hiZW5jaGJlbmNoYmU=".to_owned(),
-        }
+impl Storage {
+    fn name_to(&self, command: &mut Command) {
+        match self {
+            Self::Directory(data) => command.arg("--data-dir").arg(data),
+            Self::Database(url) => command
+                .args(["--database-url", url])
+                .env("ROLLCALL_SECRET_KEY", SECRET_KEY),
+        };
     }
 }
+
+/// The operator key that a development server is told to take.
+pub(crate) const OPERATOR_KEY: &str = "bench-operator-key";
 
 /// What an import took.
 #[derive(Debug, Clone, Copy)]
@@ -80,10 +89,14 @@ impl Binary {
     }
 
     /// Makes an organization without a rate limit and returns its id.
-    pub(crate) fn create_organization(&self, data: &Path, name: &str) -> anyhow::Result<String> {
+    pub(crate) fn create_organization(
+        &self,
+        storage: &Storage,
+        name: &str,
+    ) -> anyhow::Result<String> {
         let created = self.answer(
             &["orgs", "create", "--name", name, "--output", "json"],
-            Some(data),
+            Some(storage),
         )?;
         let organization: CreatedOrganization =
             serde_json::from_str(&created).context("reading the answer of orgs create")?;
@@ -91,19 +104,26 @@ impl Binary {
     }
 
     /// Makes a key of an organization and returns its secret.
-    pub(crate) fn create_key(&self, data: &Path, organization: &str) -> anyhow::Result<String> {
-        self.key(data, &["--kind", "api", "--organization-id", organization])
+    pub(crate) fn create_key(
+        &self,
+        storage: &Storage,
+        organization: &str,
+    ) -> anyhow::Result<String> {
+        self.key(
+            storage,
+            &["--kind", "api", "--organization-id", organization],
+        )
     }
 
     /// Makes an operator's key and returns its secret.
-    pub(crate) fn create_operator_key(&self, data: &Path) -> anyhow::Result<String> {
-        self.key(data, &["--kind", "operator"])
+    pub(crate) fn create_operator_key(&self, storage: &Storage) -> anyhow::Result<String> {
+        self.key(storage, &["--kind", "operator"])
     }
 
-    fn key(&self, data: &Path, owner: &[&str]) -> anyhow::Result<String> {
+    fn key(&self, storage: &Storage, owner: &[&str]) -> anyhow::Result<String> {
         let mut arguments = vec!["keys", "create", "--name", "bench", "--output", "json"];
         arguments.extend_from_slice(owner);
-        let created = self.answer(&arguments, Some(data))?;
+        let created = self.answer(&arguments, Some(storage))?;
         let key: CreatedKey =
             serde_json::from_str(&created).context("reading the answer of keys create")?;
         Ok(key.secret)
@@ -113,17 +133,14 @@ impl Binary {
     /// bytes the importer has read so far.
     pub(crate) fn import(
         &self,
-        data: &Path,
+        storage: &Storage,
         records: &Path,
         log: &Path,
         progress: impl Fn(u64),
     ) -> anyhow::Result<ImportUsage> {
         let mut command = Command::new(&self.path);
-        command
-            .arg("import")
-            .arg(records)
-            .arg("--data-dir")
-            .arg(data);
+        command.arg("import").arg(records);
+        storage.name_to(&mut command);
         log_to(&mut command, log)?;
         let started = Instant::now();
         let mut child = command.spawn().context("starting rollcall import")?;
@@ -149,15 +166,17 @@ impl Binary {
     }
 
     /// Starts the production server. It is not necessarily listening yet.
-    pub(crate) fn serve(&self, data: &Path, log: &Path, cores: Cores) -> anyhow::Result<Server> {
+    pub(crate) fn serve(
+        &self,
+        storage: &Storage,
+        log: &Path,
+        cores: Cores,
+    ) -> anyhow::Result<Server> {
         let port = free_port()?;
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(&self.path);
-        command
-            .arg("serve")
-            .arg("--data-dir")
-            .arg(data)
-            .args(["--listen", &address]);
+        command.args(["serve", "--listen", &address]);
+        storage.name_to(&mut command);
         command.args(&self.serve_arguments);
         log_to(&mut command, log)?;
         Ok(Server {
@@ -171,22 +190,15 @@ impl Binary {
     /// listening yet.
     pub(crate) fn dev(
         &self,
-        data: &Path,
-        database_url: Option<&str>,
+        storage: &Storage,
         log: &Path,
-        keys: &DevelopmentKeys,
         cores: Cores,
     ) -> anyhow::Result<Server> {
         let address = format!("127.0.0.1:{}", free_port()?);
         let mut command = Command::new(&self.path);
         command.args(["dev", "--listen", &address]);
-        command.args(["--operator-key", &keys.operator]);
-        match database_url {
-            None => command.arg("--data-dir").arg(data),
-            Some(url) => command
-                .args(["--database-url", url])
-                .env("ROLLCALL_SECRET_KEY", &keys.secret),
-        };
+        command.args(["--operator-key", OPERATOR_KEY]);
+        storage.name_to(&mut command);
         command.args(&self.serve_arguments);
         log_to(&mut command, log)?;
         Ok(Server {
@@ -196,11 +208,11 @@ impl Binary {
         })
     }
 
-    fn answer(&self, arguments: &[&str], data: Option<&Path>) -> anyhow::Result<String> {
+    fn answer(&self, arguments: &[&str], storage: Option<&Storage>) -> anyhow::Result<String> {
         let mut command = Command::new(&self.path);
         command.args(arguments);
-        if let Some(data) = data {
-            command.arg("--data-dir").arg(data);
+        if let Some(storage) = storage {
+            storage.name_to(&mut command);
         }
         let output = command
             .output()

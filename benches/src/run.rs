@@ -18,16 +18,16 @@ use crate::requests::{self, Dialect, Positions, Request, Scenario};
 use crate::results::{
     CreateFigures, Failure, Machine, Results, RunResults, ScenarioFigures, Settings,
 };
-use crate::rollcall::{Binary, Server};
+use crate::rollcall::{Binary, Server, Storage};
 use crate::stats::Spread;
 use crate::usage::MemoryWatch;
 use crate::{RunArgs, output, targets};
 
 const CREATES: &str = "creates";
 /// Clients that create at the same time.
-const WRITERS: usize = 64;
+pub(crate) const WRITERS: usize = 64;
 /// Different bodies among the creates.
-const DRAFTS: u64 = 2_000;
+pub(crate) const DRAFTS: u64 = 2_000;
 
 /// One scenario's requests, and its rounds as they come in.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     output::progress("cold starts");
     let cold_start_ms = cold_starts(&binary, &dataset, cores, bench.rounds).await?;
 
-    let mut server = binary.serve(&dataset.data(), &dataset.beside("serve.log"), cores)?;
+    let mut server = binary.serve(&dataset.storage(), &dataset.beside("serve.log"), cores)?;
     first_answer(&mut server, &first_list(&dataset)?.bytes).await?;
     let positions =
         Positions::walk(server.address(), &dataset.manifest, &wanted(&args.only)).await?;
@@ -211,7 +211,7 @@ async fn cold_starts(
     let request = first_list(dataset)?.bytes;
     let mut times = Vec::new();
     for _ in 0..rounds {
-        let mut server = binary.serve(&dataset.data(), &dataset.beside("serve.log"), cores)?;
+        let mut server = binary.serve(&dataset.storage(), &dataset.beside("serve.log"), cores)?;
         times.push(first_answer(&mut server, &request).await?.as_secs_f64() * 1_000.0);
         server.stop()?;
     }
@@ -368,7 +368,11 @@ async fn measure_creates(
     output::progress("copying the data directory, for creates");
     let copy = dataset.copy()?;
     let mut reference = Reference::open(&dataset.beside("reference.sqlite"))?;
-    let mut server = binary.serve(&copy, &dataset.beside("serve.log"), cores)?;
+    let mut server = binary.serve(
+        &Storage::Directory(copy.clone()),
+        &dataset.beside("serve.log"),
+        cores,
+    )?;
     first_answer(&mut server, &first_list(dataset)?.bytes).await?;
     // The copy's pages would otherwise be written out while creates are timed.
     rustix::fs::sync();

@@ -72,7 +72,7 @@ impl Size {
         cores: Cores,
         args: &BenchArgs,
     ) -> anyhow::Result<Self> {
-        let mut server = binary.serve(&dataset.data(), &dataset.beside("serve.log"), cores)?;
+        let mut server = binary.serve(&dataset.storage(), &dataset.beside("serve.log"), cores)?;
         first_answer(&mut server, &first_list(&dataset)?.bytes).await?;
         let positions = Positions::walk(server.address(), &dataset.manifest, &[SCENARIO]).await?;
         let requests = positions.requests(SCENARIO, &dataset.manifest, args.requests)?;

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use Bound::{AtLeast, AtMost};
 
+use crate::postgresql::TWO_NODES;
 use crate::requests::{Dialect, Scenario};
-use crate::results::{RunResults, ScaleResults, ScenarioFigures, WebhookResults};
+use crate::results::{
+    PostgresqlFigures, PostgresqlResults, RunResults, ScaleResults, ScenarioFigures, WebhookResults,
+};
 use crate::stats::{Spread, float};
 
 /// A figure beside what it has to be and what we would like it to be; where we would like no more
@@ -247,6 +250,40 @@ pub(crate) fn judge_webhooks(webhooks: &WebhookResults) -> Vec<Judged> {
         )
     }));
     rows
+}
+
+pub(crate) fn judge_postgresql(results: &PostgresqlResults) -> Vec<Judged> {
+    let named = |name: &str| results.reads.iter().find(|figures| figures.name == name);
+    let of_pgbench = |figures: Option<&PostgresqlFigures>| {
+        Some(figures?.references.first()?.times_reference.median)
+    };
+    let ratio = |what: &str, figure, must, aim| judged(what, Unit::Ratio, figure, must, aim);
+    let rounds = |scenario: Scenario| Some(&named(scenario.name())?.cpu_us_rounds);
+    let deep = rounds(Scenario::DeepPage).zip(rounds(Scenario::FirstPage));
+    let deep = deep.and_then(|(deep, first)| {
+        Spread::of(deep.iter().zip(first).map(|(deep, first)| deep / first))
+    });
+    let (must, aim) = (AtLeast(0.45), AtLeast(0.60));
+    vec![
+        ratio(
+            "list: requests/s, Rollcall / pgbench",
+            of_pgbench(named(Scenario::ListLargest.name())),
+            must,
+            aim,
+        ),
+        ratio(
+            "list, two nodes: requests/s, Rollcall / pgbench",
+            of_pgbench(named(TWO_NODES)),
+            must,
+            aim,
+        ),
+        ratio(
+            &format!("page at depth {} / first page", results.depth),
+            deep.map(|spread| spread.median),
+            AtMost(1.2),
+            AtMost(1.0),
+        ),
+    ]
 }
 
 /// In units of 1,000,000 bytes.

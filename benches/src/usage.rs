@@ -17,19 +17,52 @@ const TICKS_PER_SECOND: u64 = 100;
 /// In steps of 10 ms. The kernel scales the sum to the exact running time, so a round of two
 /// seconds is right to half a percent; the finer per-thread `schedstat` forgets ended threads.
 pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    ticks(pid, 2)
+}
+
+/// CPU time of a process, of those it has started, and of those of them that have ended.
+pub(crate) fn family_cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    let members = family(pid)?;
+    let others = members.iter().filter(|member| **member != pid);
+    // Whoever ends meanwhile is counted by its parent.
+    let others = others.filter_map(|member| cpu_time(*member).ok());
+    Ok(ticks(pid, 4)? + others.sum::<Duration>())
+}
+
+/// A process and those it has started.
+pub(crate) fn family(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let mut members = vec![pid];
+    for entry in std::fs::read_dir("/proc").context("listing /proc")? {
+        let name = entry?.file_name();
+        let Some(candidate) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let stat = read(candidate, "stat").unwrap_or_default();
+        let parent = after_name(&stat).and_then(|fields| fields.split_ascii_whitespace().nth(1));
+        if parent == Some(pid.to_string().as_str()) {
+            members.push(candidate);
+        }
+    }
+    Ok(members)
+}
+
+/// The sum of this many fields from `utime` on: 2 are the process, 4 its ended children too.
+fn ticks(pid: u32, fields: usize) -> anyhow::Result<Duration> {
     let stat = read(pid, "stat")?;
-    // The program's name, in parentheses, may hold spaces; fields are counted after it.
-    let (_, fields) = stat
-        .rsplit_once(')')
-        .context("/proc/PID/stat: no program name")?;
-    let ticks = fields
+    let ticks = after_name(&stat)
+        .context("/proc/PID/stat: no program name")?
         .split_ascii_whitespace()
         .skip(11)
-        .take(2)
+        .take(fields)
         .map(str::parse::<u64>)
         .sum::<Result<u64, _>>()
         .context("/proc/PID/stat: utime and stime")?;
     Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
+}
+
+/// The program's name, in parentheses, may hold spaces; fields are counted after it.
+fn after_name(stat: &str) -> Option<&str> {
+    Some(stat.rsplit_once(')')?.1)
 }
 
 /// Memory in bytes.
@@ -130,6 +163,7 @@ mod tests {
         let memory = memory(pid).unwrap();
         assert!(memory.anonymous > 0 && memory.peak_resident >= memory.resident);
         assert!(cpu_time(pid).is_ok());
+        assert!(family_cpu_time(pid).unwrap() >= cpu_time(pid).unwrap());
         assert!(bytes_read(pid).is_some());
     }
 }

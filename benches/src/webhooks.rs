@@ -24,7 +24,7 @@ use crate::requests::{Dialect, Positions, Scenario, written};
 use crate::results::{
     BacklogFigures, DeliveryFigures, IdleFigures, Machine, Results, Settings, WebhookResults,
 };
-use crate::rollcall::{Binary, DevelopmentKeys, Server};
+use crate::rollcall::{Binary, OPERATOR_KEY, Server, Storage};
 use crate::run::first_list;
 use crate::stats::{Spread, float, percentile};
 use crate::{WebhookArgs, output, targets, usage};
@@ -42,7 +42,6 @@ const DEAD: &str = "http://127.0.0.1:1/";
 /// A server with organizations that have endpoints, and what drives it.
 struct Stage {
     server: Server,
-    keys: DevelopmentKeys,
     receivers: Receivers,
     /// Of each endpoint, its administrator's key and its id.
     endpoints: Vec<(String, String)>,
@@ -107,14 +106,13 @@ impl Stage {
         cores: Cores,
         args: &WebhookArgs,
     ) -> anyhow::Result<Self> {
-        let keys = DevelopmentKeys::default();
         let log = dataset.beside("dev.log");
-        let mut server = binary.dev(data, None, &log, &keys, cores)?;
+        let mut server = binary.dev(&Storage::Directory(data.to_owned()), &log, cores)?;
         first_answer(&mut server, &first_list(dataset)?.bytes).await?;
         let positions = Positions::walk(server.address(), &dataset.manifest, &[SCENARIO]).await?;
         let lists = positions.requests(SCENARIO, &dataset.manifest, args.bench.requests)?;
         let receivers = Receivers::start(args.endpoints).await?;
-        let mut operator = Operator::of(&server, &keys).await?;
+        let mut operator = Operator::of(&server).await?;
         let (mut endpoints, mut profiles) = (Vec::new(), Vec::new());
         let organizations = args.endpoints.div_ceil(args.fan_out);
         for urls in receivers.urls().chunks(args.fan_out) {
@@ -126,10 +124,9 @@ impl Stage {
             profiles.push(made.profiles);
         }
         Ok(Self {
-            decisions: Decisions::on(&keys.operator, interleaved(profiles)),
+            decisions: Decisions::on(OPERATOR_KEY, interleaved(profiles)),
             lists: lists.into_iter().map(|request| request.bytes).collect(),
             server,
-            keys,
             receivers,
             endpoints,
         })
@@ -180,10 +177,10 @@ impl Stage {
             "making {} events for a dead endpoint",
             args.backlog
         ));
-        let mut operator = Operator::of(&self.server, &self.keys).await?;
+        let mut operator = Operator::of(&self.server).await?;
         let dead = operator.organization(DECIDED_ON).await?;
         operator.endpoint(&dead.admin_key, DEAD).await?;
-        let decisions = Decisions::on(&self.keys.operator, dead.profiles);
+        let decisions = Decisions::on(OPERATOR_KEY, dead.profiles);
         let pace = Pace {
             rate: None,
             count: args.backlog,
@@ -285,10 +282,14 @@ async fn idle(
     }
     output::progress(&format!("idling for {} s", time.as_secs()));
     let data = dataset.beside("data-idle");
-    let mut servers = vec![("SQLite", idler(binary, dataset, &data, None, cores).await?)];
+    let mut storages = vec![("SQLite", Storage::Directory(data.clone()))];
     if let Some(url) = &args.database_url {
-        let server = idler(binary, dataset, &data, Some(url), cores).await?;
-        servers.push(("PostgreSQL", server));
+        storages.push(("PostgreSQL", Storage::Database(url.clone())));
+    }
+    let mut servers = Vec::new();
+    for (engine, storage) in storages {
+        let log = dataset.beside(&format!("idle-{}.log", engine.to_lowercase()));
+        servers.push((engine, idler(binary, &storage, &log, cores).await?));
     }
     // What a start leaves to do is done by then.
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -313,17 +314,13 @@ async fn idle(
 /// A server with an endpoint, and nothing to tell it.
 async fn idler(
     binary: &Binary,
-    dataset: &Dataset,
-    data: &Path,
-    database_url: Option<&str>,
+    storage: &Storage,
+    log: &Path,
     cores: Cores,
 ) -> anyhow::Result<Server> {
-    let keys = DevelopmentKeys::default();
-    let engine = database_url.map_or("sqlite", |_| "postgresql");
-    let log = dataset.beside(&format!("idle-{engine}.log"));
-    let mut server = binary.dev(data, database_url, &log, &keys, cores)?;
+    let mut server = binary.dev(storage, log, cores)?;
     first_answer(&mut server, b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").await?;
-    let mut operator = Operator::of(&server, &keys).await?;
+    let mut operator = Operator::of(&server).await?;
     let made = operator.organization(1).await?;
     operator.endpoint(&made.admin_key, DEAD).await?;
     Ok(server)
@@ -342,10 +339,10 @@ struct Made {
 }
 
 impl Operator {
-    async fn of(server: &Server, keys: &DevelopmentKeys) -> anyhow::Result<Self> {
+    async fn of(server: &Server) -> anyhow::Result<Self> {
         Ok(Self {
             connection: Connection::open(server.address()).await?,
-            key: keys.operator.clone(),
+            key: OPERATOR_KEY.to_owned(),
         })
     }
 
