@@ -99,8 +99,17 @@ impl Query {
     pub fn finish(self) -> Result<(), ApiError> {
         match self.parameters.first() {
             None => Ok(()),
-            Some((name, _)) => Err(ApiError::at(&quotable(name), "unknown query parameter")),
+            Some((name, _)) => Err(ApiError::at(&named(name), "unknown query parameter")),
         }
+    }
+}
+
+/// A parameter's name as a message can tell it.
+fn named(name: &str) -> String {
+    if name.is_empty() {
+        "(empty name)".to_owned()
+    } else {
+        quotable(name)
     }
 }
 
@@ -196,6 +205,8 @@ mod tests {
             ("beta=true&beta=true", "beta: must be given once"),
             ("limit=5", "limit: unknown query parameter"),
             ("offset=", "offset: unknown query parameter"),
+            ("=x", "(empty name): unknown query parameter"),
+            ("beta=true&=", "(empty name): unknown query parameter"),
         ] {
             assert_eq!(
                 parse_query_beta_only(Some(query)).unwrap_err().message,
