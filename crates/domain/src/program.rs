@@ -90,6 +90,16 @@ impl Tiers {
     pub fn any(self) -> bool {
         self.a || self.b || self.c
     }
+
+    /// Whether the tier called `name` is active.
+    pub fn has(self, name: &str) -> bool {
+        match name {
+            "a" => self.a,
+            "b" => self.b,
+            "c" => self.c,
+            _ => false,
+        }
+    }
 }
 
 /// What at least one active tier of `cyber` requires and is not waived.

@@ -141,7 +141,8 @@ struct Offer<'a> {
     name: &'a str,
     title: &'a str,
     description: &'a str,
-    applied_before: bool,
+    /// What stands on its button.
+    invitation: &'static str,
 }
 
 /// How the end user stands in a program.
@@ -220,6 +221,7 @@ pub(crate) async fn show(exchange: &Exchange<'_>) -> Outcome {
         (None, [only]) => Some(only),
         (None, _) => None,
     };
+    let chosen = chosen.filter(|program| link.invitation(program).is_some());
     start(
         exchange.app,
         &link,
@@ -375,6 +377,27 @@ impl Link {
         Some(self.standing_of(&program.title, status, self.application_for(&name)))
     }
 
+    /// With which words the end user is invited to apply for a program; with none while an application is
+    /// being read, and once there is nothing more to get.
+    fn invitation(&self, program: &ProgramConfig) -> Option<&'static str> {
+        let name = ProgramName::parse(&program.name).ok()?;
+        let newest = self.application_for(&name);
+        if newest.is_some_and(|it| it.status == EnrollmentStatus::Pending) {
+            return None;
+        }
+        match self.profile.programs.status(&name) {
+            None | Some(ProgramStatus::Pending) => Some(TEXTS.apply),
+            Some(ProgramStatus::Rejected) => Some(TEXTS.apply_again),
+            Some(ProgramStatus::Active) => {
+                let cyber = self.profile.programs.cyber;
+                let tiers = cyber.map(|cyber| cyber.tiers()).unwrap_or_default();
+                let mut offered = program.tiers.iter();
+                let lacks = offered.any(|tier| !tiers.has(&tier.name));
+                lacks.then_some(TEXTS.apply_for_more)
+            }
+        }
+    }
+
     fn standing_of(
         &self,
         title: &str,
@@ -405,11 +428,13 @@ fn start(
     status: StatusCode,
 ) -> Outcome {
     let offered = &app.settings.programs;
-    let offers = offered.iter().map(|program| Offer {
-        name: &program.name,
-        title: &program.title,
-        description: &program.description,
-        applied_before: link.standing(program).is_some(),
+    let offers = offered.iter().filter_map(|program| {
+        Some(Offer {
+            name: &program.name,
+            title: &program.title,
+            description: &program.description,
+            invitation: link.invitation(program)?,
+        })
     });
     let standings = offered.iter().filter_map(|program| link.standing(program));
     let start = StartPage {

@@ -366,3 +366,53 @@ async fn an_identity_check_is_started_and_resolved() {
     let free = server.platform().get(&target).await.ok();
     assert_eq!(free["enforcement_status"], "unrestricted");
 }
+
+#[tokio::test]
+async fn who_waits_or_has_everything_is_not_asked_to_apply_again() {
+    let server = TestServer::start().await;
+    let shown = async || {
+        server
+            .stranger()
+            .get(&server.link().await)
+            .await
+            .text()
+            .to_owned()
+    };
+    let buttons = |html: &str| {
+        let words = ["Apply", "Apply again", "Apply for more"];
+        let found = words
+            .into_iter()
+            .filter(|it| html.contains(&format!(">{it}</a>")));
+        found.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let is_form = |html: &str| html.contains("value=\"review\"");
+    assert!(is_form(&shown().await));
+
+    let id = server.apply().await;
+    let waiting = shown().await;
+    assert!(waiting.contains("Under review"), "{waiting}");
+    assert!(
+        !is_form(&waiting) && buttons(&waiting).is_empty(),
+        "{waiting}"
+    );
+    let asked = format!("{}?program=cyber", server.link().await);
+    assert!(!is_form(server.stranger().get(&asked).await.text()));
+
+    let approve = format!("/operator/v1/enrollments/{id}/approve");
+    let tiers = r#"{"tiers":{"a":"active","b":"active"}}"#;
+    assert_eq!(server.operator().post(&approve, tiers).await.status, 200);
+    let partly = shown().await;
+    assert!(partly.contains("Admitted") && is_form(&partly), "{partly}");
+
+    let programs = format!("/operator/v1/user_profiles/{PROFILE}/programs/cyber");
+    let all = r#"{"status":"active","tiers":{"a":"active","b":"active","c":"active"}}"#;
+    assert_eq!(server.operator().put(&programs, all).await.status, 200);
+    let wholly = shown().await;
+    assert!(wholly.contains("Admitted"), "{wholly}");
+    assert!(wholly.contains("You can close this page."), "{wholly}");
+    assert!(!is_form(&wholly) && buttons(&wholly).is_empty(), "{wholly}");
+
+    let rejected = r#"{"status":"rejected"}"#;
+    assert_eq!(server.operator().put(&programs, rejected).await.status, 200);
+    assert!(is_form(&shown().await));
+}
