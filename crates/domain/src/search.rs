@@ -7,7 +7,7 @@
 use crate::clock::Timestamp;
 use crate::enforcement::EnforcementStatus;
 use crate::id::{OrganizationId, ProfileId};
-use crate::page::Limit;
+use crate::page::{Limit, StatusFilter};
 use crate::profile::AccessType;
 use crate::program::{ProgramName, ProgramStatus};
 use crate::text::{Country, OpaqueHash, ReferenceId};
@@ -27,8 +27,8 @@ pub struct ProfileSearch {
     pub country: Option<Country>,
     /// Has this access type.
     pub access_type: Option<AccessType>,
-    /// Has this enforcement status now.
-    pub enforcement_status: Option<EnforcementStatus>,
+    /// Has one of these enforcement statuses now.
+    pub enforcement_status: Option<StatusFilter>,
     /// Stands in this program, with this status if one is given.
     pub program: Option<(ProgramName, Option<ProgramStatus>)>,
     /// Was created after this instant.
@@ -41,13 +41,18 @@ impl ProfileSearch {
     /// Whether answers are ordered by name. They are not where something is asked for beside a name
     /// prefix that fewer profiles have: a reference, a program, an enforcement action.
     pub fn is_by_name(&self) -> bool {
-        let enforced = self.enforcement_status;
-        let enforced = enforced.is_some_and(|status| status != EnforcementStatus::Unrestricted);
         let narrower = self.reference_id.is_some()
             || self.email_hash.is_some()
             || self.program.is_some()
-            || enforced;
+            || self.enforced().is_some();
         self.name_prefix.is_some() && !narrower
+    }
+
+    /// The statuses that are asked for, if only profiles under an enforcement action have them, which
+    /// are few.
+    pub fn enforced(&self) -> Option<StatusFilter> {
+        self.enforcement_status
+            .filter(|wanted| !wanted.matches(EnforcementStatus::Unrestricted))
     }
 }
 

@@ -1,4 +1,4 @@
-//! How much was asked in the last hour: a ring of minutes, for the console's chart.
+//! How much was asked of the APIs in the last hour: a ring of minutes, for the console's chart.
 //!
 //! It counts this process alone and forgets with it; what is to be kept is `/metrics`' to tell.
 //! Recording is two or three uncontended atomic operations.

@@ -2,6 +2,7 @@
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{EnforcementStatus, Outlook};
+use rollcall_domain::page::StatusFilter;
 use rollcall_domain::profile::{AccessType, Profile};
 use rollcall_domain::text::Name;
 
@@ -16,6 +17,11 @@ pub(crate) fn status_code(status: EnforcementStatus) -> i64 {
         EnforcementStatus::Restricted => 2,
         EnforcementStatus::Banned => 3,
     }
+}
+
+/// The numbers of every outlook that may come to one of `wanted`.
+pub(crate) fn outlooks(wanted: StatusFilter) -> impl Iterator<Item = i64> {
+    wanted.statuses().map(status_code).chain([OUTLOOK_CHANGING])
 }
 
 /// The number that stands for an outlook.

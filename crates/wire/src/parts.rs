@@ -247,7 +247,14 @@ pub(crate) fn listing(
     let opened = page
         .map(|page| cursors.open(organization, &page))
         .transpose()?;
-    let status_filter = status_filter(&mut query, filter_rule)?;
+    let sent = sent_statuses(&mut query);
+    if filter_rule == FilterRule::Refused && !sent.is_empty() {
+        return Err(ApiError::at(
+            STATUS_FILTER,
+            "not accepted with a user-profiles beta header; remove the header value to use it",
+        ));
+    }
+    let status_filter = parse_statuses(&sent)?;
     query.take_beta()?;
     query.finish()?;
     let start = match opened {
@@ -262,22 +269,26 @@ pub(crate) fn listing(
     })
 }
 
-/// `enforcement_status[]`, which may also be written without brackets, mixed, and repeat.
-fn status_filter(query: &mut Query, rule: FilterRule) -> Result<Option<StatusFilter>, ApiError> {
-    const NAME: &str = "enforcement_status";
-    let mut values = query.take_all("enforcement_status[]");
-    values.extend(query.take_all(NAME));
-    if rule == FilterRule::Refused && !values.is_empty() {
-        return Err(ApiError::at(
-            NAME,
-            "not accepted with a user-profiles beta header; remove the header value to use it",
-        ));
-    }
-    let statuses: Result<Vec<_>, _> = values
+const STATUS_FILTER: &str = "enforcement_status";
+
+/// Takes `enforcement_status[]`, which may also be written without brackets, mixed, and repeat.
+pub(crate) fn take_status_filter(query: &mut Query) -> Result<Option<StatusFilter>, ApiError> {
+    let sent = sent_statuses(query);
+    parse_statuses(&sent)
+}
+
+fn sent_statuses(query: &mut Query) -> Vec<String> {
+    let mut sent = query.take_all("enforcement_status[]");
+    sent.extend(query.take_all(STATUS_FILTER));
+    sent
+}
+
+fn parse_statuses(sent: &[String]) -> Result<Option<StatusFilter>, ApiError> {
+    let statuses: Result<Vec<_>, _> = sent
         .iter()
         .map(|value| EnforcementStatus::parse(value))
         .collect();
-    let statuses = statuses.map_err(|error| ApiError::at(NAME, error))?;
+    let statuses = statuses.map_err(|error| ApiError::at(STATUS_FILTER, error))?;
     Ok(StatusFilter::any_of(statuses))
 }
 

@@ -267,7 +267,9 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
 
     let took = started.elapsed();
     route.metrics.record(response.status(), took);
-    app.traffic.record(now, response.status());
+    if is_of_an_api(&head) {
+        app.traffic.record(now, response.status());
+    }
     log(
         &exchange,
         route.label,
@@ -282,6 +284,15 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
             .record(now, &exchange.request_id, &head, body, response.status());
     }
     response
+}
+
+/// Whether a program asks one of the APIs, and not a browser for a page or for permission.
+fn is_of_an_api(head: &Parts) -> bool {
+    let path = head.uri.path();
+    let is_below = ["/v1/", "/operator/"]
+        .iter()
+        .any(|api| path.starts_with(api));
+    is_below && head.method != Method::OPTIONS
 }
 
 /// A failure as the one who asked can read it: pages for people, JSON for programs.

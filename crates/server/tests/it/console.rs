@@ -286,3 +286,70 @@ async fn a_new_keys_secret_is_shown_once_and_works() {
         .await;
     assert!(detail.text().contains("CI") && !detail.text().contains(secret));
 }
+
+#[tokio::test]
+async fn the_overview_counts_what_programs_ask_and_not_its_own_pages() {
+    let server = TestServer::start().await;
+    let browser = signed_in(&server).await;
+    for page in ["/console", "/console/profiles", "/console/nothing"] {
+        browser.get(page).await;
+    }
+    server.stranger().get("/healthz").await;
+    let overview = browser.get("/console").await.text().to_owned();
+    assert!(
+        overview.contains("<span class=\"number\">0</span> API requests"),
+        "{overview}"
+    );
+
+    server.platform().get("/v1/user_profiles").await;
+    server.platform().get("/v1/nothing").await;
+    server.operator().get("/operator/v1/user_profiles").await;
+    let overview = browser.get("/console").await.text().to_owned();
+    assert!(
+        overview.contains("<span class=\"number\">3</span> API requests"),
+        "{overview}"
+    );
+}
+
+#[tokio::test]
+async fn open_actions_lead_to_whoever_is_under_one() {
+    let server = TestServer::start().await;
+    let browser = signed_in(&server).await;
+    let mut people = Vec::new();
+    for (name, action) in [
+        ("Banned", r#"{"type":"ban","reason":"high_harm"}"#),
+        (
+            "Restricted",
+            r#"{"type":"restriction","reason":"fraud_or_abuse","action":"verify"}"#,
+        ),
+    ] {
+        let id = server.create(&format!(r#"{{"name":"{name}"}}"#)).await;
+        let open = format!("/operator/v1/user_profiles/{id}/enforcement_actions");
+        server.operator().post(&open, action).await.ok();
+        people.push(id);
+    }
+    let overview = browser.get("/console").await.text().to_owned();
+    let link = "<a href=\"/console/profiles?enforcement_status=any-action\"><span class=\"number\">2</span> Open actions</a>";
+    assert!(overview.contains(link), "{overview}");
+    for sort in ["newest", "name&organization_id=", "oldest&organization_id="] {
+        let organization = if sort.ends_with('=') {
+            ORGANIZATION
+        } else {
+            ""
+        };
+        let list =
+            format!("/console/profiles?enforcement_status=any-action&sort={sort}{organization}");
+        let list = browser.get(&list).await;
+        let shown = people
+            .iter()
+            .filter(|id| list.text().contains(id.as_str()))
+            .count();
+        assert_eq!((list.status.as_u16(), shown), (200, 2), "{list}");
+        assert!(!list.text().contains(PROFILE), "{list}");
+        assert!(
+            list.text()
+                .contains("<option value=\"any-action\" selected>"),
+            "{list}"
+        );
+    }
+}

@@ -38,6 +38,8 @@ async fn every_filter_finds_what_it_names() {
         "country=PT",
         "access_type=passthrough",
         "enforcement_status=banned",
+        "enforcement_status=pending&enforcement_status=banned",
+        "enforcement_status[]=restricted&enforcement_status[]=pending",
         "program=cyber",
         "program=cyber&program_status=active",
         "created_after=2026-10-01T00:00:00Z",
@@ -66,6 +68,7 @@ async fn every_filter_finds_what_it_names() {
         "program_status=active",
         "country=pt",
         "name=x",
+        "=x",
         "created_after=today",
     ] {
         let reply = server.operator().get(&format!("{SEARCH}?{query}")).await;
@@ -81,6 +84,8 @@ async fn every_filter_finds_what_it_names() {
     country=PT: ana
     access_type=passthrough: ana
     enforcement_status=banned: ana
+    enforcement_status=pending&enforcement_status=banned: ana
+    enforcement_status[]=restricted&enforcement_status[]=pending: 
     program=cyber: ana
     program=cyber&program_status=active: 
     created_after=2026-10-01T00:00:00Z: ana
@@ -89,6 +94,7 @@ async fn every_filter_finds_what_it_names() {
     program_status=active: 400 invalid_request_error: program: is required beside program_status
     country=pt: 400 invalid_request_error: country: must be two upper-case ASCII letters
     name=x: 400 invalid_request_error: name: unknown query parameter
+    =x: 400 invalid_request_error: (empty name): unknown query parameter
     created_after=today: 400 invalid_request_error: created_after: must be an RFC 3339 date-time with an offset, such as 2026-03-15T10:00:00Z
     ");
 }

@@ -19,7 +19,7 @@ use super::PostgresStore;
 use super::rows::{column, parsed, small, text, timestamp};
 use super::value::Value;
 use crate::Stored;
-use crate::columns::{OUTLOOK_CHANGING, access_type_code, status_code};
+use crate::columns::{access_type_code, outlooks};
 use crate::registry::{FoundPage, OwnedProfile};
 
 /// How many entries of the chosen index one answer examines at the most: each may be a row in a page of
@@ -83,7 +83,7 @@ fn matching(row: &Row, search: &ProfileSearch, now: Timestamp) -> Stored<Option<
         return Ok(None);
     };
     if let Some(wanted) = search.enforcement_status
-        && document.view()?.enforcement_status(now)? != wanted
+        && !wanted.matches(document.view()?.enforcement_status(now)?)
     {
         return Ok(None);
     }
@@ -181,9 +181,9 @@ fn judged(builder: &mut Builder, search: &ProfileSearch) -> String {
         let code = builder.bind(small(access_type_code(access_type)));
         all.push(format!("p.access_type = {code}"));
     }
-    if let Some(status) = search.enforcement_status {
-        let (certain, changing) = (status_code(status), OUTLOOK_CHANGING);
-        all.push(format!("p.outlook IN ({certain}, {changing})"));
+    if let Some(wanted) = search.enforcement_status {
+        let codes: Vec<_> = outlooks(wanted).map(|code| code.to_string()).collect();
+        all.push(format!("p.outlook IN ({})", codes.join(", ")));
     }
     if let Some((program, status)) = &search.program
         && walked_program(search).is_none()
@@ -250,10 +250,8 @@ fn creation_ranges(
     let owned = |builder: &mut Builder| {
         organization.map(|id| format!("p.organization = {}", builder.bind(id.as_str())))
     };
-    let code = search.enforcement_status.map(status_code);
-    if let Some(code) = code.filter(|code| *code != 0) {
-        return [code, OUTLOOK_CHANGING]
-            .into_iter()
+    if let Some(wanted) = search.enforced() {
+        return outlooks(wanted)
             .map(|code| {
                 let mut fixed: Vec<_> = owned(builder).into_iter().collect();
                 fixed.push(format!("p.outlook = {code} AND p.outlook <> 0"));

@@ -14,10 +14,10 @@ use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Rows, params_from_iter};
 
-use super::rows::{OUTLOOK_CHANGING, access_type_code, damaged, parsed, status_code, timestamp};
+use super::rows::{access_type_code, damaged, parsed, timestamp};
 use super::{failed, registry};
 use crate::Stored;
-use crate::columns::after_prefix;
+use crate::columns::{after_prefix, outlooks};
 use crate::registry::{FoundPage, OwnedProfile};
 
 /// How many profiles one answer examines at the most where they lie side by side.
@@ -174,7 +174,7 @@ fn matching(
     }
     let document = ProfileDocument::from_stored(text(DOCUMENT)?.unwrap_or_default());
     if let Some(wanted) = search.enforcement_status
-        && document.view()?.enforcement_status(now)? != wanted
+        && !wanted.matches(document.view()?.enforcement_status(now)?)
     {
         return Ok(None);
     }
@@ -242,13 +242,8 @@ impl Plan {
             statuses
                 .map(|status| program_range(program.as_str(), *status, search, after))
                 .collect()
-        } else if let Some(code) = search
-            .enforcement_status
-            .map(status_code)
-            .filter(|code| *code != 0)
-        {
-            let codes = [code, OUTLOOK_CHANGING].into_iter();
-            codes
+        } else if let Some(wanted) = search.enforced() {
+            outlooks(wanted)
                 .map(|code| match organization {
                     Some(number) => by_creation(
                         "profiles_by_outlook",

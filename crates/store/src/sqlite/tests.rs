@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::EnforcementStatus;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
+use rollcall_domain::page::StatusFilter;
 use rollcall_domain::profile::AccessType;
 use rollcall_domain::program::ProgramName;
 use rollcall_domain::search::{ProfileSearch, SearchPosition};
@@ -114,7 +115,7 @@ fn every_search_walks_an_index_in_order() {
             ..ProfileSearch::default()
         },
         ProfileSearch {
-            enforcement_status: Some(EnforcementStatus::Banned),
+            enforcement_status: StatusFilter::any_of([EnforcementStatus::Banned]),
             ..ProfileSearch::default()
         },
         ProfileSearch {

@@ -345,14 +345,19 @@ fn list_parameters(status_filter: bool) -> Vec<Parameter> {
     if status_filter {
         let words = "Only profiles with any of these; may repeat. A page may then hold fewer than \
                      `limit`, or none, and still have a `next_page`.";
-        let statuses = ArrayBuilder::new()
-            .items(schema::enforcement_status())
-            .min_items(Some(1));
-        let mut filter = query("enforcement_status[]", words, statuses);
-        filter.style = Some(ParameterStyle::Form);
-        filter.explode = Some(true);
-        parameters.push(filter);
+        parameters.push(statuses("enforcement_status[]", words));
     }
     parameters.push(beta());
     parameters
+}
+
+/// A filter by enforcement statuses that may be given several times.
+pub(super) fn statuses(name: &str, words: &str) -> Parameter {
+    let statuses = ArrayBuilder::new()
+        .items(schema::enforcement_status())
+        .min_items(Some(1));
+    let mut filter = query(name, words, statuses);
+    filter.style = Some(ParameterStyle::Form);
+    filter.explode = Some(true);
+    filter
 }

@@ -1,7 +1,6 @@
 //! Profiles as the operator sees them: search, the whole record, programs, import.
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::enforcement::EnforcementStatus;
 use rollcall_domain::enrollment::Enrollment;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
 use rollcall_domain::profile::{AccessType, Profile};
@@ -56,7 +55,7 @@ pub fn parse_search(query: Option<&str>, cursors: &Cursors) -> Result<SearchRequ
         })?,
         country: query.take_parsed("country", Country::parse)?,
         access_type: query.take_parsed("access_type", AccessType::parse)?,
-        enforcement_status: query.take_parsed("enforcement_status", EnforcementStatus::parse)?,
+        enforcement_status: parts::take_status_filter(&mut query)?,
         program: program(&mut query)?,
         created_after: query.take_parsed("created_after", time::parse)?,
         created_before: query.take_parsed("created_before", time::parse)?,

@@ -18,7 +18,7 @@ use crate::app::Operation;
 use crate::http::answer::Outcome;
 use crate::http::error::Failure;
 use crate::pages::form::Form;
-use crate::pages::shown::Moment;
+use crate::pages::shown::{Moment, words};
 use crate::pages::{Room, page};
 
 #[derive(Template)]
@@ -69,6 +69,16 @@ const RARE: [&str; 7] = [
     "email_hash",
     "created_after",
     "created_before",
+];
+
+const STATUS: &str = "enforcement_status";
+
+/// The choice of a status that stands for every one that comes of an open action.
+const ANY_ACTION: &str = "any-action";
+const ACTED_ON: [EnforcementStatus; 3] = [
+    EnforcementStatus::Pending,
+    EnforcementStatus::Restricted,
+    EnforcementStatus::Banned,
 ];
 
 const SORTS: [(&str, &str); 4] = [
@@ -224,6 +234,11 @@ fn search_query(form: &Form) -> String {
                 query.append_pair(name, &format!("{value}T00:00:00Z"));
             }
             "sort" | "done" | "signed-in" => {}
+            STATUS if value == ANY_ACTION => {
+                for status in ACTED_ON {
+                    query.append_pair(name, status.as_str());
+                }
+            }
             _ => {
                 query.append_pair(name, value);
             }
@@ -259,13 +274,14 @@ async fn listing(call: &ConsoleCall<'_>, form: &Form, sort: &str) -> Result<Foun
         let message = "Sorting goes with organization and status alone; empty the other filters";
         return Err(ApiError::invalid(message).into());
     }
-    let status = form
-        .filled("enforcement_status")
-        .map(EnforcementStatus::parse);
-    let status = status
-        .transpose()
-        .map_err(|error| ApiError::at("enforcement_status", error))?;
-    let status_filter = StatusFilter::any_of(status);
+    let status_filter = match form.filled(STATUS) {
+        None => None,
+        Some(ANY_ACTION) => StatusFilter::any_of(ACTED_ON),
+        Some(status) => {
+            let status = EnforcementStatus::parse(status);
+            StatusFilter::any_of([status.map_err(|error| ApiError::at(STATUS, error))?])
+        }
+    };
     let (order_by, order) = match sort {
         "oldest" => (OrderBy::CreatedAt, Order::Ascending),
         "name-desc" => (OrderBy::Name, Order::Descending),
@@ -321,13 +337,15 @@ impl PageSink for Ids {
 fn filters(form: &Form, organizations: &Organizations) -> Filters {
     let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
     let statuses = EnforcementStatus::ALL.iter().map(|it| it.as_str());
+    let statuses = statuses.map(|status| (status, words(status)));
+    let statuses = statuses.chain([(ANY_ACTION, "Any open action".to_owned())]);
     let access_types = AccessType::ALL.iter().map(|it| it.as_str());
     let program_statuses = ProgramStatus::ALL.iter().map(|it| it.as_str());
     let sorts = SORTS.map(|(value, label)| (value, label.to_owned()));
     Filters {
         q: text("q"),
         organizations: organizations.choices(form.filled("organization_id")),
-        statuses: Choice::plain(statuses, form.filled("enforcement_status")),
+        statuses: Choice::all(statuses, form.filled(STATUS)),
         access_types: Choice::plain(access_types, form.filled("access_type")),
         program: text("program"),
         program_statuses: Choice::plain(program_statuses, form.filled("program_status")),

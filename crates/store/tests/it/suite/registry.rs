@@ -4,9 +4,11 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::enforcement::{ActionKind, Enforcement, EnforcementAction, Reason};
+use rollcall_domain::enforcement::{
+    ActionKind, Enforcement, EnforcementAction, EnforcementStatus, Reason,
+};
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
-use rollcall_domain::page::Limit;
+use rollcall_domain::page::{Limit, StatusFilter};
 use rollcall_domain::profile::{AccessType, Profile, Relationship};
 use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatus};
 use rollcall_domain::search::{ProfileSearch, SearchPage};
@@ -276,7 +278,7 @@ fn matches(
             .is_none_or(|a| profile.relationship.access_type() == a)
         && search
             .enforcement_status
-            .is_none_or(|s| profile.enforcement.status_at(now) == s)
+            .is_none_or(|wanted| wanted.matches(profile.enforcement.status_at(now)))
         && search
             .name_prefix
             .as_ref()
@@ -349,11 +351,16 @@ pub(crate) async fn every_filter_finds_what_the_model_finds(world: World) {
             }),
             country: pick(0.2).then(|| Country::parse("DE").unwrap()),
             access_type: pick(0.3).then_some(AccessType::Passthrough),
-            enforcement_status: pick(0.3).then(|| {
-                *rollcall_domain::enforcement::EnforcementStatus::ALL
-                    .choose(&mut random)
-                    .unwrap()
-            }),
+            enforcement_status: if pick(0.3) {
+                let several = random.random_range(1..4);
+                StatusFilter::any_of(
+                    EnforcementStatus::ALL
+                        .choose_multiple(&mut random, several)
+                        .copied(),
+                )
+            } else {
+                None
+            },
             program: random.random_bool(0.3).then(|| {
                 let status = ProgramStatus::ALL.choose(&mut random).copied();
                 (

@@ -16,7 +16,7 @@ use super::{
 use crate::dialects;
 use crate::error::ErrorKind;
 use crate::openapi::answers::Caller;
-use crate::openapi::public::query;
+use crate::openapi::public::{query, statuses};
 use crate::openapi::schema::{
     self, Member, Shape, answer, any_of, array, body, choice, described, id, integer, matching,
     named, nullable, organization_id, ruled, shown_optional_time, shown_text, shown_time, text,
@@ -137,10 +137,9 @@ fn search_parameters() -> Vec<Parameter> {
             "With this access.",
             choice(AccessType::ALL.iter().map(|value| value.as_str())),
         ),
-        query(
+        statuses(
             "enforcement_status",
-            "With this status now.",
-            schema::enforcement_status(),
+            "With any of these statuses now; may repeat.",
         ),
         query("program", "In this program.", schema::program_name()),
         query(
