@@ -93,6 +93,8 @@ fn run_text(run: &RunResults, place: Place) -> String {
     if let Some(creates) = &run.creates {
         let times = format!("{} x reference", range(creates.times_reference, 1));
         rows.push(server_row("creates, 64 clients", &creates.rollcall, &times));
+        let alone = format!("1 / {} of the above", range(creates.times_alone, 1));
+        rows.push(server_row("  1 client", &creates.alone, &alone));
         let reference = thousands(creates.reference_per_second.median);
         rows.push(["  one commit each", "", &reference, "", "", "", ""].map(str::to_owned));
     }

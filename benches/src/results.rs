@@ -202,6 +202,10 @@ pub(crate) struct ImportFigures {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CreateFigures {
     pub(crate) rollcall: ServerFigures,
+    /// The same creates from a single client, so that each has a commit of its own.
+    pub(crate) alone: ServerFigures,
+    /// Creates per second divided by those of the single client, round by round.
+    pub(crate) times_alone: Spread,
     /// Rows per second put into SQLite with one commit each.
     pub(crate) reference_per_second: Spread,
     /// Creates per second divided by the reference, round by round.

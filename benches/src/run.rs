@@ -382,9 +382,14 @@ async fn measure_creates(
         ..pressure
     };
     let bar = bar(u64::try_from(rounds)?, "creating")?;
-    let (mut creates, mut commits) = (Vec::new(), Vec::new());
+    let alone = Pressure {
+        connections: 1,
+        ..pressure
+    };
+    let (mut creates, mut singles, mut commits) = (Vec::new(), Vec::new(), Vec::new());
     for seed in (0_u64..).take(rounds) {
         creates.push(stretch(&server, &requests, seed, pressure).await?);
+        singles.push(stretch(&server, &requests, !seed, alone).await?);
         commits.push(reference.commits_per_second(pressure.time)?);
         bar.inc(1);
     }
@@ -393,8 +398,14 @@ async fn measure_creates(
     std::fs::remove_dir_all(copy)?;
     let pairs = creates.iter().zip(&commits);
     let times = Spread::of(pairs.map(|(create, commits)| create.requests_per_second / commits));
+    let pairs = creates.iter().zip(&singles);
+    let times_alone = Spread::of(
+        pairs.map(|(create, single)| create.requests_per_second / single.requests_per_second),
+    );
     Ok(CreateFigures {
         rollcall: server_figures(&creates)?,
+        alone: server_figures(&singles)?,
+        times_alone: times_alone.context("there was no round")?,
         reference_per_second: Spread::of(commits.iter().copied()).context("there was no round")?,
         times_reference: times.context("there was no round")?,
     })
