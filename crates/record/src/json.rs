@@ -61,6 +61,13 @@ impl Object {
     }
 }
 
+impl FromIterator<(String, Json)> for Object {
+    /// The keys must be distinct.
+    fn from_iter<T: IntoIterator<Item = (String, Json)>>(members: T) -> Self {
+        Self(members.into_iter().collect())
+    }
+}
+
 impl IntoIterator for Object {
     type Item = (String, Json);
     type IntoIter = std::vec::IntoIter<(String, Json)>;

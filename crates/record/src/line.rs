@@ -19,8 +19,7 @@ use thiserror::Error;
 
 use crate::document::{
     ActionDefaults, parse_activity, read_action, read_details, read_metadata, read_requirements,
-    required, write_action, write_array, write_details_compact, write_metadata, write_text,
-    write_time,
+    required, write_action, write_array, write_details, write_metadata, write_text, write_time,
 };
 use crate::field::{Field, FieldError, Fields, Read};
 use crate::json::{self, Json, JsonError, write_string};
@@ -339,7 +338,7 @@ pub fn write(out: &mut String, organization_id: &OrganizationId, profile: &Profi
     out.push_str(r#","name":"#);
     write_text(out, profile.name.as_ref().map(Name::as_str));
     out.push_str(r#","external_user_details":"#);
-    write_details_compact(out, &profile.details);
+    write_details(out, &profile.details);
     out.push_str(r#","metadata":"#);
     write_metadata(out, &profile.metadata);
     out.push_str(r#","programs":"#);

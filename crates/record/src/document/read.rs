@@ -15,25 +15,24 @@ use rollcall_domain::text::{
     Country, Metadata, MetadataKey, MetadataValue, Name, OpaqueHash, ReferenceId,
 };
 
-use super::DamagedDocument;
+use super::{DamagedDocument, STORED_LINES};
 use crate::field::{Field, FieldError, Fields, Read};
-use crate::json::{self, Json};
+use crate::json::{self, Json, Object};
 
 pub(super) fn profile(text: &str) -> Result<Profile, DamagedDocument> {
     let parsed =
         json::parse(text.as_bytes()).map_err(|error| DamagedDocument(error.to_string()))?;
-    let Json::Object(object) = parsed else {
-        return Err(DamagedDocument("not an object".into()));
-    };
-    let mut fields = Fields::root(object);
+    let mut fields = Fields::root(named(parsed)?);
+    let created_at = required(&mut fields, "created_at")?.timestamp()?;
+    let updated_at = required(&mut fields, "updated_at")?.optional(Field::timestamp)?;
     let profile = Profile {
         id: required(&mut fields, "id")?.parsed(ProfileId::parse)?,
-        created_at: required(&mut fields, "created_at")?.timestamp()?,
-        updated_at: required(&mut fields, "updated_at")?.timestamp()?,
+        created_at,
+        updated_at: updated_at.unwrap_or(created_at),
         relationship: required(&mut fields, "relationship")?.parsed(Relationship::parse)?,
         name: required(&mut fields, "name")?.optional(|field| field.parsed(Name::parse))?,
         metadata: read_metadata(required(&mut fields, "metadata")?)?,
-        details: read_details(required(&mut fields, "external_user_details")?)?,
+        details: read_stored_details(&mut fields)?,
         programs: Programs {
             cyber: required(&mut fields, "cyber")?.optional(read_cyber)?,
             efs: required(&mut fields, "efs")?.optional(read_efs)?,
@@ -52,6 +51,35 @@ pub(super) fn profile(text: &str) -> Result<Profile, DamagedDocument> {
     };
     fields.finish()?;
     Ok(profile)
+}
+
+/// The elements under the names of their lines.
+fn named(document: Json) -> Result<Object, DamagedDocument> {
+    let Json::Array(elements) = document else {
+        return Err(DamagedDocument("not an array".into()));
+    };
+    if elements.len() != STORED_LINES.len() {
+        return Err(DamagedDocument(format!(
+            "{} elements instead of {}",
+            elements.len(),
+            STORED_LINES.len()
+        )));
+    }
+    let names = STORED_LINES.iter().map(|name| (*name).to_owned());
+    Ok(names.zip(elements).collect())
+}
+
+/// The first five of the details, and the two that have lines of their own.
+fn read_stored_details(fields: &mut Fields) -> Read<ExternalUserDetails> {
+    let first = read_details(required(fields, "external_user_details")?)?;
+    let onboarded_at = required(fields, "onboarded_at")?.optional(Field::timestamp)?;
+    let reference_id =
+        required(fields, "reference_id")?.optional(|field| field.parsed(ReferenceId::parse))?;
+    Ok(ExternalUserDetails {
+        onboarded_at,
+        reference_id,
+        ..first
+    })
 }
 
 pub(crate) fn required(fields: &mut Fields, name: &str) -> Read<Field> {

@@ -190,15 +190,21 @@ proptest! {
         let view = document.view().unwrap();
         let whole: serde_json::Value = serde_json::from_str(document.as_str()).unwrap();
         let part = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-        prop_assert_eq!(part(view.id), whole["id"].clone());
-        prop_assert_eq!(part(view.name), whole["name"].clone());
-        prop_assert_eq!(part(view.metadata), whole["metadata"].clone());
-        prop_assert_eq!(part(view.efs), whole["efs"].clone());
-        let details = format!(
-            "{},\"onboarded_at\":{},\"reference_id\":{}}}",
-            view.details_head, view.onboarded_at, view.reference_id
-        );
-        prop_assert_eq!(part(&details), whole["external_user_details"].clone());
+        let line = |name: &str| {
+            let number = STORED_LINES.iter().position(|line| *line == name).unwrap();
+            whole[number].clone()
+        };
+        prop_assert_eq!(part(view.id), line("id"));
+        prop_assert_eq!(part(view.name), line("name"));
+        prop_assert_eq!(part(view.metadata), line("metadata"));
+        prop_assert_eq!(part(view.efs), line("efs"));
+        prop_assert_eq!(part(view.onboarded_at), line("onboarded_at"));
+        prop_assert_eq!(part(view.reference_id), line("reference_id"));
+        let mut updated_at = String::new();
+        write_time(&mut updated_at, profile.updated_at);
+        prop_assert_eq!(view.updated_at, updated_at);
+        let details = format!("{}}}", view.details_head);
+        prop_assert_eq!(part(&details), line("external_user_details"));
         let status = view.cyber_status().map(|text| text.trim_matches('"').to_owned());
         let expected = profile.programs.cyber.map(|cyber| cyber.status().as_str().to_owned());
         prop_assert_eq!(status, expected);
@@ -232,12 +238,28 @@ fn a_damaged_document_is_told_from_a_whole_one() {
         let cut = ProfileDocument::from_stored(&whole.as_str()[..end]);
         assert!(cut.decode().is_err(), "cut at {end}");
     }
-    let swapped = whole.as_str().replace("\"name\":", "\"nom\":");
+    let swapped = whole.as_str().replace("\"external\"", "null");
     assert_eq!(
         ProfileDocument::from_stored(swapped)
             .view()
             .unwrap_err()
             .to_string(),
-        "a stored profile document is damaged: expected name on line 5"
+        "a stored profile document is damaged: expected relationship on line 4"
     );
+}
+
+#[test]
+fn a_profile_that_was_not_changed_does_not_repeat_its_time() {
+    let id = ProfileId::parse("uprof_1").unwrap();
+    let profile = Profile::new(id, ProfileDraft::default(), Timestamp::EPOCH);
+    let document = ProfileDocument::encode(&profile);
+    let view = document.view().unwrap();
+    assert_eq!(view.updated_at, view.created_at);
+    let repeated = document.as_str().replace(
+        "\nnull,\n\"external\"",
+        &format!("\n{},\n\"external\"", view.created_at),
+    );
+    let repeated = ProfileDocument::from_stored(repeated);
+    assert_eq!(repeated.decode().unwrap(), profile);
+    assert_ne!(repeated, document, "there are two forms of one profile");
 }

@@ -26,7 +26,7 @@ pub struct ProfileView<'a> {
     /// An object of strings.
     pub metadata: &'a str,
     /// The first five of the external user details: `{"account_status":…,"name_hash":…`, without the
-    /// comma that follows. The object goes on with `onboarded_at` and `reference_id`.
+    /// brace. Answers go on with `onboarded_at` and `reference_id`.
     pub details_head: &'a str,
     /// A string or null.
     pub onboarded_at: &'a str,
@@ -45,27 +45,32 @@ impl<'a> ProfileView<'a> {
     /// Cuts a document into its parts.
     pub fn parse(document: &'a str) -> Result<Self, DamagedDocument> {
         let mut lines = Lines {
-            rest: document,
+            rest: document.strip_prefix('[').unwrap_or_default(),
             next: 0,
         };
-        let id = lines.value("{\"id\":")?;
+        let id = lines.value(TEXT)?;
+        let created_at = lines.value(TEXT)?;
+        let updated_at = match lines.value(TEXT_OR_NULL)? {
+            "null" => created_at,
+            updated_at => updated_at,
+        };
         Ok(Self {
             id,
-            created_at: lines.value("\"created_at\":")?,
-            updated_at: lines.value("\"updated_at\":")?,
-            relationship: lines.value("\"relationship\":")?,
-            name: lines.value("\"name\":")?,
-            metadata: lines.value("\"metadata\":")?,
-            details_head: lines.value("\"external_user_details\":")?,
-            onboarded_at: lines.value("\"onboarded_at\":")?,
-            reference_id: lines
-                .value("\"reference_id\":")?
+            created_at,
+            updated_at,
+            relationship: lines.value(TEXT)?,
+            name: lines.value(TEXT_OR_NULL)?,
+            metadata: lines.value(OBJECT)?,
+            details_head: lines
+                .value(OBJECT)?
                 .strip_suffix('}')
                 .ok_or_else(|| lines.damaged())?,
-            cyber: lines.value("\"cyber\":")?,
-            efs: lines.value("\"efs\":")?,
-            own_programs: lines.value("\"own_programs\":")?,
-            open_actions: lines.value("\"open_actions\":")?,
+            onboarded_at: lines.value(TEXT_OR_NULL)?,
+            reference_id: lines.value(TEXT_OR_NULL)?,
+            cyber: lines.value(OBJECT_OR_NULL)?,
+            efs: lines.value(OBJECT_OR_NULL)?,
+            own_programs: lines.value(OBJECT)?,
+            open_actions: lines.value(ARRAY)?,
         })
     }
 
@@ -223,19 +228,28 @@ pub trait PageSink {
     fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument>;
 }
 
+/// What a line may begin with.
+type Beginnings = &'static [u8];
+const TEXT: Beginnings = b"\"";
+const TEXT_OR_NULL: Beginnings = b"\"n";
+const OBJECT: Beginnings = b"{";
+const OBJECT_OR_NULL: Beginnings = b"{n";
+const ARRAY: Beginnings = b"[";
+
 struct Lines<'a> {
     rest: &'a str,
     next: usize,
 }
 
 impl<'a> Lines<'a> {
-    /// The value on the next line, which must begin with `start` and end with a comma.
-    fn value(&mut self, start: &'static str) -> Result<&'a str, DamagedDocument> {
+    /// The value on the next line, which a comma ends.
+    fn value(&mut self, beginnings: Beginnings) -> Result<&'a str, DamagedDocument> {
         let end = memchr(b'\n', self.rest.as_bytes()).ok_or_else(|| self.damaged())?;
         let (line, rest) = self.rest.split_at(end);
-        let value = line
-            .strip_prefix(start)
-            .and_then(|value| value.strip_suffix(','));
+        let value = line.strip_suffix(',').filter(|value| {
+            let first = value.as_bytes().first();
+            first.is_some_and(|first| beginnings.contains(first))
+        });
         let value = value.ok_or_else(|| self.damaged())?;
         self.rest = &rest[1..];
         self.next += 1;

@@ -6,55 +6,54 @@ use rollcall_domain::profile::{AccountStatus, EntityType, ExternalUserDetails, P
 use rollcall_domain::program::{Cyber, Efs, Programs};
 use rollcall_domain::text::{Country, Metadata, Name, OpaqueHash, ReferenceId};
 
-use super::STORED_LINES;
 use crate::json::write_string;
 use crate::time;
 
-/// The text of `profile`'s document.
+/// The text of `profile`'s document: the elements of `STORED_LINES`.
 pub(super) fn document(profile: &Profile) -> String {
-    let mut out = String::with_capacity(768);
-    member(&mut out, "{", STORED_LINES[0], |out| {
-        write_string(out, profile.id.as_str());
-    });
-    member(&mut out, ",\n", "created_at", |out| {
-        write_time(out, profile.created_at);
-    });
-    member(&mut out, ",\n", "updated_at", |out| {
-        write_time(out, profile.updated_at);
-    });
-    let relationship = profile.relationship.as_str();
-    member(&mut out, ",\n", "relationship", |out| {
-        write_string(out, relationship);
+    let mut out = String::with_capacity(512);
+    out.push('[');
+    write_string(&mut out, profile.id.as_str());
+    line(&mut out, |out| write_time(out, profile.created_at));
+    let updated_at = Some(profile.updated_at).filter(|at| *at != profile.created_at);
+    line(&mut out, |out| write_optional_time(out, updated_at));
+    line(&mut out, |out| {
+        write_string(out, profile.relationship.as_str());
     });
     let name = profile.name.as_ref().map(Name::as_str);
-    member(&mut out, ",\n", "name", |out| write_text(out, name));
-    member(&mut out, ",\n", "metadata", |out| {
-        write_metadata(out, &profile.metadata);
+    line(&mut out, |out| write_text(out, name));
+    line(&mut out, |out| write_metadata(out, &profile.metadata));
+    let details = &profile.details;
+    line(&mut out, |out| {
+        write_first_details(out, details);
+        out.push('}');
     });
-    member(&mut out, ",\n", "external_user_details", |out| {
-        write_details(out, &profile.details);
+    line(&mut out, |out| {
+        write_optional_time(out, details.onboarded_at);
     });
-    member(&mut out, ",\n", "cyber", |out| {
-        write_cyber(out, profile.programs.cyber);
-    });
-    member(&mut out, ",\n", "efs", |out| {
-        write_efs(out, profile.programs.efs);
-    });
-    member(&mut out, ",\n", "own_programs", |out| {
-        write_own(out, &profile.programs);
-    });
-    member(&mut out, ",\n", "open_actions", |out| {
+    let reference_id = details.reference_id.as_ref().map(ReferenceId::as_str);
+    line(&mut out, |out| write_text(out, reference_id));
+    line(&mut out, |out| write_cyber(out, profile.programs.cyber));
+    line(&mut out, |out| write_efs(out, profile.programs.efs));
+    line(&mut out, |out| write_own(out, &profile.programs));
+    line(&mut out, |out| {
         write_array(out, profile.enforcement.unresolved(), |out, action| {
             write_action(out, action, None);
         });
     });
-    member(&mut out, ",\n", "past_actions", |out| {
+    line(&mut out, |out| {
         write_array(out, profile.enforcement.past(), |out, past| {
             write_action(out, &past.action, Some(past));
         });
     });
-    out.push('}');
+    out.push(']');
     out
+}
+
+/// Writes the next element.
+fn line(out: &mut String, write: impl FnOnce(&mut String)) {
+    out.push_str(",\n");
+    write(out);
 }
 
 fn member(out: &mut String, before: &str, name: &str, write: impl FnOnce(&mut String)) {
@@ -97,20 +96,24 @@ pub(crate) fn write_metadata(out: &mut String, metadata: &Metadata) {
     out.push_str(if metadata.is_empty() { "{}" } else { "}" });
 }
 
-fn write_details(out: &mut String, details: &ExternalUserDetails) {
-    write_details_between(out, details, ",\n");
+/// Writes the seven details.
+pub fn write_details(out: &mut String, details: &ExternalUserDetails) {
+    write_first_details(out, details);
+    member(out, ",", "onboarded_at", |out| {
+        write_optional_time(out, details.onboarded_at);
+    });
+    let reference_id = details.reference_id.as_ref().map(ReferenceId::as_str);
+    member(out, ",", "reference_id", |out| {
+        write_text(out, reference_id);
+    });
+    out.push('}');
 }
 
-/// Writes the seven details on one line.
-pub fn write_details_compact(out: &mut String, details: &ExternalUserDetails) {
-    write_details_between(out, details, ",");
-}
-
-fn write_details_between(out: &mut String, details: &ExternalUserDetails, line_end: &str) {
+/// Writes the first five, without the brace that ends them.
+fn write_first_details(out: &mut String, details: &ExternalUserDetails) {
     let country = details.country.as_ref().map(Country::as_str);
     let email_hash = details.email_hash.as_ref().map(OpaqueHash::as_str);
     let name_hash = details.name_hash.as_ref().map(OpaqueHash::as_str);
-    let reference_id = details.reference_id.as_ref().map(ReferenceId::as_str);
     let account_status = details.account_status.map(AccountStatus::as_str);
     let entity_type = details.entity_type.map(EntityType::as_str);
     member(out, "{", "account_status", |out| {
@@ -120,13 +123,6 @@ fn write_details_between(out: &mut String, details: &ExternalUserDetails, line_e
     member(out, ",", "email_hash", |out| write_text(out, email_hash));
     member(out, ",", "entity_type", |out| write_text(out, entity_type));
     member(out, ",", "name_hash", |out| write_text(out, name_hash));
-    member(out, line_end, "onboarded_at", |out| {
-        write_optional_time(out, details.onboarded_at);
-    });
-    member(out, line_end, "reference_id", |out| {
-        write_text(out, reference_id);
-    });
-    out.push('}');
 }
 
 fn activity(active: bool) -> &'static str {

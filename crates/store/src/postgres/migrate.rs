@@ -30,6 +30,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "folded counts",
         include_str!("migrations/0003_folded_counts.sql"),
     ),
+    (
+        "documents without keys",
+        include_str!("migrations/0004_documents_without_keys.sql"),
+    ),
 ];
 
 /// What migrations themselves need.

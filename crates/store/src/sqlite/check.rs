@@ -233,6 +233,14 @@ fn check_references(connection: &Connection, report: &mut CheckReport) -> Stored
                GROUP BY organization, day) WHERE counted <> 0",
         ),
         (
+            "organizations whose count of profiles is wrong",
+            "SELECT count(*) FROM (SELECT organization, sum(profiles) AS counted FROM \
+               (SELECT organization, -profiles AS profiles FROM organization_figures \
+                UNION ALL \
+                SELECT organization, profiles FROM profile_counts) \
+               GROUP BY organization) WHERE counted <> 0",
+        ),
+        (
             "enrollments of profiles that do not exist",
             "SELECT count(*) FROM enrollments e LEFT JOIN profiles p ON p.id = e.profile_id \
              AND p.organization = e.organization WHERE p.id IS NULL",
@@ -243,7 +251,7 @@ fn check_references(connection: &Connection, report: &mut CheckReport) -> Stored
                (SELECT organization, -open_actions AS actions FROM organization_figures \
                 UNION ALL \
                 SELECT organization, sum(CASE WHEN json_valid(document) \
-                  THEN json_array_length(document, '$.open_actions') ELSE 0 END) \
+                  THEN json_array_length(document, '$[12]') ELSE 0 END) \
                 FROM profiles WHERE outlook <> 0 GROUP BY 1) \
                GROUP BY organization) WHERE counted <> 0",
         ),

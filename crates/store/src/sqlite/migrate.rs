@@ -24,6 +24,14 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("migrations/0004_delivery_lists.sql"),
     ),
     ("covering", include_str!("migrations/0005_covering.sql")),
+    (
+        "documents without keys",
+        include_str!("migrations/0006_documents_without_keys.sql"),
+    ),
+    (
+        "counts by day",
+        include_str!("migrations/0007_counts_by_day.sql"),
+    ),
 ];
 
 /// Sets what must be set before a database has its first table.

@@ -24,7 +24,7 @@ impl Overview for SqliteStore {
     ) -> Stored<RegistryFigures> {
         self.read(|connection| {
             let mut figures = totals(connection)?;
-            (figures.organizations, figures.profiles) = largest(connection, most)?;
+            figures.organizations = largest(connection, most)?;
             figures.created = created(connection, since_day)?;
             figures.webhooks = webhooks(connection)?;
             Ok(figures)
@@ -33,20 +33,20 @@ impl Overview for SqliteStore {
 }
 
 fn totals(connection: &Connection) -> Stored<RegistryFigures> {
-    let sql = "SELECT (SELECT count(*) FROM organizations), \
-         (SELECT coalesce(sum(open_actions), 0) FROM organization_figures), \
-         (SELECT coalesce(sum(waiting_enrollments), 0) FROM organization_figures)";
-    let read = |row: &Row<'_>| -> rusqlite::Result<[i64; 3]> {
-        Ok([row.get(0)?, row.get(1)?, row.get(2)?])
+    let sql = "SELECT (SELECT count(*) FROM organizations), coalesce(sum(profiles), 0), \
+         coalesce(sum(open_actions), 0), coalesce(sum(waiting_enrollments), 0) \
+         FROM organization_figures";
+    let read = |row: &Row<'_>| -> rusqlite::Result<[i64; 4]> {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
     };
-    let [organizations, open_actions, waiting] = connection
+    let [organizations, profiles, open_actions, waiting] = connection
         .prepare_cached(sql)
         .and_then(|mut statement| statement.query_row([], read))
         .map_err(failed)?;
     Ok(RegistryFigures {
         organization_count: figure(organizations)?,
         organizations: Vec::new(),
-        profiles: 0,
+        profiles: figure(profiles)?,
         open_actions: figure(open_actions)?,
         waiting_enrollments: figure(waiting)?,
         created: Vec::new(),
@@ -54,33 +54,27 @@ fn totals(connection: &Connection) -> Stored<RegistryFigures> {
     })
 }
 
-/// The largest organizations, and how many profiles there are in all: the days are read once for both.
-fn largest(connection: &Connection, most: u32) -> Stored<(Vec<OrganizationFigures>, u64)> {
+fn largest(connection: &Connection, most: u32) -> Stored<Vec<OrganizationFigures>> {
     let mut statement = connection
         .prepare_cached(
-            "SELECT o.id, o.name, c.profiles, coalesce(f.open_actions, 0), \
-             coalesce(f.waiting_enrollments, 0), coalesce(c.total, 0) FROM organizations o \
-             LEFT JOIN (SELECT organization, sum(profiles) AS profiles, \
-               sum(sum(profiles)) OVER () AS total FROM profile_counts GROUP BY organization) c ON c.organization = o.number \
+            "SELECT o.id, o.name, coalesce(f.profiles, 0), coalesce(f.open_actions, 0), \
+             coalesce(f.waiting_enrollments, 0) FROM organizations o \
              LEFT JOIN organization_figures f ON f.organization = o.number \
-             ORDER BY coalesce(c.profiles, 0) DESC, o.id LIMIT ?1",
+             ORDER BY coalesce(f.profiles, 0) DESC, o.id LIMIT ?1",
         )
         .map_err(failed)?;
     let mut rows = statement.query([most]).map_err(failed)?;
-    let (mut organizations, mut total) = (Vec::new(), 0);
+    let mut organizations = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let profiles: Option<i64> = row.get(2).map_err(failed)?;
-        // Only the largest ones surely have any, and with it the sum of all.
-        total = total.max(figure(row.get(5).map_err(failed)?)?);
         organizations.push(OrganizationFigures {
             organization_id: parsed(row, 0, OrganizationId::parse)?,
             name: row.get(1).map_err(failed)?,
-            profiles: figure(profiles.unwrap_or(0))?,
+            profiles: figure(row.get(2).map_err(failed)?)?,
             open_actions: figure(row.get(3).map_err(failed)?)?,
             waiting_enrollments: figure(row.get(4).map_err(failed)?)?,
         });
     }
-    Ok((organizations, total))
+    Ok(organizations)
 }
 
 fn created(connection: &Connection, since_day: i64) -> Stored<Vec<(i64, u64)>> {
@@ -127,8 +121,17 @@ fn webhooks(connection: &Connection) -> Stored<WebhookFigures> {
     })
 }
 
-fn figure(number: i64) -> Stored<u64> {
+pub(super) fn figure(number: i64) -> Stored<u64> {
     u64::try_from(number).map_err(|_| damaged("a figure"))
+}
+
+/// Counts `change` profiles more.
+pub(super) fn count_profiles(
+    connection: &Connection,
+    organization: i64,
+    change: i64,
+) -> Stored<()> {
+    count(connection, organization, [change, 0, 0])
 }
 
 /// Counts `change` open actions more.
@@ -137,26 +140,31 @@ pub(super) fn count_open_actions(
     organization: i64,
     change: i64,
 ) -> Stored<()> {
-    count(connection, organization, change, 0)
+    count(connection, organization, [0, change, 0])
 }
 
 /// Counts `change` waiting enrollments more.
 pub(super) fn count_waiting(connection: &Connection, organization: i64, change: i64) -> Stored<()> {
-    count(connection, organization, 0, change)
+    count(connection, organization, [0, 0, change])
 }
 
-fn count(connection: &Connection, organization: i64, actions: i64, waiting: i64) -> Stored<()> {
-    if actions == 0 && waiting == 0 {
+/// Changes the figures of profiles, open actions and waiting enrollments.
+fn count(connection: &Connection, organization: i64, changes: [i64; 3]) -> Stored<()> {
+    if changes == [0; 3] {
         return Ok(());
     }
+    let [profiles, actions, waiting] = changes;
     connection
         .prepare_cached(
-            "INSERT INTO organization_figures (organization, open_actions, waiting_enrollments) \
-             VALUES (?1, ?2, ?3) ON CONFLICT (organization) DO UPDATE SET \
+            "INSERT INTO organization_figures \
+             (organization, profiles, open_actions, waiting_enrollments) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (organization) DO UPDATE SET profiles = profiles + excluded.profiles, \
              open_actions = open_actions + excluded.open_actions, \
              waiting_enrollments = waiting_enrollments + excluded.waiting_enrollments",
         )
-        .and_then(|mut statement| statement.execute(params![organization, actions, waiting]))
+        .and_then(|mut statement| {
+            statement.execute(params![organization, profiles, actions, waiting])
+        })
         .map(|_| ())
         .map_err(failed)
 }

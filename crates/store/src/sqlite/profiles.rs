@@ -406,7 +406,7 @@ pub(super) fn remove(connection: &Connection, organization: i64, profile: &Profi
     overview::count_open_actions(connection, organization, -open)
 }
 
-/// Counts `change` profiles more for the day of their creation.
+/// Counts `change` profiles more for their organization and the day of their creation.
 pub(super) fn count(
     connection: &Connection,
     organization: i64,
@@ -415,12 +415,12 @@ pub(super) fn count(
 ) -> Stored<()> {
     connection
         .prepare_cached(
-            "INSERT INTO profile_counts (organization, day, profiles) VALUES (?1, ?2, ?3) \
+            "INSERT INTO profile_counts (day, organization, profiles) VALUES (?1, ?2, ?3) \
              ON CONFLICT DO UPDATE SET profiles = profiles + excluded.profiles",
         )
-        .and_then(|mut statement| statement.execute(params![organization, day(created_at), change]))
-        .map(|_| ())
-        .map_err(failed)
+        .and_then(|mut statement| statement.execute(params![day(created_at), organization, change]))
+        .map_err(failed)?;
+    overview::count_profiles(connection, organization, change)
 }
 
 fn insert_programs(connection: &Connection, organization: i64, profile: &Profile) -> Stored<()> {

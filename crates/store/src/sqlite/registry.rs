@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::commit::keep_audit;
 use super::rows::{organization_number, parsed, timestamp};
-use super::{SqliteStore, failed, profiles, search};
+use super::{SqliteStore, failed, overview, profiles, search};
 use crate::registry::{ExportPosition, FoundPage, OwnedProfile, Put, Registry};
 use crate::{StoreError, Stored};
 
@@ -159,21 +159,16 @@ impl Registry for SqliteStore {
         self.read(|connection| {
             let mut statement = connection
                 .prepare_cached(
-                    "SELECT o.id, TOTAL(c.profiles) FROM organizations o \
-                     LEFT JOIN profile_counts c ON c.organization = o.number \
-                     GROUP BY o.number ORDER BY o.created_at, o.id",
+                    "SELECT o.id, coalesce(f.profiles, 0) FROM organizations o \
+                     LEFT JOIN organization_figures f ON f.organization = o.number \
+                     ORDER BY o.created_at, o.id",
                 )
                 .map_err(failed)?;
             let mut rows = statement.query([]).map_err(failed)?;
             let mut counts = Vec::new();
             while let Some(row) = rows.next().map_err(failed)? {
-                let count: f64 = row.get(1).map_err(failed)?;
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "TOTAL answers with a float that holds a whole, non-negative number"
-                )]
-                counts.push((parsed(row, 0, OrganizationId::parse)?, count as u64));
+                let count = overview::figure(row.get(1).map_err(failed)?)?;
+                counts.push((parsed(row, 0, OrganizationId::parse)?, count));
             }
             Ok(counts)
         })

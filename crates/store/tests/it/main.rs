@@ -8,6 +8,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod keyed;
 mod postgres;
 mod sqlite;
 mod suite;

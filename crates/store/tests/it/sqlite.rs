@@ -8,6 +8,7 @@ use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
 use rollcall_store::{Check, Profiles, Store};
 use tempfile::TempDir;
 
+use crate::keyed::{awkward_profiles, with_keys};
 use crate::world::{Opened, World, at, ids, proof};
 
 struct OnDisk {
@@ -86,6 +87,48 @@ async fn what_was_stored_is_there_after_opening_again() {
         world.store.check(proof(), &|_| {}).await.unwrap().profiles,
         1
     );
+}
+
+#[tokio::test]
+async fn documents_with_keys_lose_them_and_nothing_else() {
+    let opened = on_disk(ids()).await;
+    let world = World::new(opened.store(), ids());
+    let scope = world.organization("org").await;
+    let profiles = awkward_profiles(&world, &scope).await;
+    let mut before = Vec::new();
+    for id in &profiles {
+        before.push(world.store.find_profile(&scope, id).await.unwrap());
+    }
+    world.store.close().await;
+    let OnDisk { store, directory } = opened;
+    drop((world, store));
+
+    let file = directory.path().join(rollcall_store::sqlite::FILE_NAME);
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    for (id, document) in profiles.iter().zip(&before) {
+        let keyed = with_keys(document.as_ref().unwrap());
+        connection
+            .execute(
+                "UPDATE profiles SET document = ?2 WHERE id = ?1",
+                (id.as_str(), keyed),
+            )
+            .unwrap();
+    }
+    connection
+        .execute_batch(
+            "ALTER TABLE organization_figures DROP COLUMN profiles;
+             DELETE FROM migrations WHERE number >= 6;
+             PRAGMA user_version = 5;",
+        )
+        .unwrap();
+    drop(connection);
+
+    let again = SqliteStore::open(directory.path(), SqliteSettings::default(), ids()).unwrap();
+    for (id, document) in profiles.iter().zip(before) {
+        assert_eq!(again.find_profile(&scope, id).await.unwrap(), document);
+    }
+    let report = again.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
 }
 
 /// Stores a profile as a load does, and finds it as a server does.
@@ -176,18 +219,19 @@ async fn a_check_finds_what_was_changed_behind_its_back() {
     connection
         .execute_batch(
             "UPDATE profiles SET folded_name = 'b' WHERE id = (SELECT min(id) FROM profiles);
-             UPDATE profiles SET document = replace(document, '\"name\":\"A\"', '\"name\":7')
+             UPDATE profiles SET document = replace(document, '\"A\"', '7')
                WHERE id = (SELECT max(id) FROM profiles);
              UPDATE profile_counts SET profiles = 9;",
         )
         .unwrap();
     let report = world.store.check(proof(), &|_| {}).await.unwrap();
-    assert_eq!(report.problem_count, 3, "{:?}", report.problems);
+    assert_eq!(report.problem_count, 4, "{:?}", report.problems);
     let all = report.problems.join("\n");
     for expected in [
         "its columns differ",
-        "must be a string",
-        "count of profiles is wrong",
+        "expected name on line 5",
+        "days whose count of profiles is wrong",
+        "organizations whose count of profiles is wrong",
     ] {
         assert!(all.contains(expected), "{all}");
     }

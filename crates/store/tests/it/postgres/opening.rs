@@ -6,10 +6,11 @@ use std::time::Duration;
 use rollcall_domain::id::Ids;
 use rollcall_scratch_postgres::{self as server, Server};
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
-use rollcall_store::{Check, Leases};
+use rollcall_store::{Check, Leases, Profiles};
 
 use super::{migrated_database, open_at, refusal};
-use crate::world::{at, proof};
+use crate::keyed::{awkward_profiles, with_keys};
+use crate::world::{World, at, proof};
 
 #[tokio::test]
 async fn a_wrong_password_is_refused_at_once_and_not_repeated() {
@@ -117,6 +118,34 @@ async fn a_migration_that_was_broken_off_is_run_again() {
     assert_eq!(report.problems, Vec::<String>::new());
     let index = "SELECT count(*) FROM pg_indexes WHERE indexname = 'search_name'";
     assert_eq!(server::ask(&url, index).await, "1");
+}
+
+#[tokio::test]
+async fn documents_with_keys_lose_them_and_nothing_else() {
+    let url = migrated_database().await;
+    let store = Arc::new(open_at(&url).await);
+    let world = World::new(store.clone(), Arc::new(Ids::default()));
+    let scope = world.organization("org").await;
+    let profiles = awkward_profiles(&world, &scope).await;
+    let mut before = Vec::new();
+    for id in &profiles {
+        let document = store.find_profile(&scope, id).await.unwrap();
+        let keyed = with_keys(document.as_ref().unwrap()).replace('\'', "''");
+        let id = id.as_str();
+        let keep = format!("UPDATE profiles SET document = '{keyed}' WHERE id = '{id}'");
+        server::execute(&url, &[&keep]).await;
+        before.push(document);
+    }
+    store.close().await;
+    let forget = "DELETE FROM rollcall_migrations WHERE number = 4";
+    server::execute(&url, &[forget]).await;
+
+    let again = open_at(&url).await;
+    for (id, document) in profiles.iter().zip(before) {
+        assert_eq!(again.find_profile(&scope, id).await.unwrap(), document);
+    }
+    let report = again.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
 }
 
 #[tokio::test]
