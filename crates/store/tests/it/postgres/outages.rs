@@ -119,6 +119,17 @@ async fn wait_for_creates(tally: &Tally, more: usize) {
     }
 }
 
+async fn wait_for_failures(tally: &Tally, more: usize) {
+    let unknown = || usize::try_from(tally.unknown.load(Ordering::Relaxed)).unwrap();
+    let failures = || tally.refused.lock().len() + unknown();
+    let wanted = failures() + more;
+    let started = Instant::now();
+    while failures() < wanted {
+        assert!(started.elapsed() < Duration::from_mins(1), "nobody notices");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Waits until storage says that the database is away. The sessions of a killed server live until they
 /// notice, and may well answer a question that arrives before.
 async fn wait_until_away(store: &PostgresStore) {
@@ -189,6 +200,37 @@ async fn a_path_that_is_cut_delayed_or_silent_loses_nothing_and_hangs_nobody() {
     assert!(slowest < Duration::from_secs(12), "{slowest:?}");
     assert!(proxy.connections() > 8, "connections were replaced");
     // Past the proxy: what the node says is what the database has.
+    let beside = Arc::new(open_at(&url).await);
+    settle(&beside, &scope, &tally).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_closed_in_one_direction_loses_nothing_and_hangs_nobody() {
+    let url = migrated_database().await;
+    let port = server::port_of(&url);
+    let proxy = Proxy::before(port).await;
+    let through = url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port));
+    let store = PostgresStore::open(&through, impatient(), Arc::new(Ids::default()));
+    let store = Arc::new(store.await.unwrap());
+    let world = World::new(store.clone(), Arc::new(Ids::default()));
+    let scope = world.organization("org").await;
+    let (tally, stop) = (Arc::new(Tally::default()), Arc::default());
+    let tasks = create_on(&store, &scope, &tally, &stop);
+    let directions = [Traffic::AnswersEnded, Traffic::RequestsEnded];
+    for traffic in directions.into_iter().cycle().take(6) {
+        wait_for_creates(&tally, 40).await;
+        proxy.set(traffic);
+        // Those under way find out, and those that come after them.
+        wait_for_failures(&tally, 16).await;
+        proxy.set(Traffic::Passing);
+    }
+    wait_for_creates(&tally, 40).await;
+    stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let slowest = *tally.slowest.lock();
+    assert!(slowest < Duration::from_secs(12), "{slowest:?}");
     let beside = Arc::new(open_at(&url).await);
     settle(&beside, &scope, &tally).await;
 }

@@ -1,10 +1,11 @@
-//! A TCP proxy between a node and its database that can cut, delay and fall silent.
+//! A TCP proxy between a node and its database that can cut, delay, fall silent and close one direction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -15,8 +16,12 @@ pub(crate) enum Traffic {
     Passing,
     /// It passes after this long.
     Delayed(Duration),
-    /// Requests pass; answers are swallowed, and the connection stays open: a half-closed path.
+    /// Requests pass; answers are swallowed, and the connection stays open.
     Answerless,
+    /// The direction to the database is closed; answers to what came before still pass.
+    RequestsEnded,
+    /// The direction from the database is closed; requests still pass, and are carried out.
+    AnswersEnded,
     /// Every connection is cut, and new ones are refused.
     Cut,
 }
@@ -68,34 +73,47 @@ impl Proxy {
 async fn pass(client: TcpStream, server: TcpStream, mut traffic: watch::Receiver<Traffic>) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let now = traffic.clone();
-    let requests = async {
-        let mut buffer = vec![0; 65_536];
-        while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
-            delay(&now).await;
-            if to_server.write_all(&buffer[..length]).await.is_err() {
-                break;
-            }
-        }
-    };
-    let later = traffic.clone();
-    let answers = async {
-        let mut buffer = vec![0; 65_536];
-        while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
-            delay(&later).await;
-            if *later.borrow() == Traffic::Answerless {
-                continue;
-            }
-            if to_client.write_all(&buffer[..length]).await.is_err() {
-                break;
-            }
-        }
-    };
+    let (requests, answers) = (traffic.clone(), traffic.clone());
     tokio::select! {
-        () = requests => {}
-        () = answers => {}
+        () = pass_on(&mut from_client, &mut to_server, requests, Traffic::RequestsEnded) => {}
+        () = pass_on(&mut from_server, &mut to_client, answers, Traffic::AnswersEnded) => {}
         _ = traffic.wait_for(|traffic| *traffic == Traffic::Cut) => {}
     }
+}
+
+/// Passes one direction on until an end closes it. Under `ends` the receiver is told that nothing more
+/// comes; what still does is swallowed, whatever happens to the traffic later.
+async fn pass_on(
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+    mut traffic: watch::Receiver<Traffic>,
+    ends: Traffic,
+) {
+    let mut buffer = vec![0; 65_536];
+    let mut ended = false;
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read,
+            () = is(&mut traffic, ends), if !ended => {
+                ended = true;
+                let _ = to.shutdown().await;
+                continue;
+            }
+        };
+        let Ok(length @ 1..) = read else { return };
+        delay(&traffic).await;
+        let swallows = ends == Traffic::AnswersEnded && *traffic.borrow() == Traffic::Answerless;
+        if ended || swallows {
+            continue;
+        }
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn is(traffic: &mut watch::Receiver<Traffic>, wanted: Traffic) {
+    let _ = traffic.wait_for(|traffic| *traffic == wanted).await;
 }
 
 async fn delay(traffic: &watch::Receiver<Traffic>) {
