@@ -9,5 +9,6 @@
 mod cluster;
 mod database;
 mod nodes;
+mod old_server;
 #[path = "../support/mod.rs"]
 mod support;

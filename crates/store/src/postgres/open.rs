@@ -10,6 +10,7 @@ use deadpool_postgres::PoolError;
 use rollcall_domain::id::Ids;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 use tokio_postgres::error::DbError;
 
 use super::pool::{Connection, Connections};
@@ -95,6 +96,7 @@ pub async fn schema_version(url: &str, settings: &PostgresSettings) -> Result<u3
         let reason = reason(&error);
         OpenError::Failed(format!("cannot open the database at {name}: {reason}"))
     })?;
+    refuse_old(&mut connection, &name).await?;
     migrate::version(&mut connection).await
 }
 
@@ -144,48 +146,72 @@ fn advice(answer: &DbError) -> String {
     }
 }
 
-/// Refuses a server that Rollcall cannot keep its promises on.
-async fn examine(connection: &mut Connection, name: &str) -> Result<(), OpenError> {
-    let cannot =
-        |what: String| OpenError::Failed(format!("cannot use the database at {name}: {what}"));
+/// Refuses a server that is too old. It is asked by itself, in words that old servers know.
+async fn refuse_old(connection: &mut Connection, name: &str) -> Result<(), OpenError> {
     let asked = connection
         .query(
-            "SELECT current_setting('server_version_num'), current_setting('server_version'), \
-             current_setting('server_encoding'), current_setting('transaction_read_only'), \
+            "SELECT current_setting('server_version_num'), current_setting('server_version')",
+            &[],
+        )
+        .await;
+    let version = asked.map_err(|trouble| not_told(name, trouble))?;
+    let number = text_of(&version, 0).parse::<i64>().unwrap_or(0) / 10_000;
+    if number < OLDEST_SERVER {
+        let what = format!(
+            "it runs PostgreSQL {}, and Rollcall needs {OLDEST_SERVER} or later",
+            text_of(&version, 1)
+        );
+        return Err(cannot(name, &what));
+    }
+    Ok(())
+}
+
+/// Refuses a server that Rollcall cannot keep its promises on.
+async fn examine(connection: &mut Connection, name: &str) -> Result<(), OpenError> {
+    refuse_old(connection, name).await?;
+    let asked = connection
+        .query(
+            "SELECT current_setting('server_encoding'), current_setting('transaction_read_only'), \
              coalesce(current_setting('fsync', true), 'on'), \
              coalesce(current_setting('synchronous_commit', true), 'on')",
             &[],
         )
         .await;
-    let rows = asked.map_err(|trouble| cannot(StoreError::from(trouble).to_string()))?;
-    let setting = |column: usize| -> &str {
-        let value = rows.first().and_then(|row| row.try_get(column).ok());
-        value.unwrap_or_default()
-    };
-    let version = setting(0).parse::<i64>().unwrap_or(0) / 10_000;
-    if version < OLDEST_SERVER {
-        return Err(cannot(format!(
-            "it runs PostgreSQL {}, and Rollcall needs {OLDEST_SERVER} or later",
-            setting(1)
-        )));
-    }
-    if setting(2) != "UTF8" {
-        return Err(cannot(format!(
+    let settings = asked.map_err(|trouble| not_told(name, trouble))?;
+    let setting = |column: usize| text_of(&settings, column);
+    if setting(0) != "UTF8" {
+        let what = format!(
             "its encoding is {}; create it with encoding UTF8",
-            setting(2)
-        )));
+            setting(0)
+        );
+        return Err(cannot(name, &what));
     }
-    if setting(3) == "on" {
+    if setting(1) == "on" {
         return Err(cannot(
-            "it is read-only; give the URL of the primary, and a replica's as the read URL".into(),
+            name,
+            "it is read-only; give the URL of the primary, and a replica's as the read URL",
         ));
     }
-    if setting(4) == "off" || setting(5) == "off" {
+    if setting(2) == "off" || setting(3) == "off" {
         tracing::warn!(
             "the database at {name} has fsync or synchronous_commit off: acknowledged writes can be lost"
         );
     }
     Ok(())
+}
+
+fn cannot(name: &str, what: &str) -> OpenError {
+    OpenError::Failed(format!("cannot use the database at {name}: {what}"))
+}
+
+fn not_told(name: &str, trouble: Trouble) -> OpenError {
+    cannot(name, &StoreError::from(trouble).to_string())
+}
+
+/// A text in the first row; empty when there is none.
+fn text_of(rows: &[Row], column: usize) -> &str {
+    let value = rows.first().and_then(|row| row.try_get(column).ok());
+    value.unwrap_or_default()
 }
 
 impl From<Trouble> for OpenError {
