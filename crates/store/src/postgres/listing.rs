@@ -16,6 +16,7 @@ use rollcall_record::document::{PageSink, ProfileView};
 use tokio_postgres::Row;
 
 use super::PostgresStore;
+use super::pool::Planned;
 use super::rows::{column, parsed, text, timestamp};
 use super::value::Value;
 use crate::Stored;
@@ -96,20 +97,18 @@ const SORT_KEY: usize = 0;
 const ID: usize = 1;
 const DOCUMENT: usize = 2;
 
+/// How many rows the first statement of a page reads that has the default length, or the greatest.
+const USUAL_PIECES: [usize; 2] = [21, 101];
+
 impl Page<'_> {
     /// Reads a stretch into the page; `Full` says that something follows.
     async fn walk(&mut self, stretch: Stretch, mut after: Option<Position>) -> Stored<Next> {
         let mut piece = self.listing.limit.get() - self.taken + 1;
         loop {
-            let sql = statement(
-                stretch,
-                &self.outlooks(),
-                after.is_some(),
-                self.listing.order,
-            );
+            let (sql, planned) = self.statement(stretch, after.is_some(), piece);
             let mut parameters = vec![Value::from(self.organization), Value::from(piece)];
             parameters.extend(after.iter().flat_map(key));
-            let rows = self.store.read_lagging(&sql, &parameters).await?;
+            let rows = self.store.read_lagging(planned, &sql, &parameters).await?;
             for row in &rows {
                 if self.take(row, stretch)? == Next::Full {
                     return Ok(Next::Full);
@@ -121,6 +120,17 @@ impl Page<'_> {
             after = Some(position(last, stretch)?);
             let bound = self.listing.limit.examination_bound();
             piece = (piece * 4).min(bound - self.examined + 1);
+        }
+    }
+
+    /// What reads a piece of a stretch. The usual pages have a text of their own, whose plan is kept.
+    fn statement(&self, stretch: Stretch, positioned: bool, piece: usize) -> (String, Planned) {
+        let outlooks = self.outlooks();
+        let sql = statement(stretch, &outlooks, positioned, self.listing.order);
+        if outlooks.is_empty() && USUAL_PIECES.contains(&piece) {
+            (plannable(&sql, piece), Planned::Once)
+        } else {
+            (sql, Planned::EachTime)
         }
     }
 
@@ -254,6 +264,19 @@ fn range(stretch: Stretch, outlook: Option<i64>, positioned: bool, order: Order)
     )
 }
 
+/// The same statement in a form whose plan the database keeps.
+///
+/// It keeps one only when it thinks that plans made for the values at hand would not be cheaper by what
+/// planning costs. So this form says how many rows are wanted, and hides the values from the planner:
+/// what is selected by itself is only known when the statement runs.
+fn plannable(sql: &str, piece: usize) -> String {
+    let mut sql = sql.replace("LIMIT $2", &format!("LIMIT {piece}"));
+    for value in ["$1", "$3", "$4"] {
+        sql = sql.replace(value, &format!("(SELECT {value})"));
+    }
+    sql
+}
+
 fn order_by(stretch: Stretch, order: Order) -> &'static str {
     match (stretch, order) {
         (Stretch::Creation, Order::Ascending) => "created_at, id",
@@ -279,6 +302,10 @@ pub fn statements() -> Vec<(String, usize)> {
                         (true, Stretch::Creation | Stretch::Named) => 4,
                     };
                     let sql = statement(stretch, outlooks, positioned, order);
+                    if outlooks.is_empty() {
+                        let usual = USUAL_PIECES.map(|piece| (plannable(&sql, piece), parameters));
+                        statements.extend(usual);
+                    }
                     statements.push((sql, parameters));
                 }
             }

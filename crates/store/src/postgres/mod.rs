@@ -2,8 +2,9 @@
 //!
 //! - **Nodes** keep nothing that another node must have. What one task of all nodes is enough for is
 //!   done by the holder of a lease row ([`leases`]).
-//! - **Reads** are one statement and one round trip, typed and without a name on the server ([`value`]),
-//!   so a pooler in transaction mode works. Lists may be read from a replica.
+//! - **Reads** are one statement and one round trip, typed ([`value`]); it has a name on the server only
+//!   where the session is ours alone ([`ownership`]), so a pooler in transaction mode works. Lists may be
+//!   read from a replica.
 //! - **Writes** are closed functions run as one transaction, again after a conflict ([`transaction`]).
 //! - **SQL** stays in the part that distributed relatives of `PostgreSQL` share; a test greps for what
 //!   is outside of it. The schema is in `migrations/`, [`migrate`] brings it up to date.
@@ -23,6 +24,7 @@ mod migrate;
 mod open;
 mod outbox;
 mod overview;
+mod ownership;
 mod pool;
 mod profiles;
 mod puts;
@@ -46,7 +48,7 @@ use tokio::sync::Notify;
 use tokio_postgres::Row;
 
 use crate::Stored;
-use pool::Connections;
+use pool::{Connections, Planned};
 use transaction::Attempts;
 use trouble::Trouble;
 use value::Value;
@@ -120,16 +122,32 @@ impl PostgresStore {
 
     /// Runs one statement that only reads, on the primary: it sees every acknowledged write.
     async fn read(&self, sql: &str, parameters: &[Value]) -> Stored<Vec<Row>> {
-        Ok(self.read_from(&self.primary, sql, parameters).await?)
+        self.read_planned(Planned::EachTime, sql, parameters).await
+    }
+
+    /// The same, where its plan may be worth keeping.
+    async fn read_planned(
+        &self,
+        planned: Planned,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Stored<Vec<Row>> {
+        let rows = self.read_from(&self.primary, planned, sql, parameters);
+        Ok(rows.await?)
     }
 
     /// Runs one statement that only reads and may lag behind: on the replica if there is one. While the
     /// replica does not answer, the primary does.
-    async fn read_lagging(&self, sql: &str, parameters: &[Value]) -> Stored<Vec<Row>> {
+    async fn read_lagging(
+        &self,
+        planned: Planned,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Stored<Vec<Row>> {
         let Some(replica) = &self.replica else {
-            return self.read(sql, parameters).await;
+            return self.read_planned(planned, sql, parameters).await;
         };
-        match self.read_from(replica, sql, parameters).await {
+        match self.read_from(replica, planned, sql, parameters).await {
             Ok(rows) => Ok(rows),
             Err(Trouble::Stored(error)) => Err(error),
             Err(trouble) => {
@@ -137,7 +155,7 @@ impl PostgresStore {
                     ?trouble,
                     "the read replica does not answer; the primary does"
                 );
-                self.read(sql, parameters).await
+                self.read_planned(planned, sql, parameters).await
             }
         }
     }
@@ -146,13 +164,14 @@ impl PostgresStore {
     async fn read_from(
         &self,
         connections: &Connections,
+        planned: Planned,
         sql: &str,
         parameters: &[Value],
     ) -> Result<Vec<Row>, Trouble> {
         let mut attempts = Attempts::new("read", self.settings.statement_timeout);
         loop {
             let mut connection = connections.connection().await?;
-            match connection.query(sql, parameters).await {
+            match connection.query_planned(planned, sql, parameters).await {
                 Ok(rows) => return Ok(rows),
                 Err(trouble) => {
                     drop(connection);

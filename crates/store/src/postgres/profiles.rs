@@ -13,6 +13,7 @@ use rollcall_domain::tenant::OrganizationScope;
 use rollcall_record::document::{PageSink, ProfileDocument};
 
 use super::commit::Keep;
+use super::pool::Planned;
 use super::rows::{document, small};
 use super::transaction::Tx;
 use super::trouble::Trouble;
@@ -40,7 +41,8 @@ impl Profiles for PostgresStore {
         id: &ProfileId,
     ) -> Stored<Option<ProfileDocument>> {
         let rows = self
-            .read(
+            .read_planned(
+                Planned::Once,
                 "SELECT document FROM profiles WHERE organization = $1 AND id = $2",
                 &values![scope.organization_id().as_str(), id.as_str()],
             )

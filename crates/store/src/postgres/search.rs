@@ -16,6 +16,7 @@ use rollcall_record::document::ProfileDocument;
 use tokio_postgres::Row;
 
 use super::PostgresStore;
+use super::pool::Planned;
 use super::rows::{column, parsed, small, text, timestamp};
 use super::value::Value;
 use crate::Stored;
@@ -47,7 +48,9 @@ pub(super) async fn search(
     let (mut examined, mut piece) = (0, FIRST_PIECE);
     loop {
         let walk = Walk::of(&page.search, found.next.as_ref(), piece);
-        let rows = store.read_lagging(&walk.sql, &walk.parameters).await?;
+        let rows = store
+            .read_lagging(Planned::EachTime, &walk.sql, &walk.parameters)
+            .await?;
         for row in &rows {
             if found.profiles.len() == page.limit.get() || examined == EXAMINED {
                 return Ok(found);

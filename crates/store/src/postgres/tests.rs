@@ -166,6 +166,7 @@ fn every_text_that_is_compared_is_compared_by_bytes() {
 fn a_range_never_joins_conditions_with_or() {
     for (sql, _) in listing::statements() {
         assert!(!sql.contains(" OR "), "{sql}");
-        assert!(sql.contains("LIMIT $2"), "{sql}");
+        let (_, limit) = sql.rsplit_once("LIMIT ").unwrap();
+        assert!(["$2", "21", "101"].contains(&limit), "{sql}");
     }
 }

@@ -26,7 +26,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Error, Row, Statement};
 
 use super::PostgresStore;
 use super::faults::Fault;
@@ -151,9 +151,17 @@ impl Tx {
         if begins && self.writes.is_empty() {
             return End::Committed;
         }
+        let statements = match self.statements().await {
+            Ok(statements) => statements,
+            Err(trouble) => {
+                self.connection.discard();
+                return End::NothingDone(trouble);
+            }
+        };
         self.stage = Stage::Begun;
         let limit = self.connection.limit();
-        let end = match tokio::time::timeout(limit, self.send_and_end(begins, fault)).await {
+        let ending = self.send_and_end(begins, &statements, fault);
+        let end = match tokio::time::timeout(limit, ending).await {
             Ok(end) => end,
             Err(_) => End::Unknown(format!("the database did not answer within {limit:?}")),
         };
@@ -168,8 +176,23 @@ impl Tx {
         end
     }
 
+    /// Of each write the statement that the session keeps, if it may keep any: their texts are few and
+    /// have one sensible plan each.
+    async fn statements(&self) -> Result<Vec<Option<Statement>>, Trouble> {
+        let mut statements = Vec::with_capacity(self.writes.len());
+        for (sql, parameters) in &self.writes {
+            statements.push(self.connection.prepared(sql, parameters).await?);
+        }
+        Ok(statements)
+    }
+
     /// Sends whatever is left to send at once, then reads the answers in order.
-    async fn send_and_end(&self, begins: bool, fault: Option<Fault>) -> End {
+    async fn send_and_end(
+        &self,
+        begins: bool,
+        statements: &[Option<Statement>],
+        fault: Option<Fault>,
+    ) -> End {
         let client = match self.connection.client() {
             Ok(client) => client,
             Err(trouble) => return End::NothingDone(trouble),
@@ -183,9 +206,16 @@ impl Tx {
         if begins {
             sent.push(Box::pin(client.batch_execute(&self.begin)));
         }
-        for ((sql, _), typed) in self.writes.iter().zip(&typed) {
+        for (((sql, _), typed), statement) in self.writes.iter().zip(&typed).zip(statements) {
             sent.push(Box::pin(async move {
-                client.execute_typed(sql, typed).await.map(|_| ())
+                let done = match statement {
+                    None => client.execute_typed(sql, typed).await,
+                    Some(statement) => {
+                        let values: Vec<_> = typed.iter().map(|(value, _)| *value).collect();
+                        client.execute(statement, &values).await
+                    }
+                };
+                done.map(|_| ())
             }));
         }
         if let Some(statement) = fault.and_then(Fault::statement) {

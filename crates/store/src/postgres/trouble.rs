@@ -46,8 +46,11 @@ impl Trouble {
             "23505" => Self::Duplicate(text),
             // Only the organization is ever looked up into a column that must not be null.
             "23502" => Self::NoOrganization,
-            // A primary that has become a standby: its connections are of no use any more.
-            "25006" => Self::Lost(text),
+            // Connections that are of no use any more: of a primary that has become a standby, or with
+            // a session that has lost a statement.
+            "25006" | "26000" => Self::Lost(text),
+            // One that keeps a statement which a migration has changed.
+            "0A000" if answer.message().contains("cached plan") => Self::Lost(text),
             _ if ends_the_session(answer) => Self::Lost(text),
             "57014" | "55P03" => Self::Busy(text),
             code if ["53", "58"].contains(&&code[..2]) => Self::Busy(text),

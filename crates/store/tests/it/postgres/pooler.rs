@@ -7,7 +7,7 @@ use rollcall_domain::id::Ids;
 use rollcall_domain::page::{Order, OrderBy};
 use rollcall_domain::profile::ProfilePatch;
 use rollcall_domain::text::Name;
-use rollcall_scratch_postgres as server;
+use rollcall_scratch_postgres::{self as server, Server};
 use rollcall_store::{Changed, Check};
 
 use super::{migrated_database, open_at};
@@ -109,4 +109,53 @@ async fn a_pooler_in_transaction_mode_changes_nothing() {
     let beside = open_at(&url).await;
     let report = beside.check(proof(), &|_| {}).await.unwrap();
     assert_eq!((report.profiles, report.problems), (120, vec![]));
+}
+
+/// How often a prepared statement was used: the server says so of each that it runs.
+fn named_uses(server: &Server) -> usize {
+    let log = std::fs::read_to_string(server.data().with_extension("log")).unwrap();
+    let named = |line: &str| {
+        let (_, name) = line.split_once("execute s")?;
+        name.starts_with(|first: char| first.is_ascii_digit())
+            .then_some(())
+    };
+    log.lines().filter_map(named).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_are_prepared_in_sessions_of_our_own_and_never_behind_a_pooler() {
+    let server = Server::start(&["log_statement=all"]).await;
+    let url = server.url("postgres");
+    let pooler = pooler_before(&url).await;
+    let through = server::url(pooler.port, "postgres");
+    let places = [
+        ("one", &url, true),
+        ("two", &through, false),
+        ("three", &url, true),
+    ];
+    for (name, url, prepares) in places {
+        let before = named_uses(&server);
+        let store = Arc::new(open_at(url).await);
+        let world = World::new(store.clone(), Arc::new(Ids::default()));
+        let scope = world.organization(name).await;
+        let id = world.create(&scope, at(1), None).await;
+        let usual = listing(OrderBy::CreatedAt, Order::Ascending, 20);
+        assert_eq!(world.walk_ids(&scope, usual, at(2)).await, [id.as_str()]);
+        assert_eq!(named_uses(&server) > before, prepares, "{url}");
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_a_migration_has_changed_is_prepared_again() {
+    let url = migrated_database().await;
+    let world = World::new(Arc::new(open_at(&url).await), Arc::new(Ids::default()));
+    let scope = world.organization("org").await;
+    let id = world.create(&scope, at(1), None).await;
+    let usual = || listing(OrderBy::CreatedAt, Order::Ascending, 20);
+    let kept = world.walk_ids(&scope, usual(), at(2)).await;
+    let change = "ALTER TABLE profiles ALTER COLUMN document TYPE VARCHAR";
+    server::execute(&url, &[change]).await;
+    assert_eq!(world.walk_ids(&scope, usual(), at(2)).await, kept);
+    assert_eq!(kept, [id.as_str()]);
 }
