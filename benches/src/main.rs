@@ -21,6 +21,7 @@
 //! | [`commits`] | the reference for creates: SQLite with one commit each |
 //! | [`receivers`], [`decisions`] | receivers of webhooks, and what they are told of |
 //! | [`pgbench`] | the reference on PostgreSQL |
+//! | [`pages`], [`seed`] | the console's pages, and what they show beside profiles |
 //! | [`run`], [`scale`], [`webhooks`], [`postgresql`] | the commands that measure |
 //! | [`targets`] | what the figures have to reach |
 //! | [`results`], [`stats`], [`output`], [`report`] | the figures, printed and written into the documentation |
@@ -37,6 +38,7 @@ mod limit;
 mod load;
 mod measure;
 mod output;
+mod pages;
 mod pgbench;
 mod postgresql;
 mod random;
@@ -48,6 +50,7 @@ mod results;
 mod rollcall;
 mod run;
 mod scale;
+mod seed;
 mod stats;
 mod targets;
 mod usage;
@@ -79,6 +82,8 @@ enum Command {
     Webhooks(WebhookArgs),
     /// Measure Rollcall on a PostgreSQL of its own, against pgbench.
     Postgresql(PostgresqlArgs),
+    /// Measure how long the console's pages take, on both engines.
+    Pages(PostgresqlArgs),
     /// Write the figures of a `--json` file into the documentation.
     Report(ReportArgs),
     /// The limit server: answers on standard input, its address on standard output.
@@ -220,6 +225,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Scale(args) => one_thread()?.block_on(scale::run(&args)),
         Command::Webhooks(args) => one_thread()?.block_on(webhooks::run(&args)),
         Command::Postgresql(args) => one_thread()?.block_on(postgresql::run(&args)),
+        Command::Pages(args) => one_thread()?.block_on(pages::run(&args)),
         Command::Report(args) => report::write(&args.file, &args.into),
         Command::LimitServer => tokio::runtime::Runtime::new()?.block_on(limit::serve()),
     }

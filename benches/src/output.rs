@@ -15,8 +15,8 @@ use comfy_table::Table;
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED};
 
 use crate::results::{
-    ImportFigures, PostgresqlFigures, PostgresqlResults, Results, RunResults, ScaleResults,
-    ServerFigures, Settings, WebhookResults,
+    ImportFigures, PagesResults, PostgresqlFigures, PostgresqlResults, Results, RunResults,
+    ScaleResults, ServerFigures, Settings, WebhookResults,
 };
 use crate::stats::{Spread, float};
 use crate::targets::{Bound, Judged, Unit, megabytes};
@@ -75,6 +75,7 @@ pub(crate) fn text(results: &Results, place: Place) -> String {
         Results::Scale(scale) => scale_text(scale, place),
         Results::Webhooks(webhooks) => webhooks_text(webhooks, place),
         Results::Postgresql(results) => postgresql_text(results, place),
+        Results::Pages(results) => pages_text(results, place),
     }
 }
 
@@ -223,6 +224,48 @@ fn postgresql_text(results: &PostgresqlResults, place: Place) -> String {
         import_sentence(&results.import),
     ]
     .join("\n\n")
+}
+
+fn pages_text(results: &PagesResults, place: Place) -> String {
+    let settings = &results.settings;
+    let mut parts = vec![
+        format!(
+            "{}, {} profiles; {} cores of {}, Linux {}; one request at a time, each page {} times; medians, and \
+             the range in brackets.",
+            results.rollcall,
+            thousands(float(settings.profiles)),
+            results.machine.cores,
+            results.machine.cpu,
+            results.machine.kernel,
+            settings.rounds,
+        ),
+        targets_table(&results.targets, place),
+    ];
+    let [Some(one), Some(other)] = [results.engines.first(), results.engines.get(1)] else {
+        return parts.join("\n\n");
+    };
+    let header = [
+        "page",
+        &format!("{}, ms", one.name),
+        &format!("{}, ms", other.name),
+    ];
+    let pages = one.pages.iter().zip(&other.pages);
+    let rows: Vec<_> = pages
+        .map(|(one, other)| [one.name.clone(), range(one.ms, 1), range(other.ms, 1)])
+        .collect();
+    parts.push(table(&header, &rows, place));
+    for engine in &results.engines {
+        let header = [
+            &format!("slowest of {} searches, {}", engine.searches, engine.name),
+            "ms",
+        ];
+        let slowest = engine.slowest.iter();
+        let rows: Vec<_> = slowest
+            .map(|search| [format!("`{}`", search.name), range(search.ms, 1)])
+            .collect();
+        parts.push(table(&header, &rows, place));
+    }
+    parts.join("\n\n")
 }
 
 /// A row for what went through Rollcall, and one for each reference.

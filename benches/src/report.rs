@@ -20,6 +20,7 @@ pub(crate) fn write(file: &Path, into: &Path) -> anyhow::Result<ExitCode> {
         Results::Scale(_) => "scale",
         Results::Webhooks(_) => "webhooks",
         Results::Postgresql(_) => "postgresql",
+        Results::Pages(_) => "pages",
     };
     let filled = fill(&document, name, &output::text(&results, Place::Markdown))
         .with_context(|| format!("{}: no markers for figures:{name}", into.display()))?;

@@ -14,6 +14,7 @@ pub(crate) enum Results {
     Scale(Box<ScaleResults>),
     Webhooks(Box<WebhookResults>),
     Postgresql(Box<PostgresqlResults>),
+    Pages(Box<PagesResults>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -129,6 +130,33 @@ pub(crate) struct ReferenceFigures {
     pub(crate) per_second: Spread,
     /// Requests a second through Rollcall divided by that, round by round.
     pub(crate) times_reference: Spread,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PagesResults {
+    pub(crate) rollcall: String,
+    pub(crate) machine: Machine,
+    pub(crate) settings: Settings,
+    pub(crate) targets: Vec<Judged>,
+    pub(crate) engines: Vec<EnginePages>,
+}
+
+/// The console's pages on one engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EnginePages {
+    pub(crate) name: String,
+    pub(crate) pages: Vec<PageFigures>,
+    /// How many searches were asked.
+    pub(crate) searches: usize,
+    /// The slowest of them, slowest first.
+    pub(crate) slowest: Vec<PageFigures>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PageFigures {
+    pub(crate) name: String,
+    /// Milliseconds from the request's first byte to the answer's last.
+    pub(crate) ms: Spread,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -10,7 +10,8 @@ use Bound::{AtLeast, AtMost};
 use crate::postgresql::TWO_NODES;
 use crate::requests::{Dialect, Scenario};
 use crate::results::{
-    PostgresqlFigures, PostgresqlResults, RunResults, ScaleResults, ScenarioFigures, WebhookResults,
+    EnginePages, PageFigures, PagesResults, PostgresqlFigures, PostgresqlResults, RunResults,
+    ScaleResults, ScenarioFigures, WebhookResults,
 };
 use crate::stats::{Spread, float};
 
@@ -250,6 +251,25 @@ pub(crate) fn judge_webhooks(webhooks: &WebhookResults) -> Vec<Judged> {
         )
     }));
     rows
+}
+
+/// The slowest page, whichever it is, and the slowest search.
+pub(crate) fn judge_pages(results: &PagesResults) -> Vec<Judged> {
+    let slowest = |pages: &[PageFigures]| {
+        let medians = pages.iter().map(|page| page.ms.median);
+        medians.max_by(f64::total_cmp)
+    };
+    let most = AtMost(50.0);
+    let of_engine = |engine: &EnginePages| {
+        let name = &engine.name;
+        let judge =
+            |what: String, pages| judged(&what, Unit::Milliseconds, slowest(pages), most, most);
+        [
+            judge(format!("slowest page, {name}"), &engine.pages),
+            judge(format!("slowest search, {name}"), &engine.slowest),
+        ]
+    };
+    results.engines.iter().flat_map(of_engine).collect()
 }
 
 pub(crate) fn judge_postgresql(results: &PostgresqlResults) -> Vec<Judged> {
