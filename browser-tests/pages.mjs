@@ -23,8 +23,14 @@ async function openForm(visit, registry, profile = PEOPLE.new) {
   await visit.open(`${await linkFor(registry, profile)}?program=cyber`);
 }
 
+/** Somebody who has not applied yet: whoever has is not asked again. */
+async function newcomer(registry) {
+  const { id } = await registry.sdk().userProfiles.create({ name: "Somebody" });
+  return id;
+}
+
 async function send(visit, registry) {
-  await openForm(visit, registry, PEOPLE.sent);
+  await openForm(visit, registry, await newcomer(registry));
   await fillApplication(visit);
   await visit.press("Continue");
   await visit.press("Send application");
@@ -76,7 +82,7 @@ export const PORTAL_PAGES = [
     name: "portal-sent-before",
     route: PORTAL,
     async go(visit, registry) {
-      const link = `${await linkFor(registry, PEOPLE.sent)}?program=cyber`;
+      const link = `${await linkFor(registry, await newcomer(registry))}?program=cyber`;
       const [first, second] = [visit, await visit.inAnotherTab()];
       for (const tab of [first, second]) {
         await tab.open(link);
@@ -96,7 +102,7 @@ export const PORTAL_PAGES = [
     name: "portal-expired",
     route: PORTAL,
     async go(visit, registry) {
-      const { id } = await registry.sdk().userProfiles.create({ name: "Somebody" });
+      const id = await newcomer(registry);
       const link = await linkFor(registry, id);
       await registry.sdk().userProfiles.delete(id);
       await visit.open(link);

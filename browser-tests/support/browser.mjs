@@ -13,6 +13,8 @@ const WINDOWLESS = "/usr/bin/chromium-headless-shell";
 const ARGUMENTS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  // Else what changed of a tile is drawn over what it held, and a card's round corner comes out one of several ways.
+  "--disable-partial-raster",
 ];
 /**
  * Whom Chromium calls by itself, whatever it is told: its maker's services. The proxy refuses these too; a page of ours that

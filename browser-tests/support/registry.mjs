@@ -142,7 +142,7 @@ function records(organizations) {
 const id = (number) => `uprof_011CZkZCu8hGbp5mYRQg${2000 + number}`;
 
 /** The imported profiles that something happens to, and those that a visitor may do something with. */
-export const PEOPLE = { admitted: id(300), declined: id(301), applied: id(302), restricted: id(304), checking: id(309), checked: id(299), banned: id(307), new: id(310), sent: id(311) };
+export const PEOPLE = { admitted: id(300), declined: id(301), applied: id(302), restricted: id(304), checking: id(309), checked: id(299), banned: id(307), new: id(310) };
 
 async function decide(registry) {
   const { operator } = registry;
