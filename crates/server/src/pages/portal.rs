@@ -374,7 +374,12 @@ impl Link {
     fn standing(&self, program: &ProgramConfig) -> Option<Standing> {
         let name = ProgramName::parse(&program.name).ok()?;
         let status = self.profile.programs.status(&name)?;
-        Some(self.standing_of(&program.title, status, self.application_for(&name)))
+        let mut standing = self.standing_of(&program.title, status, self.application_for(&name));
+        // This link has not been used: nobody needs another one.
+        if status == ProgramStatus::Rejected {
+            TEXTS.declined_before_text.clone_into(&mut standing.text);
+        }
+        Some(standing)
     }
 
     /// With which words the end user is invited to apply for a program; with none while an application is

@@ -49,6 +49,7 @@ pub(crate) struct Texts {
     pub(crate) admitted_text: &'static str,
     pub(crate) declined: &'static str,
     pub(crate) declined_text: &'static str,
+    pub(crate) declined_before_text: &'static str,
     pub(crate) note: &'static str,
     pub(crate) sent_at: &'static str,
     pub(crate) what_you_sent: &'static str,
@@ -125,6 +126,8 @@ pub(crate) static ENGLISH: Texts = Texts {
     declined: "Declined",
     declined_text: "This application was not accepted. If something was missing or has changed, ask \
                     {platform} for a new link and apply again.",
+    declined_before_text: "Your application was not accepted. If something was missing or has changed, \
+                           you can apply again below.",
     note: "What the reviewers wrote",
     sent_at: "Sent",
     what_you_sent: "What you sent",

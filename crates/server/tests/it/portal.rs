@@ -414,5 +414,8 @@ async fn who_waits_or_has_everything_is_not_asked_to_apply_again() {
 
     let rejected = r#"{"status":"rejected"}"#;
     assert_eq!(server.operator().put(&programs, rejected).await.status, 200);
-    assert!(is_form(&shown().await));
+    let declined = shown().await;
+    assert!(declined.contains("you can apply again below"), "{declined}");
+    assert!(!declined.contains("for a new link"), "{declined}");
+    assert!(is_form(&declined));
 }

@@ -90,9 +90,12 @@ pub(crate) async fn change(call: ConsoleCall<'_>) -> Outcome {
         "test" => test(&call, &owned).await,
         "disable" if !confirm::is_confirmed(&form) => {
             let question = Question {
-                title: format!("Disable the endpoint {}?", owned.endpoint.url),
+                title: "Disable this endpoint?".to_owned(),
                 effects: vec![
-                    "It is told nothing any more, until somebody enables it again.".to_owned(),
+                    format!(
+                        "{} is told nothing any more, until somebody enables it again.",
+                        owned.endpoint.url
+                    ),
                     "What waits to be delivered to it is canceled.".to_owned(),
                     "Events that happen meanwhile are not delivered to it later.".to_owned(),
                 ],
