@@ -86,6 +86,10 @@ impl<'a> ProfileView<'a> {
     /// The status in `cyber`, as JSON text (`"active"` with its quotes), if the profile has one.
     pub fn cyber_status(&self) -> Option<&'a str> {
         const KEY: &str = "\"status\":";
+        // Most have no such program, and looking for a text costs more than comparing one.
+        if self.cyber == "null" {
+            return None;
+        }
         let start = self.cyber.find(KEY)? + KEY.len();
         let length = self.cyber[start + 1..].find('"')? + 2;
         self.cyber.get(start..start + length)

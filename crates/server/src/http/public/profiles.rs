@@ -13,7 +13,7 @@ use crate::http::answer::{Outcome, json};
 use crate::http::call::PublicCall;
 
 /// Room for a profile of the usual size, so that a page is written without growing its buffer.
-const USUAL_PROFILE: usize = 512;
+const USUAL_PROFILE: usize = 704;
 
 /// `GET /v1/user_profiles`
 pub(crate) async fn list(call: PublicCall<'_>) -> Outcome {
