@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use crate::results::ImportFigures;
-use crate::rollcall::{Binary, Storage};
+use crate::results::TransferFigures;
+use crate::rollcall::{Binary, Storage, TransferUsage};
 use crate::stats::float;
 use crate::{BenchArgs, RunArgs, output, records};
 
@@ -25,7 +25,7 @@ pub(crate) struct Manifest {
     /// The largest first.
     pub(crate) organizations: Vec<Tenant>,
     pub(crate) operator_key: String,
-    pub(crate) import: ImportFigures,
+    pub(crate) import: TransferFigures,
 }
 
 /// An organization and a key that may act for it.
@@ -83,6 +83,19 @@ impl Dataset {
         fs::create_dir_all(&root).with_context(|| format!("creating {}", root.display()))?;
         let manifest = build(binary, profiles, database, &root)?;
         Ok(Self { root, manifest })
+    }
+
+    /// Exports all of it to a file that is then thrown away. No server may have it open.
+    pub(crate) fn export(&self, binary: &Binary) -> anyhow::Result<TransferFigures> {
+        let lines = self.beside("export.ndjson");
+        if lines.exists() {
+            fs::remove_file(&lines)?;
+        }
+        output::progress("exporting");
+        let used = binary.export(&self.storage(), &lines, &self.beside("export.log"))?;
+        let bytes = fs::metadata(&lines)?.len();
+        fs::remove_file(&lines)?;
+        Ok(transfer_figures(self.manifest.profiles, bytes, used))
     }
 
     /// What `rollcall` keeps.
@@ -176,21 +189,25 @@ fn import(
     lines: &Path,
     log: &Path,
     profiles: u64,
-) -> anyhow::Result<ImportFigures> {
+) -> anyhow::Result<TransferFigures> {
     let bytes = fs::metadata(lines)?.len();
     let bar = bar(bytes, "importing, in bytes")?;
     let used = binary.import(storage, lines, log, |read| {
         bar.set_position(read.min(bytes));
     })?;
     bar.finish();
-    Ok(ImportFigures {
-        records: profiles,
+    Ok(transfer_figures(profiles, bytes, used))
+}
+
+fn transfer_figures(records: u64, bytes: u64, used: TransferUsage) -> TransferFigures {
+    TransferFigures {
+        records,
         bytes,
         seconds: used.elapsed.as_secs_f64(),
-        records_per_second: float(profiles) / used.elapsed.as_secs_f64(),
+        records_per_second: float(records) / used.elapsed.as_secs_f64(),
         cpu_seconds: used.cpu.as_secs_f64(),
         peak_resident: used.peak_resident,
-    })
+    }
 }
 
 /// On a terminal, a bar; elsewhere nothing.

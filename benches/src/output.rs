@@ -15,8 +15,8 @@ use comfy_table::Table;
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED};
 
 use crate::results::{
-    ImportFigures, PagesResults, PostgresqlFigures, PostgresqlResults, Results, RunResults,
-    ScaleResults, ServerFigures, Settings, WebhookResults,
+    PagesResults, PostgresqlFigures, PostgresqlResults, Results, RunResults, ScaleResults,
+    ServerFigures, Settings, TransferFigures, WebhookResults,
 };
 use crate::stats::{Spread, float};
 use crate::targets::{Bound, Judged, Unit, megabytes};
@@ -43,7 +43,7 @@ pub(crate) fn results(results: &Results, file: Option<&Path>) -> anyhow::Result<
     Ok(())
 }
 
-pub(crate) fn import(import: &ImportFigures) -> anyhow::Result<()> {
+pub(crate) fn import(import: &TransferFigures) -> anyhow::Result<()> {
     if std::io::stdout().is_terminal() {
         println!("{}", import_sentence(import));
     } else {
@@ -110,6 +110,11 @@ fn run_text(run: &RunResults, place: Place) -> String {
     ];
     parts.push(table(&header, &rows, place));
     parts.push(import_sentence(&run.import));
+    parts.extend(
+        run.export
+            .as_ref()
+            .map(|export| transfer_sentence("Export", export)),
+    );
     parts.push(format!(
         "Memory under load: {:.1} MB anonymous, {:.1} MB resident, {:.1} MB resident at the most. \
          Cold start: {} ms.",
@@ -344,15 +349,19 @@ fn server_row(name: &str, server: &ServerFigures, last: &str) -> [String; 7] {
     ]
 }
 
-fn import_sentence(import: &ImportFigures) -> String {
+fn import_sentence(import: &TransferFigures) -> String {
+    transfer_sentence("Import", import)
+}
+
+fn transfer_sentence(what: &str, transfer: &TransferFigures) -> String {
     format!(
-        "Import: {} records ({:.0} MB) in {:.1} s, {} records/s, {:.1} s of CPU, peak RSS {:.1} MB.",
-        thousands(float(import.records)),
-        megabytes(import.bytes),
-        import.seconds,
-        thousands(import.records_per_second),
-        import.cpu_seconds,
-        megabytes(import.peak_resident),
+        "{what}: {} records ({:.0} MB) in {:.1} s, {} records/s, {:.1} s of CPU, peak RSS {:.1} MB.",
+        thousands(float(transfer.records)),
+        megabytes(transfer.bytes),
+        transfer.seconds,
+        thousands(transfer.records_per_second),
+        transfer.cpu_seconds,
+        megabytes(transfer.peak_resident),
     )
 }
 

@@ -24,7 +24,9 @@ pub(crate) struct RunResults {
     pub(crate) settings: Settings,
     pub(crate) targets: Vec<Judged>,
     pub(crate) scenarios: Vec<ScenarioFigures>,
-    pub(crate) import: ImportFigures,
+    pub(crate) import: TransferFigures,
+    /// Absent when it was not wanted.
+    pub(crate) export: Option<TransferFigures>,
     /// Milliseconds from starting the server to its first list.
     pub(crate) cold_start_ms: Spread,
     /// The most of each during all scenarios.
@@ -104,7 +106,7 @@ pub(crate) struct PostgresqlResults {
     pub(crate) machine: Machine,
     pub(crate) settings: Settings,
     pub(crate) targets: Vec<Judged>,
-    pub(crate) import: ImportFigures,
+    pub(crate) import: TransferFigures,
     /// Profiles before the deep page.
     pub(crate) depth: u64,
     pub(crate) reads: Vec<PostgresqlFigures>,
@@ -163,7 +165,7 @@ pub(crate) struct PageFigures {
 pub(crate) struct SizeFigures {
     pub(crate) profiles: u64,
     pub(crate) list: ServerFigures,
-    pub(crate) import: ImportFigures,
+    pub(crate) import: TransferFigures,
     pub(crate) memory: Memory,
 }
 
@@ -216,7 +218,7 @@ impl ServerFigures {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct ImportFigures {
+pub(crate) struct TransferFigures {
     pub(crate) records: u64,
     /// Of the NDJSON file.
     pub(crate) bytes: u64,

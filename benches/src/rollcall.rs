@@ -47,9 +47,9 @@ impl Storage {
 /// The operator key that a development server is told to take.
 pub(crate) const OPERATOR_KEY: &str = "bench-operator-key";
 
-/// What an import took.
+/// What an import or an export took.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ImportUsage {
+pub(crate) struct TransferUsage {
     pub(crate) elapsed: Duration,
     pub(crate) cpu: Duration,
     pub(crate) peak_resident: u64,
@@ -137,13 +137,35 @@ impl Binary {
         records: &Path,
         log: &Path,
         progress: impl Fn(u64),
-    ) -> anyhow::Result<ImportUsage> {
+    ) -> anyhow::Result<TransferUsage> {
+        self.transfer("import", storage, records, log, progress)
+    }
+
+    /// Exports everything to an NDJSON file that is not there yet, on all cores.
+    pub(crate) fn export(
+        &self,
+        storage: &Storage,
+        records: &Path,
+        log: &Path,
+    ) -> anyhow::Result<TransferUsage> {
+        self.transfer("export", storage, records, log, |_| ())
+    }
+
+    fn transfer(
+        &self,
+        verb: &str,
+        storage: &Storage,
+        records: &Path,
+        log: &Path,
+        progress: impl Fn(u64),
+    ) -> anyhow::Result<TransferUsage> {
         let mut command = Command::new(&self.path);
-        command.arg("import").arg(records);
+        command.arg(verb).arg(records);
         storage.name_to(&mut command);
         log_to(&mut command, log)?;
         let started = Instant::now();
-        let mut child = command.spawn().context("starting rollcall import")?;
+        let starting = || format!("starting rollcall {verb}");
+        let mut child = command.spawn().with_context(starting)?;
         let pid = child.id();
         let mut peak_resident = 0;
         // An ended process keeps its CPU time until it is waited for, but not its memory.
@@ -156,9 +178,9 @@ impl Binary {
         let cpu = usage::cpu_time(pid)?;
         let status = child.wait()?;
         if !status.success() {
-            bail!("rollcall import ended with {status}: {}", end_of(log));
+            bail!("rollcall {verb} ended with {status}: {}", end_of(log));
         }
-        Ok(ImportUsage {
+        Ok(TransferUsage {
             elapsed,
             cpu,
             peak_resident,

@@ -24,6 +24,8 @@ use crate::usage::MemoryWatch;
 use crate::{RunArgs, output, targets};
 
 const CREATES: &str = "creates";
+/// What `--only` calls it.
+const EXPORT: &str = "export";
 /// Clients that create at the same time.
 pub(crate) const WRITERS: usize = 64;
 /// Different bodies among the creates.
@@ -83,6 +85,13 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             Err(error) => failures.push(failure(CREATES, &error)),
         }
     }
+    let mut export = None;
+    if is_wanted(&args.only, EXPORT) {
+        match dataset.export(&binary) {
+            Ok(figures) => export = Some(figures),
+            Err(error) => failures.push(failure(EXPORT, &error)),
+        }
+    }
     let mut scenarios = Vec::new();
     for course in courses {
         match course.failure {
@@ -107,6 +116,7 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         targets: Vec::new(),
         scenarios,
         import: dataset.manifest.import.clone(),
+        export,
         cold_start_ms,
         memory,
         creates,

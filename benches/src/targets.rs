@@ -11,7 +11,7 @@ use crate::postgresql::TWO_NODES;
 use crate::requests::{Dialect, Scenario};
 use crate::results::{
     EnginePages, PageFigures, PagesResults, PostgresqlFigures, PostgresqlResults, RunResults,
-    ScaleResults, ScenarioFigures, WebhookResults,
+    ScaleResults, ScenarioFigures, TransferFigures, WebhookResults,
 };
 use crate::stats::{Spread, float};
 
@@ -150,19 +150,31 @@ fn writes(run: &RunResults) -> Vec<Judged> {
         .as_ref()
         .map(|creates| creates.times_reference.median);
     let what = "durable creates / one commit each";
-    let import = Some(run.import.records_per_second);
-    let peak = Some(megabytes(run.import.peak_resident));
-    vec![
-        judged(what, Unit::Ratio, creates, AtLeast(3.0), AtLeast(5.0)),
+    let mut rows = vec![judged(
+        what,
+        Unit::Ratio,
+        creates,
+        AtLeast(3.0),
+        AtLeast(5.0),
+    )];
+    rows.extend(transfer("import", Some(&run.import)));
+    rows.extend(transfer("export", run.export.as_ref()));
+    rows
+}
+
+fn transfer(what: &str, figures: Option<&TransferFigures>) -> [Judged; 2] {
+    let rate = figures.map(|figures| figures.records_per_second);
+    let peak = figures.map(|figures| megabytes(figures.peak_resident));
+    [
         judged(
-            "import, records",
+            &format!("{what}, records"),
             Unit::PerSecond,
-            import,
+            rate,
             AtLeast(50_000.0),
             AtLeast(100_000.0),
         ),
         judged(
-            "import, peak RSS",
+            &format!("{what}, peak RSS"),
             Unit::Megabytes,
             peak,
             AtMost(256.0),
