@@ -32,8 +32,9 @@ type Connecting<'a> =
 pub(super) struct Ownership(Arc<AtomicBool>);
 
 impl Ownership {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
+    /// Not even looked for unless statements may be prepared at all.
+    pub(super) fn new(wanted: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(wanted)))
     }
 
     pub(super) fn holds(&self) -> bool {

@@ -60,7 +60,7 @@ impl Connections {
         let config = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let ownership = Ownership::new();
+        let ownership = Ownership::new(target.prepares);
         let connector = Connector::new(target.tls, ownership.clone());
         let manager = Manager::from_connect(target.config, connector, config);
         let began = Instant::now();

@@ -19,6 +19,8 @@ use crate::OpenError;
 pub(super) struct Target {
     pub(super) config: Config,
     pub(super) tls: MakeRustlsConnect,
+    /// Whether statements may be prepared in sessions that are ours alone.
+    pub(super) prepares: bool,
 }
 
 /// How the server proves who it is.
@@ -35,14 +37,15 @@ impl Target {
     ///
     /// `sslmode` means what it means to the database's own tools: `disable`, `prefer` (the default) and
     /// `require`, which encrypt without asking who answers, and `verify-full`, which asks. A given
-    /// `sslrootcert` makes `require` ask too.
+    /// `sslrootcert` makes `require` ask too. `prepare_statements=never` is for a pooler that shares
+    /// sessions and cannot be told from none.
     pub(super) fn parse(url: &str, connect_timeout: Duration) -> Result<Self, OpenError> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(OpenError::Failed(
                 "the database URL must begin with postgres://".into(),
             ));
         }
-        let (plain, options) = split_tls_options(url);
+        let (plain, options) = split_own_options(url);
         let mut config: Config = plain.parse().map_err(|error| {
             OpenError::Failed(format!(
                 "the database URL is not valid: {}",
@@ -62,6 +65,15 @@ impl Target {
                 ));
             }
         };
+        let prepares = match options.prepare_statements.as_deref() {
+            None | Some("auto") => true,
+            Some("never") => false,
+            Some(_) => {
+                return Err(OpenError::Failed(
+                    "prepare_statements in the database URL must be auto or never".into(),
+                ));
+            }
+        };
         if options.root_certificate.is_some() {
             proof = Proof::Certificate;
         }
@@ -75,7 +87,11 @@ impl Target {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         let tls = MakeRustlsConnect::new(tls(proof, options.root_certificate.as_deref())?);
-        Ok(Self { config, tls })
+        Ok(Self {
+            config,
+            tls,
+            prepares,
+        })
     }
 
     /// Where this is, in words that hold no secret.
@@ -106,20 +122,24 @@ fn several_hosts(config: &Config) -> bool {
 
 /// The options that the client library does not know, or knows in part.
 #[derive(Default)]
-struct TlsOptions {
+struct OwnOptions {
+    prepare_statements: Option<String>,
     mode: Option<String>,
     root_certificate: Option<String>,
 }
 
-/// Takes the TLS options out of a URL's query.
-fn split_tls_options(url: &str) -> (String, TlsOptions) {
-    let mut options = TlsOptions::default();
+/// Takes these options out of a URL's query.
+fn split_own_options(url: &str) -> (String, OwnOptions) {
+    let mut options = OwnOptions::default();
     let Some((base, query)) = url.split_once('?') else {
         return (url.to_owned(), options);
     };
     let mut rest = Vec::new();
     for option in query.split('&') {
         match option.split_once('=') {
+            Some(("prepare_statements", value)) => {
+                options.prepare_statements = Some(value.to_owned());
+            }
             Some(("sslmode", value)) => options.mode = Some(value.to_owned()),
             Some(("sslrootcert", value)) => options.root_certificate = Some(decoded(value)),
             _ => rest.push(option),
@@ -243,6 +263,18 @@ mod tests {
         assert!(refused.to_string().contains("verify-full"));
         let refused = parse("postgres://h/d?sslmode=require&sslrootcert=%2Fno%2Fsuch").err();
         assert!(refused.unwrap().to_string().contains("/no/such"));
+    }
+
+    #[test]
+    fn preparing_can_be_forbidden() {
+        let prepares = |query: &str| {
+            let target = parse(&format!("postgres://u@h/d{query}"));
+            target.map(|target| target.prepares)
+        };
+        assert_eq!(prepares("").ok(), Some(true));
+        assert_eq!(prepares("?prepare_statements=auto").ok(), Some(true));
+        assert_eq!(prepares("?prepare_statements=never").ok(), Some(false));
+        assert!(prepares("?prepare_statements=always").is_err());
     }
 
     #[test]

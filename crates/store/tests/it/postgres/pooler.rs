@@ -128,10 +128,12 @@ async fn statements_are_prepared_in_sessions_of_our_own_and_never_behind_a_poole
     let url = server.url("postgres");
     let pooler = pooler_before(&url).await;
     let through = server::url(pooler.port, "postgres");
+    let never = format!("{url}&prepare_statements=never");
     let places = [
         ("one", &url, true),
         ("two", &through, false),
         ("three", &url, true),
+        ("four", &never, false),
     ];
     for (name, url, prepares) in places {
         let before = named_uses(&server);
