@@ -135,7 +135,7 @@ impl Stage {
         pressure: Pressure,
     ) -> anyhow::Result<Vec<Course>> {
         let rounds = args.bench.rounds;
-        let list = self.list_script().await?;
+        let list = self.list_script(args.bench.requests).await?;
         let [one, two] = &self.nodes;
         let mut courses = Vec::new();
         for scenario in SCENARIOS {
@@ -206,18 +206,21 @@ impl Stage {
         Script::new(self.dataset.beside(name), transaction, texts)
     }
 
-    /// The list's own statement, at a random position of the largest organization.
-    async fn list_script(&self) -> anyhow::Result<Script> {
+    /// The list's own statement, at one of as many places of the largest organization as Rollcall is
+    /// asked for: with more of them, less of what `pgbench` reads would be in the processor's caches.
+    async fn list_script(&self, places: usize) -> anyhow::Result<Script> {
         let Tenant { id, .. } = largest(&self.dataset.manifest)?;
-        let bounds = format!(
-            "SELECT min(created_at) || ', ' || max(created_at) FROM profiles WHERE organization = '{id}'"
+        let (last, places) = (places.saturating_sub(1), places.max(1));
+        let place = format!(
+            "SELECT min(created_at) || ' + random(0, {last}) * ' || \
+             (max(created_at) - min(created_at)) / {places} FROM profiles WHERE organization = '{id}'"
         );
         let transaction = format!(
-            "\\set created_at random({})\n\
+            "\\set created_at {}\n\
              SELECT created_at, id, document FROM profiles \
              WHERE organization = :organization AND (created_at, id) < (:created_at, :id) \
              ORDER BY created_at DESC, id DESC LIMIT :limit;\n",
-            self.ask(&bounds).await?
+            self.ask(&place).await?
         );
         let texts = vec![
             ("organization", id.clone()),
