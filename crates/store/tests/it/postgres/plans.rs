@@ -2,11 +2,13 @@
 
 use rollcall_domain::enforcement::{ActionKind, EnforcementAction, Reason};
 use rollcall_domain::id::Ids;
+use rollcall_domain::page::Limit;
 use rollcall_domain::profile::{Profile, ProfileDraft};
 use rollcall_domain::text::Name;
 use rollcall_scratch_postgres as server;
-use rollcall_store::Registry;
+use rollcall_store::audit::{AuditFilter, AuditPage};
 use rollcall_store::postgres::listing_statements;
+use rollcall_store::{AuditTrail, Check, Registry};
 
 use super::{migrated_database, open_at};
 use crate::world::{World, act_at, at, proof, restriction};
@@ -74,4 +76,50 @@ async fn every_listing_is_a_range_of_an_index_in_order() {
         let sorted = plan.contains("Sort") && !sql.contains("UNION ALL");
         assert!(!sorted, "{sql}\n{plan}");
     }
+}
+
+#[tokio::test]
+async fn what_was_done_long_ago_is_found_without_looking_through_all_that_followed() {
+    let url = migrated_database().await;
+    let fill = |action: &str, from: u32, to: u32| {
+        format!(
+            "INSERT INTO audit_events (organization, id, at, actor_kind, actor_id, action, \
+             target_kind, target_id, details) SELECT 'org', 'aud_' || lpad(n::text, 9, '0'), n, \
+             'operator', 'x', '{action}', 'organization', 'org', '[]' \
+             FROM generate_series({from}, {to}) AS n"
+        )
+    };
+    let old = fill("organization.created", 1, 10_000);
+    let new = fill("organization.updated", 10_001, 60_000);
+    server::execute(&url, &[&old, &new, "VACUUM (ANALYZE) audit_events"]).await;
+    let store = open_at(&url).await;
+    let read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'audit_events'";
+    let before: i64 = server::ask(&url, read).await.parse().unwrap();
+    let filter = AuditFilter {
+        action: Some("organization.created".into()),
+        ..AuditFilter::default()
+    };
+    let limit = Limit::new(20).unwrap();
+    let first = store.list_audit_events(proof(), &filter, None, limit);
+    let first = first.await.unwrap();
+    let second = store.list_audit_events(proof(), &filter, first.next.as_ref(), limit);
+    let second = second.await.unwrap();
+    let ids = |page: &AuditPage| -> Vec<String> {
+        let ids = page.events.iter().map(|event| event.id.to_string());
+        ids.collect()
+    };
+    let expected = |from: u32| -> Vec<String> {
+        let numbers = (from - 19..=from).rev();
+        numbers.map(|number| format!("aud_{number:09}")).collect()
+    };
+    assert_eq!(ids(&first), expected(10_000));
+    assert_eq!(ids(&second), expected(9_980));
+    // What a session has read is told once it has ended.
+    store.close().await;
+    server::wait_for(
+        &url,
+        &format!("SELECT ({read}) - {before} BETWEEN 1 AND 1000"),
+        "t",
+    )
+    .await;
 }
