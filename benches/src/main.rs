@@ -63,6 +63,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::cores::Cores;
+use crate::measure::Pressure;
+use crate::results::Settings;
+
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Cli {
@@ -194,8 +198,25 @@ struct BenchArgs {
 }
 
 impl BenchArgs {
-    fn load_time(&self) -> anyhow::Result<Duration> {
-        Duration::try_from_secs_f64(self.seconds).context("--seconds: must be a positive number")
+    fn pressure(&self) -> anyhow::Result<Pressure> {
+        let time = Duration::try_from_secs_f64(self.seconds)
+            .context("--seconds: must be a positive number")?;
+        Ok(Pressure {
+            connections: self.connections,
+            time,
+        })
+    }
+
+    /// What a result says of the conditions it was made under.
+    fn settings(&self, profiles: u64, cores: Cores) -> Settings {
+        Settings {
+            profiles,
+            rounds: self.rounds,
+            seconds: self.seconds,
+            connections: self.connections,
+            serve_arguments: self.serve_arg.clone(),
+            separate_cores: cores.are_separate(),
+        }
     }
 }
 

@@ -39,12 +39,8 @@ pub(crate) async fn run(args: &PostgresqlArgs) -> anyhow::Result<ExitCode> {
         rollcall: binary.version()?,
         machine: Machine::this(),
         settings: Settings {
-            profiles: args.profiles,
-            rounds: bench.rounds,
-            seconds: bench.seconds,
             connections: 1,
-            serve_arguments: bench.serve_arg.clone(),
-            separate_cores: cores.are_separate(),
+            ..bench.settings(args.profiles, cores)
         },
         targets: Vec::new(),
         engines,

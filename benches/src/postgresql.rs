@@ -16,9 +16,7 @@ use crate::dataset::{Dataset, Tenant, bar};
 use crate::measure::{Answering, Pressure, Stretch, first_answer, server_figures, stretch_of};
 use crate::pgbench::{Pgbench, Script};
 use crate::requests::{self, Dialect, Positions, Scenario, largest};
-use crate::results::{
-    Machine, PostgresqlFigures, PostgresqlResults, ReferenceFigures, Results, Settings,
-};
+use crate::results::{Machine, PostgresqlFigures, PostgresqlResults, ReferenceFigures, Results};
 use crate::rollcall::{Binary, Server, Storage};
 use crate::run::{DRAFTS, WRITERS, first_list};
 use crate::stats::Spread;
@@ -53,10 +51,7 @@ struct Course {
 
 pub(crate) async fn run(args: &PostgresqlArgs) -> anyhow::Result<ExitCode> {
     let bench = &args.bench;
-    let pressure = Pressure {
-        connections: bench.connections,
-        time: bench.load_time()?,
-    };
+    let pressure = bench.pressure()?;
     let binary = Binary::find(bench.rollcall.as_deref(), &bench.serve_arg)?;
     let root = bench.work_dir.join(format!("postgresql-{}", args.profiles));
     let database = scratch::Server::start_in(&args.database_dir, &SETTINGS, &[]).await;
@@ -91,14 +86,7 @@ pub(crate) async fn run(args: &PostgresqlArgs) -> anyhow::Result<ExitCode> {
         rollcall: binary.version()?,
         postgresql: scratch::ask(&url, "SHOW server_version").await,
         machine: Machine::this(),
-        settings: Settings {
-            profiles: args.profiles,
-            rounds: bench.rounds,
-            seconds: bench.seconds,
-            connections: bench.connections,
-            serve_arguments: bench.serve_arg.clone(),
-            separate_cores: cores.are_separate(),
-        },
+        settings: bench.settings(args.profiles, cores),
         targets: Vec::new(),
         import: stage.dataset.manifest.import.clone(),
         depth: positions.depth(),

@@ -15,9 +15,7 @@ use crate::dataset::{Dataset, bar};
 use crate::limit::Captured;
 use crate::measure::{Pressure, Stretch, first_answer, server_figures, stretch};
 use crate::requests::{self, Dialect, Positions, Request, Scenario};
-use crate::results::{
-    CreateFigures, Failure, Machine, Results, RunResults, ScenarioFigures, Settings,
-};
+use crate::results::{CreateFigures, Failure, Machine, Results, RunResults, ScenarioFigures};
 use crate::rollcall::{Binary, Server, Storage};
 use crate::stats::Spread;
 use crate::usage::MemoryWatch;
@@ -47,10 +45,7 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if wanted(&args.only).is_empty() && !is_wanted(&args.only, CREATES) {
         bail!("--only: nothing to measure has that in its name");
     }
-    let pressure = Pressure {
-        connections: bench.connections,
-        time: bench.load_time()?,
-    };
+    let pressure = bench.pressure()?;
     let binary = Binary::find(bench.rollcall.as_deref(), &bench.serve_arg)?;
     let dataset = Dataset::prepare(&binary, args.profiles, bench)?;
     let cores = Cores::take()?;
@@ -105,14 +100,7 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut run = RunResults {
         rollcall: binary.version()?,
         machine: Machine::this(),
-        settings: Settings {
-            profiles: args.profiles,
-            rounds: bench.rounds,
-            seconds: bench.seconds,
-            connections: bench.connections,
-            serve_arguments: bench.serve_arg.clone(),
-            separate_cores: cores.are_separate(),
-        },
+        settings: bench.settings(args.profiles, cores),
         targets: Vec::new(),
         scenarios,
         import: dataset.manifest.import.clone(),

@@ -9,7 +9,7 @@ use crate::cores::Cores;
 use crate::dataset::Dataset;
 use crate::measure::{Pressure, Stretch, first_answer, server_figures, stretch};
 use crate::requests::{Dialect, Positions, Scenario};
-use crate::results::{Machine, Results, ScaleResults, Settings, SizeFigures};
+use crate::results::{Machine, Results, ScaleResults, SizeFigures};
 use crate::rollcall::{Binary, Server};
 use crate::run::first_list;
 use crate::usage::MemoryWatch;
@@ -29,10 +29,7 @@ struct Size {
 
 pub(crate) async fn run(args: &ScaleArgs) -> anyhow::Result<ExitCode> {
     let bench = &args.bench;
-    let pressure = Pressure {
-        connections: bench.connections,
-        time: bench.load_time()?,
-    };
+    let pressure = bench.pressure()?;
     let binary = Binary::find(bench.rollcall.as_deref(), &bench.serve_arg)?;
     // Both before the cores are taken: an import uses all of them.
     let small = Dataset::prepare(&binary, args.small, bench)?;
@@ -48,14 +45,7 @@ pub(crate) async fn run(args: &ScaleArgs) -> anyhow::Result<ExitCode> {
     let mut scale = ScaleResults {
         rollcall: binary.version()?,
         machine: Machine::this(),
-        settings: Settings {
-            profiles: args.large,
-            rounds: bench.rounds,
-            seconds: bench.seconds,
-            connections: bench.connections,
-            serve_arguments: bench.serve_arg.clone(),
-            separate_cores: cores.are_separate(),
-        },
+        settings: bench.settings(args.large, cores),
         targets: Vec::new(),
         small: small.finish()?,
         large: large.finish()?,

@@ -78,12 +78,8 @@ pub(crate) async fn run(args: &WebhookArgs) -> anyhow::Result<ExitCode> {
         rollcall: binary.version()?,
         machine: Machine::this(),
         settings: Settings {
-            profiles: args.profiles,
-            rounds: bench.rounds,
             seconds: args.load_seconds,
-            connections: bench.connections,
-            serve_arguments: bench.serve_arg.clone(),
-            separate_cores: cores.are_separate(),
+            ..bench.settings(args.profiles, cores)
         },
         rate: args.rate,
         endpoints: args.endpoints,

@@ -135,75 +135,77 @@ mod tests {
         connection
     }
 
-    fn readers(directory: &std::path::Path) -> Readers {
-        let directory = directory.to_owned();
-        Readers::new(Box::new(move || Ok(open(&directory))), true)
+    /// A database with an empty table, who writes to it and who reads.
+    struct Place {
+        _directory: tempfile::TempDir,
+        writer: Connection,
+        readers: Readers,
     }
 
-    fn count(readers: &Readers) -> i64 {
-        let sql = "SELECT count(*) FROM things";
-        readers
-            .read(|connection| {
+    fn place() -> Place {
+        let directory = tempfile::tempdir().unwrap();
+        let writer = open(directory.path());
+        let table = "CREATE TABLE things (number INTEGER)";
+        writer.execute_batch(table).unwrap();
+        let path = directory.path().to_owned();
+        let readers = Readers::new(Box::new(move || Ok(open(&path))), true);
+        Place {
+            _directory: directory,
+            writer,
+            readers,
+        }
+    }
+
+    impl Place {
+        fn add_one(&self) {
+            let insert = "INSERT INTO things VALUES (1)";
+            self.writer.execute_batch(insert).unwrap();
+        }
+
+        fn count(&self) -> i64 {
+            let sql = "SELECT count(*) FROM things";
+            let count = |connection: &Connection| {
                 connection
                     .query_row(sql, [], |row| row.get(0))
                     .map_err(failed)
-            })
-            .unwrap()
+            };
+            self.readers.read(count).unwrap()
+        }
     }
 
     #[test]
     fn a_read_goes_on_in_its_state_until_a_commit_is_noted() {
-        let directory = tempfile::tempdir().unwrap();
-        let writer = open(directory.path());
-        writer
-            .execute_batch("CREATE TABLE things (number INTEGER)")
-            .unwrap();
-        let readers = readers(directory.path());
-        assert_eq!(count(&readers), 0);
-        writer
-            .execute_batch("INSERT INTO things VALUES (1)")
-            .unwrap();
-        assert_eq!(count(&readers), 0, "the state was not kept");
-        readers.committed();
-        assert_eq!(count(&readers), 1);
+        let place = place();
+        assert_eq!(place.count(), 0);
+        place.add_one();
+        assert_eq!(place.count(), 0, "the state was not kept");
+        place.readers.committed();
+        assert_eq!(place.count(), 1);
     }
 
     #[test]
     fn a_read_that_fails_leaves_its_state_and_the_next_one_works() {
-        let directory = tempfile::tempdir().unwrap();
-        let writer = open(directory.path());
-        writer
-            .execute_batch("CREATE TABLE things (number INTEGER)")
-            .unwrap();
-        let readers = readers(directory.path());
-        let failed_read = readers.read(|connection| {
-            connection
-                .execute_batch("SELECT * FROM nothing")
-                .map_err(failed)
-        });
-        failed_read.unwrap_err();
-        assert_eq!(count(&readers), 0);
+        let place = place();
+        let failing = |connection: &Connection| {
+            let sql = "SELECT * FROM nothing";
+            connection.execute_batch(sql).map_err(failed)
+        };
+        place.readers.read(failing).unwrap_err();
+        assert_eq!(place.count(), 0);
     }
 
     #[test]
     fn states_that_are_let_go_do_not_hold_the_log_back() {
-        let directory = tempfile::tempdir().unwrap();
-        let writer = open(directory.path());
-        writer
-            .execute_batch("CREATE TABLE things (number INTEGER)")
-            .unwrap();
-        let readers = readers(directory.path());
-        assert_eq!(count(&readers), 0);
-        writer
-            .execute_batch("INSERT INTO things VALUES (1)")
-            .unwrap();
+        let place = place();
+        assert_eq!(place.count(), 0);
+        place.add_one();
         let is_held_back = || -> bool {
-            writer
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-                .unwrap()
+            let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let writer = &place.writer;
+            writer.query_row(checkpoint, [], |row| row.get(0)).unwrap()
         };
         assert!(is_held_back());
-        readers.let_go();
+        place.readers.let_go();
         assert!(!is_held_back());
     }
 }
