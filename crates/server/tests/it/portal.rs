@@ -285,6 +285,10 @@ async fn dead_links_tell_nothing() {
 
     let fresh = server.link().await;
     assert_eq!(stranger.get(&fresh).await.status, 200);
+    let records = server
+        .operator()
+        .get("/operator/v1/user_profiles/export")
+        .await;
     server
         .platform()
         .delete(&format!("/v1/user_profiles/{PROFILE}"))
@@ -301,6 +305,18 @@ async fn dead_links_tell_nothing() {
             .await
             .status,
         410
+    );
+
+    // The id comes back with a record, and its old links do not.
+    let import = server
+        .operator()
+        .call("POST", "/operator/v1/user_profiles/import");
+    let restored = import.body(records.text().to_owned()).send().await.ok();
+    assert_eq!(restored["imported"], 1);
+    let returned = stranger.get(&fresh).await;
+    assert_eq!(
+        (returned.status.as_u16(), alike(&returned)),
+        (410, alike(&expired))
     );
 }
 

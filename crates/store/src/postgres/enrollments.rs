@@ -145,10 +145,10 @@ impl UrlInsertion<'_> {
     async fn run(&self, tx: &mut Tx) -> Result<bool, Trouble> {
         let url = self.url;
         let id = url.profile_id.as_str();
-        // A profile that is removed meanwhile leaves a URL that leads to nothing, as an older one does.
+        // Locked, so that whoever removes the profile meanwhile finds this URL too and ends it.
         let found = tx
             .query(
-                "SELECT 1 FROM profiles WHERE organization = $1 AND id = $2",
+                "SELECT 1 FROM profiles WHERE organization = $1 AND id = $2 FOR KEY SHARE",
                 &values![self.organization, id],
             )
             .await?;
@@ -183,17 +183,16 @@ struct Submission<'a> {
 
 impl Submission<'_> {
     async fn run(&self, tx: &mut Tx) -> Result<Submitted, Trouble> {
-        // The URL is locked first: it takes one submission, however many come at once.
-        let sql = format!("{FIND_URL} FOR UPDATE");
-        let rows = tx.query(&sql, &values![&self.token.0[..]]).await?;
-        let Some(row) = rows.first() else {
+        // The profile is locked before the URL, as its removal does it; the URL is locked because it takes
+        // one submission, however many come at once.
+        let Some(url) = self.find(tx, "").await? else {
             return Ok(Submitted::Missing);
         };
-        let url = url(row, self.token)?;
         let organization = url.organization_id.as_str();
         let stored = profiles::lock(tx, organization, &url.profile_id).await?;
+        let url = self.find(tx, " FOR UPDATE").await?;
         self.keep.unless_applied(tx).await?;
-        let Some(stored) = stored else {
+        let (Some(stored), Some(url)) = (stored, url) else {
             return Ok(Submitted::Missing);
         };
         let now = self.keep.act().at;
@@ -213,6 +212,12 @@ impl Submission<'_> {
         );
         keep(tx, &self.keep, &before, &enrolled, 1).await?;
         Ok(Submitted::Done(enrolled.enrollment))
+    }
+
+    async fn find(&self, tx: &mut Tx, lock: &str) -> Result<Option<EnrollmentUrl>, Trouble> {
+        let sql = format!("{FIND_URL}{lock}");
+        let rows = tx.query(&sql, &values![&self.token.0[..]]).await?;
+        Ok(rows.first().map(|row| url(row, self.token)).transpose()?)
     }
 }
 
@@ -319,13 +324,20 @@ fn insert(tx: &mut Tx, enrollment: &Enrollment) {
     );
 }
 
-/// Removes the enrollments of a profile, whose row is locked and about to go; answers with how many of
-/// them were waiting.
+/// Removes the enrollments of a profile, whose row is locked and about to go, and ends its URLs; answers
+/// with how many enrollments were waiting.
 pub(super) async fn remove_of(
     tx: &mut Tx,
     organization: &str,
     id: &ProfileId,
 ) -> Result<i64, Trouble> {
+    // They stay for as long as expired ones do, and show the same page. Should a record bring the id back,
+    // they are still over.
+    tx.write(
+        "UPDATE enrollment_urls SET expires_at = created_at \
+         WHERE profile_id = $1 AND organization = $2",
+        values![id.as_str(), organization],
+    );
     let rows = tx
         .query(
             "SELECT status FROM enrollments WHERE profile_id = $1 AND organization = $2",

@@ -34,6 +34,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "documents without keys",
         include_str!("migrations/0004_documents_without_keys.sql"),
     ),
+    (
+        "enrollment URLs by profile",
+        include_str!("migrations/0005_enrollment_urls_by_profile.sql"),
+    ),
 ];
 
 /// What migrations themselves need.

@@ -272,7 +272,7 @@ fn update(connection: &Connection, enrollment: &Enrollment) -> Stored<()> {
         .map_err(failed)
 }
 
-/// Removes the enrollments of a profile, which is being removed.
+/// Removes the enrollments of a profile, which is being removed, and ends its URLs.
 pub(super) fn remove_of(connection: &Connection, organization: i64, id: &ProfileId) -> Stored<()> {
     let waiting: i64 = connection
         .prepare_cached(
@@ -282,6 +282,12 @@ pub(super) fn remove_of(connection: &Connection, organization: i64, id: &Profile
         .map_err(failed)?;
     connection
         .prepare_cached("DELETE FROM enrollments WHERE profile_id = ?1")
+        .and_then(|mut statement| statement.execute([id.as_str()]))
+        .map_err(failed)?;
+    // They stay for as long as expired ones do, and show the same page. Should a record bring the id back,
+    // they are still over.
+    connection
+        .prepare_cached("UPDATE enrollment_urls SET expires_at = created_at WHERE profile_id = ?1")
         .and_then(|mut statement| statement.execute([id.as_str()]))
         .map_err(failed)?;
     overview::count_waiting(connection, organization, -waiting)

@@ -32,6 +32,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "counts by day",
         include_str!("migrations/0007_counts_by_day.sql"),
     ),
+    (
+        "enrollment URLs by profile",
+        include_str!("migrations/0008_enrollment_urls_by_profile.sql"),
+    ),
 ];
 
 /// Sets what must be set before a database has its first table.

@@ -51,6 +51,7 @@ macro_rules! store_suite {
             enrollments: a_url_is_found_by_its_token_alone,
             enrollments: an_application_is_stored_whole_and_once,
             enrollments: nothing_is_submitted_through_a_link_that_is_over,
+            enrollments: a_url_stays_over_when_its_profile_comes_back,
             enrollments: an_application_is_decided_once,
             enrollments: enrollments_are_filtered_and_paged_in_both_directions,
             enrollments: enrollments_go_with_their_profile,

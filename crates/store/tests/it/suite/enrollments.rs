@@ -12,6 +12,7 @@ use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatu
 use rollcall_domain::tenant::{OrganizationScope, SecretHash};
 use rollcall_store::audit::AuditFilter;
 use rollcall_store::enrollments::{Decided, EnrollmentFilter, Submitted};
+use rollcall_store::registry::Put;
 use rollcall_store::tenants::ListPosition;
 
 use crate::world::{World, act_at, at, proof};
@@ -351,23 +352,21 @@ pub(crate) async fn a_url_is_found_by_its_token_alone(world: World) {
     );
 
     world.store.remove_profile(&scope, &act, &id).await.unwrap();
-    assert!(
-        world
-            .store
-            .find_enrollment_url(&url.token_hash)
-            .await
-            .unwrap()
-            .is_some()
-    );
+    let over = EnrollmentUrl {
+        expires_at: url.created_at,
+        ..url.clone()
+    };
+    let found = world.store.find_enrollment_url(&url.token_hash).await;
+    assert_eq!(found.unwrap(), Some(over));
     assert_eq!(
         world
             .store
-            .prune_enrollment_urls(url.expires_at)
+            .prune_enrollment_urls(url.created_at)
             .await
             .unwrap(),
         0
     );
-    let later = url.expires_at.next_microsecond();
+    let later = url.created_at.next_microsecond();
     assert_eq!(world.store.prune_enrollment_urls(later).await.unwrap(), 1);
     assert_eq!(
         world
@@ -377,4 +376,35 @@ pub(crate) async fn a_url_is_found_by_its_token_alone(world: World) {
             .unwrap(),
         None
     );
+}
+
+pub(crate) async fn a_url_stays_over_when_its_profile_comes_back(world: World) {
+    let scope = world.organization("org").await;
+    let gone = world.create(&scope, at(1), None).await;
+    let kept = world.create(&scope, at(2), None).await;
+    world.link(&scope, &gone, 1, at(10)).await;
+    world.link(&scope, &gone, 2, at(10)).await;
+    world.link(&scope, &kept, 3, at(10)).await;
+    let used = world.submit(1, at(11)).await;
+    assert!(matches!(used, Submitted::Done(_)), "{used:?}");
+
+    let profile = world.profile(&scope, &gone).await;
+    let act = act_at(at(12));
+    let removed = world.store.remove_profile(&scope, &act, &gone);
+    assert!(removed.await.unwrap());
+    let records = vec![(scope.organization_id().clone(), profile)];
+    let put = world
+        .store
+        .put_profiles(proof(), &act_at(at(13)), records)
+        .await;
+    assert_eq!(put.unwrap(), [Put::Created]);
+
+    for token in [1, 2] {
+        assert_eq!(world.submit(token, at(14)).await, Submitted::Expired);
+    }
+    world.link(&scope, &gone, 4, at(14)).await;
+    for token in [3, 4] {
+        let submitted = world.submit(token, at(15)).await;
+        assert!(matches!(submitted, Submitted::Done(_)), "{submitted:?}");
+    }
 }
