@@ -18,8 +18,8 @@
 //! | does not answer HTTP/2 pings | twice [`ListenerLimits::ping_interval`] | nothing |
 //!
 //! What remains hyper's: HTTP/2 framing errors, which are resets and not responses, and HTTP/2
-//! header lists over [`ListenerLimits::READ_BUFFER`], which it answers with a bare `431`. Smaller
-//! ones, and HTTP/1.1 heads of that size, reach the router, which asks [`check_head`].
+//! header lists of several times the contract's size, which it answers with a bare `431`. Smaller
+//! ones, and HTTP/1.1 heads up to [`ListenerLimits::READ_BUFFER`], reach the router, which asks [`check_head`].
 
 mod activity;
 mod connection;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::activity::{Activity, ExchangeBody, Phase, is_line_end};
-use super::head::HeadTooLarge;
+use super::head::{HeadTooLarge, MOST_FIELDS};
 use super::socket::Socket;
 use super::{Answers, EdgeErrors, ListenerLimits, PeerAddress};
 
@@ -30,6 +30,10 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long a peer may go on sending after the last answer before the connection is dropped.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes of an HTTP/2 header list, which counts 32 for every field: enough for as many of the shortest fields
+/// as a header section of the contract's size holds, and a request target of the contract's size.
+const HTTP2_HEADER_LIST: u32 = 256 * 1024;
 
 /// Everything that governs one connection.
 pub(super) struct Attendant {
@@ -84,45 +88,65 @@ impl Attendant {
         }
     }
 
+    /// Serves HTTP/1.1, and once more with room for all the fields that the contract allows when a head
+    /// has more than hyper usually holds: room for so many costs every request, and few need it.
     async fn serve_http1(&self, stream: TcpStream, start: Bytes, service: impl Answers) {
         let activity = Arc::new(Activity::default());
         let socket = Socket::http1(stream, start, Arc::clone(&activity));
-        let answer = answering(service, self.peer, Arc::clone(&activity));
-        let mut connection = http1::Builder::new()
+        let usual = http1::Builder::new();
+        let mut end = self
+            .drive_http1(usual, socket, service.clone(), &activity)
+            .await;
+        if end.may_have_too_many_fields() {
+            let mut roomy = http1::Builder::new();
+            roomy.max_headers(MOST_FIELDS);
+            let stream = end.socket.into_stream();
+            let socket = Socket::http1(stream, end.unparsed, Arc::clone(&activity));
+            end = self.drive_http1(roomy, socket, service, &activity).await;
+        }
+        if let Some(response) = self.last_response(&end) {
+            self.refuse(end.socket.into_stream(), response).await;
+        } else if end.ending == Ending::Finished && !end.socket.at_end {
+            linger(end.socket.into_stream()).await;
+        }
+    }
+
+    async fn drive_http1(
+        &self,
+        mut builder: http1::Builder,
+        socket: Socket<TcpStream>,
+        service: impl Answers,
+        activity: &Arc<Activity>,
+    ) -> Http1End {
+        let answer = answering(service, self.peer, Arc::clone(activity));
+        let mut connection = builder
             // The timers of `Watch` know what hyper's does not: idle from half-sent.
             .header_read_timeout(None)
             // A client may close its side and still wait for the answer.
             .half_close(true)
             .max_buf_size(ListenerLimits::READ_BUFFER as usize)
             .serve_connection(TokioIo::new(socket), answer);
-        let watch = Watch::new(self, activity, Protocol::Http1);
+        let watch = Watch::new(self, Arc::clone(activity), Protocol::Http1);
         let close = http1::Connection::graceful_shutdown;
         let ending = watch.attend(Pin::new(&mut connection), close).await;
-
         let parts = connection.into_parts();
-        let socket = parts.io.into_inner();
-        if let Some(response) = self.last_response(ending, &socket, &parts.read_buf) {
-            self.refuse(socket.into_stream(), response).await;
-        } else if ending == Ending::Finished && !socket.at_end {
-            linger(socket.into_stream()).await;
+        Http1End {
+            ending,
+            socket: parts.io.into_inner(),
+            unparsed: parts.read_buf,
         }
     }
 
     /// What an HTTP/1.1 peer is still owed when hyper is done, or we are done with hyper.
-    fn last_response(
-        &self,
-        ending: Ending,
-        socket: &Socket<TcpStream>,
-        unparsed: &[u8],
-    ) -> Option<Response<Bytes>> {
-        let head_begun = match ending {
+    fn last_response(&self, end: &Http1End) -> Option<Response<Bytes>> {
+        let head_begun = match end.ending {
             Ending::TimedOut(Phase::Head) => true,
-            Ending::TimedOut(Phase::Idle) => unparsed.iter().any(|byte| !is_line_end(*byte)),
+            Ending::TimedOut(Phase::Idle) => end.unparsed.iter().any(|byte| !is_line_end(*byte)),
             Ending::TimedOut(Phase::Busy) | Ending::ClosedIdle | Ending::Finished => false,
         };
-        match socket.withheld() {
+        match end.socket.withheld() {
             Some(status) => Some(self.unparsable(status)),
-            None if head_begun && socket.is_between_responses() => Some(self.head_timed_out()),
+            None if head_begun && end.socket.is_between_responses() => Some(self.head_timed_out()),
             None => None,
         }
     }
@@ -134,7 +158,7 @@ impl Attendant {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.limits.max_concurrent_streams)
-            .max_header_list_size(ListenerLimits::READ_BUFFER)
+            .max_header_list_size(HTTP2_HEADER_LIST)
             .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(self.limits.ping_interval)
             .keep_alive_timeout(self.limits.ping_interval)
@@ -219,6 +243,23 @@ enum Ending {
     ClosedIdle,
     /// The time limit of this phase passed. hyper was not done with it.
     TimedOut(Phase),
+}
+
+/// What is left of an HTTP/1.1 connection when hyper is done with it, or we are done with hyper.
+struct Http1End {
+    ending: Ending,
+    socket: Socket<TcpStream>,
+    /// What was read and not understood.
+    unparsed: Bytes,
+}
+
+impl Http1End {
+    /// hyper says the same of a head with too many fields and of one that fills its buffer.
+    fn may_have_too_many_fields(&self) -> bool {
+        self.ending == Ending::Finished
+            && self.socket.withheld() == Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            && self.unparsed.len() < ListenerLimits::READ_BUFFER as usize
+    }
 }
 
 /// Drives a connection and judges how long each of its phases may last.

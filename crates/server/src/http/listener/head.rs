@@ -12,6 +12,9 @@ const MOST_HEADER_BYTES: usize = 32 * 1024;
 /// What HTTP/1.1 writes around each field: `: ` and a line end.
 const FIELD_OVERHEAD: usize = 4;
 
+/// Most fields that a header section within its limit has: those with a name of one byte and no value.
+pub(super) const MOST_FIELDS: usize = MOST_HEADER_BYTES / (FIELD_OVERHEAD + 1);
+
 /// Which part of a request head exceeds its limit. `Display` is the message a client is shown;
 /// the error's type is `invalid_request_error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

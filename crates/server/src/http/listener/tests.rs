@@ -229,16 +229,56 @@ async fn garbage_behind_a_request_gets_the_contracts_error_behind_its_answer() {
     assert_eq!(second, not_http());
 }
 
+#[rstest]
+#[case::more_than_hyper_usually_holds(101)]
+#[case::as_many_as_there_is_room_for(6_553)]
 #[tokio::test]
-async fn more_headers_than_hyper_holds_are_431() {
+async fn only_its_size_limits_a_header_section(#[case] fields: usize) {
     let server = start(limits()).await;
-    let fields = "a: b\r\n".repeat(200);
+    let fields = "a:\r\n".repeat(fields);
+    let crowded = format!(
+        "POST /echo HTTP/1.1\r\n{}content-length: 1\r\n\r\n",
+        &fields[20..]
+    );
+    let close = "GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+    let received = server
+        .exchange(format!("GET / HTTP/1.1\r\n\r\n{crowded}b{crowded}c{close}"))
+        .await;
+    let bodies: Vec<&str> = received
+        .split("HTTP/1.1 200 OK\r\n")
+        .skip(1)
+        .map(|response| response.split_once("\r\n\r\n").unwrap().1)
+        .collect();
+    assert_eq!(bodies, ["hello", "b", "c", "hello"], "{received}");
+}
+
+#[tokio::test]
+async fn more_fields_than_a_header_section_holds_are_431() {
+    let server = start(limits()).await;
+    let fields = "a:\r\n".repeat(6_554);
     let received = server
         .exchange(format!("GET / HTTP/1.1\r\n{fields}\r\n"))
         .await;
     let message = "The request header section exceeds 32768 bytes";
     let expected = edge_response("431 Request Header Fields Too Large", message);
     assert_eq!(received, expected);
+}
+
+#[tokio::test]
+async fn only_its_size_limits_an_http2_header_list() {
+    let server = start(limits()).await;
+    let url = format!("http://{}/", server.address);
+    let mut headers = reqwest::header::HeaderMap::new();
+    for _ in 0..6_500 {
+        headers.append("a", reqwest::header::HeaderValue::from_static(""));
+    }
+    let response = http2_client()
+        .get(url)
+        .headers(headers)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.text().await.unwrap(), "hello");
 }
 
 #[tokio::test]
