@@ -29,7 +29,7 @@ use crate::http::listener::{Drained, Listener, ListenerLimits};
 use crate::http::router::Surface;
 use crate::http::{edge_errors, service};
 use crate::initial::InitialState;
-use crate::metrics::{Metrics, StorageMetrics};
+use crate::metrics::{Exposition, Metrics, StorageMetrics};
 use crate::traffic::Traffic;
 use crate::webhooks::WebhookSettings;
 
@@ -269,12 +269,12 @@ impl App {
         self.deliveries_due.notify_one();
     }
 
-    pub(crate) async fn render_metrics(&self) -> String {
+    pub(crate) async fn render_metrics(&self, exposition: Exposition) -> String {
         if let Ok(pending) = self.store.count_pending_deliveries().await {
             self.metrics.set_pending_deliveries(pending);
         }
         self.metrics.set_writes(self.store.write_figures());
-        self.metrics.render()
+        self.metrics.render(exposition)
     }
 
     /// The identity of a key that storage does not know, where one is made on demand.

@@ -1,5 +1,5 @@
 //! What an operator can see of a running server from outside: counters, gauges and histograms in the
-//! `OpenMetrics` text that Prometheus reads from `GET /metrics`.
+//! text that Prometheus reads from `GET /metrics`.
 //!
 //! Everything hangs on one [`Metrics`] value, nothing on globals, so that two servers in one process (as
 //! tests start them) do not count for each other. Labels hold routes, methods, statuses and names of
@@ -13,8 +13,10 @@
 //! To add a metric: a field in [`Metrics`], a line in [`Metrics::new`] that registers it under its
 //! name and help, and a method that records it.
 
+mod exposition;
 mod reference;
 
+pub use self::exposition::Exposition;
 pub use self::reference::reference_markdown;
 
 use std::collections::HashMap;
@@ -35,9 +37,6 @@ use prometheus_client::registry::{Registry, Unit};
 use rollcall_domain::delivery::Outcome;
 use rollcall_domain::webhook::AutoDisabled;
 use rollcall_store::check::WriteFigures;
-
-/// The media type of [`Metrics::render`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All metrics of one server.
 #[derive(Debug)]
@@ -282,14 +281,17 @@ impl Metrics {
         self.rate_limited.inc();
     }
 
-    /// Everything as text, of media type [`CONTENT_TYPE`].
-    pub fn render(&self) -> String {
+    /// Everything as text.
+    pub fn render(&self, exposition: Exposition) -> String {
         let mut rendered = String::new();
         if text::encode(&mut rendered, &self.registry).is_err() {
             // Writing to a string fails only for a label that cannot be written, which ours all can.
             tracing::error!("metrics could not be rendered");
         }
-        rendered
+        match exposition {
+            Exposition::OpenMetrics => rendered,
+            Exposition::Classic => exposition::classic(&rendered),
+        }
     }
 }
 
@@ -402,7 +404,7 @@ mod tests {
             .route("POST", LIST)
             .record(StatusCode::BAD_REQUEST, Duration::ZERO);
 
-        let text = metrics.render();
+        let text = metrics.render(Exposition::OpenMetrics);
         for line in [
             r#"rollcall_http_requests_total{method="GET",route="/v1/user_profiles",status="200"} 2"#,
             r#"rollcall_http_requests_total{method="GET",route="/v1/user_profiles",status="418"} 1"#,
@@ -438,7 +440,7 @@ mod tests {
         metrics.record_failed_authentication();
         metrics.record_rate_limited();
 
-        let text = metrics.render();
+        let text = metrics.render(Exposition::OpenMetrics);
         for line in [
             r#"rollcall_storage_duration_seconds_count{operation="list_profiles"} 1"#,
             "rollcall_commit_batch_size_sum 65.0",
@@ -460,12 +462,68 @@ mod tests {
     }
 
     #[test]
+    fn both_forms_say_the_same_of_every_kind_of_metric() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.storage("ping").record(Duration::from_micros(16));
+        let lines = |exposition, names: [&str; 4]| {
+            let text = metrics.render(exposition);
+            let lines = text.lines().filter(|line| {
+                let of = line
+                    .trim_start_matches("# HELP ")
+                    .trim_start_matches("# TYPE ");
+                let of = of.trim_start_matches("# UNIT ");
+                let kept = names.iter().any(|name| of.starts_with(name));
+                kept && !of.contains("_bucket") || line.starts_with("# EOF")
+            });
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        let names = [
+            "rollcall_build",
+            "rollcall_http_connections",
+            "rollcall_failed_authentications",
+            "rollcall_storage_duration",
+        ];
+        insta::assert_snapshot!(lines(Exposition::OpenMetrics, names), @r#"
+        # HELP rollcall_build The running version.
+        # TYPE rollcall_build info
+        rollcall_build_info{version="1.2.3"} 1
+        # HELP rollcall_http_connections Open connections.
+        # TYPE rollcall_http_connections gauge
+        rollcall_http_connections 0
+        # HELP rollcall_failed_authentications Requests refused for their credential.
+        # TYPE rollcall_failed_authentications counter
+        rollcall_failed_authentications_total 0
+        # HELP rollcall_storage_duration_seconds Time of storage operations, waiting included.
+        # TYPE rollcall_storage_duration_seconds histogram
+        # UNIT rollcall_storage_duration_seconds seconds
+        rollcall_storage_duration_seconds_sum{operation="ping"} 0.000016
+        rollcall_storage_duration_seconds_count{operation="ping"} 1
+        # EOF
+        "#);
+        insta::assert_snapshot!(lines(Exposition::Classic, names), @r#"
+        # HELP rollcall_build_info The running version.
+        # TYPE rollcall_build_info gauge
+        rollcall_build_info{version="1.2.3"} 1
+        # HELP rollcall_http_connections Open connections.
+        # TYPE rollcall_http_connections gauge
+        rollcall_http_connections 0
+        # HELP rollcall_failed_authentications_total Requests refused for their credential.
+        # TYPE rollcall_failed_authentications_total counter
+        rollcall_failed_authentications_total 0
+        # HELP rollcall_storage_duration_seconds Time of storage operations, waiting included.
+        # TYPE rollcall_storage_duration_seconds histogram
+        rollcall_storage_duration_seconds_sum{operation="ping"} 0.000016
+        rollcall_storage_duration_seconds_count{operation="ping"} 1
+        "#);
+    }
+
+    #[test]
     fn two_servers_in_one_process_do_not_count_for_each_other() {
         let (one, other) = (Metrics::new("1"), Metrics::new("1"));
         one.record_rate_limited();
         assert!(
             other
-                .render()
+                .render(Exposition::OpenMetrics)
                 .contains("rollcall_rate_limited_requests_total 0")
         );
     }

@@ -10,8 +10,9 @@ use rollcall_wire::object::object;
 
 use super::Exchange;
 use super::answer::{Body, Outcome, answer, json};
+use super::call::header_values;
 use super::error::Failure;
-use crate::metrics;
+use crate::metrics::Exposition;
 
 /// How long storage may take to answer before the server calls itself not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -48,7 +49,9 @@ pub(crate) async fn ready(exchange: &Exchange<'_>) -> Outcome {
 
 /// `GET /metrics`: everything that is counted, as text.
 pub(crate) async fn metrics(exchange: &Exchange<'_>) -> Outcome {
-    let text = exchange.app.render_metrics().await;
+    let accept: Vec<_> = header_values(exchange.head, "accept").collect();
+    let exposition = Exposition::asked_for(&String::from_utf8_lossy(&accept.join(&b',')));
+    let text = exchange.app.render_metrics(exposition).await;
     let body = Body::Whole(Full::new(Bytes::from(text)));
-    Ok(answer(StatusCode::OK, metrics::CONTENT_TYPE, body))
+    Ok(answer(StatusCode::OK, exposition.content_type(), body))
 }

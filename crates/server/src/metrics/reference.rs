@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use rollcall_domain::delivery::Outcome;
 
-use super::Metrics;
+use super::{Exposition, Metrics};
 
 const INTRODUCTION: &str = "\
 <!-- Generated from crates/server/src/metrics.rs by the test `cli`; change the words there, then run
@@ -15,11 +15,13 @@ const INTRODUCTION: &str = "\
 
 # Metrics
 
-`GET /metrics` answers in the OpenMetrics text that Prometheus reads, on the listener of `--admin-listen` when there is
-one, else on the main one. No label holds a key, an organization, a name or a metadata value: routes are patterns, so the
-number of series stays bounded.
+`GET /metrics` answers in the text that Prometheus reads, on the listener of `--admin-listen` when there is one, else on the
+main one: in its classic form, or as OpenMetrics when `accept` asks for `application/openmetrics-text`, as Prometheus itself
+does. No label holds a key, an organization, a name or a metadata value: routes are patterns, so the number of series stays
+bounded.
 
-A histogram `x` is written as `x_bucket`, `x_sum` and `x_count`, a counter `x` as `x_total`.
+A histogram `x` is written as `x_bucket`, `x_sum` and `x_count`, a counter `x` as `x_total`, an info `x` as `x_info`, which the
+classic form calls a gauge.
 
 | metric | kind | labels | tells |
 | --- | --- | --- | --- |
@@ -40,7 +42,7 @@ const USES: &str = "
 
 /// The content of `docs/reference/metrics.md`.
 pub fn reference_markdown() -> String {
-    let rendered = one_of_each().render();
+    let rendered = one_of_each().render(Exposition::OpenMetrics);
     let mut markdown = INTRODUCTION.to_owned();
     for help in rendered
         .lines()

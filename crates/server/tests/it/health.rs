@@ -51,7 +51,7 @@ async fn metrics_count_routes_and_hold_nothing_of_anyone() {
     let metrics = server.stranger().get("/metrics").await;
     assert_eq!(
         metrics.header("content-type"),
-        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        Some("text/plain; version=0.0.4; charset=utf-8")
     );
     let text = metrics.text();
     for line in [
@@ -69,6 +69,46 @@ async fn metrics_count_routes_and_hold_nothing_of_anyone() {
     for secret in ["Ana", "gold", "key-api", PROFILE, "uprof_"] {
         assert!(!text.contains(secret), "{secret} is in\n{text}");
     }
+}
+
+#[tokio::test]
+async fn metrics_are_open_metrics_for_those_who_ask() {
+    let server = TestServer::start().await;
+    let classic = server.stranger().get("/metrics").await;
+    let text = classic.text();
+    assert!(
+        text.contains("# TYPE rollcall_rate_limited_requests_total counter\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("# TYPE rollcall_build_info gauge\n"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("# UNIT") && !text.contains("# EOF"),
+        "{text}"
+    );
+
+    let asking = server.stranger().with(
+        "accept",
+        "application/openmetrics-text;q=0.6,text/plain;q=0.3",
+    );
+    let open = asking.get("/metrics").await;
+    assert_eq!(
+        open.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    let text = open.text();
+    assert!(
+        text.contains("# TYPE rollcall_rate_limited_requests counter\n"),
+        "{text}"
+    );
+    assert!(text.contains("# TYPE rollcall_build info\n"), "{text}");
+    assert!(
+        text.contains("# UNIT rollcall_http_request_duration_seconds seconds\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("# EOF\n"), "{text}");
 }
 
 #[tokio::test]
