@@ -172,6 +172,15 @@ impl EnforcementAction {
         self.expires_at().is_none_or(|expires_at| expires_at > now)
     }
 
+    /// The same action opened at another time.
+    #[must_use]
+    pub(crate) fn with_opened_at(&self, opened_at: Timestamp) -> Self {
+        Self {
+            opened_at,
+            ..self.clone()
+        }
+    }
+
     /// The same action with its identity check at another point.
     #[must_use]
     pub(crate) fn with_check(&self, check: IdentityCheck) -> Self {

@@ -3,6 +3,9 @@
 //! [`Profile`] is the superset of what every dialect can say; no dialect is known here. Every change
 //! of one is a method that answers with a [`Decided`] profile or a [`Refusal`], given *now*.
 
+mod record;
+
+pub use self::record::{LeftOut, PartialAction, ProfileRecord};
 use crate::audit::{AuditAction, AuditEntry, TargetKind};
 use crate::clock::Timestamp;
 use crate::decision::{Decided, Refusal};

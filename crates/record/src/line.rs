@@ -9,7 +9,9 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::Enforcement;
 use rollcall_domain::event::EventType;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId, WebhookEndpointId};
-use rollcall_domain::profile::{AccessType, Profile, ProfileDraft, Relationship};
+use rollcall_domain::profile::{
+    AccessType, LeftOut, PartialAction, Profile, ProfileDraft, ProfileRecord, Relationship,
+};
 use rollcall_domain::program::{
     Cyber, Efs, EfsFeatures, OWN_PROGRAMS, ProgramName, ProgramStanding, ProgramStatus, Programs,
     Tiers,
@@ -45,8 +47,8 @@ pub enum Record {
     Profile {
         /// The organization.
         organization_id: Option<OrganizationId>,
-        /// The profile.
-        profile: Box<Profile>,
+        /// The profile, and what the line leaves out of it.
+        profile: Box<ProfileRecord>,
     },
     /// A webhook endpoint; seeds only.
     WebhookEndpoint(WebhookEndpointRecord),
@@ -99,7 +101,12 @@ pub fn read_profile(
     id: Option<ProfileId>,
     ids: &Ids,
     now: Timestamp,
-) -> Read<Profile> {
+) -> Read<ProfileRecord> {
+    let mut left_out = LeftOut {
+        created_at: !fields.contains("created_at"),
+        updated_at: !fields.contains("updated_at"),
+        actions: Vec::new(),
+    };
     let stated = fields.take("id").map(|field| {
         let path = field.path.clone();
         field.parsed(ProfileId::parse).map(|id| (path, id))
@@ -111,18 +118,20 @@ pub fn read_profile(
         }
         (Some(id), _) | (None, Some((_, id))) => id,
     };
-    let created_at = fields
+    let stated_creation = fields
         .take("created_at")
         .map(Field::timestamp)
-        .transpose()?
-        .unwrap_or(now);
+        .transpose()?;
+    let created_at = stated_creation.unwrap_or(now);
     let updated = fields.take("updated_at").map(|field| {
         let path = field.path.clone();
         field.timestamp().map(|updated_at| (path, updated_at))
     });
-    let updated_at = match updated.transpose()? {
-        None => created_at,
-        Some((_, updated_at)) if updated_at >= created_at => updated_at,
+    let (created_at, updated_at) = match updated.transpose()? {
+        None => (created_at, created_at),
+        Some((_, updated_at)) if updated_at >= created_at => (created_at, updated_at),
+        // Nothing is modified before it is created.
+        Some((_, updated_at)) if stated_creation.is_none() => (updated_at, updated_at),
         Some((path, _)) => return Err(FieldError::new(path, "must not be before created_at")),
     };
     let relationship = read_relationship(&mut fields)?;
@@ -138,7 +147,7 @@ pub fn read_profile(
     let programs = fields.take("programs").map(read_programs).transpose()?;
     let enforcement = fields
         .take("enforcement_actions")
-        .map(|field| read_enforcement(field, ids, now))
+        .map(|field| read_enforcement(field, &mut left_out.actions, ids, now))
         .transpose()?;
     fields.finish()?;
     let draft = ProfileDraft {
@@ -147,12 +156,13 @@ pub fn read_profile(
         metadata: metadata.unwrap_or_default(),
         details: details.unwrap_or_default(),
     };
-    Ok(Profile {
+    let profile = Profile {
         updated_at,
         programs: programs.unwrap_or_default(),
         enforcement: enforcement.unwrap_or_default(),
         ..Profile::new(id, draft, created_at)
-    })
+    };
+    Ok(ProfileRecord { profile, left_out })
 }
 
 fn read_relationship(fields: &mut Fields) -> Read<Relationship> {
@@ -262,17 +272,32 @@ fn read_features(field: Field) -> Read<EfsFeatures> {
     Ok(features)
 }
 
-fn read_enforcement(field: Field, ids: &Ids, now: Timestamp) -> Read<Enforcement> {
+fn read_enforcement(
+    field: Field,
+    partial: &mut Vec<PartialAction>,
+    ids: &Ids,
+    now: Timestamp,
+) -> Read<Enforcement> {
     let (mut open, mut past) = (Vec::new(), Vec::new());
     let mut seen = std::collections::HashSet::new();
     for element in field.array()? {
         let path = element.path.clone();
-        let (action, ending) = read_action(element.object()?, |_| {
+        let fields = element.object()?;
+        let lacks_id = !fields.contains("id");
+        let lacks_opened_at = !fields.contains("opened_at");
+        let (action, ending) = read_action(fields, |_| {
             Some(ActionDefaults {
                 id: ids.enforcement_action(now),
                 opened_at: now,
             })
         })?;
+        if lacks_id || lacks_opened_at {
+            partial.push(PartialAction {
+                id: action.id().clone(),
+                lacks_id,
+                lacks_opened_at,
+            });
+        }
         if !seen.insert(action.id().clone()) {
             return Err(FieldError::new(
                 format!("{path}.id"),
@@ -445,7 +470,7 @@ mod tests {
             write(&mut line, &organization, &profile);
             let expected = Record::Profile {
                 organization_id: Some(organization),
-                profile: Box::new(profile),
+                profile: Box::new(profile.into()),
             };
             prop_assert_eq!(read(&line), Ok(expected));
         }
@@ -460,7 +485,9 @@ mod tests {
         else {
             panic!("not a profile without an organization");
         };
+        let ProfileRecord { profile, left_out } = *profile;
         assert_eq!((profile.created_at, profile.updated_at), (now(), now()));
+        assert!(left_out.created_at && left_out.updated_at);
     }
 
     #[test]

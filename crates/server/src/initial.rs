@@ -4,7 +4,7 @@
 use rollcall_domain::audit::{Act, Actor};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::ProfileRecord;
 use rollcall_domain::tenant::{ApiKey, OperatorProof, Organization, SecretHash, Workspace};
 use rollcall_domain::webhook::{EndpointDraft, WebhookEndpoint};
 use rollcall_store::tenants::NotStored;
@@ -21,7 +21,7 @@ pub struct InitialState {
     /// The keys, with the hashes of their secrets.
     pub keys: Vec<(ApiKey, SecretHash)>,
     /// The profiles of the seed file, in its order.
-    pub profiles: Vec<(OrganizationId, Profile)>,
+    pub profiles: Vec<(OrganizationId, ProfileRecord)>,
     /// The webhook endpoints of the seed file.
     pub webhook_endpoints: Vec<SeededEndpoint>,
 }

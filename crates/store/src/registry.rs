@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::ProfileRecord;
 use rollcall_domain::search::{SearchPage, SearchPosition};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::document::ProfileDocument;
@@ -27,6 +27,8 @@ pub enum Put {
     Created,
     /// The profile with this id was replaced.
     Replaced,
+    /// The profile with this id is what the record says, and stays as it is.
+    Unchanged,
     /// The organization does not exist.
     UnknownOrganization,
     /// The id belongs to another organization's profile; nothing moves between tenants.
@@ -73,12 +75,13 @@ pub trait Registry: Send + Sync {
     ) -> Stored<Option<(OrganizationId, ProfileId)>>;
 
     /// Writes whole records, each alone: a record that cannot be written does not keep the others
-    /// from it. All that can are one transaction, with one audit event for each organization.
+    /// from it. All that can are one transaction, with one audit event for each organization in which
+    /// anything changed.
     async fn put_profiles(
         &self,
         proof: OperatorProof,
         act: &Act,
-        records: Vec<(OrganizationId, Profile)>,
+        records: Vec<(OrganizationId, ProfileRecord)>,
     ) -> Stored<Vec<Put>>;
 
     /// One page of a search's answers, judged at `now`. See [`rollcall_domain::search`] for the order

@@ -260,7 +260,7 @@ async fn put(storage: &Storage, good: Vec<GoodLine>, stored: &mut StoredBatch) -
                 stored.tally.imported += 1;
                 continue;
             }
-            Put::Replaced => {
+            Put::Replaced | Put::Unchanged => {
                 stored.tally.replaced += 1;
                 continue;
             }
@@ -295,7 +295,7 @@ struct ImportError {
 async fn post(client: &Client, good: &[GoodLine], stored: &mut StoredBatch) -> Outcome {
     let mut lines = String::with_capacity(good.len() * 768);
     for record in good {
-        line::write(&mut lines, &record.organization_id, &record.profile);
+        line::write(&mut lines, &record.organization_id, &record.profile.profile);
     }
     let call = Call::records("/operator/v1/user_profiles/import", lines.into());
     let answer: Value = client.call(call).await?;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::bufread::MultiGzDecoder;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{Ids, OrganizationId};
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::ProfileRecord;
 use rollcall_record::line::{self, Record};
 
 use crate::first_ids::FirstIds;
@@ -37,7 +37,7 @@ const FINGERPRINT_BYTES: usize = 4_096;
 pub(crate) struct GoodLine {
     pub(crate) number: u64,
     pub(crate) organization_id: OrganizationId,
-    pub(crate) profile: Profile,
+    pub(crate) profile: ProfileRecord,
 }
 
 /// A line that cannot.
@@ -335,7 +335,7 @@ impl Parser {
         Ok((end.offset > begin.offset).then_some(Batch { good, bad, end }))
     }
 
-    fn record(&mut self, line: &[u8]) -> Result<(OrganizationId, Profile), String> {
+    fn record(&mut self, line: &[u8]) -> Result<(OrganizationId, ProfileRecord), String> {
         if line.len() > LINE_BYTES {
             return Err(format!("is longer than {LINE_BYTES} bytes"));
         }
@@ -355,7 +355,7 @@ impl Parser {
         let organization_id = organization_id
             .or_else(|| self.defaults.organization_id.clone())
             .ok_or("organization_id: is required; give it here or with --organization-id")?;
-        if !self.first_ids.is_first(&profile.id) {
+        if !self.first_ids.is_first(&profile.profile.id) {
             return Err("id: stands on an earlier line already".to_owned());
         }
         Ok((organization_id, *profile))

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{Ids, OrganizationId, WebhookEndpointId};
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::ProfileRecord;
 use rollcall_domain::webhook::{EndpointDraft, SigningKey};
 use rollcall_record::line::{self, Record, WebhookEndpointRecord};
 use rollcall_wire::webhooks::{DESCRIPTION_LIMIT, NAME_LIMIT, UrlPolicy};
@@ -17,7 +17,7 @@ use crate::webhooks::vault::Vault;
 /// What a seed holds.
 #[derive(Debug, Default)]
 pub(crate) struct Seed {
-    pub(crate) profiles: Vec<(OrganizationId, Profile)>,
+    pub(crate) profiles: Vec<(OrganizationId, ProfileRecord)>,
     pub(crate) webhook_endpoints: Vec<(WebhookEndpointId, EndpointDraft)>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn read(
                          organization_id out, or start with --organization-id {named}"
                     )));
                 }
-                if !ids_before.insert(profile.id.clone()) {
+                if !ids_before.insert(profile.profile.id.clone()) {
                     return Err(wrong(&"id: stands on an earlier line already"));
                 }
                 seed.profiles.push((organization_id.clone(), *profile));

@@ -1,6 +1,7 @@
 //! Whole records: put, import, export.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -34,6 +35,14 @@ async fn a_put_creates_and_replaces_and_is_idempotent() {
     let put = server.operator().put(path, &body).await;
     assert_snapshot!(put.text(), @r#"{"type":"user_profile","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","id":"uprof_put","created_at":"2026-01-02T03:04:05Z","updated_at":"2026-01-02T03:04:05Z","access_type":"application","relationship":"external","name":"Put","external_id":null,"external_user_onboarded_at":null,"external_user_details":{"account_status":null,"country":null,"email_hash":null,"entity_type":null,"name_hash":null,"onboarded_at":null,"reference_id":null},"metadata":{"a":"b"},"trust_grants":{},"programs":{"cyber":null,"efs":null},"enforcement_status":"unrestricted","enforcement_actions":[]}"#);
     assert_eq!(server.operator().put(path, &body).await.body, put.body);
+    let sparse = format!(
+        r#"{{"organization_id":"{ORGANIZATION}","enforcement_actions":[{{"type":"ban","reason":"high_harm"}}]}}"#
+    );
+    let other_path = "/operator/v1/user_profiles/uprof_sparse";
+    let put = server.operator().put(other_path, &sparse).await;
+    server.clock.advance(Duration::from_secs(1));
+    let again = server.operator().put(other_path, &sparse).await;
+    assert_eq!((again.status, &again.body), (put.status, &put.body));
     assert_eq!(
         server
             .platform()
@@ -68,6 +77,79 @@ async fn a_put_creates_and_replaces_and_is_idempotent() {
     /operator/v1/user_profiles/other {"organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","created_at":"2026-01-02T03:04:05Z","name":"Put","metadata":{"a":"b"}}
         404 not_found_error: The requested user profile was not found.
     "#);
+}
+
+/// What the audit trail says of replaced profiles, newest first.
+async fn replacements(server: &TestServer) -> Vec<String> {
+    let trail = "/operator/v1/audit_events?action=user_profile.replaced";
+    let events = server.operator().get(trail).await.ok();
+    let events = events["data"].as_array().unwrap().iter();
+    events.map(|event| event["details"].to_string()).collect()
+}
+
+#[tokio::test]
+async fn what_a_put_leaves_out_stays_and_a_put_that_changes_nothing_is_none() {
+    let server = TestServer::start().await;
+    let operator = server.operator();
+    let path = "/operator/v1/user_profiles/uprof_sparse";
+    let body = |name: &str, programs: &str| {
+        format!(
+            r#"{{"organization_id":"{ORGANIZATION}","name":"{name}","programs":{{{programs}}},"enforcement_actions":[
+            {{"type":"ban","reason":"high_harm"}},
+            {{"type":"restriction","reason":"fraud_or_abuse","action":"verify"}},
+            {{"type":"restriction","reason":"fraud_or_abuse","action":"verify"}},
+            {{"id":"enac_named","type":"ban","reason":"unspecified"}},
+            {{"type":"restriction","reason":"unspecified","resolved_at":"2026-01-01T00:00:00Z"}}]}}"#
+        )
+    };
+    let first = operator.put(path, &body("A", "")).await;
+    let created = first.ok();
+    server.clock.advance(Duration::from_hours(1));
+    assert_eq!(operator.put(path, &body("A", "")).await.body, first.body);
+    let stored = operator.get(path).await.ok();
+    for field in ["created_at", "updated_at", "enforcement_actions"] {
+        assert_eq!(stored[field], created[field], "{field}");
+    }
+    assert_eq!(replacements(&server).await, Vec::<String>::new());
+
+    let renamed = operator.put(path, &body("B", "")).await;
+    let again = operator.put(path, &body("B", "")).await;
+    assert_eq!(again.body, renamed.body);
+    let renamed = renamed.ok();
+    assert_eq!(renamed["created_at"], created["created_at"]);
+    assert_ne!(renamed["updated_at"], created["updated_at"]);
+    assert_eq!(
+        renamed["enforcement_actions"],
+        created["enforcement_actions"]
+    );
+    assert_eq!(replacements(&server).await, [r#"["name"]"#]);
+
+    // One action fewer, one program more.
+    let mut fewer = body("B", r#""cyber":{"status":"pending"}"#);
+    fewer = fewer.replacen(r#"{"type":"ban","reason":"high_harm"},"#, "", 1);
+    let reduced = operator.put(path, &fewer).await.ok();
+    let before = created["enforcement_actions"].as_array().unwrap();
+    let after = reduced["enforcement_actions"].as_array().unwrap();
+    assert_eq!((before.len(), after.len()), (5, 4));
+    assert!(after.iter().all(|action| before.contains(action)));
+    assert_eq!(
+        replacements(&server).await[0],
+        r#"["programs","enforcement_actions"]"#
+    );
+
+    // A line of an import leaves out as much as a put.
+    let before = operator.get(path).await.body;
+    server.clock.advance(Duration::from_hours(1));
+    let line = format!(
+        r#"{{"type":"user_profile","id":"uprof_sparse",{}"#,
+        &fewer[1..]
+    );
+    let report = import(&server, &line.replace('\n', " ")).await;
+    assert_eq!(
+        report.text(),
+        r#"{"imported":0,"replaced":1,"failed":0,"errors":[]}"#
+    );
+    assert_eq!(operator.get(path).await.body, before);
 }
 
 #[tokio::test]

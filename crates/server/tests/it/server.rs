@@ -286,11 +286,11 @@ fn initial_state(rate_limit_rpm: Option<u32>, webhooks: &WebhookSettings) -> Ini
         profiles: vec![
             (
                 OrganizationId::parse(ORGANIZATION).unwrap(),
-                profile(PROFILE, "Example User"),
+                profile(PROFILE, "Example User").into(),
             ),
             (
                 OrganizationId::parse(OTHER_ORGANIZATION).unwrap(),
-                profile(OTHER_PROFILE, "Secret Neighbour"),
+                profile(OTHER_PROFILE, "Secret Neighbour").into(),
             ),
         ],
     }

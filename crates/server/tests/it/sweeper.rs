@@ -56,3 +56,20 @@ async fn an_imported_expiry_that_has_passed_is_recorded_too() {
         .ok();
     recorded(&server, "enforcement_action.expired").await;
 }
+
+#[tokio::test]
+async fn the_same_record_again_does_not_bring_back_an_action_that_expired() {
+    let server = TestServer::start().await;
+    let operator = server.operator();
+    let path = "/operator/v1/user_profiles/uprof_sparse";
+    let record = format!(
+        r#"{{"organization_id":"{}","enforcement_actions":[{{"type":"restriction","reason":"high_harm","expires_at":"2026-02-01T00:00:00Z"}}]}}"#,
+        crate::server::ORGANIZATION
+    );
+    operator.put(path, &record).await.ok();
+    recorded(&server, "enforcement_action.expired").await;
+    let before = operator.get(path).await.ok();
+    let again = operator.put(path, &record).await.ok();
+    assert_eq!(again["enforcement_actions"], before["enforcement_actions"]);
+    assert_eq!(again["enforcement_actions"][0]["resolution"], "expired");
+}

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::{Profile, ProfileRecord};
 use rollcall_record::document::ProfileDocument;
 
 use super::commit::Keep;
 use super::overview::{self, Change, FOLDED};
 use super::profiles::{actions, count_slot, open_actions, slot};
-use super::rows::{column, small, text, timestamp};
+use super::rows::{column, document, small, text};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::Value;
@@ -21,7 +22,7 @@ use crate::registry::Put;
 /// Records to be written, the same for each attempt.
 pub(super) struct Records<'a> {
     pub(super) keep: Keep<'a>,
-    pub(super) records: &'a [(OrganizationId, Profile)],
+    pub(super) records: &'a [(OrganizationId, ProfileRecord)],
 }
 
 impl Records<'_> {
@@ -31,17 +32,17 @@ impl Records<'_> {
         let puts: Vec<Put> = self
             .records
             .iter()
-            .map(|(organization, profile)| known.put(organization, profile))
+            .map(|(organization, record)| known.put(organization, record))
             .collect();
         known.write(tx);
-        self.audit(tx, &puts);
+        self.audit(tx, &puts, &known.last_replaced);
         known.count(tx);
         Ok(puts)
     }
 
     /// One audit entry for each organization: for a single record what was done to it, for several how
     /// many there were.
-    fn audit(&self, tx: &mut Tx, puts: &[Put]) {
+    fn audit(&self, tx: &mut Tx, puts: &[Put], replaced: &[AuditEntry]) {
         let written = self
             .records
             .iter()
@@ -52,15 +53,13 @@ impl Records<'_> {
             *organizations.entry(organization).or_default() += 1;
         }
         for (number, (organization, count)) in organizations.into_iter().enumerate() {
-            let entry = match (self.records, puts) {
-                ([(_, profile)], [put]) => {
-                    let action = if *put == Put::Created {
-                        AuditAction::ProfileCreated
-                    } else {
-                        AuditAction::ProfileReplaced
-                    };
-                    AuditEntry::new(action, TargetKind::UserProfile, profile.id.as_str())
-                }
+            let entry = match (self.records, replaced) {
+                ([_], [entry]) => entry.clone(),
+                ([(_, record)], _) => AuditEntry::new(
+                    AuditAction::ProfileCreated,
+                    TargetKind::UserProfile,
+                    record.profile.id.as_str(),
+                ),
                 _ => AuditEntry::new(
                     AuditAction::ProfilesImported,
                     TargetKind::Organization,
@@ -81,7 +80,10 @@ impl Put {
     fn is_written(&self) -> bool {
         match self {
             Self::Created | Self::Replaced => true,
-            Self::UnknownOrganization | Self::ForeignProfile | Self::ForeignAction(_) => false,
+            Self::Unchanged
+            | Self::UnknownOrganization
+            | Self::ForeignProfile
+            | Self::ForeignAction(_) => false,
         }
     }
 }
@@ -94,28 +96,33 @@ struct Known<'a> {
     /// Which profile has each enforcement action id.
     holders: HashMap<String, String>,
     /// What is to be written in the end, by profile id.
-    written: BTreeMap<&'a ProfileId, (&'a OrganizationId, &'a Profile)>,
+    written: BTreeMap<&'a ProfileId, (&'a OrganizationId, Profile)>,
     /// The stored profiles that are replaced.
     replaced: BTreeSet<&'a ProfileId>,
     /// Changes of the counts, by organization, day and slot.
     counts: BTreeMap<(String, i64, i16), i64>,
     /// Changes of the figures, by organization.
     figures: BTreeMap<&'a str, Change>,
+    /// What the trail is to show of the record that was replaced last.
+    last_replaced: Vec<AuditEntry>,
+    now: Timestamp,
     /// The first day that is not over.
     today: i64,
-    /// The stored profiles: the day each was created on and how many open actions it has.
-    stored: HashMap<String, (i64, i64)>,
+    /// The stored profiles.
+    stored: HashMap<String, Profile>,
 }
 
 impl<'a> Known<'a> {
     async fn look(tx: &mut Tx, writing: &Records<'a>) -> Result<Self, Trouble> {
         let records = writing.records;
-        let profiles: BTreeSet<&str> = records.iter().map(|(_, p)| p.id.as_str()).collect();
+        let profiles: BTreeSet<&str> = records
+            .iter()
+            .map(|(_, record)| record.profile.id.as_str())
+            .collect();
         // In one order everywhere, so that two imports do not lock each other out.
         let stored = tx
             .query(
-                "SELECT p.id, p.organization, p.created_at, \
-                 CASE WHEN p.outlook <> 0 THEN p.document END FROM profile_ids i JOIN profiles p \
+                "SELECT p.id, p.organization, p.document FROM profile_ids i JOIN profiles p \
                  ON p.organization = i.organization AND p.id = i.id WHERE i.id = ANY ($1) \
                  ORDER BY p.id FOR UPDATE OF p",
                 &[Value::Texts(owned(profiles))],
@@ -130,7 +137,7 @@ impl<'a> Known<'a> {
             .await?;
         let ids: BTreeSet<&str> = records
             .iter()
-            .flat_map(|(_, profile)| actions(profile))
+            .flat_map(|(_, record)| actions(&record.profile))
             .map(|(id, _)| id)
             .collect();
         let holders = if ids.is_empty() {
@@ -150,6 +157,8 @@ impl<'a> Known<'a> {
             replaced: BTreeSet::new(),
             counts: BTreeMap::new(),
             figures: BTreeMap::new(),
+            last_replaced: Vec::new(),
+            now: writing.keep.act().at,
             today: day(writing.keep.act().at),
             stored: HashMap::new(),
         };
@@ -159,13 +168,8 @@ impl<'a> Known<'a> {
         for row in &stored {
             let id = text(row, 0)?;
             known.owners.insert(id.to_owned(), column(row, 1)?);
-            let document: Option<&str> = column(row, 3)?;
-            let open = match document.map(ProfileDocument::from_stored) {
-                None => 0,
-                Some(document) => open_actions(&document.decode()?),
-            };
-            let day = day(timestamp(row, 2)?);
-            known.stored.insert(id.to_owned(), (day, open));
+            let profile = document(row, 2)?.decode()?;
+            known.stored.insert(id.to_owned(), profile);
         }
         for row in &holders {
             known.holders.insert(column(row, 0)?, column(row, 1)?);
@@ -174,16 +178,16 @@ impl<'a> Known<'a> {
     }
 
     /// What putting one record comes to, after those before it.
-    fn put(&mut self, organization: &'a OrganizationId, profile: &'a Profile) -> Put {
+    fn put(&mut self, organization: &'a OrganizationId, record: &'a ProfileRecord) -> Put {
         if !self.organizations.contains(organization.as_str()) {
             return Put::UnknownOrganization;
         }
-        let id = profile.id.as_str();
+        let id = record.profile.id.as_str();
         let owner = self.owners.get(id);
         if owner.is_some_and(|owner| owner != organization.as_str()) {
             return Put::ForeignProfile;
         }
-        for (action, _) in actions(profile) {
+        for (action, _) in actions(&record.profile) {
             let holder = self.holders.get(action);
             if holder.is_some_and(|holder| holder != id)
                 && let Ok(action) = EnforcementActionId::parse(action)
@@ -191,37 +195,41 @@ impl<'a> Known<'a> {
                 return Put::ForeignAction(action);
             }
         }
-        let result = if owner.is_some() {
-            Put::Replaced
-        } else {
-            Put::Created
+        self.put_over_own(organization, record)
+    }
+
+    /// Puts a record that may be put.
+    fn put_over_own(&mut self, organization: &'a OrganizationId, record: &'a ProfileRecord) -> Put {
+        let id = &record.profile.id;
+        // What was put earlier in this very call is not stored yet; only the last one is written.
+        let written = self.written.get(id).map(|(_, profile)| profile);
+        let (result, profile) = match written.or_else(|| self.stored.get(id.as_str())) {
+            None => (Put::Created, record.profile.clone()),
+            Some(before) => {
+                let decided = record.replace(before, self.now);
+                if !decided.changed {
+                    return Put::Unchanged;
+                }
+                let (day, open) = (day(before.created_at), open_actions(before));
+                self.change_count(organization, day, id, -1);
+                self.change_open(organization, -open);
+                self.holders.retain(|_, holder| holder != id.as_str());
+                if self.stored.contains_key(id.as_str()) {
+                    self.replaced.insert(id);
+                }
+                self.last_replaced = decided.audit;
+                (Put::Replaced, decided.value)
+            }
         };
-        let before = self.written.insert(&profile.id, (organization, profile));
-        match before {
-            // Replaced within this very call: only the last one is written.
-            Some((_, before)) => {
-                for (action, _) in actions(before) {
-                    self.holders.remove(action);
-                }
-                self.change_count(organization, day(before.created_at), &profile.id, -1);
-                self.change_open(organization, -open_actions(before));
-            }
-            None => {
-                if let Some((day, open)) = self.stored.get(id).copied() {
-                    self.change_open(organization, -open);
-                    self.replaced.insert(&profile.id);
-                    self.holders.retain(|_, holder| holder != id);
-                    self.change_count(organization, day, &profile.id, -1);
-                }
-            }
+        self.change_count(organization, day(profile.created_at), id, 1);
+        self.change_open(organization, open_actions(&profile));
+        let owner = organization.as_str().to_owned();
+        self.owners.insert(id.as_str().to_owned(), owner);
+        for (action, _) in actions(&profile) {
+            let holder = id.as_str().to_owned();
+            self.holders.insert(action.to_owned(), holder);
         }
-        self.change_count(organization, day(profile.created_at), &profile.id, 1);
-        self.change_open(organization, open_actions(profile));
-        self.owners
-            .insert(id.to_owned(), organization.as_str().to_owned());
-        for (action, _) in actions(profile) {
-            self.holders.insert(action.to_owned(), id.to_owned());
-        }
+        self.written.insert(id, (organization, profile));
         result
     }
 
@@ -284,7 +292,7 @@ impl<'a> Known<'a> {
              SELECT * FROM unnest($1::text[], $2::text[])",
             [Value::Texts(ids), Value::Texts(organizations)],
         );
-        let all: Vec<_> = self.written.values().copied().collect();
+        let all: Vec<_> = self.written.values().collect();
         for some in all.chunks(500) {
             insert_all(tx, some);
         }
@@ -308,7 +316,7 @@ fn owned(texts: BTreeSet<&str>) -> Vec<String> {
 }
 
 /// Writes profiles and what leads to them, one statement for each table.
-fn insert_all(tx: &mut Tx, profiles: &[(&OrganizationId, &Profile)]) {
+fn insert_all(tx: &mut Tx, profiles: &[&(&OrganizationId, Profile)]) {
     let mut rows = Columns::default();
     let (mut programs, mut held) = (Programs::default(), Actions::default());
     for (organization, profile) in profiles {
@@ -436,8 +444,7 @@ impl Actions {
             self.ids.push(action.to_owned());
             self.organizations.push(organization.to_owned());
             self.profiles.push(profile.id.as_str().to_owned());
-            self.expires_at
-                .push(expires_at.map(rollcall_domain::clock::Timestamp::as_micros));
+            self.expires_at.push(expires_at.map(Timestamp::as_micros));
         }
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::ProfileRecord;
 use rollcall_domain::search::{SearchPage, SearchPosition};
 use rollcall_domain::tenant::OperatorProof;
 use tokio_postgres::Row;
@@ -52,7 +52,7 @@ impl Registry for PostgresStore {
         &self,
         _proof: OperatorProof,
         act: &Act,
-        records: Vec<(OrganizationId, Profile)>,
+        records: Vec<(OrganizationId, ProfileRecord)>,
     ) -> Stored<Vec<Put>> {
         let batch = puts::Records {
             keep: Keep::new(&self.ids, act),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::{Profile, ProfileRecord};
 use rollcall_domain::search::{SearchPage, SearchPosition};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::document::ProfileDocument;
@@ -58,23 +58,23 @@ impl Registry for SqliteStore {
         &self,
         _proof: OperatorProof,
         act: &Act,
-        records: Vec<(OrganizationId, Profile)>,
+        records: Vec<(OrganizationId, ProfileRecord)>,
     ) -> Stored<Vec<Put>> {
         let (ids, organizations) = (Arc::clone(&self.ids), Arc::clone(&self.organizations));
         let act = act.clone();
         let documents: Vec<_> = records
             .iter()
-            .map(|(_, profile)| ProfileDocument::encode(profile))
+            .map(|(_, record)| ProfileDocument::encode(&record.profile))
             .collect();
         self.writer
             .write(move |connection| {
                 let mut batch = Batch::default();
                 let mut results = Vec::with_capacity(records.len());
-                for ((organization_id, profile), document) in records.iter().zip(&documents) {
+                for ((organization_id, record), document) in records.iter().zip(&documents) {
                     let number = organization_number(connection, &organizations, organization_id)?;
                     results.push(match number {
                         None => Put::UnknownOrganization,
-                        Some(number) => batch.put(connection, number, profile, document)?,
+                        Some(number) => batch.put(connection, number, record, document, act.at)?,
                     });
                 }
                 batch.keep(connection, &ids, &act, &records, &results)?;
@@ -180,6 +180,8 @@ impl Registry for SqliteStore {
 struct Batch {
     counts: BTreeMap<(i64, i64), (Timestamp, i64)>,
     organizations: BTreeSet<i64>,
+    /// What the trail is to show of the record that was replaced last.
+    replaced: Vec<AuditEntry>,
 }
 
 impl Batch {
@@ -187,9 +189,11 @@ impl Batch {
         &mut self,
         connection: &Connection,
         organization: i64,
-        profile: &Profile,
+        record: &ProfileRecord,
         document: &ProfileDocument,
+        now: Timestamp,
     ) -> Stored<Put> {
+        let profile = &record.profile;
         if let Some(foreign) = foreign_action(connection, profile)? {
             return Ok(Put::ForeignAction(foreign));
         }
@@ -207,10 +211,16 @@ impl Batch {
             return Ok(Put::ForeignProfile);
         }
         let old = old.decode()?;
+        let decided = record.replace(&old, now);
+        if !decided.changed {
+            return Ok(Put::Unchanged);
+        }
+        let document = ProfileDocument::encode(&decided.value);
         profiles::remove(connection, organization, &old)?;
         self.count(organization, old.created_at, -1);
-        profiles::insert(connection, organization, profile, document)?;
-        self.wrote(organization, profile);
+        profiles::insert(connection, organization, &decided.value, &document)?;
+        self.wrote(organization, &decided.value);
+        self.replaced = decided.audit;
         Ok(Put::Replaced)
     }
 
@@ -231,7 +241,7 @@ impl Batch {
         connection: &Connection,
         ids: &rollcall_domain::id::Ids,
         act: &Act,
-        records: &[(OrganizationId, Profile)],
+        records: &[(OrganizationId, ProfileRecord)],
         results: &[Put],
     ) -> Stored<()> {
         for ((organization, _), (created_at, change)) in &self.counts {
@@ -240,17 +250,13 @@ impl Batch {
             }
         }
         for organization in &self.organizations {
-            let entry = match (records, results) {
-                ([(_, profile)], [Put::Created]) => AuditEntry::new(
+            let entries = match (records, results) {
+                ([(_, record)], [Put::Created]) => vec![AuditEntry::new(
                     AuditAction::ProfileCreated,
                     TargetKind::UserProfile,
-                    profile.id.as_str(),
-                ),
-                ([(_, profile)], _) => AuditEntry::new(
-                    AuditAction::ProfileReplaced,
-                    TargetKind::UserProfile,
-                    profile.id.as_str(),
-                ),
+                    record.profile.id.as_str(),
+                )],
+                ([_], _) => self.replaced.clone(),
                 _ => {
                     let id = organization_id(connection, *organization)?;
                     let written = records.iter().zip(results);
@@ -258,15 +264,15 @@ impl Batch {
                         *owner == id && matches!(result, Put::Created | Put::Replaced)
                     });
                     let count = written.count();
-                    AuditEntry::new(
+                    let entry = AuditEntry::new(
                         AuditAction::ProfilesImported,
                         TargetKind::Organization,
                         id.as_str(),
-                    )
-                    .with_details([format!("{count} records")])
+                    );
+                    vec![entry.with_details([format!("{count} records")])]
                 }
             };
-            keep_audit(connection, ids, *organization, act, &[entry])?;
+            keep_audit(connection, ids, *organization, act, &entries)?;
         }
         Ok(())
     }

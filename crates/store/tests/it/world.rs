@@ -9,7 +9,7 @@ use rollcall_domain::decision::Decided;
 use rollcall_domain::enforcement::{ActionKind, EnforcementAction, IdentityCheck, Reason};
 use rollcall_domain::id::{EnforcementActionId, Ids, OrganizationId, ProfileId, SeededChance};
 use rollcall_domain::page::{Limit, Order, OrderBy, Position, ProfileListing, Start, StatusFilter};
-use rollcall_domain::profile::{Profile, ProfileDraft};
+use rollcall_domain::profile::{Profile, ProfileDraft, ProfileRecord};
 use rollcall_domain::tenant::{OperatorProof, Organization, OrganizationScope, OrganizationStatus};
 use rollcall_domain::text::Name;
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
@@ -42,6 +42,16 @@ pub(crate) fn act_at(at: Timestamp) -> Act {
         },
         at,
     }
+}
+
+/// Records that leave nothing out.
+pub(crate) fn whole(
+    profiles: impl IntoIterator<Item = (OrganizationId, Profile)>,
+) -> Vec<(OrganizationId, ProfileRecord)> {
+    let records = profiles.into_iter();
+    records
+        .map(|(owner, profile)| (owner, profile.into()))
+        .collect()
 }
 
 pub(crate) struct World {

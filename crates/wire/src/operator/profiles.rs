@@ -3,7 +3,7 @@
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enrollment::Enrollment;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
-use rollcall_domain::profile::{AccessType, Profile};
+use rollcall_domain::profile::{AccessType, Profile, ProfileRecord};
 use rollcall_domain::program::{ProgramName, ProgramStanding, ProgramStatus};
 use rollcall_domain::search::{ProfileSearch, SearchPage, SearchPosition};
 use rollcall_domain::text::{Country, Name, OpaqueHash, ReferenceId};
@@ -113,7 +113,7 @@ pub fn parse_record(
     id: ProfileId,
     ids: &Ids,
     now: Timestamp,
-) -> Result<(OrganizationId, Profile), ApiError> {
+) -> Result<(OrganizationId, ProfileRecord), ApiError> {
     let mut fields = body_fields(body)?;
     fields
         .take("type")
@@ -126,8 +126,8 @@ pub fn parse_record(
         .transpose()?;
     let organization_id =
         required(&mut fields, "organization_id")?.parsed(OrganizationId::parse)?;
-    let profile = line::read_profile(fields, Some(id), ids, now)?;
-    Ok((organization_id, profile))
+    let record = line::read_profile(fields, Some(id), ids, now)?;
+    Ok((organization_id, record))
 }
 
 /// Reads the program's name in a path.

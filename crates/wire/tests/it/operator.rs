@@ -435,8 +435,11 @@ fn a_record_is_put_under_the_id_in_the_path() {
         r#"{"type":"user_profile","organization_id":"org","created_at":"2026-01-01T00:00:00Z","programs":{"cyber":{"status":"active","tiers":{"a":"active"}}}}"#,
     )
     .unwrap();
-    assert_eq!((organization_id.as_str(), profile.id), ("org", id.clone()));
-    assert_eq!(profile.updated_at, at("2026-01-01T00:00:00Z"));
+    assert_eq!(
+        (organization_id.as_str(), profile.profile.id),
+        ("org", id.clone())
+    );
+    assert_eq!(profile.profile.updated_at, at("2026-01-01T00:00:00Z"));
     for (body, expected) in [
         ("{}", "organization_id: is required"),
         (r#"{"type":"order"}"#, "type: must be user_profile"),

@@ -12,8 +12,9 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::OrganizationId;
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::{LeftOut, ProfileRecord};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::line::{self, Record};
 use rollcall_store::registry::{ExportPosition, Put};
@@ -56,17 +57,14 @@ pub(crate) async fn put(call: OperatorCall<'_>) -> Outcome {
     let id = named_profile_id(&call)?;
     let body = call.body().await?;
     let now = app.clock.now();
-    let (organization_id, profile) = parse_record(&body, id, &app.ids, now)?;
-    let mut record = String::with_capacity(1_024);
-    write_record(&mut record, &organization_id, &profile, None, now)?;
+    let (organization_id, record) = parse_record(&body, id, &app.ids, now)?;
     let act = call.act(now);
-    let put = app
-        .store
-        .put_profiles(call.proof, &act, vec![(organization_id, profile)]);
+    let records = vec![(organization_id.clone(), record.clone())];
+    let put = app.store.put_profiles(call.proof, &act, records);
     let put = call.exchange().write(Operation::PutProfiles, put).await?;
     app.sweep_due.notify_one();
     match put.first().map(problem) {
-        Some(None) => Ok(json(record)),
+        Some(None) => put_answer(&call, &organization_id, record, now).await,
         Some(Some(Problem::Invalid(message))) => Err(ApiError::invalid(message).into()),
         Some(Some(Problem::Conflict(message))) => Err(ApiError::conflict(message).into()),
         None => Err(Failure::internal(
@@ -74,6 +72,28 @@ pub(crate) async fn put(call: OperatorCall<'_>) -> Outcome {
             Written::Perhaps,
         )),
     }
+}
+
+/// The record as it is stored: what it left out may be what was there before.
+async fn put_answer(
+    call: &OperatorCall<'_>,
+    organization_id: &OrganizationId,
+    record: ProfileRecord,
+    now: Timestamp,
+) -> Outcome {
+    let mut profile = record.profile;
+    if record.left_out != LeftOut::default() {
+        let scope = call.proof.choose(organization_id.clone());
+        let find = call.app().store.find_profile(&scope, &profile.id);
+        let stored = call.exchange().read(Operation::FindProfile, find).await?;
+        // One that is deleted already was stored all the same.
+        if let Some(stored) = stored {
+            profile = stored.decode()?;
+        }
+    }
+    let mut shown = String::with_capacity(1_024);
+    write_record(&mut shown, organization_id, &profile, None, now)?;
+    Ok(json(shown))
 }
 
 enum Problem {
@@ -84,7 +104,7 @@ enum Problem {
 /// Why a record was not stored, if it was not.
 fn problem(put: &Put) -> Option<Problem> {
     match put {
-        Put::Created | Put::Replaced => None,
+        Put::Created | Put::Replaced | Put::Unchanged => None,
         Put::UnknownOrganization => Some(Problem::Invalid(
             "organization_id: is not an organization".into(),
         )),
@@ -152,7 +172,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 /// An import on its way: what is being read, what is being stored, what became of it.
 struct Import<'a> {
     call: &'a OperatorCall<'a>,
-    batch: Vec<(u64, OrganizationId, Profile)>,
+    batch: Vec<(u64, OrganizationId, ProfileRecord)>,
     storing: Option<Storing>,
     first_ids: FirstIds,
     report: ImportReport,
@@ -199,7 +219,7 @@ impl<'a> Import<'a> {
                 organization_id: Some(organization_id),
                 profile,
             }) => {
-                if self.first_ids.is_first(&profile.id) {
+                if self.first_ids.is_first(&profile.profile.id) {
                     self.batch.push((line.number, organization_id, *profile));
                 } else {
                     self.fail(line.number, "id: stands on an earlier line already".into());

@@ -28,7 +28,7 @@ use rollcall_store::webhooks::SealedSecret;
 use rollcall_store::{Changed, Store};
 
 use super::{migrated_database, open_at};
-use crate::world::{World, act_at, at, proof};
+use crate::world::{World, act_at, at, proof, whole};
 
 /// The same fault for the first attempt, or the first few, of every write.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ async fn write_profiles(world: &World) {
     let org = scope.organization_id();
     let records = vec![(org.clone(), first.clone()), (org.clone(), second)];
     let act = act_at(at(5));
-    let put = store.put_profiles(proof(), &act, records);
+    let put = store.put_profiles(proof(), &act, whole(records));
     assert_eq!(put.await.unwrap(), [Put::Created, Put::Created]);
     let removed = store.remove_profile(&scope, &act, &first.id);
     assert!(removed.await.unwrap());

@@ -7,7 +7,7 @@ use rollcall_scratch_postgres as server;
 use rollcall_store::{Check, Overview, Registry};
 
 use super::{migrated_database, open_at};
-use crate::world::{World, act_at, at, proof};
+use crate::world::{World, act_at, at, proof, whole};
 
 #[tokio::test]
 async fn a_day_that_is_over_is_counted_in_one_row() {
@@ -54,7 +54,7 @@ async fn records_of_days_that_are_over_are_counted_in_one_row_at_once() {
     let world = World::new(store.clone(), Arc::new(Ids::default()));
     let scope = world.organization("org").await;
     let today = 200_000;
-    let records: Vec<_> = (0..40)
+    let mut records: Vec<_> = (0..40)
         .flat_map(|second| [second, today + second])
         .map(|second| {
             let profile = world.draft(at(second), None);
@@ -62,9 +62,12 @@ async fn records_of_days_that_are_over_are_counted_in_one_row_at_once() {
         })
         .collect();
     let act = act_at(at(today + 50));
-    for _ in 0..2 {
-        // The second time each record replaces itself.
-        let put = store.put_profiles(proof(), &act, records.clone());
+    for round in 0..2 {
+        // The second time each record replaces what the first one made.
+        for (_, profile) in &mut records {
+            profile.updated_at = at(today + round);
+        }
+        let put = store.put_profiles(proof(), &act, whole(records.clone()));
         put.await.unwrap();
         let rows = "SELECT string_agg(slot || ':' || profiles, ' ') FROM profile_counts \
             WHERE day = (SELECT min(day) FROM profile_counts)";

@@ -11,7 +11,7 @@ use rollcall_store::postgres::listing_statements;
 use rollcall_store::{AuditTrail, Check, Registry};
 
 use super::{migrated_database, open_at};
-use crate::world::{World, act_at, at, proof, restriction};
+use crate::world::{World, act_at, at, proof, restriction, whole};
 
 /// One of many: some without a name, some under an enforcement action.
 fn profile(world: &World, part: u64, number: u64) -> Profile {
@@ -50,7 +50,7 @@ async fn every_listing_is_a_range_of_an_index_in_order() {
             )
         });
         store
-            .put_profiles(proof(), &act_at(at(0)), records.collect())
+            .put_profiles(proof(), &act_at(at(0)), whole(records))
             .await
             .unwrap();
     }

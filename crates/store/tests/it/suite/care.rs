@@ -7,7 +7,7 @@ use rollcall_store::StoreError;
 
 use rollcall_domain::page::{Order, OrderBy};
 
-use crate::world::{World, act_at, at, listing, proof, restriction};
+use crate::world::{World, act_at, at, listing, proof, restriction, whole};
 
 pub(crate) async fn a_check_of_a_busy_storage_finds_nothing(world: World) {
     let scope = world.organization("org").await;
@@ -51,7 +51,7 @@ pub(crate) async fn a_bulk_load_ends_with_everything_in_place(world: World) {
     });
     world
         .store
-        .put_profiles(proof(), &act_at(at(60)), records.collect())
+        .put_profiles(proof(), &act_at(at(60)), whole(records))
         .await
         .unwrap();
     world.store.finish_bulk_load(proof()).await.unwrap();

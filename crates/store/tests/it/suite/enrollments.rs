@@ -15,7 +15,7 @@ use rollcall_store::enrollments::{Decided, EnrollmentFilter, Submitted};
 use rollcall_store::registry::Put;
 use rollcall_store::tenants::ListPosition;
 
-use crate::world::{World, act_at, at, proof};
+use crate::world::{World, act_at, at, proof, whole};
 
 fn url(scope: &OrganizationScope, id: &ProfileId, token: u8, now: Timestamp) -> EnrollmentUrl {
     EnrollmentUrl {
@@ -395,7 +395,7 @@ pub(crate) async fn a_url_stays_over_when_its_profile_comes_back(world: World) {
     let records = vec![(scope.organization_id().clone(), profile)];
     let put = world
         .store
-        .put_profiles(proof(), &act_at(at(13)), records)
+        .put_profiles(proof(), &act_at(at(13)), whole(records))
         .await;
     assert_eq!(put.unwrap(), [Put::Created]);
 

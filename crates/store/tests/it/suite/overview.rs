@@ -5,7 +5,7 @@ use rollcall_domain::enforcement::ActionKind;
 use rollcall_domain::enrollment::Verdict;
 use rollcall_store::overview::RegistryFigures;
 
-use crate::world::{World, act_at, at, proof, restriction};
+use crate::world::{World, act_at, at, proof, restriction, whole};
 
 impl World {
     async fn figures(&self) -> RegistryFigures {
@@ -172,7 +172,7 @@ pub(crate) async fn counts_stay_exact_while_they_are_folded(world: World) {
                 let profile = world.draft(at(second * 10_000 + part), None);
                 (scope.organization_id().clone(), profile)
             });
-            let put = world.store.put_profiles(proof(), &act, records.collect());
+            let put = world.store.put_profiles(proof(), &act, whole(records));
             put.await.unwrap();
         }
     };

@@ -3,20 +3,24 @@
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use rollcall_domain::audit::AuditAction;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{
     ActionKind, Enforcement, EnforcementAction, EnforcementStatus, Reason,
 };
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
 use rollcall_domain::page::{Limit, StatusFilter};
-use rollcall_domain::profile::{AccessType, Profile, Relationship};
+use rollcall_domain::profile::{
+    AccessType, LeftOut, PartialAction, Profile, ProfileRecord, Relationship,
+};
 use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatus};
 use rollcall_domain::search::{ProfileSearch, SearchPage};
 use rollcall_domain::text::{Country, OpaqueHash, ReferenceId};
 use rollcall_store::Changed;
+use rollcall_store::audit::AuditFilter;
 use rollcall_store::registry::Put;
 
-use crate::world::{World, act_at, at, proof, restriction};
+use crate::world::{World, act_at, at, proof, restriction, whole};
 
 pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world: World) {
     let scope = world.organization("org").await;
@@ -32,7 +36,7 @@ pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world
     let act = act_at(at(9));
     let results = world
         .store
-        .put_profiles(proof(), &act, records)
+        .put_profiles(proof(), &act, whole(records))
         .await
         .unwrap();
     assert_eq!(
@@ -60,7 +64,7 @@ pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world
     ];
     let results = world
         .store
-        .put_profiles(proof(), &act, records)
+        .put_profiles(proof(), &act, whole(records))
         .await
         .unwrap();
     assert_eq!(
@@ -68,7 +72,7 @@ pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world
         [
             Put::ForeignProfile,
             Put::Replaced,
-            Put::Replaced,
+            Put::Unchanged,
             Put::ForeignAction(action)
         ]
     );
@@ -333,7 +337,7 @@ pub(crate) async fn every_filter_finds_what_the_model_finds(world: World) {
     }
     world
         .store
-        .put_profiles(proof(), &act_at(at(20)), all.clone())
+        .put_profiles(proof(), &act_at(at(20)), whole(all.clone()))
         .await
         .unwrap();
     for _ in 0..300 {
@@ -418,7 +422,7 @@ pub(crate) async fn a_search_examines_a_bounded_number_of_profiles(world: World)
     records[0].1.details.country = Some(Country::parse("DE").unwrap());
     world
         .store
-        .put_profiles(proof(), &act_at(at(9)), records)
+        .put_profiles(proof(), &act_at(at(9)), whole(records))
         .await
         .unwrap();
     let search = ProfileSearch {
@@ -451,7 +455,7 @@ pub(crate) async fn counts_follow_every_way_of_writing(world: World) {
     let act = act_at(at(9));
     world
         .store
-        .put_profiles(proof(), &act, put(second.clone()))
+        .put_profiles(proof(), &act, whole(put(second.clone())))
         .await
         .unwrap();
     let moved = Profile {
@@ -461,7 +465,7 @@ pub(crate) async fn counts_follow_every_way_of_writing(world: World) {
     };
     world
         .store
-        .put_profiles(proof(), &act, put(moved))
+        .put_profiles(proof(), &act, whole(put(moved)))
         .await
         .unwrap();
     world
@@ -482,4 +486,61 @@ pub(crate) async fn counts_follow_every_way_of_writing(world: World) {
     let mut counts = counts;
     counts.sort();
     assert_eq!(counts, expected);
+}
+
+pub(crate) async fn what_a_record_leaves_out_stays(world: World) {
+    let scope = world.organization("org").await;
+    let org = scope.organization_id();
+    let id = world.create(&scope, at(1), None).await;
+    let ban = world.open_action(&scope, &id, ActionKind::Ban, at(2)).await;
+    let made = EnforcementActionId::parse("enac_made").unwrap();
+    let action = EnforcementAction::new(made.clone(), at(9), Reason::FraudOrAbuse, ActionKind::Ban);
+    let mut record = ProfileRecord {
+        profile: Profile {
+            id: id.clone(),
+            enforcement: Enforcement::new(vec![action.unwrap()], vec![]),
+            ..world.draft(at(9), None)
+        },
+        left_out: LeftOut {
+            created_at: true,
+            updated_at: true,
+            actions: vec![PartialAction {
+                id: made,
+                lacks_id: true,
+                lacks_opened_at: true,
+            }],
+        },
+    };
+    let before = world.store.find_profile(&scope, &id).await.unwrap();
+    let act = act_at(at(9));
+    let put = |record: &ProfileRecord| {
+        let records = vec![(org.clone(), record.clone())];
+        world.store.put_profiles(proof(), &act, records)
+    };
+    assert_eq!(put(&record).await.unwrap(), [Put::Unchanged]);
+    let after = world.store.find_profile(&scope, &id).await.unwrap();
+    assert_eq!(after, before);
+
+    record.profile.details.country = Some(Country::parse("DE").unwrap());
+    assert_eq!(put(&record).await.unwrap(), [Put::Replaced]);
+    assert_eq!(put(&record).await.unwrap(), [Put::Unchanged]);
+    let after = world.store.find_profile(&scope, &id).await.unwrap();
+    let after = after.unwrap().decode().unwrap();
+    assert_eq!((after.created_at, after.updated_at), (at(1), at(9)));
+    let held = after.enforcement.unresolved().iter();
+    let held: Vec<_> = held.map(|it| (it.id().clone(), it.opened_at())).collect();
+    assert_eq!(held, [(ban, at(2))]);
+    let filter = AuditFilter {
+        action: Some(AuditAction::ProfileReplaced.to_string()),
+        ..AuditFilter::default()
+    };
+    let trail = world
+        .store
+        .list_audit_events(proof(), &filter, None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    let details: Vec<_> = trail.events.iter().map(|it| &it.entry.details).collect();
+    assert_eq!(details, [&["external_user_details.country"]]);
+    let report = world.store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!((report.profiles, report.problems), (1, vec![]));
 }

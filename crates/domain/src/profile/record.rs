@@ -1,0 +1,182 @@
+//! Whole records of profiles, as seeds, imports and replication write them.
+//!
+//! A record replaces what is stored under its id, whatever that was. What it leaves out stays where that is
+//! the profile's own: when it was created and last modified, and the ids and opening times of actions that
+//! are there already. So the same record written again changes nothing.
+
+use super::Profile;
+use crate::audit::AuditAction;
+use crate::clock::Timestamp;
+use crate::decision::Decided;
+use crate::enforcement::{Enforcement, EnforcementAction, PastAction, Resolution};
+use crate::id::EnforcementActionId;
+
+/// A whole record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileRecord {
+    /// The profile as it is when none is replaced: what was left out is as in a fresh one.
+    pub profile: Profile,
+    /// What was left out.
+    pub left_out: LeftOut,
+}
+
+/// What a record does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// When the profile was created.
+    pub created_at: bool,
+    /// When it was last modified.
+    pub updated_at: bool,
+    /// Something of these actions.
+    pub actions: Vec<PartialAction>,
+}
+
+/// An action of a record that lacks its id, its opening time, or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartialAction {
+    /// The id that it has in [`ProfileRecord::profile`].
+    pub id: EnforcementActionId,
+    /// The record has no id for it; this one was made.
+    pub lacks_id: bool,
+    /// The record does not say when it was opened.
+    pub lacks_opened_at: bool,
+}
+
+/// A record that leaves nothing out.
+impl From<Profile> for ProfileRecord {
+    fn from(profile: Profile) -> Self {
+        Self {
+            profile,
+            left_out: LeftOut::default(),
+        }
+    }
+}
+
+impl ProfileRecord {
+    /// Writes the record over a profile of the same id.
+    pub fn replace(&self, before: &Profile, now: Timestamp) -> Decided<Profile> {
+        let enforcement = self.enforcement_over(&before.enforcement, now);
+        let mut after = Profile {
+            enforcement,
+            ..self.profile.clone()
+        };
+        if self.left_out.created_at {
+            after.created_at = before.created_at;
+        }
+        let is_modified = after.created_at != before.created_at
+            || before.programs.statuses().ne(after.programs.statuses())
+            || !before.fields_that_differ(&after).is_empty();
+        if self.left_out.updated_at {
+            after.updated_at = before.updated_at;
+            if is_modified {
+                after = after.touched(now);
+            }
+            after.updated_at = after.updated_at.max(after.created_at);
+        } else {
+            after.created_at = after.created_at.min(after.updated_at);
+        }
+        if after == *before {
+            return Decided::unchanged(after);
+        }
+        let audit = before
+            .audit(AuditAction::ProfileReplaced)
+            .with_details(self.replaced_fields(before, &after));
+        Decided::changed(after, audit)
+    }
+
+    fn replaced_fields(&self, before: &Profile, after: &Profile) -> Vec<&'static str> {
+        let states_modification = !self.left_out.updated_at;
+        let times = [
+            ("created_at", before.created_at != after.created_at),
+            (
+                "updated_at",
+                states_modification && before.updated_at != after.updated_at,
+            ),
+        ];
+        let decisions = [
+            ("programs", before.programs != after.programs),
+            (
+                "enforcement_actions",
+                before.enforcement != after.enforcement,
+            ),
+        ];
+        let differing = |(field, differs): (_, bool)| differs.then_some(field);
+        let mut fields: Vec<_> = times.into_iter().filter_map(differing).collect();
+        fields.extend(before.fields_that_differ(after));
+        fields.extend(decisions.into_iter().filter_map(differing));
+        fields
+    }
+
+    /// The record's actions; those that lack something have it from an equal one that is stored.
+    fn enforcement_over(&self, before: &Enforcement, now: Timestamp) -> Enforcement {
+        let partial = &self.left_out.actions;
+        if partial.is_empty() {
+            return self.profile.enforcement.clone();
+        }
+        let stored = with_endings(before);
+        let mut actions = with_endings(&self.profile.enforcement);
+        let named = |id: &EnforcementActionId| actions.iter().any(|(action, _)| action.id() == id);
+        let mut spare = stored.clone();
+        spare.retain(|(action, _)| !named(action.id()));
+        // Those that say more choose first.
+        let lacks_opened_at =
+            |id: &EnforcementActionId| partial.iter().any(|it| it.id == *id && it.lacks_opened_at);
+        actions.sort_by_key(|(action, _)| lacks_opened_at(action.id()));
+        for wanted in &mut actions {
+            let Some(lacking) = partial.iter().find(|it| it.id == *wanted.0.id()) else {
+                continue;
+            };
+            if lacking.lacks_id {
+                let equal = |held: &Held| is_equal(held, wanted, lacking, now);
+                if let Some(place) = spare.iter().position(equal) {
+                    *wanted = spare.remove(place);
+                }
+            } else if let Some((known, _)) = stored.iter().find(|(it, _)| it.id() == &lacking.id) {
+                wanted.0 = wanted.0.with_opened_at(known.opened_at());
+            }
+        }
+        without_endings(actions)
+    }
+}
+
+/// An action, and how it ended if it has.
+type Held = (EnforcementAction, Option<(Timestamp, Resolution)>);
+
+/// Whether a stored action is the one that a record describes without its id.
+fn is_equal(held: &Held, wanted: &Held, lacking: &PartialAction, now: Timestamp) -> bool {
+    let ((action, ending), (described, stated_ending)) = (held, wanted);
+    // The record may be older than the end of what it describes.
+    let has_expired = stated_ending.is_none()
+        && !described.is_open_at(now)
+        && matches!(ending, Some((_, Resolution::Expired)));
+    action.reason() == described.reason()
+        && action.kind() == described.kind()
+        && (lacking.lacks_opened_at || action.opened_at() == described.opened_at())
+        && (ending == stated_ending || has_expired)
+}
+
+fn with_endings(enforcement: &Enforcement) -> Vec<Held> {
+    let open = enforcement.unresolved().iter();
+    let past = enforcement.past().iter();
+    open.map(|action| (action.clone(), None))
+        .chain(past.map(|past| {
+            let ending = (past.resolved_at, past.resolution);
+            (past.action.clone(), Some(ending))
+        }))
+        .collect()
+}
+
+fn without_endings(actions: Vec<Held>) -> Enforcement {
+    let (mut open, mut past) = (Vec::new(), Vec::new());
+    for (action, ending) in actions {
+        match ending {
+            None => open.push(action),
+            Some((resolved_at, resolution)) => past.push(PastAction {
+                action,
+                resolved_at,
+                resolution,
+            }),
+        }
+    }
+    Enforcement::new(open, past)
+}
