@@ -125,7 +125,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     arguments.fixed.refuse_shared_literal()?;
     let _log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
-    let storage = target::open(&config).await?;
+    let storage = target::open_to_serve(&config).await?;
     let starts_at = arguments.fixed.clock;
     let clock = starts_at.map_or_else(AdjustableClock::default, AdjustableClock::stopped_at);
     let clock = Arc::new(clock);

@@ -53,7 +53,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     refuse_development_settings(&config)?;
     let _log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
-    let storage = target::open(&config).await?;
+    let storage = target::open_to_serve(&config).await?;
     let clock = Arc::new(SystemClock);
     let keys = secret_key::server_keys(&config, &storage.ids)?;
     let app = startup::app(&config, &storage, clock, ports.address, keys, None)?;

@@ -4,8 +4,9 @@
 //! key is needed, because whoever can read the files can do everything anyway. With `--url` the server
 //! does the work, and the key says who asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rollcall_domain::audit::{Act, Actor, ActorKind};
 use rollcall_domain::clock::{Clock as _, SystemClock, Timestamp};
@@ -134,13 +135,13 @@ impl StorageArgs {
     pub async fn open_existing(&self, advice: &str) -> Outcome<Storage> {
         let config = self.settings()?.config;
         existing(&config)?;
-        open_with(&config, sqlite_settings(&config), advice).await
+        open_with(&config, sqlite_settings(&config), advice, COMMAND_PATIENCE).await
     }
 
     /// Opens the storage, which is made if it does not exist.
     pub async fn open_or_make(&self, advice: &str) -> Outcome<Storage> {
         let config = self.settings()?.config;
-        open_with(&config, sqlite_settings(&config), advice).await
+        open_with(&config, sqlite_settings(&config), advice, COMMAND_PATIENCE).await
     }
 
     /// The same with a cache fit for writing much at once: nothing else runs on the storage meanwhile.
@@ -151,12 +152,12 @@ impl StorageArgs {
             loading: true,
             ..sqlite_settings(&config)
         };
-        open_with(&config, settings, OR_ASK_THE_SERVER).await
+        open_with(&config, settings, OR_ASK_THE_SERVER, COMMAND_PATIENCE).await
     }
 }
 
 /// The settings with `flags` over environment and file.
-pub fn load(file: Option<&std::path::Path>, flags: &FlagOverrides) -> Outcome<Loaded> {
+pub fn load(file: Option<&Path>, flags: &FlagOverrides) -> Outcome<Loaded> {
     Config::load(file, std::env::vars_os(), flags).map_err(Failure::setup)
 }
 
@@ -182,9 +183,31 @@ const CHOOSE_ANOTHER: &str = "stop it or choose another --data-dir";
 const OR_ASK_THE_SERVER: &str =
     "stop it, choose another --data-dir, or reach the running server with --url";
 
-/// Opens the storage that `config` names.
+/// How long a command waits for a database that is away: somebody sits before it.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a server does, which may have been started together with its database.
+const SERVER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Opens the storage that `config` names, for a command.
 pub async fn open(config: &Config) -> Outcome<Storage> {
-    open_with(config, sqlite_settings(config), CHOOSE_ANOTHER).await
+    open_with(
+        config,
+        sqlite_settings(config),
+        CHOOSE_ANOTHER,
+        COMMAND_PATIENCE,
+    )
+    .await
+}
+
+/// Opens the storage that `config` names, for a server.
+pub async fn open_to_serve(config: &Config) -> Outcome<Storage> {
+    open_with(
+        config,
+        sqlite_settings(config),
+        CHOOSE_ANOTHER,
+        SERVER_PATIENCE,
+    )
+    .await
 }
 
 fn sqlite_settings(config: &Config) -> SqliteSettings {
@@ -195,21 +218,23 @@ fn sqlite_settings(config: &Config) -> SqliteSettings {
     }
 }
 
-async fn open_with(config: &Config, sqlite: SqliteSettings, advice: &str) -> Outcome<Storage> {
+async fn open_with(
+    config: &Config,
+    sqlite: SqliteSettings,
+    advice: &str,
+    patience: Duration,
+) -> Outcome<Storage> {
     let ids = Arc::new(Ids::default());
     let store: Arc<dyn Store> = if let Some(url) = &config.database_url {
-        let settings = postgres_settings(config);
+        let settings = PostgresSettings {
+            patience,
+            ..postgres_settings(config)
+        };
         Arc::new(PostgresStore::open(url.expose(), settings, Arc::clone(&ids)).await?)
     } else if config.in_memory {
         Arc::new(SqliteStore::open_in_memory(Arc::clone(&ids))?)
     } else {
-        if !config.data_dir.exists() {
-            // Profiles are personal data. A directory that exists is as open as its owner made it.
-            private_directory(&config.data_dir).map_err(|error| {
-                let shown = config.data_dir.display();
-                Failure::setup(format!("cannot create the data directory {shown}: {error}"))
-            })?;
-        }
+        data_directory(&config.data_dir)?;
         let opened = SqliteStore::open(&config.data_dir, sqlite, Arc::clone(&ids));
         Arc::new(opened.map_err(|error| match error {
             OpenError::InUse(_) => Failure::setup(format!("{error}; {advice}")),
@@ -218,6 +243,26 @@ async fn open_with(config: &Config, sqlite: SqliteSettings, advice: &str) -> Out
     };
     // The embedded engine has one writer, PostgreSQL a connection for each write.
     Ok(Storage::new(store, config.database_url.is_none(), ids))
+}
+
+/// Sees to it that there is a data directory.
+fn data_directory(path: &Path) -> Outcome {
+    let shown = path.display();
+    if path.is_dir() {
+        return Ok(());
+    }
+    if path.exists() {
+        return Err(Failure::setup(format!(
+            "{shown} is a file; give a directory with --data-dir"
+        )));
+    }
+    // Profiles are personal data. A directory that exists is as open as its owner made it.
+    private_directory(path).map_err(|error| {
+        Failure::setup(format!(
+            "cannot create the data directory {shown}: {error}; choose another with --data-dir, where this user \
+             may write"
+        ))
+    })
 }
 
 /// The number of the last migration applied to the storage that `config` names.

@@ -289,7 +289,13 @@ fn a_data_directory_that_cannot_be_used_is_named() {
     $ rollcall dev --listen 127.0.0.1:[port] --data-dir file/data
     status: 2
     stderr:
-    rollcall: cannot create the data directory file/data: Not a directory (os error 20)
+    rollcall: cannot create the data directory file/data: Not a directory (os error 20); choose another with --data-dir, where this user may write
+    "#);
+    assert_ended!(place.run(&["dev", "--listen", "127.0.0.1:0", "--data-dir", "file"]), @r#"
+    $ rollcall dev --listen 127.0.0.1:[port] --data-dir file
+    status: 2
+    stderr:
+    rollcall: file is a file; give a directory with --data-dir
     "#);
     std::fs::create_dir(place.path("foreign")).unwrap();
     place.write(
@@ -300,7 +306,7 @@ fn a_data_directory_that_cannot_be_used_is_named() {
     $ rollcall dev --listen 127.0.0.1:[port] --data-dir foreign
     status: 2
     stderr:
-    rollcall: cannot open foreign/rollcall.db: file is not a database
+    rollcall: cannot open foreign/rollcall.db: file is not a database; restore a backup, or choose another data directory
     "#);
     std::fs::create_dir(place.path("damaged")).unwrap();
     place.write("damaged/dev.json", "{");

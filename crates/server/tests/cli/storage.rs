@@ -209,6 +209,12 @@ fn what_cannot_be_is_refused_in_one_line() {
     stderr:
     rollcall: there is no profile uprof_none
     "#);
+    assert_ended!(place.run(&["orgs", "list", "--database-url", "postgres://127.0.0.1:1/nowhere"]), @r#"
+    $ rollcall orgs list --database-url postgres://127.0.0.1:[port]/nowhere
+    status: 2
+    stderr:
+    rollcall: cannot open the database at 127.0.0.1:[port]/nowhere: error connecting to server: Connection refused (os error 111); is it running, and is that its address? Start it, or correct the database URL
+    "#);
     assert_ended!(place.run(&["orgs", "list", "--database-url", "mysql://x/y"]), @r#"
     $ rollcall orgs list --database-url mysql://x/y
     status: 2

@@ -70,8 +70,10 @@ pub struct PostgresSettings {
     pub statement_timeout: Duration,
     /// Age at which a connection is replaced.
     pub recycle: Duration,
-    /// How long to wait, while opening, for a database that is away and for another node's migrations.
+    /// How long to wait, while opening, for a database that is away.
     pub patience: Duration,
+    /// How long to wait, while opening, for another node's migrations.
+    pub migration_patience: Duration,
     /// A replica for lists and searches, which may then lag behind.
     pub read_url: Option<String>,
 }
@@ -84,6 +86,7 @@ impl Default for PostgresSettings {
             statement_timeout: Duration::from_secs(10),
             recycle: Duration::from_mins(30),
             patience: Duration::from_secs(30),
+            migration_patience: Duration::from_secs(30),
             read_url: None,
         }
     }

@@ -33,7 +33,6 @@ impl PostgresStore {
         settings: PostgresSettings,
         ids: Arc<Ids>,
     ) -> Result<Self, OpenError> {
-        let until = Instant::now() + settings.patience;
         let target = Target::parse(url, settings.connect_timeout)?;
         let name = target.name();
         let primary = connections(target, &settings)?;
@@ -53,37 +52,41 @@ impl PostgresStore {
             deliveries_added: Notify::new(),
             faults: None,
         };
-        let mut connection = store.connect(&name, until).await?;
+        let mut connection = store.connect(&name).await?;
         examine(&mut connection, &name).await?;
+        let until = Instant::now() + store.settings.migration_patience;
         migrate::run(&mut connection, &store.ids, until).await?;
         Ok(store)
     }
 
-    /// The first connection: tried again while the database is away.
-    async fn connect(&self, name: &str, until: Instant) -> Result<Connection, OpenError> {
+    /// The first connection: tried again while the database is away. That it is waited for is said once.
+    async fn connect(&self, name: &str) -> Result<Connection, OpenError> {
+        let patience = self.settings.patience;
+        let until = Instant::now() + patience;
         let mut pause = Duration::from_millis(100);
+        let mut waiting = false;
         loop {
             let error = match self.primary.first_connection().await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => break Ok(connection),
                 Err(error) => error,
             };
-            let reason = reason(&error);
-            let passing = match &error {
-                PoolError::Backend(error) => may_pass(error),
-                PoolError::Timeout(_) => true,
-                PoolError::Closed
-                | PoolError::NoRuntimeSpecified
-                | PoolError::PostCreateHook(_) => false,
-            };
+            let passing = is_passing(&error);
             if !passing || Instant::now() + pause >= until {
-                return Err(OpenError::Failed(format!(
-                    "cannot open the database at {name}: {reason}"
-                )));
+                break Err(unreachable(name, &error));
             }
-            tracing::warn!(%reason, "the database at {name} is away; trying again");
+            if !waiting {
+                let (reason, seconds) = (reason(&error), patience.as_secs());
+                tracing::warn!(%reason, "the database at {name} is away; waiting up to {seconds} s for it");
+                waiting = true;
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
+        .inspect(|_| {
+            if waiting {
+                tracing::info!("the database at {name} is there");
+            }
+        })
     }
 }
 
@@ -92,10 +95,7 @@ pub async fn schema_version(url: &str, settings: &PostgresSettings) -> Result<u3
     let target = Target::parse(url, settings.connect_timeout)?;
     let name = target.name();
     let opened = connections(target, settings)?.first_connection().await;
-    let mut connection = opened.map_err(|error| {
-        let reason = reason(&error);
-        OpenError::Failed(format!("cannot open the database at {name}: {reason}"))
-    })?;
+    let mut connection = opened.map_err(|error| unreachable(&name, &error))?;
     refuse_old(&mut connection, &name).await?;
     migrate::version(&mut connection).await
 }
@@ -108,6 +108,30 @@ fn connections(target: Target, settings: &PostgresSettings) -> Result<Connection
         settings.statement_timeout,
         settings.recycle,
     )
+}
+
+fn is_passing(error: &PoolError) -> bool {
+    match error {
+        PoolError::Backend(error) => may_pass(error),
+        PoolError::Timeout(_) => true,
+        PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => false,
+    }
+}
+
+/// Why there is no connection and, where the database itself did not say, what to do.
+fn unreachable(name: &str, error: &PoolError) -> OpenError {
+    let reason = reason(error);
+    let answered = matches!(error, PoolError::Backend(error) if error.as_db_error().is_some());
+    let advice = if answered {
+        ""
+    } else if is_passing(error) {
+        "; is it running, and is that its address? Start it, or correct the database URL"
+    } else {
+        "; correct the database URL, or what the database accepts"
+    };
+    OpenError::Failed(format!(
+        "cannot open the database at {name}: {reason}{advice}"
+    ))
 }
 
 /// Whether waiting can help: it does where nothing answers, or an answer says "not now".
@@ -142,6 +166,8 @@ fn advice(answer: &DbError) -> String {
     match answer.code().code() {
         "28P01" | "28000" => format!("{said}; check user and password in the database URL"),
         "3D000" => format!("{said}; create it first, for instance with createdb"),
+        "57P03" => format!("{said}; try again when it has started"),
+        "53300" => format!("{said}; close some, or raise its max_connections"),
         _ => said,
     }
 }

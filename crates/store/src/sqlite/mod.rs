@@ -135,7 +135,9 @@ impl SqliteStore {
     ) -> Result<Self, OpenError> {
         std::fs::create_dir_all(data_dir).map_err(|error| {
             let place = data_dir.display();
-            OpenError::Failed(format!("cannot create the data directory {place}: {error}"))
+            OpenError::Failed(format!(
+                "cannot create the data directory {place}: {error}; choose another"
+            ))
         })?;
         let lock = lock(data_dir)?;
         let file = data_dir.join(FILE_NAME);
@@ -157,9 +159,10 @@ impl SqliteStore {
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
         let cannot = |error: rusqlite::Error| match place {
-            Place::File(file) => {
-                OpenError::Failed(format!("cannot open {}: {error}", file.display()))
-            }
+            Place::File(file) => OpenError::Failed(format!(
+                "cannot open {}: {error}; restore a backup, or choose another data directory",
+                file.display()
+            )),
             Place::Memory(_) => {
                 OpenError::Failed(format!("cannot open in-memory storage: {error}"))
             }
@@ -232,7 +235,10 @@ fn readers(place: Place, settings: SqliteSettings, has_log: bool) -> Readers {
 fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let path = data_dir.join(LOCK_NAME);
     let cannot = |error: &dyn std::fmt::Display| {
-        OpenError::Failed(format!("cannot lock {}: {error}", path.display()))
+        OpenError::Failed(format!(
+            "cannot lock {}: {error}; let this user write there, or choose another data directory",
+            path.display()
+        ))
     };
     let file = File::options()
         .create(true)

@@ -80,6 +80,10 @@ async fn a_database_that_is_away_is_waited_for_up_to_a_limit() {
     let refused = PostgresStore::open(&url, patience(1), ids()).await;
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("cannot open the database at"), "{refused}");
+    assert!(
+        refused.contains("Start it, or correct the database URL"),
+        "{refused}"
+    );
     let opening = tokio::spawn(async move { PostgresStore::open(&url, patience(60), ids()).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     server.go_on().await;
