@@ -247,10 +247,10 @@ async fn refusal(response: reqwest::Response) -> Failure {
         _ => format!("the server answered {code} without an explanation"),
     };
     let said = super::output::printable(&said) + &request_id;
-    if status == StatusCode::NOT_FOUND {
-        Failure::NotFound(said)
-    } else {
-        Failure::Failed(said)
+    match status {
+        StatusCode::NOT_FOUND => Failure::NotFound(said),
+        StatusCode::UNAUTHORIZED => Failure::UnknownKey(said),
+        _ => Failure::Failed(said),
     }
 }
 

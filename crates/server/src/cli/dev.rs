@@ -441,12 +441,31 @@ pub(super) struct KeptKeys {
     pub(super) admin: SecretString,
     /// The operator's, if it is known too.
     pub(super) operator: Option<String>,
+    /// The file that they were read from, if nobody gave them.
+    pub(super) kept_in: Option<PathBuf>,
+}
+
+impl KeptKeys {
+    /// The failure of a call with these keys. Whoever did not choose the key is told where it came from.
+    pub(super) fn explained(&self, failure: Failure) -> Failure {
+        match (failure, &self.kept_in) {
+            (Failure::UnknownKey(said), Some(file)) => Failure::UnknownKey(format!(
+                "{said}; the key is the one that an earlier rollcall dev kept in {}, and this server does not \
+                 know it: pass the admin key that this server printed at its start, with --admin-key KEY \
+                 (under --in-memory none is kept)",
+                file.display()
+            )),
+            (failure, _) => failure,
+        }
+    }
 }
 
 /// The keys that `rollcall dev` keeps in this directory; none when it never ran on it.
 pub(super) fn kept_keys(data_dir: &Path) -> Outcome<Option<KeptKeys>> {
-    let kept = read_kept(&data_dir.join(KEPT_NAME))?;
+    let file = data_dir.join(KEPT_NAME);
+    let kept = read_kept(&file)?;
     Ok(kept.map(|kept| KeptKeys {
+        kept_in: Some(file),
         admin: kept.admin_key.into(),
         operator: Some(kept.operator_key),
     }))

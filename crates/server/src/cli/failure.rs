@@ -17,6 +17,8 @@ pub enum Failure {
     Failed(String),
     /// A server has nothing of the name it was asked for. Status 1.
     NotFound(String),
+    /// A server does not know the key it was shown. Status 1.
+    UnknownKey(String),
     /// It has told everything itself. Status 1.
     Told,
     /// Nothing was asked for, and the help has been shown. Status 2.
@@ -46,7 +48,7 @@ impl Failure {
                 output::complain(reason);
                 ExitCode::from(2)
             }
-            Self::Failed(reason) | Self::NotFound(reason) => {
+            Self::Failed(reason) | Self::NotFound(reason) | Self::UnknownKey(reason) => {
                 output::complain(reason);
                 ExitCode::FAILURE
             }

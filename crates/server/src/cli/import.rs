@@ -177,7 +177,10 @@ async fn import(
 
 fn stopped(failure: &Failure, done: Place, notes: &ProgressNotes) -> Failure {
     let reason = match failure {
-        Failure::Setup(reason) | Failure::Failed(reason) | Failure::NotFound(reason) => reason,
+        Failure::Setup(reason)
+        | Failure::Failed(reason)
+        | Failure::NotFound(reason)
+        | Failure::UnknownKey(reason) => reason,
         Failure::Told | Failure::Misused | Failure::Closed => return failure.clone(),
     };
     let advice = if notes.file.is_some() {

@@ -78,6 +78,29 @@ fn open_action(dev: &Dev, profile: &str) -> Value {
     ))
 }
 
+#[test]
+fn a_key_of_an_earlier_start_is_told_apart() {
+    let place = Place::embedded();
+    drop(place.dev(&[]));
+    let dev = place.dev(&["--in-memory"]);
+    let url = dev.get("base_url");
+    let ended = place.run(&["webhooks", "listen", "--url", url]);
+    assert_eq!(ended.status, 1);
+    let (said, advice) = ended.stderr.split_once(" (request req_").unwrap();
+    assert_eq!(
+        said,
+        "rollcall: authentication_error (401): invalid x-api-key"
+    );
+    let (_id, advice) = advice.split_once(");").unwrap();
+    insta::assert_snapshot!(advice.trim(), @"the key is the one that an earlier rollcall dev kept in rollcall-data/dev.json, and this server does not know it: pass the admin key that this server printed at its start, with --admin-key KEY (under --in-memory none is kept)");
+
+    // A key that was given is what the server says of it.
+    let given = place.run(&["webhooks", "listen", "--url", url, "--admin-key", "mine"]);
+    assert!(given.stderr.trim().ends_with(')'), "{}", given.stderr);
+    let key = dev.get("admin_key");
+    Listener::start(&place, &["--url", url, "--admin-key", key]);
+}
+
 /// The status that is answered to a request that somebody made up.
 fn forged(address: &str, head: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();

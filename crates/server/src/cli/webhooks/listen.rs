@@ -84,7 +84,7 @@ fn event_type(text: &str) -> Result<EventType, String> {
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Outcome {
     let keys = arguments.server.keys()?;
-    let client = Client::new(&arguments.server.url, keys.admin)?;
+    let client = Client::new(&arguments.server.url, keys.admin.clone())?;
     let listener = TcpListener::bind(arguments.listen).await;
     let listener = listener.map_err(|error| {
         let address = arguments.listen;
@@ -95,7 +95,8 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
     let address = reachable(listener.local_addr().map_err(Failure::setup)?);
     let ended = startup::shutdown_on_signals()?;
     let url = format!("http://{address}/");
-    let endpoint = Endpoint::register(&client, &url, &arguments.events).await?;
+    let endpoint = Endpoint::register(&client, &url, &arguments.events).await;
+    let endpoint = endpoint.map_err(|failure| keys.explained(failure))?;
     note(&format!(
         "Receiving on {url}, registered at {} as {}. Ctrl-C ends it and removes the endpoint.\n\
          A test event: rollcall webhooks test {} --url {} --operator-key {}",
@@ -122,6 +123,7 @@ impl ServerArgs {
             return Ok(KeptKeys {
                 admin,
                 operator: None,
+                kept_in: None,
             });
         }
         let mut flags = FlagOverrides::default();
@@ -170,10 +172,9 @@ impl Endpoint {
         let path = format!("{WEBHOOKS}/{}", segment(&self.id));
         match client.call(as_administrator(Call::delete(path))).await {
             Ok(_) | Err(Failure::NotFound(_)) => Ok(()),
-            Err(Failure::Setup(why) | Failure::Failed(why)) => Err(Failure::failed(format!(
-                "the endpoint {} was not removed: {why}",
-                self.id
-            ))),
+            Err(Failure::Setup(why) | Failure::Failed(why) | Failure::UnknownKey(why)) => Err(
+                Failure::failed(format!("the endpoint {} was not removed: {why}", self.id)),
+            ),
             Err(failure) => Err(failure),
         }
     }
