@@ -412,6 +412,10 @@ impl Loaded {
         if let Err(reason) = programs::check(&config.programs) {
             return Err(self.invalid("programs", &reason));
         }
+        let mut origins = config.cors_origins.iter();
+        if origins.any(|origin| http::HeaderValue::from_str(origin).is_err()) {
+            return Err(self.invalid("cors_origins", "holds characters that no origin has"));
+        }
         self.check_base_url()?;
         self.config.secret_keys()?;
         Ok(self)

@@ -123,6 +123,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         }
     }
     arguments.fixed.refuse_shared_literal()?;
+    let secret = secret_key::Source::of(&config)?;
     let _log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
     let storage = target::open_to_serve(&config).await?;
@@ -136,7 +137,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Some(file) => seed::read(file, &tenant.organization_id, &storage.ids, now)?,
         None => Seed::default(),
     };
-    let keys = secret_key::server_keys(&config, &storage.ids)?;
+    let keys = secret_key::server_keys(secret, &storage.ids)?;
     let endpoints = seed.sealed_endpoints(&tenant.organization_id, &keys.vault, &storage.ids)?;
     let development = DevelopmentParts {
         clock: Arc::clone(&clock),

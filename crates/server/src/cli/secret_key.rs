@@ -4,7 +4,7 @@
 //! storage, so that both survive a restart without anybody having to think of it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,24 +30,41 @@ pub(crate) struct ServerKeys {
     pub(crate) vault: Vault,
 }
 
-/// The keys under these settings.
-pub(crate) fn server_keys(config: &Config, ids: &Ids) -> Outcome<ServerKeys> {
-    let secret = match config.secret_keys().map_err(Failure::setup)? {
-        Some(keys) => keys,
-        None if config.in_memory => SecretKeys {
-            current: Zeroizing::new(ids.secret_bytes()),
-            previous: Vec::new(),
-        },
-        None if config.database_url.is_some() => {
-            return Err(Failure::setup(
+/// Where the secret is from.
+pub(crate) enum Source {
+    /// The settings.
+    Stated(SecretKeys),
+    /// Nowhere: it is made, and gone with the memory that holds everything else.
+    Fleeting,
+    /// This data directory.
+    Kept(PathBuf),
+}
+
+impl Source {
+    /// What the settings say, which is found wrong before a storage is opened and brought up to date.
+    pub(crate) fn of(config: &Config) -> Outcome<Self> {
+        match config.secret_keys().map_err(Failure::setup)? {
+            Some(keys) => Ok(Self::Stated(keys)),
+            None if config.in_memory => Ok(Self::Fleeting),
+            None if config.database_url.is_some() => Err(Failure::setup(
                 "secret_key: must be set beside database_url, the same on every instance; make one \
                  with: openssl rand -base64 32",
-            ));
+            )),
+            None => Ok(Self::Kept(config.data_dir.clone())),
         }
-        None => SecretKeys {
-            current: kept(&config.data_dir, ids)?,
-            previous: Vec::new(),
-        },
+    }
+}
+
+/// The keys that are made of the secret from there.
+pub(crate) fn server_keys(source: Source, ids: &Ids) -> Outcome<ServerKeys> {
+    let alone = |current| SecretKeys {
+        current,
+        previous: Vec::new(),
+    };
+    let secret = match source {
+        Source::Stated(keys) => keys,
+        Source::Fleeting => alone(Zeroizing::new(ids.secret_bytes())),
+        Source::Kept(data_dir) => alone(kept(&data_dir, ids)?),
     };
     let previous = |purpose| -> Outcome<Vec<_>> {
         let previous = secret.previous.iter();

@@ -51,11 +51,12 @@ pub async fn run(arguments: Arguments) -> Outcome {
     }
     let config = loaded.config;
     refuse_development_settings(&config)?;
+    let secret = secret_key::Source::of(&config)?;
     let _log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
     let storage = target::open_to_serve(&config).await?;
     let clock = Arc::new(SystemClock);
-    let keys = secret_key::server_keys(&config, &storage.ids)?;
+    let keys = secret_key::server_keys(secret, &storage.ids)?;
     let app = startup::app(&config, &storage, clock, ports.address, keys, None)?;
     let shutdown = startup::shutdown_on_signals()?;
     let only_one = Limit::new(1).unwrap_or(Limit::DEFAULT);

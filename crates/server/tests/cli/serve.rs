@@ -52,6 +52,35 @@ fn what_is_for_development_is_refused() {
 }
 
 #[test]
+fn wrong_settings_are_told_before_a_storage_is_looked_for() {
+    let place = Place::embedded();
+    // Nothing answers on that port.
+    let database = "postgres://127.0.0.1:1/rollcall";
+    for command in ["serve", "dev"] {
+        let ended = place.run(&[
+            command,
+            "--listen",
+            "127.0.0.1:0",
+            "--database-url",
+            database,
+        ]);
+        let expected = "rollcall: secret_key: must be set beside database_url, the same on every instance; \
+                        make one with: openssl rand -base64 32\n";
+        assert_eq!(ended.stderr, expected);
+        assert_eq!(ended.status, 2);
+    }
+    let place = place.with("ROLLCALL_CORS_ORIGINS", "https://a\u{1}");
+    let ended = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_ended!(ended, @r#"
+    $ rollcall serve --listen 127.0.0.1:[port]
+    status: 2
+    stderr:
+    rollcall: ROLLCALL_CORS_ORIGINS: cors_origins: holds characters that no origin has
+    "#);
+    assert!(!place.path("rollcall-data").exists());
+}
+
+#[test]
 fn settings_are_shown_with_where_they_are_from() {
     let place = Place::embedded().with("ROLLCALL_LOG", "debug");
     place.write(
