@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rollcall_domain::clock::SystemClock;
 use rollcall_domain::page::Limit;
 
+use super::dev::shell_quoted;
 use super::failure::{Failure, Outcome};
 use super::output;
 use super::secret_key;
@@ -62,14 +63,22 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let only_one = Limit::new(1).unwrap_or(Limit::DEFAULT);
     let operators = storage.store.list_keys(storage.proof, None, None, only_one);
     if operators.await?.items.is_empty() {
-        tracing::warn!(
-            "nobody can operate this server yet; stop it and make a key with: rollcall keys create \
-             --kind operator --name NAME"
-        );
+        tracing::warn!("nobody can operate this server yet; {}", first_key(&config));
     }
     let address = ports.address;
     output::write_bytes(format!("rollcall listens on http://{address}\n").as_bytes())?;
     startup::serve(app, ports, shutdown).await
+}
+
+/// How an operator comes to a first key. The address of a database may hold a password, and is not repeated.
+fn first_key(config: &Config) -> String {
+    let (stop, storage) = if config.database_url.is_some() {
+        ("", "--database-url URL".to_owned())
+    } else {
+        let data_dir = shell_quoted(&config.data_dir.display().to_string());
+        ("stop it and ", format!("--data-dir {data_dir}"))
+    };
+    format!("{stop}make a key with: rollcall keys create {storage} --kind operator --name NAME")
 }
 
 fn refuse_development_settings(config: &Config) -> Outcome {

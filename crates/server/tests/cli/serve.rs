@@ -23,7 +23,12 @@ fn one_line_says_where_it_listens_and_a_signal_drains_it() {
             line.starts_with("rollcall listens on http://127.0.0.1:"),
             "{line}"
         );
-        assert!(logged.contains("rollcall keys create"), "{logged}");
+        let advice = if place.is_embedded() {
+            "yet; stop it and make a key with: rollcall keys create --data-dir 'rollcall-data' --kind operator"
+        } else {
+            "yet; make a key with: rollcall keys create --database-url URL --kind operator"
+        };
+        assert!(logged.contains(advice), "{logged}");
         assert_eq!(Process::new(child).end_by(signal), 0, "{signal}");
     }
 }
