@@ -41,7 +41,8 @@ struct RecentRequest {
     query: Option<String>,
     headers: Vec<(String, String)>,
     body: Option<String>,
-    status: StatusCode,
+    /// None, when the connection was broken off before anything was answered.
+    status: Option<StatusCode>,
 }
 
 impl RecentRequests {
@@ -53,7 +54,7 @@ impl RecentRequests {
         request_id: &RequestId,
         head: &Parts,
         body: Option<&Bytes>,
-        status: StatusCode,
+        status: Option<StatusCode>,
     ) {
         let path = head.uri.path();
         let own = ["/operator/v1/dev/", "/assets/", "/console/"];
@@ -108,7 +109,7 @@ impl RecentRequest {
                 out.push(']');
             })
             .optional_text("body", self.body.as_deref())
-            .number("status", self.status.as_u16())
+            .optional_number("status", self.status.map(|status| status.as_u16()))
             .close();
         out
     }

@@ -198,11 +198,23 @@ fn status_of(status: u16) -> StatusCode {
 /// An answer whose body fails before its first byte, which ends the connection before any is sent.
 fn broken_off() -> Answer {
     let broken = futures_util::stream::once(std::future::ready(Err("dropped on demand".into())));
-    answer(
+    let mut answer = answer(
         StatusCode::INTERNAL_SERVER_ERROR,
         "application/json",
         Body::streamed(broken),
-    )
+    );
+    answer.extensions_mut().insert(NeverSent);
+    answer
+}
+
+/// Marks an answer of which the client sees nothing, its status included.
+#[derive(Clone, Copy, Debug)]
+struct NeverSent;
+
+/// The status that the client sees.
+pub(crate) fn sent_status(answer: &Answer) -> Option<StatusCode> {
+    let never_sent = answer.extensions().get::<NeverSent>().is_some();
+    (!never_sent).then(|| answer.status())
 }
 
 fn should_retry(kind: ErrorKind, written: Written) -> Option<&'static str> {

@@ -266,22 +266,19 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
     complete(&exchange, &mut response);
 
     let took = started.elapsed();
-    route.metrics.record(response.status(), took);
-    if is_of_an_api(&head) {
-        app.traffic.record(now, response.status());
+    let status = error::sent_status(&response);
+    if let Some(status) = status {
+        route.metrics.record(status, took);
+        if is_of_an_api(&head) {
+            app.traffic.record(now, status);
+        }
     }
-    log(
-        &exchange,
-        route.label,
-        response.status(),
-        took,
-        cause.as_deref(),
-    );
+    log(&exchange, route.label, status, took, cause.as_deref());
     if let Some(development) = &app.development {
         let body = exchange.seen_body.get();
         development
             .requests
-            .record(now, &exchange.request_id, &head, body, response.status());
+            .record(now, &exchange.request_id, &head, body, status);
     }
     response
 }
@@ -399,13 +396,15 @@ fn leave_out_body(response: &mut Answer) {
 fn log(
     exchange: &Exchange<'_>,
     route: &'static str,
-    status: StatusCode,
+    status: Option<StatusCode>,
     took: Duration,
     cause: Option<&str>,
 ) {
     let request_id = exchange.request_id.as_str();
+    let message = status.map_or("broken off on demand", |_status| "answered");
+    let status = status.map(|status| status.as_u16());
     if let Some(cause) = cause {
-        tracing::error!(request_id, route, status = status.as_u16(), cause, "failed");
+        tracing::error!(request_id, route, status, cause, "failed");
     }
     let identity = exchange.identity.get();
     let organization = identity
@@ -416,9 +415,9 @@ fn log(
         organization,
         method = exchange.head.method.as_str(),
         route,
-        status = status.as_u16(),
+        status,
         latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        "answered"
+        "{message}"
     );
 }
 

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 /// A party that calls, with the headers it always sends.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     headers: HeaderMap,
 }
 

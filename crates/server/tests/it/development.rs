@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use crate::server::{NOW, PROFILE, TestServer};
+use crate::server::{FREE_KEY, NOW, PROFILE, TestServer};
 
 const DEV: &str = "/operator/v1/dev";
 const PROFILES: &str = "/v1/user_profiles";
@@ -166,6 +169,31 @@ async fn a_dropped_connection_is_no_answer_at_all() {
     let dropped = server.platform().call("GET", PROFILES).try_send().await;
     assert!(dropped.is_err(), "{dropped:?}");
     assert_eq!(server.platform().get(PROFILES).await.status, 200);
+
+    let recorded = server.operator().get(&format!("{DEV}/requests")).await.ok();
+    let statuses: Vec<_> = (0..2).map(|at| &recorded["data"][at]["status"]).collect();
+    assert_eq!(statuses, [&json!(200), &json!(null)]);
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_broken_off_at_once() {
+    let server = TestServer::start().await;
+    let fault = r#"{"drop_connection":true}"#;
+    let faults = format!("{DEV}/faults");
+    server.operator().post(&faults, fault).await.ok();
+    let mut stream = TcpStream::connect(server.stranger().address).await.unwrap();
+    let request = format!(
+        "GET {PROFILES} HTTP/1.1\r\nhost: x\r\nx-api-key: {FREE_KEY}\r\nanthropic-version: 2023-06-01\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(answer, b"");
+    // The end came first, and not after everything that the peer might have sent was waited for: it still
+    // is. A closed socket would refuse the second write.
+    for _ in 0..2 {
+        stream.write_all(b"\r\n").await.unwrap();
+    }
 }
 
 #[tokio::test]

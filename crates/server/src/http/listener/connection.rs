@@ -187,7 +187,7 @@ impl Attendant {
     async fn refuse(&self, mut stream: TcpStream, response: Response<Bytes>) {
         let bytes = http1_bytes(&response);
         let sent = timeout(self.limits.header_read_timeout, stream.write_all(&bytes)).await;
-        if matches!(sent, Ok(Ok(()))) && stream.shutdown().await.is_ok() {
+        if matches!(sent, Ok(Ok(()))) {
             linger(stream).await;
         }
     }
@@ -395,11 +395,15 @@ impl Seen {
     }
 }
 
-/// Reads and drops what the peer still sends, until it closes too or [`LINGER`] has passed.
+/// Tells the peer that nothing more comes, and reads and drops what it still sends, until it closes too or
+/// [`LINGER`] has passed. hyper tells it too, but not when it breaks off an answer.
 ///
 /// Closing a socket that holds unread input resets the connection, and the reset overtakes the answer: a
 /// client that sends too much would see a broken connection instead of its 413.
 async fn linger(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
     let mut sink = vec![0; 16 * 1024];
     let drained = async { while matches!(stream.read(&mut sink).await, Ok(bytes) if bytes > 0) {} };
     // Either way the connection is over.

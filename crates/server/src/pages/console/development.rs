@@ -89,7 +89,7 @@ fn request_row(text: &str) -> Option<RequestRow> {
     let value: Value = serde_json::from_str(text).ok()?;
     let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let query = value["query"].as_str().map(|query| format!("?{query}"));
-    let status = value["status"].as_u64().unwrap_or(0);
+    let status = value["status"].as_u64();
     let headers = value["headers"].as_array().into_iter().flatten();
     let headers = headers.map(|pair| {
         let part = |place: usize| pair[place].as_str().unwrap_or_default();
@@ -100,11 +100,11 @@ fn request_row(text: &str) -> Option<RequestRow> {
         method: text("method"),
         target: format!("{}{}", text("path"), query.unwrap_or_default()),
         look: match status {
-            200..400 => "good",
-            400..500 => "wait",
+            Some(200..400) => "good",
+            Some(400..500) => "wait",
             _ => "bad",
         },
-        status: status.to_string(),
+        status: status.map_or_else(|| "none".to_owned(), |status| status.to_string()),
         headers: headers.collect::<Vec<_>>().join("\n"),
         body: text("body"),
     })

@@ -130,7 +130,13 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         ("query", optional()),
         ("headers", array(header)),
         ("body", optional()),
-        ("status", integer(100, Some(999)).into()),
+        (
+            "status",
+            described(
+                nullable(integer(100, Some(999))),
+                "Null when the connection was broken off, as a fault ordered, and nothing was sent.",
+            ),
+        ),
     ]);
     vec![
         ("Clock", answer([shown_time("now")]).into()),
