@@ -8,7 +8,7 @@ use super::output;
 /// Print an OpenAPI 3.1 document
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// ga, 2026-09-04, 2026-08-18, 2026-03-24 or operator
+    /// ga, 2026-09-04, 2026-08-18, 2026-03-24, webhooks or operator
     #[arg(default_value = "ga")]
     document: String,
 }

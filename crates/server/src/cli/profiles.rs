@@ -25,7 +25,9 @@ enum Command {
     Get(GetArgs),
     Create(CreateArgs),
     Update(UpdateArgs),
+    /// Delete a profile for good
     Delete(OneArgs),
+    /// Make the URL at which an end user enrolls, which is valid for a short time
     Enroll(OneArgs),
 }
 
