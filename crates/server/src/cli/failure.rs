@@ -88,7 +88,8 @@ impl From<Refusal> for Failure {
 }
 
 /// Clap's complaint in one line: what is wrong, what was probably meant, where to look it up.
-pub fn of_arguments(error: &clap::Error) -> Failure {
+/// `command` is the one it is about.
+pub fn of_arguments(error: &clap::Error, command: &str) -> Failure {
     let text = error.to_string();
     let mut paragraphs = text.split("\n\n");
     let problem = paragraphs.next().unwrap_or_default();
@@ -97,13 +98,7 @@ pub fn of_arguments(error: &clap::Error) -> Failure {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("tip: "))
         .collect();
-    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
-    let command: Vec<_> = usage
-        .unwrap_or("rollcall")
-        .split_whitespace()
-        .take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase()))
-        .collect();
     let tips = tips.iter().map(|tip| format!("; {tip}"));
     let tips: String = tips.collect();
-    Failure::Setup(format!("{problem}{tips}; see {} --help", command.join(" ")))
+    Failure::Setup(format!("{problem}{tips}; see {command} --help"))
 }

@@ -49,7 +49,7 @@ pub mod workspaces;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 pub use failure::{Failure, Outcome};
 pub use reference::reference_markdown;
@@ -99,7 +99,8 @@ pub enum Command {
 /// Reads the command line. `None` when it only asked for help or the version, which has been printed.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Option<Arguments>> {
     use clap::error::ErrorKind;
-    match Arguments::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    match Arguments::try_parse_from(&arguments) {
         Ok(arguments) => Ok(Some(arguments)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -110,9 +111,26 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Option<Ar
                 output::note(error.render().to_string().trim_end());
                 Err(Failure::Misused)
             }
-            _ => Err(failure::of_arguments(&error)),
+            _ => Err(failure::of_arguments(&error, &named_command(&arguments))),
         },
     }
+}
+
+/// The command that the arguments begin with, as far as there is one, such as `rollcall orgs create`.
+///
+/// Clap tells of a wrong value without saying whose value it is.
+fn named_command(arguments: &[OsString]) -> String {
+    let mut command = &Arguments::command();
+    let mut named = command.get_name().to_owned();
+    for word in arguments.iter().skip(1) {
+        let Some(below) = command.find_subcommand(word) else {
+            break;
+        };
+        command = below;
+        named.push(' ');
+        named.push_str(below.get_name());
+    }
+    named
 }
 
 /// Runs a command that waits for things on this thread alone.

@@ -243,6 +243,6 @@ fn a_client_without_key_or_server_is_told_what_to_do() {
     $ rollcall profiles update x --api-key k --metadata k
     status: 2
     stderr:
-    rollcall: invalid value 'k' for '--metadata <KEY=VALUE>': write it as KEY=VALUE; see rollcall --help
+    rollcall: invalid value 'k' for '--metadata <KEY=VALUE>': write it as KEY=VALUE; see rollcall profiles update --help
     "#);
 }

@@ -367,7 +367,7 @@ fn the_clock_stands_where_it_is_told_to_also_after_a_reset() {
     $ rollcall dev --in-memory --clock noon
     status: 2
     stderr:
-    rollcall: invalid value 'noon' for '--clock <TIME>': must be an RFC 3339 date-time with an offset, such as [time]; see rollcall --help
+    rollcall: invalid value 'noon' for '--clock <TIME>': must be an RFC 3339 date-time with an offset, such as [time]; see rollcall dev --help
     "#);
 }
 

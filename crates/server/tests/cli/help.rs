@@ -128,7 +128,7 @@ fn a_wrong_option_is_one_line_that_says_what_was_meant() {
     $ rollcall orgs list --output yaml
     status: 2
     stderr:
-    rollcall: invalid value 'yaml' for '--output <FORMAT>' [possible values: table, json, ndjson]; see rollcall --help
+    rollcall: invalid value 'yaml' for '--output <FORMAT>' [possible values: table, json, ndjson]; see rollcall orgs list --help
     "#);
     assert_ended!(place.run(&["orgz"]), @r#"
     $ rollcall orgz
@@ -140,7 +140,7 @@ fn a_wrong_option_is_one_line_that_says_what_was_meant() {
     $ rollcall profiles get uprof_1 --as 2026-01-01
     status: 2
     stderr:
-    rollcall: invalid value '2026-01-01' for '--as <DIALECT>': the dialects are ga, 2026-09-04, 2026-08-18, 2026-03-24; see rollcall --help
+    rollcall: invalid value '2026-01-01' for '--as <DIALECT>': the dialects are ga, 2026-09-04, 2026-08-18, 2026-03-24; see rollcall profiles get --help
     "#);
     assert_ended!(place.run(&["serve", "--listen", "here"]), @r#"
     $ rollcall serve --listen here
