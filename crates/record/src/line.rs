@@ -30,7 +30,7 @@ use crate::json::{self, Json, JsonError, write_string};
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LineError {
     /// It is not acceptable JSON.
-    #[error("not valid JSON: {0}")]
+    #[error("not valid JSON: {}", without_line(.0))]
     Json(#[from] JsonError),
     /// It is JSON and no object.
     #[error("must be a JSON object")]
@@ -38,6 +38,17 @@ pub enum LineError {
     /// A field does not fit.
     #[error(transparent)]
     Field(#[from] FieldError),
+}
+
+/// The problem with its column alone: whoever reads a file knows the number of the line, and JSON would count
+/// it as the first.
+fn without_line(error: &JsonError) -> String {
+    match error {
+        JsonError::Syntax {
+            problem, column, ..
+        } => format!("{problem} at column {column}"),
+        JsonError::DuplicateKey { .. } => error.to_string(),
+    }
 }
 
 /// One line.
@@ -493,7 +504,7 @@ mod tests {
     #[test]
     fn each_mistake_is_named_with_its_place() {
         for (line, expected) in [
-            ("nope", "not valid JSON: expected value at line 1 column 2"),
+            ("nope", "not valid JSON: expected value at column 2"),
             ("[]", "must be a JSON object"),
             ("{}", "type: is required"),
             (

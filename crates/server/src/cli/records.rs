@@ -425,7 +425,7 @@ mod tests {
         assert_eq!(
             bad,
             [
-                (3, "not valid JSON: expected value at line 1 column 2"),
+                (3, "not valid JSON: expected value at column 2"),
                 (4, "is longer than 1048576 bytes"),
                 (5, "id: stands on an earlier line already"),
                 (

@@ -79,7 +79,7 @@ fn bad_lines_are_named_and_no_good_one_is_lost() {
     stdout:
     {"imported":2,"replaced":0,"failed":7}
     stderr:
-    line 2: not valid JSON: expected value at line 1 column 2
+    line 2: not valid JSON: expected value at column 2
     line 3: type: must be one of: user_profile, webhook_endpoint
     line 5: organization_id: there is no such organization
     line 6: id: stands on an earlier line already
@@ -107,7 +107,7 @@ fn bad_lines_are_the_same_over_the_network() {
     assert_eq!(ended.status, 1);
     insta::assert_snapshot!(ended.stdout + &ended.stderr, @r#"
     {"imported":2,"replaced":0,"failed":7}
-    line 2: not valid JSON: expected value at line 1 column 2
+    line 2: not valid JSON: expected value at column 2
     line 3: type: must be one of: user_profile, webhook_endpoint
     line 5: organization_id: is not an organization
     line 6: id: stands on an earlier line already

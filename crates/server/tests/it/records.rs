@@ -181,7 +181,7 @@ async fn bad_lines_are_named_and_no_good_one_is_lost() {
       "errors": [
         {
           "line": 2,
-          "message": "not valid JSON: expected value at line 1 column 2"
+          "message": "not valid JSON: expected value at column 2"
         },
         {
           "line": 4,
