@@ -244,6 +244,7 @@ static PATHS: &[PathRow] = {
         path(Anyone, "/", &[get(anyone!(health::root))]),
         path(Anyone, "/openapi/{document}", &[get(anyone!(openapi::show))]),
         path(Anyone, "/docs", &[get(anyone!(docs::show_newest))]),
+        path(Anyone, "/docs/", &[get(anyone!(docs::show_newest))]),
         path(Anyone, "/docs/style.css", &[get(anyone!(docs::show_style))]),
         path(Anyone, "/docs/{document}", &[get(anyone!(docs::show))]),
         path(Anyone, "/assets/{name}", &[get(anyone!(assets::show))]),

@@ -302,6 +302,8 @@ async fn the_overview_counts_what_programs_ask_and_not_its_own_pages() {
     );
 
     server.platform().get("/v1/user_profiles").await;
+    let overview = browser.get("/console").await.text().to_owned();
+    assert!(overview.contains(">1</span> API request<"), "{overview}");
     server.platform().get("/v1/nothing").await;
     server.operator().get("/operator/v1/user_profiles").await;
     let overview = browser.get("/console").await.text().to_owned();

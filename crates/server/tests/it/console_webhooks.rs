@@ -103,6 +103,25 @@ async fn a_delivery_shows_what_was_sent_and_answered() {
 }
 
 #[tokio::test]
+async fn a_delivery_leads_to_its_endpoint_as_long_as_there_is_one() {
+    let server = start().await;
+    let receiver = Receiver::start(Behaviour::Status(204)).await;
+    let endpoint = subscribe(&server, &receiver.url()).await;
+    decide(&server).await;
+    let delivery = ended(&server).await.remove(0);
+    let browser = signed_in(&server).await;
+    let page = format!("/console/deliveries/{}", id(&delivery));
+    let link = format!("href=\"/console/webhooks/{}\"", id(&endpoint));
+    assert!(read(&browser, &page).await.contains(&link));
+
+    let path = format!("{ENDPOINTS}/{}", id(&endpoint));
+    administrator(&server).delete(&path).await.ok();
+    let page = read(&browser, &page).await;
+    assert!(!page.contains(&link), "{page}");
+    assert!(page.contains(id(&endpoint)), "{page}");
+}
+
+#[tokio::test]
 async fn what_a_receiver_said_of_its_failure_is_shown() {
     let server = start().await;
     let answer = b"HTTP/1.1 503 Busy\r\ncontent-length: 20\r\n\r\nthe <b>disk</b> full";

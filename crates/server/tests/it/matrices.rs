@@ -245,6 +245,7 @@ async fn every_route_and_every_kind_of_key() {
     200 200 200 200 200  GET /
     200 200 200 200 200  GET /openapi/{document}
     200 200 200 200 200  GET /docs
+    200 200 200 200 200  GET /docs/
     200 200 200 200 200  GET /docs/style.css
     404 404 404 404 404  GET /docs/{document}
     404 404 404 404 404  GET /assets/{name}
