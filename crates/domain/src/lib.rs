@@ -23,6 +23,7 @@ pub mod delivery;
 pub mod enforcement;
 pub mod enrollment;
 pub mod event;
+pub mod host_name;
 pub mod id;
 pub mod page;
 pub mod profile;

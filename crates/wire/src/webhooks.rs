@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use rollcall_domain::event::EventType;
+use rollcall_domain::host_name::HostName;
 use rollcall_domain::id::WebhookEndpointId;
 use rollcall_domain::page::Order;
 use rollcall_domain::webhook::{
@@ -68,15 +69,16 @@ impl UrlPolicy {
         if authority.contains(['@', '%']) || text.contains('#') {
             return Err(self.not_a_url());
         }
-        match url.host() {
+        let is_public = match url.host() {
             None => return Err(self.not_a_url()),
-            Some(Host::Ipv4(_) | Host::Ipv6(_)) if !self.allow_ip_literals => {
-                return Err(InvalidUrl::NoName);
+            Some(Host::Ipv4(_) | Host::Ipv6(_)) => false,
+            Some(Host::Domain(name)) => {
+                let name = HostName::parse(name).ok_or(self.not_a_url())?;
+                !name.is_localhost()
             }
-            Some(Host::Domain(name)) if !self.allow_ip_literals && is_localhost(name) => {
-                return Err(InvalidUrl::NoName);
-            }
-            Some(Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_)) => {}
+        };
+        if !is_public && !self.allow_ip_literals {
+            return Err(InvalidUrl::NoName);
         }
         if url.port().is_some() && !self.allow_any_port {
             return Err(InvalidUrl::Port);
@@ -100,12 +102,6 @@ impl UrlPolicy {
             InvalidUrl::NotHttps
         }
     }
-}
-
-/// Whether the name leads to the machine itself by definition (RFC 6761).
-fn is_localhost(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Why an address is not taken; written to stand after `url: `.

@@ -130,6 +130,7 @@ fn addresses_are_https_urls_that_everyone_reads_alike() {
         "https://example.com/anthropic-webhooks",
         "https://example.com",
         "HTTPS://Example.com:443/?q=1",
+        "https://example.com./in",
         "https://bücher.example/ä",
         &longest,
     ] {
@@ -157,6 +158,12 @@ fn addresses_are_https_urls_that_everyone_reads_alike() {
         ("https://example.com\\@evil.example", https),
         ("https://%65xample.com", https),
         ("https://exa mple.com", https),
+        ("https://example..com/", https),
+        ("https://*.example.com/", https),
+        ("https://x,y.com/", https),
+        ("https://-a.com/", https),
+        (&format!("https://{}.com/", "a".repeat(64)), https),
+        (&format!("https://{}com/", "a.".repeat(126)), https),
         (
             "https://127.0.0.1/",
             "must be an https URL with a public host name, not an IP address or localhost",
