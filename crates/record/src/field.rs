@@ -58,9 +58,13 @@ impl Fields {
         }
     }
 
-    /// The dotted path of the member `key` of this object.
+    /// The dotted path of the member `key` of this object, which can be told also where the key cannot.
     pub fn path(&self, key: &str) -> String {
-        let key = quotable(key);
+        let key = if key.is_empty() {
+            "(empty name)".to_owned()
+        } else {
+            quotable(key)
+        };
         if self.prefix.is_empty() {
             key
         } else {

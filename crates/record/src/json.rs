@@ -298,13 +298,28 @@ impl Seed<'_> {
     }
 }
 
-/// At most 64 characters of input, without control characters, fit to stand in an error message.
+/// At most 64 characters of input, fit to stand in an error message: what would break its line, turn its
+/// direction or not be seen is replaced.
 pub fn quotable(input: &str) -> String {
     input
         .chars()
         .take(64)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if is_shown(c) { c } else { '\u{fffd}' })
         .collect()
+}
+
+/// Whether a character shows as itself, on its line and where it stands.
+fn is_shown(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c,
+            // Soft hyphen, combining grapheme joiner, Arabic letter mark, Hangul and Mongolian fillers.
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}'
+            // Spaces without width, joiners, marks, embeddings, overrides and isolates of direction, and the
+            // separators of lines and paragraphs.
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            // Variation selectors, the byte order mark, annotations, tags.
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Appends `text` as a JSON string, non-ASCII characters as themselves.
@@ -341,6 +356,18 @@ pub fn write_string(out: &mut String, text: &str) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_quotation_stays_on_its_line_and_shows_all_of_itself() {
+        for hidden in
+            "\n\u{85}\u{ad}\u{61c}\u{200b}\u{200f}\u{2028}\u{2029}\u{202e}\u{2066}\u{feff}\u{e0041}"
+                .chars()
+        {
+            assert_eq!(quotable(&format!("a{hidden}b")), "a\u{fffd}b", "{hidden:?}");
+        }
+        let plain = "n\u{fc} \u{5d0} \u{4e2d} \u{1f642}";
+        assert_eq!(quotable(plain), plain);
+    }
 
     fn problem(bytes: &[u8]) -> String {
         parse(bytes).unwrap_err().to_string()

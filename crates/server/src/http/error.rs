@@ -122,7 +122,10 @@ impl Failure {
         } else {
             ErrorKind::Internal
         });
-        let told = ApiError::new(kind, "A fault that was asked for");
+        let told = match status {
+            500 => ApiError::internal(),
+            _ => ApiError::new(kind, "A fault that was asked for"),
+        };
         Self::with(told, |halves| {
             halves.retry_after = matches!(status, 429 | 503 | 529).then_some(STORAGE_WAIT);
             halves.on_demand = Some(OnDemand::Answer { status, error_type });

@@ -344,8 +344,21 @@ fn complete(exchange: &Exchange<'_>, response: &mut Answer) {
     if exchange.head.method == Method::HEAD {
         leave_out_body(response);
     }
+    let is_known = response.status() != StatusCode::UNAUTHORIZED;
     let headers = response.headers_mut();
     put_on_every_answer(headers, &exchange.request_id);
+    // A 401 knows nobody, also the one that a fault makes of a key that works.
+    if is_known {
+        put_on_what_is_known(exchange, headers);
+    }
+    if let Some(fault) = exchange.fault.get() {
+        headers.insert(FAULT, fault.clone());
+    }
+    cors::permit_reading(&exchange.app.settings.cors_origins, exchange.head, headers);
+}
+
+/// Whose request it is, as far as that was found out.
+fn put_on_what_is_known(exchange: &Exchange<'_>, headers: &mut HeaderMap) {
     if let Some(identity) = exchange.identity.get()
         && let Some(organization) = &identity.organization_header
     {
@@ -360,10 +373,6 @@ fn complete(exchange: &Exchange<'_>, response: &mut Answer) {
         let reset = Timestamp::from_micros(rate.reset_at_micros).unwrap_or(Timestamp::MAX);
         put(headers, RATE_RESET, &time::to_text(reset));
     }
-    if let Some(fault) = exchange.fault.get() {
-        headers.insert(FAULT, fault.clone());
-    }
-    cors::permit_reading(&exchange.app.settings.cors_origins, exchange.head, headers);
 }
 
 fn put_on_every_answer(headers: &mut HeaderMap, request_id: &RequestId) {

@@ -124,6 +124,8 @@ async fn what_is_not_the_json_that_is_wanted() {
         r#"{"name":"A","name":"B"}"#,
         r#"{"metadata":{"k":"1","k":"2"}}"#,
         r#"{"nickname":"A"}"#,
+        r#"{"":1}"#,
+        r#"{"external_user_details":{"":1}}"#,
         r#"{"id":"uprof_1"}"#,
         r#"{"created_at":"2026-01-01T00:00:00Z"}"#,
         r#"{"programs":{}}"#,
@@ -163,6 +165,10 @@ async fn what_is_not_the_json_that_is_wanted() {
         400 invalid_request_error: metadata.k: duplicate key
     {"nickname":"A"}
         400 invalid_request_error: nickname: Extra inputs are not permitted
+    {"":1}
+        400 invalid_request_error: (empty name): Extra inputs are not permitted
+    {"external_user_details":{"":1}}
+        400 invalid_request_error: external_user_details.(empty name): Extra inputs are not permitted
     {"id":"uprof_1"}
         400 invalid_request_error: id: Extra inputs are not permitted
     {"created_at":"2026-01-01T00:00:00Z"}

@@ -115,6 +115,20 @@ async fn the_next_matching_requests_fail_as_a_real_server_would() {
         failed.error(),
         "402 billing_error: A fault that was asked for"
     );
+    for status in [500, 401] {
+        let fault = format!(r#"{{"status":{status}}}"#);
+        server.operator().post(&faults, &fault).await.ok();
+    }
+    let internal = server.platform().get(PROFILES).await;
+    assert_eq!(internal.error(), "500 api_error: Internal server error");
+    let unknown = server.platform().get(PROFILES).await;
+    assert_eq!(unknown.status, 401);
+    for header in [
+        "anthropic-organization-id",
+        "anthropic-ratelimit-requests-limit",
+    ] {
+        assert_eq!(unknown.header(header), None, "{header}");
+    }
     server
         .operator()
         .post(&faults, r#"{"status":500}"#)
