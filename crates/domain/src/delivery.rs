@@ -179,7 +179,7 @@ pub struct EndpointHealth {
     pub failing_since: Option<Timestamp>,
     /// How many attempts failed since.
     pub failures: u32,
-    /// How many deliveries were lost since.
+    /// How many different deliveries were lost since.
     pub lost: u32,
 }
 
@@ -192,7 +192,19 @@ impl EndpointHealth {
     /// dead endpoint costs next to nothing.
     const REST: Duration = Duration::from_secs(1);
 
-    /// The health after an attempt at `at` failed; `lost` when it was the delivery's last.
+    /// Whether a delivery counts among the lost ones already: one that was lost, started again by hand and
+    /// is lost once more. `attempts` are all of its attempts, of which the last `tries` are new.
+    pub fn has_counted(self, attempts: &[Attempt], tries: u32) -> bool {
+        let tries = usize::try_from(tries).unwrap_or(usize::MAX);
+        let before = attempts.len().saturating_sub(tries);
+        let last = attempts[..before].last();
+        self.failing_since
+            .zip(last)
+            .is_some_and(|(since, last)| last.at >= since)
+    }
+
+    /// The health after an attempt at `at` failed; `lost` when it was the delivery's last and the delivery
+    /// does not count as lost already.
     #[must_use]
     pub fn after_failure(self, at: Timestamp, lost: bool) -> Self {
         Self {

@@ -327,6 +327,7 @@ struct UnderWay {
     status: DeliveryStatus,
     lease_owner: Option<String>,
     fence: i64,
+    tries: u32,
     attempts: Vec<Attempt>,
 }
 
@@ -365,7 +366,7 @@ impl Reports<'_> {
         let rows = tx
             .query(
                 "SELECT id, organization, endpoint_id, status, lease_owner, fence, attempts, \
-                 mark = $2 FROM webhook_deliveries WHERE id = ANY ($1) ORDER BY id FOR UPDATE",
+                 mark = $2, tries FROM webhook_deliveries WHERE id = ANY ($1) ORDER BY id FOR UPDATE",
                 &[ids, self.mark.as_str().into()],
             )
             .await?;
@@ -381,6 +382,7 @@ impl Reports<'_> {
                 lease_owner: column(row, 4)?,
                 fence: number(row, 5)?,
                 attempts: parsed(row, 6, attempts::read)?,
+                tries: u32::try_from(number(row, 8)?).map_err(|_| damaged("a count of tries"))?,
             };
             deliveries.insert(column(row, 0)?, under_way);
         }
@@ -431,8 +433,12 @@ impl Reports<'_> {
             ],
         );
         under_way.status = status;
-        let lost = status == DeliveryStatus::Failed;
-        let disabled = endpoint.and_then(|endpoint| self.judge(tx, report, endpoint, lost));
+        let disabled = endpoint.and_then(|endpoint| {
+            let health = endpoint.owned.health;
+            let lost = status == DeliveryStatus::Failed
+                && !health.has_counted(&under_way.attempts, under_way.tries);
+            self.judge(tx, report, endpoint, lost)
+        });
         Recorded::Kept { status, disabled }
     }
 

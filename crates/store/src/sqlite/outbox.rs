@@ -330,6 +330,7 @@ struct UnderWay {
     number: i64,
     endpoint_id: WebhookEndpointId,
     status: DeliveryStatus,
+    tries: u32,
     attempts: Vec<Attempt>,
 }
 
@@ -385,7 +386,9 @@ pub(super) fn record(
     let disabled = match endpoint.filter(|_| enabled) {
         None => None,
         Some(endpoint) => {
-            let lost = status == DeliveryStatus::Failed;
+            let health = endpoint.owned.health;
+            let lost = status == DeliveryStatus::Failed
+                && !health.has_counted(&under_way.attempts, under_way.tries);
             let disabled = judge(connection, ids, report, &endpoint, lost)?;
             if report.outcome == Outcome::Succeeded && is_healthy(&endpoint) {
                 known.insert(under_way.endpoint_id, endpoint);
@@ -399,7 +402,7 @@ pub(super) fn record(
 fn find_under_way(connection: &Connection, report: &AttemptReport) -> Stored<Option<UnderWay>> {
     let found = query(
         connection,
-        "SELECT number, endpoint_id, status, attempts FROM webhook_deliveries \
+        "SELECT number, endpoint_id, status, attempts, tries FROM webhook_deliveries \
          WHERE id = ?1 AND lease_owner = ?2 AND fence = ?3",
         params![report.delivery_id.as_str(), report.owner, report.fence],
         |row| {
@@ -408,6 +411,7 @@ fn find_under_way(connection: &Connection, report: &AttemptReport) -> Stored<Opt
                 endpoint_id: parsed(row, 1, WebhookEndpointId::parse)?,
                 status: parsed(row, 2, DeliveryStatus::parse)?,
                 attempts: parsed(row, 3, rollcall_record::attempts::read)?,
+                tries: row.get(4).map_err(failed)?,
             })
         },
     )?;

@@ -72,6 +72,7 @@ macro_rules! store_suite {
             deliveries: failures_are_tried_again_and_end,
             deliveries: a_redirect_disables_at_once_and_cancels_the_rest,
             deliveries: a_day_of_failures_disables_and_a_success_starts_over,
+            deliveries: a_delivery_that_is_lost_again_by_hand_counts_once,
             deliveries: an_endpoint_that_fails_again_and_again_rests_between_rounds,
             deliveries: what_a_disabled_endpoint_missed_is_never_delivered,
             deliveries: a_clock_that_is_set_back_stops_nothing,

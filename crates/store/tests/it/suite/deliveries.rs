@@ -401,6 +401,45 @@ pub(crate) async fn a_day_of_failures_disables_and_a_success_starts_over(world: 
     assert_eq!(recorded, kept(DeliveryStatus::Pending));
 }
 
+/// Makes every attempt that is left of what is due, in vain; answers with what became of the last one.
+async fn lose(world: &World, mut now: Timestamp) -> Option<Recorded> {
+    let mut last = None;
+    for _ in 0..3 {
+        for claimed in claim(world, "a", now).await.attempts {
+            last = Some(record(world, &claimed, Outcome::Failed, now).await);
+        }
+        now = now.saturating_add(Duration::from_secs(10));
+    }
+    last
+}
+
+pub(crate) async fn a_delivery_that_is_lost_again_by_hand_counts_once(world: World) {
+    let (scope, profile, _) = subscribed(&world).await;
+    emit(&world, &scope, &profile, at(1)).await;
+    assert_eq!(
+        lose(&world, at(1)).await,
+        Some(kept(DeliveryStatus::Failed))
+    );
+    let only = all(&world).await.remove(0).id;
+    let day = DAY.as_secs();
+    for round in 1..=4 {
+        let act = act_at(at(round * day));
+        let again = world.store.redeliver(proof(), &act, &only).await.unwrap();
+        assert!(matches!(again, Some(Ok(_))), "{again:?}");
+        let last = lose(&world, act.at).await;
+        assert_eq!(last, Some(kept(DeliveryStatus::Failed)), "round {round}");
+    }
+    for (second, disabled) in [
+        (5 * day, None),
+        (6 * day, Some(AutoDisabled::SustainedFailures)),
+    ] {
+        emit(&world, &scope, &profile, at(second)).await;
+        let status = DeliveryStatus::Failed;
+        let expected = Recorded::Kept { status, disabled };
+        assert_eq!(lose(&world, at(second)).await, Some(expected));
+    }
+}
+
 pub(crate) async fn an_endpoint_that_fails_again_and_again_rests_between_rounds(world: World) {
     let (scope, profile, _) = subscribed(&world).await;
     for second in 1..=50 {
