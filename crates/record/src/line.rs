@@ -10,7 +10,8 @@ use rollcall_domain::enforcement::Enforcement;
 use rollcall_domain::event::EventType;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::profile::{
-    AccessType, LeftOut, PartialAction, Profile, ProfileDraft, ProfileRecord, Relationship,
+    AccessType, ExternalUserDetails, LeftOut, ONBOARDING_TOLERANCE, PartialAction, Profile,
+    ProfileDraft, ProfileRecord, Relationship,
 };
 use rollcall_domain::program::{
     Cyber, Efs, EfsFeatures, OWN_PROGRAMS, ProgramName, ProgramStanding, ProgramStatus, Programs,
@@ -152,7 +153,7 @@ pub fn read_profile(
         .transpose()?;
     let details = fields
         .take("external_user_details")
-        .map(read_details)
+        .map(|field| read_stated_details(field, now))
         .transpose()?;
     let metadata = fields.take("metadata").map(read_metadata).transpose()?;
     let programs = fields.take("programs").map(read_programs).transpose()?;
@@ -174,6 +175,18 @@ pub fn read_profile(
         ..Profile::new(id, draft, created_at)
     };
     Ok(ProfileRecord { profile, left_out })
+}
+
+/// Reads the details, whose time of onboarding may be no further ahead than in any other request.
+fn read_stated_details(field: Field, now: Timestamp) -> Read<ExternalUserDetails> {
+    let path = format!("{}.onboarded_at", field.path);
+    let details = read_details(field)?;
+    let is_ahead = |at: Timestamp| at.since(now) > ONBOARDING_TOLERANCE;
+    if details.onboarded_at.is_some_and(is_ahead) {
+        let message = "must not be more than 1 minute in the future";
+        return Err(FieldError::new(path, message));
+    }
+    Ok(details)
 }
 
 fn read_relationship(fields: &mut Fields) -> Read<Relationship> {
@@ -475,6 +488,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(profile in crate::document::tests::profile()) {
             let mut profile = profile;
+            profile.details.onboarded_at = profile.details.onboarded_at.map(|at| at.min(now()));
             profile.updated_at = profile.updated_at.max(profile.created_at);
             let organization = OrganizationId::parse("org").unwrap();
             let mut line = String::new();
@@ -522,6 +536,10 @@ mod tests {
             (
                 r#"{"type":"user_profile","programs":{"cyber":{"status":"pending","tiers":{"a":"active"}}}}"#,
                 "programs.cyber.status: must be active while a tier is active",
+            ),
+            (
+                r#"{"type":"user_profile","external_user_details":{"onboarded_at":"2999-01-01T00:00:00Z"}}"#,
+                "external_user_details.onboarded_at: must not be more than 1 minute in the future",
             ),
             (
                 r#"{"type":"user_profile","access_type":"application","relationship":"resold"}"#,

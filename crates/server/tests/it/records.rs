@@ -58,6 +58,12 @@ async fn a_put_creates_and_replaces_and_is_idempotent() {
         (path, record("uprof_other")),
         (
             path,
+            format!(
+                r#"{{"organization_id":"{ORGANIZATION}","external_user_details":{{"onboarded_at":"2999-01-01T00:00:00Z"}}}}"#
+            ),
+        ),
+        (
+            path,
             format!(r#"{{"organization_id":"{OTHER_ORGANIZATION}"}}"#),
         ),
         ("/operator/v1/user_profiles/other", body.clone()),
@@ -72,6 +78,8 @@ async fn a_put_creates_and_replaces_and_is_idempotent() {
         400 invalid_request_error: organization_id: is not an organization
     /operator/v1/user_profiles/uprof_put {"type":"user_profile","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","id":"uprof_other"}
         400 invalid_request_error: id: must be the ID in the path
+    /operator/v1/user_profiles/uprof_put {"organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","external_user_details":{"onboarded_at":"2999-01-01T00:00:00Z"}}
+        400 invalid_request_error: external_user_details.onboarded_at: must not be more than 1 minute in the future
     /operator/v1/user_profiles/uprof_put {"organization_id":"5f0c11f0-0000-4000-8000-000000000002"}
         409 conflict_error: id: belongs to a user profile of another organization
     /operator/v1/user_profiles/other {"organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","created_at":"2026-01-02T03:04:05Z","name":"Put","metadata":{"a":"b"}}
