@@ -48,7 +48,7 @@ pub struct Arguments {
     )]
     seed: Option<PathBuf>,
     /// Listen on an address that other machines can reach
-    #[arg(long)]
+    #[arg(long, env = "ROLLCALL_DEV_ALLOW_REMOTE", hide_env_values = true)]
     allow_remote: bool,
     /// Settings file [default: rollcall.toml if there is one]
     #[arg(long, value_name = "FILE")]

@@ -188,6 +188,12 @@ fn only_this_machine_is_listened_to_unless_allowed() {
     ]);
     assert!(dev.get("base_url").starts_with("http://127.0.0.1:"));
     dev.stop();
+    let place = place.with("ROLLCALL_DEV_ALLOW_REMOTE", "true");
+    let dev = place.dev(&["--in-memory", "--admin-listen", "0.0.0.0:0"]);
+    dev.stop();
+    let place = place.with("ROLLCALL_DEV_ALLOW_REMOTE", "false");
+    let refused = place.run(&["dev", "--in-memory", "--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.status, 2, "{}", refused.shown());
 }
 
 #[test]
