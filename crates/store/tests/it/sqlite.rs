@@ -116,7 +116,8 @@ async fn documents_with_keys_lose_them_and_nothing_else() {
     }
     connection
         .execute_batch(
-            "ALTER TABLE organization_figures DROP COLUMN profiles;
+            "DROP INDEX enrollment_urls_by_profile;
+             ALTER TABLE organization_figures DROP COLUMN profiles;
              DELETE FROM migrations WHERE number >= 6;
              PRAGMA user_version = 5;",
         )
