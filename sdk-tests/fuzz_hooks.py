@@ -177,6 +177,7 @@ def map_case(context, case):
         parts_of_the_program(case, body)
     elif case.method.upper() == "PUT":
         record_of_the_path(case, body)
+        onboarded_in_the_past(body)
     return case
 
 
