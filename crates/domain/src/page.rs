@@ -38,6 +38,8 @@ impl Limit {
     pub const MAX: u8 = 100;
     /// The page a client gets that does not say.
     pub const DEFAULT: Self = Self(NonZeroU8::new(20).unwrap());
+    /// As much as a page can hold.
+    pub const LARGEST: Self = Self(NonZeroU8::new(Self::MAX).unwrap());
 
     /// Accepts 1 to [`Self::MAX`].
     pub fn new(limit: u8) -> Option<Self> {

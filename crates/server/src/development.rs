@@ -11,6 +11,7 @@ mod tenants;
 use std::sync::Arc;
 
 use rollcall_domain::clock::{AdjustableClock, Clock as _, Timestamp};
+use rollcall_domain::page::Limit;
 use rollcall_store::{Store, Stored};
 
 use crate::app::DevelopmentParts;
@@ -18,6 +19,30 @@ use crate::initial::InitialState;
 pub(crate) use faults::Faults;
 pub(crate) use requests::RecentRequests;
 pub(crate) use tenants::TenantsOnDemand;
+
+/// Some of the things that are numbered as they come, and the number to go on after if there are more.
+#[derive(Debug)]
+pub(crate) struct Numbered<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next: Option<u64>,
+}
+
+impl<T> Numbered<T> {
+    /// The first `limit` of them.
+    fn first(all: impl Iterator<Item = (u64, T)>, limit: Limit) -> Self {
+        let mut all = all.peekable();
+        let mut items = Vec::new();
+        let mut last = None;
+        for (number, item) in all.by_ref().take(limit.get()) {
+            items.push(item);
+            last = Some(number);
+        }
+        Self {
+            items,
+            next: last.filter(|_| all.peek().is_some()),
+        }
+    }
+}
 
 /// The development controls of a server.
 #[derive(Debug)]

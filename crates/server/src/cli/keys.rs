@@ -4,6 +4,7 @@
 //! key can beget another one of its power over the network.
 
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
+use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{ApiKey, KeyKind, KeyOwner, KeyStatus};
 use rollcall_record::time;
 use rollcall_store::tenants::NotStored;
@@ -268,7 +269,7 @@ async fn list(target: &Target, id: Option<&OrganizationId>, output: &mut Output)
             {
                 return Err(orgs::unknown(id));
             }
-            let page = pages::full_page();
+            let page = Limit::LARGEST;
             let ask =
                 async |after: Option<_>| store.list_keys(*proof, id, after.as_ref(), page).await;
             pages::print_all(listing, ask, |out, key| write_api_key(out, key, None)).await

@@ -1,6 +1,7 @@
 //! `rollcall orgs`: the platforms.
 
 use rollcall_domain::id::OrganizationId;
+use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::Organization;
 use rollcall_store::tenants::{NotStored, OrganizationPatch};
 use rollcall_wire::operator::tenants::{
@@ -212,7 +213,7 @@ async fn list(target: &Target, output: &mut Output) -> Outcome {
             pages::print_everything(client, listing, "/operator/v1/organizations").await
         }
         Target::Storage(Storage { store, proof, .. }) => {
-            let page = pages::full_page();
+            let page = Limit::LARGEST;
             let ask = async |after: Option<_>| {
                 store.list_organizations(*proof, after.as_ref(), page).await
             };

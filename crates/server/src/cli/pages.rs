@@ -31,11 +31,6 @@ fn limit(text: &str) -> Result<Limit, &'static str> {
     number.and_then(Limit::new).ok_or("must be 1 to 100")
 }
 
-/// The largest page.
-pub(crate) fn full_page() -> Limit {
-    Limit::new(Limit::MAX).unwrap_or(Limit::DEFAULT)
-}
-
 /// The JSON of what `write` appends.
 pub(crate) fn json(write: impl FnOnce(&mut String)) -> Outcome<Value> {
     let mut text = String::with_capacity(512);
@@ -53,7 +48,7 @@ pub(crate) async fn print(
     let mut page = pages.page.clone();
     let limit = match pages.limit {
         Some(limit) => Some(limit),
-        None => pages.all.then(full_page),
+        None => pages.all.then_some(Limit::LARGEST),
     };
     loop {
         let call = call()
@@ -120,7 +115,7 @@ impl PageArgs {
         let mut url = reqwest::Url::parse("http://localhost").map_err(Failure::setup)?;
         let limit = match self.limit {
             Some(limit) => Some(limit),
-            None => self.all.then(full_page),
+            None => self.all.then_some(Limit::LARGEST),
         };
         {
             let mut pairs = url.query_pairs_mut();

@@ -1,6 +1,7 @@
 //! `rollcall workspaces`: the parts of an organization that keys can be bound to.
 
 use rollcall_domain::id::OrganizationId;
+use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::Workspace;
 use rollcall_store::tenants::NotStored;
 use rollcall_wire::operator::tenants::{parse_workspace, write_workspace};
@@ -108,7 +109,7 @@ async fn list(target: &Target, id: &OrganizationId, output: &mut Output) -> Outc
                 return Err(orgs::unknown(id));
             }
             let scope = proof.choose(id.clone());
-            let page = pages::full_page();
+            let page = Limit::LARGEST;
             let ask =
                 async |after: Option<_>| store.list_workspaces(&scope, after.as_ref(), page).await;
             pages::print_all(listing, ask, write_workspace).await

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::HeaderValue;
 use http::request::Parts;
 use parking_lot::Mutex;
+use rollcall_domain::page::Limit;
 use rollcall_wire::operator::dev::{Fault, FaultOutcome};
 
+use super::Numbered;
 use crate::http::Exchange;
 use crate::http::error::Failure;
 
@@ -27,21 +29,23 @@ struct Prepared {
 impl Faults {
     /// Prepares a failure.
     pub(crate) fn add(&self, fault: Fault) {
+        // Numbered under the lock, so that they stand in the order of their numbers.
+        let mut prepared = self.prepared.lock();
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        self.prepared.lock().push(Prepared { number, fault });
+        prepared.push(Prepared { number, fault });
     }
 
     pub(crate) fn clear(&self) {
         self.prepared.lock().clear();
     }
 
-    /// What is still to come, oldest first.
-    pub(crate) fn list(&self) -> Vec<Fault> {
+    /// What is still to come, oldest first, from the fault after the one with this number.
+    pub(crate) fn list(&self, after: Option<u64>, limit: Limit) -> Numbered<Fault> {
         let prepared = self.prepared.lock();
-        prepared
+        let wanted = prepared
             .iter()
-            .map(|prepared| prepared.fault.clone())
-            .collect()
+            .filter(|it| after.is_none_or(|after| it.number > after));
+        Numbered::first(wanted.map(|it| (it.number, it.fault.clone())), limit)
     }
 
     /// Takes one strike of the first failure that matches.

@@ -8,11 +8,14 @@ use http::{HeaderName, StatusCode};
 use parking_lot::Mutex;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::RequestId;
+use rollcall_domain::page::Limit;
 use rollcall_record::json::write_string;
 use rollcall_wire::object::ObjectWriter;
 
+use super::Numbered;
+
 /// How many requests are kept.
-const KEPT: usize = 200;
+const KEPT_REQUESTS: usize = 200;
 
 /// How much of a body is kept, in bytes.
 const KEPT_BODY: usize = 64 * 1024;
@@ -30,10 +33,18 @@ const REMOVED: &str = "[removed]";
 
 /// The last requests received, newest first.
 #[derive(Debug, Default)]
-pub(crate) struct RecentRequests(Mutex<VecDeque<RecentRequest>>);
+pub(crate) struct RecentRequests(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    requests: VecDeque<RecentRequest>,
+    /// How many there have been in all.
+    received: u64,
+}
 
 #[derive(Debug)]
 struct RecentRequest {
+    number: u64,
     at: Timestamp,
     request_id: RequestId,
     method: String,
@@ -61,7 +72,8 @@ impl RecentRequests {
         if path == "/console" || own.iter().any(|own| path.starts_with(own)) {
             return;
         }
-        let recent = RecentRequest {
+        let mut recent = RecentRequest {
+            number: 0,
             at,
             request_id: request_id.clone(),
             method: head.method.to_string(),
@@ -74,20 +86,25 @@ impl RecentRequests {
             }),
             status,
         };
-        let mut requests = self.0.lock();
-        if requests.len() == KEPT {
-            requests.pop_back();
-        }
-        requests.push_front(recent);
+        let mut kept = self.0.lock();
+        kept.received += 1;
+        recent.number = kept.received;
+        kept.requests.push_front(recent);
+        kept.requests.truncate(KEPT_REQUESTS);
     }
 
     pub(crate) fn clear(&self) {
-        self.0.lock().clear();
+        self.0.lock().requests.clear();
     }
 
-    /// All of them, as the items of a JSON array.
-    pub(crate) fn write(&self) -> Vec<String> {
-        self.0.lock().iter().map(RecentRequest::write).collect()
+    /// Those received before the one with this number, each as an item of a JSON array.
+    pub(crate) fn list(&self, before: Option<u64>, limit: Limit) -> Numbered<String> {
+        let kept = self.0.lock();
+        let wanted = kept
+            .requests
+            .iter()
+            .filter(|it| before.is_none_or(|before| it.number < before));
+        Numbered::first(wanted.map(|it| (it.number, it.write())), limit)
     }
 }
 

@@ -229,11 +229,78 @@ async fn recorded_requests_show_what_was_sent_and_no_secret() {
     }
     let recorded = server.operator().get(&format!("{DEV}/requests")).await;
     assert_snapshot!(recorded.text(), @r#"{"data":[{"type":"request","request_id":"req_011ChEJeR5DXK4TejLdzHjTK","at":"2026-11-20T14:03:27.650118Z","method":"POST","path":"/v1/user_profiles","query":null,"headers":[["x-api-key","[removed]"],["anthropic-version","2026-10-21"],["content-type","application/json"],["host","rollcall.test"],["content-length","14"]],"body":"{\"name\":\"Ana\"}","status":200},{"type":"request","request_id":"req_011ChEJeR5DXK7cfKKwnQ5tu","at":"2026-11-20T14:03:27.650118Z","method":"GET","path":"/user-profiles/enrollment/[removed]","query":null,"headers":[["host","rollcall.test"]],"body":null,"status":404},{"type":"request","request_id":"req_011ChEJeR5DXK7L4Xj38Ud9M","at":"2026-11-20T14:03:27.650118Z","method":"GET","path":"/v1/user_profiles","query":"limit=3&beta=true","headers":[["authorization","[removed]"],["anthropic-version","2023-06-01"],["host","rollcall.test"]],"body":null,"status":401}],"next_page":null}"#);
-    for _ in 0..250 {
-        server.stranger().get("/").await;
+}
+
+#[tokio::test]
+async fn the_last_two_hundred_requests_come_in_pages() {
+    let server = TestServer::start().await;
+    let operator = server.operator();
+    for number in 0..203 {
+        server.stranger().get(&format!("/{number}")).await;
     }
-    let recorded = server.operator().get(&format!("{DEV}/requests")).await.ok();
-    assert_eq!(recorded["data"].as_array().unwrap().len(), 200);
+    let paths = |page: &serde_json::Value| -> Vec<String> {
+        let requests = page["data"].as_array().unwrap().iter();
+        let paths = requests.map(|request| request["path"].as_str().unwrap().to_owned());
+        paths.collect()
+    };
+    let numbers = |range: std::ops::Range<u32>| -> Vec<String> {
+        range.rev().map(|number| format!("/{number}")).collect()
+    };
+    let requests = format!("{DEV}/requests");
+    let first = operator.get(&requests).await.ok();
+    assert_eq!(paths(&first), numbers(183..203));
+    // What comes meanwhile moves nothing. It also pushes the oldest out.
+    server.stranger().get("/203").await;
+    let cursor = first["next_page"].as_str().unwrap();
+    let second = operator
+        .get(&format!("{requests}?limit=100&page={cursor}"))
+        .await
+        .ok();
+    assert_eq!(paths(&second), numbers(83..183));
+    let cursor = second["next_page"].as_str().unwrap();
+    let third = operator
+        .get(&format!("{requests}?limit=79&page={cursor}"))
+        .await
+        .ok();
+    assert_eq!(paths(&third), numbers(4..83));
+    assert_eq!(third["next_page"], json!(null));
+    let elsewhere = operator.get(&format!("{DEV}/faults?page={cursor}")).await;
+    assert_eq!(elsewhere.status, 400, "{elsewhere}");
+    for wrong in ["limit=0", "limit=101", "page=x", "since=1"] {
+        let refused = operator.get(&format!("{requests}?{wrong}")).await;
+        assert_eq!(refused.status, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn faults_come_in_pages_in_which_those_spent_are_not_missed() {
+    let server = TestServer::start().await;
+    let operator = server.operator();
+    let faults = format!("{DEV}/faults");
+    for status in 500..505 {
+        let fault = format!(r#"{{"status":{status}}}"#);
+        operator.post(&faults, &fault).await.ok();
+    }
+    let statuses = |page: &serde_json::Value| -> Vec<u64> {
+        let faults = page["data"].as_array().unwrap().iter();
+        faults
+            .map(|fault| fault["status"].as_u64().unwrap())
+            .collect()
+    };
+    let first = operator.get(&format!("{faults}?limit=2")).await.ok();
+    assert_eq!(statuses(&first), [500, 501]);
+    assert_eq!(server.platform().get(PROFILES).await.status, 500);
+    let cursor = first["next_page"].as_str().unwrap();
+    let second = operator
+        .get(&format!("{faults}?limit=3&page={cursor}"))
+        .await
+        .ok();
+    assert_eq!(statuses(&second), [502, 503, 504]);
+    assert_eq!(second["next_page"], json!(null));
+    let refused = operator.delete(&format!("{faults}?limit=2")).await;
+    assert_eq!(refused.status, 400, "{refused}");
+    let left = operator.get(&faults).await.ok();
+    assert_eq!(statuses(&left), [501, 502, 503, 504]);
 }
 
 #[tokio::test]

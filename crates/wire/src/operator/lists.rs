@@ -85,6 +85,17 @@ impl Sealable for ListPosition {
     }
 }
 
+/// The number of the last thing in a list of things that are numbered as they come.
+impl Sealable for u64 {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
 impl Sealable for AuditEventId {
     fn to_bytes(&self) -> Vec<u8> {
         self.as_str().as_bytes().to_vec()

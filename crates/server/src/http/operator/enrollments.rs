@@ -78,9 +78,8 @@ pub(crate) async fn of_profile(
         profile_id: Some(id.clone()),
         ..EnrollmentFilter::default()
     };
-    let limit = Limit::new(Limit::MAX).unwrap_or(Limit::DEFAULT);
     let store = &call.app().store;
-    let list = store.list_enrollments(call.proof, &filter, Order::Descending, None, limit);
+    let list = store.list_enrollments(call.proof, &filter, Order::Descending, None, Limit::LARGEST);
     let listed = call
         .exchange()
         .read(Operation::ReadEnrollments, list)

@@ -3,6 +3,7 @@
 
 use askama::Template;
 use http::StatusCode;
+use rollcall_domain::page::Limit;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::dev::{ClockChange, Fault, FaultOutcome, parse_clock, parse_fault};
 use serde_json::{Map, Value, json};
@@ -26,6 +27,7 @@ struct DevelopmentPage {
     frame: Frame,
     now: Moment,
     faults: Vec<String>,
+    more_faults: bool,
     requests: Vec<RequestRow>,
 }
 
@@ -56,15 +58,17 @@ fn development<'a>(call: &ConsoleCall<'a>) -> Result<&'a Development, Failure> {
 
 fn controls(call: &ConsoleCall<'_>, told: Option<Told>, status: StatusCode) -> Outcome {
     let development = development(call)?;
-    let requests = development.requests.write();
+    let requests = development.requests.list(None, Limit::LARGEST);
+    let faults = development.faults.list(None, Limit::LARGEST);
     let controls = DevelopmentPage {
         frame: Frame::new(call, "development").telling(told),
         now: Moment::second(call.app().clock.now()),
-        faults: development.faults.list().iter().map(fault_text).collect(),
+        faults: faults.items.iter().map(fault_text).collect(),
+        more_faults: faults.next.is_some(),
         requests: requests
+            .items
             .iter()
             .filter_map(|text| request_row(text))
-            .take(50)
             .collect(),
     };
     page(Room::Console, status, &controls)

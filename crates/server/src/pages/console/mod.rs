@@ -246,7 +246,7 @@ impl Organizations {
         let list = call
             .app()
             .store
-            .list_organizations(call.proof, None, full_page());
+            .list_organizations(call.proof, None, Limit::LARGEST);
         let listed = call.exchange().read(Operation::ReadTenants, list).await?;
         Ok(Self(listed.items))
     }
@@ -260,11 +260,6 @@ impl Organizations {
         let named = self.0.iter().map(|it| (it.id.as_str(), it.name.clone()));
         Choice::all(named, chosen)
     }
-}
-
-/// The largest page.
-fn full_page() -> Limit {
-    Limit::new(Limit::MAX).unwrap_or(Limit::DEFAULT)
 }
 
 /// Decides on a profile in its organization's scope.

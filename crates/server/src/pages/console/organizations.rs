@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use super::confirm::{self, Question};
 use super::paging::{Pager, Paging};
 use super::profile::instant;
-use super::{Choice, ConsoleCall, Frame, Told, full_page, go, segment, shown};
+use super::{Choice, ConsoleCall, Frame, Told, go, segment, shown};
 use crate::app::Operation;
 use crate::http::answer::Outcome;
 use crate::http::error::Failure;
@@ -177,14 +177,14 @@ async fn detail(
     let app = call.app();
     let now = app.clock.now();
     let scope = call.proof.choose(organization.id.clone());
-    let list = app.store.list_workspaces(&scope, None, full_page());
+    let list = app.store.list_workspaces(&scope, None, Limit::LARGEST);
     let workspaces = call
         .exchange()
         .read(Operation::ReadTenants, list)
         .await?
         .items;
     let owner = Some(&organization.id);
-    let list = app.store.list_keys(call.proof, owner, None, full_page());
+    let list = app.store.list_keys(call.proof, owner, None, Limit::LARGEST);
     let keys = call
         .exchange()
         .read(Operation::ReadTenants, list)

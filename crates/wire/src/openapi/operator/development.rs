@@ -3,7 +3,7 @@
 use serde_json::json;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::{Described, answers, delete, get, operation, post, takes, takes_nothing};
+use super::{Described, answers, delete, get, list, operation, post, takes, takes_nothing};
 use crate::openapi::schema::{
     self, Shape, answer, array, body, boolean, described, id, integer, matching, named, nullable,
     ruled, shown_time, time_in, word,
@@ -15,7 +15,6 @@ pub(super) fn operations() -> Vec<Described> {
     const FAULTS: &str = "/operator/v1/dev/faults";
     const REQUESTS: &str = "/operator/v1/dev/requests";
     let development = |id, summary| operation("Development", id, summary);
-    let faults = || schema::page(named("Fault"));
     vec![
         post(
             RESET,
@@ -40,9 +39,9 @@ pub(super) fn operations() -> Vec<Described> {
         ),
         get(
             FAULTS,
-            answers(
+            list(
                 development("list_faults", "List the failures still to come"),
-                faults(),
+                "Fault",
             ),
         ),
         post(
@@ -59,14 +58,14 @@ pub(super) fn operations() -> Vec<Described> {
             FAULTS,
             answers(
                 development("clear_faults", "Drop the failures still to come"),
-                faults(),
+                schema::page(named("Fault")),
             ),
         ),
         get(
             REQUESTS,
-            answers(
+            list(
                 development("list_requests", "List the last requests received"),
-                schema::page(named("Request")),
+                "Request",
             ),
         ),
     ]

@@ -5,7 +5,7 @@ use rollcall_wire::object;
 use rollcall_wire::operator::dev::{
     ClockChange, parse_clock, parse_fault, write_clock, write_fault,
 };
-use rollcall_wire::operator::parse_nothing;
+use rollcall_wire::operator::{ListRequest, parse_nothing};
 use rollcall_wire::query::parse_query_beta_only;
 
 use crate::app::Operation;
@@ -62,23 +62,42 @@ pub(crate) async fn add_fault(call: OperatorCall<'_>) -> Outcome {
 
 /// `GET /operator/v1/dev/faults`: what is still to come.
 pub(crate) async fn list_faults(call: OperatorCall<'_>) -> Outcome {
-    parse_query_beta_only(call.query())?;
-    let faults = development(&call)?.faults.list();
-    Ok(json(object::page(&faults, write_fault, None)))
+    let app = call.app();
+    let request = ListRequest::parse(call.query(), &app.cursors, "faults")?;
+    let faults = &development(&call)?.faults;
+    let listed = faults.list(request.after, request.limit);
+    let next_page = listed
+        .next
+        .map(|next| request.next_page(&app.cursors, &next));
+    Ok(json(object::page(
+        &listed.items,
+        write_fault,
+        next_page.as_deref(),
+    )))
 }
 
 /// `DELETE /operator/v1/dev/faults`: answers with what is still to come, which is nothing.
 pub(crate) async fn clear_faults(call: OperatorCall<'_>) -> Outcome {
+    parse_query_beta_only(call.query())?;
     development(&call)?.faults.clear();
-    list_faults(call).await
+    Ok(json(object::page([], write_fault, None)))
 }
 
 /// `GET /operator/v1/dev/requests`: the last requests received, newest first.
 pub(crate) async fn list_requests(call: OperatorCall<'_>) -> Outcome {
-    parse_query_beta_only(call.query())?;
-    let requests = development(&call)?.requests.write();
+    let app = call.app();
+    let request = ListRequest::parse(call.query(), &app.cursors, "requests")?;
+    let requests = &development(&call)?.requests;
+    let listed = requests.list(request.after, request.limit);
+    let next_page = listed
+        .next
+        .map(|next| request.next_page(&app.cursors, &next));
     let write = |out: &mut String, request: String| out.push_str(&request);
-    Ok(json(object::page(requests, write, None)))
+    Ok(json(object::page(
+        listed.items,
+        write,
+        next_page.as_deref(),
+    )))
 }
 
 fn development<'a>(call: &OperatorCall<'a>) -> Result<&'a Development, Failure> {
