@@ -186,10 +186,43 @@ impl Chance for SeededChance {
 }
 
 /// Makes identifiers, each carrying the time it was made at.
+///
+/// Those of one kind and one instant sort in the order they were made, too: a decision makes several at once, a
+/// stopped clock makes all of them in one instant, and lists are read in the order of ids.
 #[derive(Debug)]
 pub struct Ids {
     chance: Box<dyn Chance>,
-    last_audit_event: Mutex<u128>,
+    newest: Newest,
+}
+
+/// The newest id of each kind that is listed.
+#[derive(Debug, Default)]
+struct Newest {
+    profile: Last,
+    enforcement_action: Last,
+    organization: Last,
+    workspace: Last,
+    api_key: Last,
+    delivery: Last,
+    enrollment: Last,
+    audit_event: Last,
+    webhook_endpoint: Last,
+}
+
+/// The last id of a kind.
+#[derive(Debug, Default)]
+struct Last(Mutex<u128>);
+
+impl Last {
+    /// `made`, or the successor of the last one where both are of one instant. Only random bits are counted
+    /// on, 62 of them: what stands before them carries the time and stays.
+    fn or_next(&self, made: uuid::Uuid) -> uuid::Uuid {
+        let mut last = self.0.lock();
+        let made = made.as_u128();
+        let is_same_instant = made >> 64 == *last >> 64;
+        *last = if is_same_instant { *last + 1 } else { made };
+        uuid::Uuid::from_u128(*last)
+    }
 }
 
 impl Default for Ids {
@@ -199,10 +232,11 @@ impl Default for Ids {
 }
 
 macro_rules! makers {
-    ($($(#[$doc:meta])* $method:ident -> $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $method:ident -> $name:ident, $prefix:expr;)*) => {$(
         $(#[$doc])*
         pub fn $method(&self, now: Timestamp) -> $name {
-            $name(base58($name::PREFIX, self.uuid(now)).into_boxed_str())
+            let uuid = self.newest.$method.or_next(self.uuid(now));
+            $name(base58($prefix, uuid).into_boxed_str())
         }
     )*};
 }
@@ -212,41 +246,32 @@ impl Ids {
     pub fn new(chance: Box<dyn Chance>) -> Self {
         Self {
             chance,
-            last_audit_event: Mutex::default(),
+            newest: Newest::default(),
         }
     }
 
     makers! {
         /// A new profile id.
-        profile -> ProfileId;
+        profile -> ProfileId, ProfileId::PREFIX;
         /// A new enforcement action id.
-        enforcement_action -> EnforcementActionId;
+        enforcement_action -> EnforcementActionId, EnforcementActionId::PREFIX;
         /// A new workspace id.
-        workspace -> WorkspaceId;
-        /// A new request id.
-        request -> RequestId;
+        workspace -> WorkspaceId, WorkspaceId::PREFIX;
         /// A new API key id.
-        api_key -> ApiKeyId;
+        api_key -> ApiKeyId, ApiKeyId::PREFIX;
         /// A new delivery id.
-        delivery -> DeliveryId;
+        delivery -> DeliveryId, DeliveryId::PREFIX;
         /// A new enrollment id.
-        enrollment -> EnrollmentId;
+        enrollment -> EnrollmentId, EnrollmentId::PREFIX;
+        /// A new audit event id.
+        audit_event -> AuditEventId, AuditEventId::PREFIX;
+        /// A new webhook endpoint id.
+        webhook_endpoint -> WebhookEndpointId, "whep_";
     }
 
-    /// A new audit event id. Those of one instant sort in the order they were made: the trail is read in the
-    /// order of its ids, and a decision, or a stopped clock, puts several into one instant.
-    pub fn audit_event(&self, now: Timestamp) -> AuditEventId {
-        let mut last = self.last_audit_event.lock();
-        let made = self.uuid(now).as_u128();
-        let same_instant = made >> 64 == *last >> 64;
-        *last = if same_instant { *last + 1 } else { made };
-        let text = base58(AuditEventId::PREFIX, uuid::Uuid::from_u128(*last));
-        AuditEventId(text.into_boxed_str())
-    }
-
-    /// A new webhook endpoint id, `whep_…`.
-    pub fn webhook_endpoint(&self, now: Timestamp) -> WebhookEndpointId {
-        WebhookEndpointId(base58("whep_", self.uuid(now)).into_boxed_str())
+    /// A new request id. Nothing lists requests by it.
+    pub fn request(&self, now: Timestamp) -> RequestId {
+        RequestId(base58(RequestId::PREFIX, self.uuid(now)).into_boxed_str())
     }
 
     /// A new event id: `whe_` and 32 lower-case hexadecimal digits.
@@ -256,7 +281,8 @@ impl Ids {
 
     /// A new organization id: a UUID.
     pub fn organization(&self, now: Timestamp) -> OrganizationId {
-        OrganizationId(self.uuid(now).hyphenated().to_string().into_boxed_str())
+        let uuid = self.newest.organization.or_next(self.uuid(now));
+        OrganizationId(uuid.hyphenated().to_string().into_boxed_str())
     }
 
     /// 32 random bytes, for a secret.
@@ -327,10 +353,25 @@ mod tests {
     }
 
     #[test]
-    fn audit_events_of_one_instant_sort_as_they_were_made() {
+    fn ids_of_one_instant_sort_as_they_were_made() {
+        fn sort<Id: PartialOrd>(next: impl Fn() -> Id) -> bool {
+            let made: Vec<_> = (0..100).map(|_| next()).collect();
+            made.is_sorted_by(|before, after| before < after)
+        }
         let ids = Ids::default();
-        let made: Vec<_> = (0..100).map(|_| ids.audit_event(at(0))).collect();
-        assert!(made.is_sorted_by(|before, after| before < after));
+        assert!(sort(|| ids.enforcement_action(at(0))));
+        assert!(sort(|| ids.organization(at(0))));
+        assert!(sort(|| ids.workspace(at(0))));
+        assert!(sort(|| ids.api_key(at(0))));
+        assert!(sort(|| ids.delivery(at(0))));
+        assert!(sort(|| ids.enrollment(at(0))));
+        assert!(sort(|| ids.audit_event(at(0))));
+        assert!(sort(|| ids.webhook_endpoint(at(0))));
+        assert!(sort(|| {
+            let id = ids.profile(at(7));
+            assert_eq!(id.carried_time(), Some(at(7)));
+            id
+        }));
     }
 
     #[test]

@@ -371,3 +371,23 @@ async fn first_requests_that_race_make_one_organization() {
     organizations.dedup();
     assert_eq!(organizations.len(), 1, "{organizations:?}");
 }
+
+#[tokio::test]
+async fn what_is_made_while_the_clock_stands_is_listed_in_order() {
+    let server = TestServer::start().await;
+    let clock = format!("{DEV}/clock");
+    let stop = r#"{"now":"2027-01-01T00:00:00Z"}"#;
+    server.operator().post(&clock, stop).await.ok();
+    let mut made = Vec::new();
+    for _ in 0..20 {
+        made.push(server.create("{}").await);
+    }
+    let listed = server
+        .platform()
+        .get(&format!("{PROFILES}?order=asc&limit=100"))
+        .await
+        .ok();
+    let listed = listed["data"].as_array().unwrap().iter();
+    let ids: Vec<_> = listed.map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids[ids.len() - made.len()..], made);
+}
