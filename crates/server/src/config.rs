@@ -149,6 +149,7 @@ settings! {
         sqlite: SqliteConfig,
         postgres: PostgresConfig,
         webhooks: WebhooksConfig,
+        dev: DevConfig,
     }
 }
 
@@ -195,6 +196,28 @@ settings! {
     }
 }
 
+settings! {
+    /// What `rollcall dev` starts with. Under `rollcall serve` none of it may be set.
+    pub struct DevConfig in "dev." {
+        /// Records, one a line, that are there from the start and after every reset.
+        seed: Option<PathBuf> = None,
+        /// Listen on an address that other machines can reach.
+        allow_remote: bool = false,
+        /// The platform's key, any text.
+        api_key: Option<Secret> = None,
+        /// The platform administrator's key, any text.
+        admin_key: Option<Secret> = None,
+        /// The operator's key, any text.
+        operator_key: Option<Secret> = None,
+        /// The organization's id, any text.
+        organization_id: Option<String> = None,
+        /// The workspace's id.
+        workspace_id: Option<String> = None,
+        /// Where the clock stands from the start and after every reset, such as `2026-03-15T10:00:00Z`.
+        clock: Option<String> = None,
+    }
+}
+
 const fn count(number: usize) -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(number - 1)
 }
@@ -229,8 +252,13 @@ impl Setting<'_> {
     }
 
     /// Tables within tables have no form outside the file.
-    fn has_flag(&self) -> bool {
+    fn is_text(&self) -> bool {
         self.key != "programs"
+    }
+
+    /// Whether every command that takes settings has its flag. The flags of `rollcall dev` are its own.
+    fn has_flag(&self) -> bool {
+        self.is_text() && self.section() != "dev"
     }
 }
 
@@ -438,7 +466,8 @@ impl Loaded {
         Ok(())
     }
 
-    fn invalid(&self, key: &'static str, reason: &str) -> ConfigError {
+    /// The error that a setting, whose text had the right form, cannot be what it says.
+    pub(crate) fn invalid(&self, key: &'static str, reason: &str) -> ConfigError {
         ConfigError::Invalid {
             origin: self.origin(key).to_string(),
             key,

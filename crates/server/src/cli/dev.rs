@@ -27,7 +27,7 @@ use super::seed::{self, Seed};
 use super::startup::{self, Ports};
 use super::target::{self, Storage};
 use crate::app::DevelopmentParts;
-use crate::config::{Config, FlagOverrides, Loaded};
+use crate::config::{Config, FlagOverrides, Loaded, Secret as Literal};
 use crate::initial::InitialState;
 use crate::secrets::Secret;
 
@@ -37,18 +37,13 @@ const KEPT_NAME: &str = "dev.json";
 /// Run a development server with an organization and one key of each kind ready
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Records, one a line, that are there from the start and after every reset
+    /// Records, one a line, that are there from the start and after every reset [env: ROLLCALL_DEV_SEED]
     ///
     /// What `rollcall export --organization-id ID` wrote is a seed for `--organization-id ID`.
-    #[arg(
-        long,
-        value_name = "FILE.ndjson",
-        env = "ROLLCALL_DEV_SEED",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE.ndjson")]
     seed: Option<PathBuf>,
-    /// Listen on an address that other machines can reach
-    #[arg(long, env = "ROLLCALL_DEV_ALLOW_REMOTE", hide_env_values = true)]
+    /// Listen on an address that other machines can reach [env: ROLLCALL_DEV_ALLOW_REMOTE]
+    #[arg(long)]
     allow_remote: bool,
     /// Settings file [default: rollcall.toml if there is one]
     #[arg(long, value_name = "FILE")]
@@ -57,52 +52,45 @@ pub struct Arguments {
     #[arg(long)]
     print_config: bool,
     #[command(flatten)]
-    fixed: Fixed,
+    fixed: FixedArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
     settings: FlagOverrides,
 }
 
-/// Fixed values instead of generated ones, for tests.
-///
-/// Their variables are not the ones that clients read: a platform's real key must not end up in a
-/// development server because it happened to be exported.
+/// Fixed values instead of generated ones, for tests, as flags.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Fixed values")]
-struct Fixed {
-    /// The platform's key, any text
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "ROLLCALL_DEV_API_KEY",
-        hide_env_values = true
-    )]
+struct FixedArgs {
+    /// The platform's key, any text [env: ROLLCALL_DEV_API_KEY]
+    #[arg(long, value_name = "KEY")]
     api_key: Option<SecretString>,
-    /// The platform administrator's key, any text
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "ROLLCALL_DEV_ADMIN_KEY",
-        hide_env_values = true
-    )]
+    /// The platform administrator's key, any text [env: ROLLCALL_DEV_ADMIN_KEY]
+    #[arg(long, value_name = "KEY")]
     admin_key: Option<SecretString>,
-    /// The operator's key, any text
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "ROLLCALL_DEV_OPERATOR_KEY",
-        hide_env_values = true
-    )]
+    /// The operator's key, any text [env: ROLLCALL_DEV_OPERATOR_KEY]
+    #[arg(long, value_name = "KEY")]
     operator_key: Option<SecretString>,
-    /// The organization's id, any text
-    #[arg(long, value_name = "ID", env = "ROLLCALL_DEV_ORGANIZATION_ID", hide_env_values = true, value_parser = organization_id)]
+    /// The organization's id, any text [env: ROLLCALL_DEV_ORGANIZATION_ID]
+    #[arg(long, value_name = "ID", value_parser = organization_id)]
     organization_id: Option<OrganizationId>,
-    /// The workspace's id
-    #[arg(long, value_name = "ID", env = "ROLLCALL_DEV_WORKSPACE_ID", hide_env_values = true, value_parser = workspace_id)]
+    /// The workspace's id [env: ROLLCALL_DEV_WORKSPACE_ID]
+    #[arg(long, value_name = "ID", value_parser = workspace_id)]
     workspace_id: Option<WorkspaceId>,
-    /// Where the clock stands from the start and after every reset, such as 2026-03-15T10:00:00Z
-    #[arg(long, value_name = "TIME", env = "ROLLCALL_DEV_CLOCK", hide_env_values = true, value_parser = time::parse)]
+    /// Where the clock stands from the start and after every reset, such as 2026-03-15T10:00:00Z [env: ROLLCALL_DEV_CLOCK]
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    clock: Option<Timestamp>,
+}
+
+/// Fixed values instead of generated ones, wherever they were set.
+#[derive(Debug)]
+struct Fixed {
+    api_key: Option<Literal>,
+    admin_key: Option<Literal>,
+    operator_key: Option<Literal>,
+    organization_id: Option<OrganizationId>,
+    workspace_id: Option<WorkspaceId>,
     clock: Option<Timestamp>,
 }
 
@@ -112,28 +100,29 @@ fn workspace_id(text: &str) -> Result<WorkspaceId, String> {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let loaded = target::load(arguments.config.as_deref(), &arguments.settings)?;
+    let loaded = target::load(arguments.config.as_deref(), &arguments.overrides())?;
     if arguments.print_config {
         return output::write_bytes(format!("{}\n", loaded.table()).as_bytes());
     }
+    let fixed = Fixed::of(&loaded)?;
     let Loaded { config, .. } = loaded;
-    if !arguments.allow_remote {
+    if !config.dev.allow_remote {
         for address in std::iter::once(config.listen).chain(config.admin_listen) {
             refuse_remote(address)?;
         }
     }
-    arguments.fixed.refuse_shared_literal()?;
+    fixed.refuse_shared_literal()?;
     let secret = secret_key::Source::of(&config)?;
     let _log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
     let storage = target::open_to_serve(&config).await?;
-    let starts_at = arguments.fixed.clock;
+    let starts_at = fixed.clock;
     let clock = starts_at.map_or_else(AdjustableClock::default, AdjustableClock::stopped_at);
     let clock = Arc::new(clock);
     let now = clock.now();
-    let tenant = Tenant::settle(&config, &arguments.fixed, &storage.ids, now)?;
+    let tenant = Tenant::settle(&config, &fixed, &storage.ids, now)?;
     tenant.refuse_foreign_keys(&storage).await?;
-    let seed = match &arguments.seed {
+    let seed = match &config.dev.seed {
         Some(file) => seed::read(file, &tenant.organization_id, &storage.ids, now)?,
         None => Seed::default(),
     };
@@ -168,12 +157,77 @@ fn refuse_remote(address: SocketAddr) -> Outcome {
     )))
 }
 
+impl Arguments {
+    /// The settings given as flags, those of this command among them.
+    fn overrides(&self) -> FlagOverrides {
+        let fixed = &self.fixed;
+        let secret = |key: &Option<SecretString>| exposed(key.as_ref()).map(str::to_owned);
+        let seed = self.seed.as_ref().map(|seed| seed.display().to_string());
+        let texts = [
+            ("dev.seed", seed),
+            (
+                "dev.allow_remote",
+                self.allow_remote.then(|| "true".to_owned()),
+            ),
+            ("dev.api_key", secret(&fixed.api_key)),
+            ("dev.admin_key", secret(&fixed.admin_key)),
+            ("dev.operator_key", secret(&fixed.operator_key)),
+            (
+                "dev.organization_id",
+                fixed.organization_id.as_ref().map(ToString::to_string),
+            ),
+            (
+                "dev.workspace_id",
+                fixed.workspace_id.as_ref().map(ToString::to_string),
+            ),
+            ("dev.clock", fixed.clock.map(shown)),
+        ];
+        let given = texts
+            .into_iter()
+            .filter_map(|(key, text)| Some((key, text?)));
+        given.fold(self.settings.clone(), |settings, (key, text)| {
+            settings.with(key, text)
+        })
+    }
+}
+
+fn shown(time: Timestamp) -> String {
+    let mut text = String::new();
+    time::write(&mut text, time);
+    text
+}
+
 impl Fixed {
+    fn of(loaded: &Loaded) -> Outcome<Self> {
+        let dev = &loaded.config.dev;
+        let invalid = |key, reason: String| Failure::setup(loaded.invalid(key, &reason));
+        let organization = dev.organization_id.as_deref().map(organization_id);
+        let workspace = dev.workspace_id.as_deref().map(workspace_id);
+        let clock = dev.clock.as_deref().map(time::parse);
+        Ok(Self {
+            api_key: dev.api_key.clone(),
+            admin_key: dev.admin_key.clone(),
+            operator_key: dev.operator_key.clone(),
+            organization_id: organization
+                .transpose()
+                .map_err(|reason| invalid("dev.organization_id", reason))?,
+            workspace_id: workspace
+                .transpose()
+                .map_err(|reason| invalid("dev.workspace_id", reason))?,
+            clock: clock
+                .transpose()
+                .map_err(|reason| invalid("dev.clock", reason.to_string()))?,
+        })
+    }
+
     fn literals(&self) -> [(KeyKind, Option<&str>); 3] {
         [
-            (KeyKind::Api, exposed(self.api_key.as_ref())),
-            (KeyKind::Admin, exposed(self.admin_key.as_ref())),
-            (KeyKind::Operator, exposed(self.operator_key.as_ref())),
+            (KeyKind::Api, self.api_key.as_ref().map(Literal::expose)),
+            (KeyKind::Admin, self.admin_key.as_ref().map(Literal::expose)),
+            (
+                KeyKind::Operator,
+                self.operator_key.as_ref().map(Literal::expose),
+            ),
         ]
     }
 
@@ -512,7 +566,7 @@ mod tests {
 
     fn fixed(api: &str, admin: Option<&str>) -> Fixed {
         Fixed {
-            api_key: Some(api.to_owned().into()),
+            api_key: Some(Literal::from(api.to_owned())),
             admin_key: admin.map(|key| key.to_owned().into()),
             operator_key: None,
             organization_id: None,

@@ -82,7 +82,16 @@ fn first_key(config: &Config) -> String {
 }
 
 fn refuse_development_settings(config: &Config) -> Outcome {
+    let dev = &config.dev;
     let settings = [
+        ("dev.seed", dev.seed.is_some()),
+        ("dev.allow_remote", dev.allow_remote),
+        ("dev.api_key", dev.api_key.is_some()),
+        ("dev.admin_key", dev.admin_key.is_some()),
+        ("dev.operator_key", dev.operator_key.is_some()),
+        ("dev.organization_id", dev.organization_id.is_some()),
+        ("dev.workspace_id", dev.workspace_id.is_some()),
+        ("dev.clock", dev.clock.is_some()),
         ("in_memory", config.in_memory),
         ("auto_tenants", config.auto_tenants),
     ];

@@ -29,9 +29,10 @@ impl FlagOverrides {
     }
 }
 
-/// The flag of a setting: `--sqlite-cache-mib` for `sqlite.cache_mib`.
+/// The flag of a setting: `--sqlite-cache-mib` for `sqlite.cache_mib`, `--seed` for `dev.seed`.
 pub(super) fn flag_of(key: &str) -> String {
-    format!("--{}", key.replace(['.', '_'], "-"))
+    let name = key.strip_prefix("dev.").unwrap_or(key);
+    format!("--{}", name.replace(['.', '_'], "-"))
 }
 
 fn for_each_flag(mut each: impl FnMut(&Setting<'_>)) {

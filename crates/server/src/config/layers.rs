@@ -38,9 +38,17 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The variable of a setting: `ROLLCALL_SQLITE__CACHE_MIB` for `sqlite.cache_mib`.
+/// The variable of a setting: `ROLLCALL_SQLITE__CACHE_MIB` for `sqlite.cache_mib`, `ROLLCALL_DEV_SEED` for
+/// `dev.seed`.
+///
+/// The variables of `dev` are not the ones that clients read: a platform's real key must not end up in a
+/// development server because it happened to be exported.
 pub(super) fn variable_of(key: &str) -> String {
-    format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
+    let name = match key.strip_prefix("dev.") {
+        Some(rest) => format!("dev_{rest}"),
+        None => key.replace('.', "__"),
+    };
+    format!("{PREFIX}{}", name.to_ascii_uppercase())
 }
 
 /// All layers, every key in them known.

@@ -46,7 +46,7 @@ fn entry(setting: &Setting<'_>) -> String {
         format!("`{default}`")
     };
     let mut written = format!("`{}`", variable_of(setting.key));
-    if setting.has_flag() {
+    if setting.is_text() {
         let _ = write!(written, ", `{}`", flag_of(setting.key));
     } else {
         written.clear();

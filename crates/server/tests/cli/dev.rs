@@ -166,6 +166,73 @@ fn literal_values_are_taken_and_a_key_has_one_kind() {
 }
 
 #[test]
+fn fixed_values_come_from_the_file_and_the_environment_too() {
+    let place = Place::new();
+    let settings = r#"
+        [dev]
+        seed = "ana.ndjson"
+        allow_remote = true
+        api_key = "key-of-the-file"
+        admin_key = "key-of-the-file-too"
+        operator_key = "operator-of-the-file"
+        organization_id = "org_file"
+        workspace_id = "wrkspc_file"
+        clock = "2026-03-15T10:00:00Z"
+    "#;
+    std::fs::write(place.path("rollcall.toml"), settings).unwrap();
+    let seed = r#"{"type":"user_profile","id":"uprof_ana","name":"Ana"}"#;
+    std::fs::write(place.path("ana.ndjson"), seed).unwrap();
+    let place = place.with("ROLLCALL_DEV_ADMIN_KEY", "key-of-the-environment");
+    let dev = place.dev(&["--api-key", "key-of-a-flag", "--admin-listen", "0.0.0.0:0"]);
+    for (name, value) in [
+        ("api_key", "key-of-a-flag"),
+        ("admin_key", "key-of-the-environment"),
+        ("operator_key", "operator-of-the-file"),
+        ("organization_id", "org_file"),
+        ("workspace_id", "wrkspc_file"),
+    ] {
+        assert_eq!(dev.get(name), value);
+    }
+    let list = place.json(&[&["profiles", "list"], &dev.platform()[..]].concat());
+    assert_eq!(list["data"][0]["id"], "uprof_ana");
+    assert_eq!(list["data"][0]["created_at"], "2026-03-15T10:00:00Z");
+    dev.stop();
+    let shown = place.run(&["dev", "--print-config", "--api-key", "key-of-a-flag"]);
+    let lines: Vec<Vec<_>> = shown
+        .stdout
+        .lines()
+        .filter(|line| line.trim_start().starts_with("dev."))
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ["dev.seed", "ana.ndjson", "rollcall.toml"],
+            ["dev.allow_remote", "true", "rollcall.toml"],
+            ["dev.api_key", "(hidden)", "--api-key"],
+            ["dev.admin_key", "(hidden)", "ROLLCALL_DEV_ADMIN_KEY"],
+            ["dev.operator_key", "(hidden)", "rollcall.toml"],
+            ["dev.organization_id", "org_file", "rollcall.toml"],
+            ["dev.workspace_id", "wrkspc_file", "rollcall.toml"],
+            ["dev.clock", "2026-03-15T10:00:00Z", "rollcall.toml"],
+        ]
+    );
+    std::fs::write(place.path("wrong.toml"), "[dev]\nclock = \"noon\"").unwrap();
+    assert_ended!(place.run(&["dev", "--config", "wrong.toml"]), @r#"
+    $ rollcall dev --config wrong.toml
+    status: 2
+    stderr:
+    rollcall: wrong.toml: dev.clock: must be an RFC 3339 date-time with an offset, such as [time]
+    "#);
+    assert_ended!(place.run(&["serve"]), @r#"
+    $ rollcall serve
+    status: 2
+    stderr:
+    rollcall: dev.seed: is for rollcall dev; leave it out under rollcall serve
+    "#);
+}
+
+#[test]
 fn only_this_machine_is_listened_to_unless_allowed() {
     let place = Place::new();
     assert_ended!(place.run(&["dev", "--listen", "0.0.0.0:0"]), @r#"
