@@ -150,6 +150,7 @@ settings! {
         postgres: PostgresConfig,
         webhooks: WebhooksConfig,
         dev: DevConfig,
+        client: ClientConfig,
     }
 }
 
@@ -218,6 +219,28 @@ settings! {
     }
 }
 
+settings! {
+    /// What commands use that are not told otherwise. Each has a flag of this name where it means something.
+    pub struct ClientConfig in "client." {
+        /// Address of a running server that operator's commands ask.
+        url: Option<String> = None,
+        /// An operator key of that server.
+        operator_key: Option<Secret> = None,
+        /// An admin key of that server.
+        admin_key: Option<Secret> = None,
+        /// Address of the server of `rollcall profiles`, if it is another one.
+        base_url: Option<String> = None,
+        /// The platform's key for `rollcall profiles`.
+        api_key: Option<Secret> = None,
+        /// The dated shape of the API that `rollcall profiles` speaks.
+        dialect: Option<String> = None,
+        /// The workspace that `rollcall profiles` acts in.
+        workspace_id: Option<String> = None,
+        /// How answers are printed: `table`, `json` or `ndjson`.
+        output: Option<String> = None,
+    }
+}
+
 const fn count(number: usize) -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(number - 1)
 }
@@ -258,7 +281,7 @@ impl Setting<'_> {
 
     /// Whether every command that takes settings has its flag. The flags of `rollcall dev` are its own.
     fn has_flag(&self) -> bool {
-        self.is_text() && self.section() != "dev"
+        self.is_text() && !matches!(self.section(), "dev" | "client")
     }
 }
 
@@ -312,6 +335,33 @@ impl Config {
             Some(error) => Err(error),
             None => loaded.checked(),
         }
+    }
+
+    /// The variables of the section `client`.
+    pub(crate) fn client_variables() -> Vec<String> {
+        let keys = Self::keys().into_iter();
+        let keys = keys.filter(|key| key.starts_with("client."));
+        keys.map(layers::variable_of).collect()
+    }
+
+    /// What is set in the section `client`, by variable, secrets in plain text.
+    pub(crate) fn client_values(&self) -> Vec<(String, String)> {
+        let client = &self.client;
+        let secret = |key: &Option<Secret>| key.as_ref().map(|key| key.expose().to_owned());
+        let values = [
+            ("client.url", client.url.clone()),
+            ("client.operator_key", secret(&client.operator_key)),
+            ("client.admin_key", secret(&client.admin_key)),
+            ("client.base_url", client.base_url.clone()),
+            ("client.api_key", secret(&client.api_key)),
+            ("client.dialect", client.dialect.clone()),
+            ("client.workspace_id", client.workspace_id.clone()),
+            ("client.output", client.output.clone()),
+        ];
+        let set = values
+            .into_iter()
+            .filter_map(|(key, value)| Some((layers::variable_of(key), value?)));
+        set.filter(|(_, value)| !value.is_empty()).collect()
     }
 
     fn keys() -> Vec<&'static str> {

@@ -20,6 +20,7 @@ pub mod backup;
 pub mod check;
 pub mod client;
 pub mod completions;
+mod defaults;
 pub mod dev;
 pub mod enforcement;
 pub mod enrollments;
@@ -49,7 +50,7 @@ pub mod workspaces;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 pub use failure::{Failure, Outcome};
 pub use reference::reference_markdown;
@@ -100,7 +101,7 @@ pub enum Command {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Option<Arguments>> {
     use clap::error::ErrorKind;
     let arguments: Vec<_> = arguments.into_iter().collect();
-    match Arguments::try_parse_from(&arguments) {
+    match parsed(&arguments)? {
         Ok(arguments) => Ok(Some(arguments)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -114,6 +115,21 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Option<Ar
             _ => Err(failure::of_arguments(&error, &named_command(&arguments))),
         },
     }
+}
+
+/// The arguments, and for what they and the environment leave open what the settings file says.
+fn parsed(arguments: &[OsString]) -> Outcome<Result<Arguments, clap::Error>> {
+    let mut command = Arguments::command();
+    command.build();
+    let matches = match command.clone().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return Ok(Err(error)),
+    };
+    let matches = match defaults::from_file(&command, &matches)? {
+        None => Ok(matches),
+        Some(command) => command.try_get_matches_from(arguments),
+    };
+    Ok(matches.and_then(|matches| Arguments::from_arg_matches(&matches)))
 }
 
 /// The command that the arguments begin with, as far as there is one, such as `rollcall orgs create`.

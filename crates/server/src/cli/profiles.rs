@@ -11,6 +11,7 @@ use super::client::{Call, Client, segment};
 use super::failure::{Failure, Outcome};
 use super::output::{Column, OutputArgs, printable};
 use super::pages::{self, PageArgs};
+use super::target;
 
 /// Read and write profiles through the public API, of any server that speaks it
 #[derive(Debug, clap::Args)]
@@ -286,9 +287,10 @@ impl Caller {
             )
         })?;
         // What the operator's commands are told of a server holds here too.
-        let told = || std::env::var("ROLLCALL_URL").ok();
-        let told = told().filter(|url| !url.is_empty());
-        let base_url = self.base_url.clone().or(told);
+        let base_url = match &self.base_url {
+            Some(base_url) => Some(base_url.clone()),
+            None => target::told_url(None)?,
+        };
         Client::new(base_url.as_deref().unwrap_or(USUAL_ADDRESS), key)
     }
 

@@ -15,7 +15,8 @@ One binary, `rollcall`. Every command ends with status 0 when it did what was as
 tried and refused, and with 2 when it could not begin; the reason is one line on standard error.
 
 Answers are tables on a terminal and JSON in a pipe, in the shape of the API; `--output` chooses. The settings
-of `rollcall dev` and `rollcall serve` are described in [settings.md](settings.md).
+of `rollcall dev` and `rollcall serve` are described in [settings.md](settings.md), and so is the section `[client]` of
+`rollcall.toml`: which server commands ask, with which keys, and how they print.
 ";
 
 /// The content of `docs/reference/cli.md`.

@@ -161,6 +161,22 @@ pub fn load(file: Option<&Path>, flags: &FlagOverrides) -> Outcome<Loaded> {
     Config::load(file, std::env::vars_os(), flags).map_err(Failure::setup)
 }
 
+/// The address of a running server that the environment names, else the settings file.
+pub(super) fn told_url(file: Option<&Path>) -> Outcome<Option<String>> {
+    let named = |url: &String| !url.is_empty();
+    if let Some(url) = std::env::var("ROLLCALL_URL").ok().filter(named) {
+        return Ok(Some(url));
+    }
+    Ok(file_alone(file)?.client.url.filter(named))
+}
+
+/// The settings that the file makes by itself, for a command that has no use for those of a server: what is
+/// wrong with the environment of one is not its concern.
+pub(super) fn file_alone(file: Option<&Path>) -> Outcome<Config> {
+    let loaded = Config::load(file, [], &FlagOverrides::default());
+    Ok(loaded.map_err(Failure::setup)?.config)
+}
+
 /// Refuses an embedded storage that is not there.
 pub fn existing(config: &Config) -> Outcome {
     let database = config.data_dir.join(rollcall_store::sqlite::FILE_NAME);
@@ -324,13 +340,13 @@ impl TargetArgs {
     /// The server, for what only works over `--url`.
     fn client(&self) -> Outcome<Option<Client>> {
         let storage_chosen = self.storage.data_dir.is_some() || self.storage.database_url.is_some();
-        // The variable is read here and not by clap, so that --data-dir can win over it.
-        let from_environment = || {
-            std::env::var("ROLLCALL_URL")
-                .ok()
-                .filter(|url| !url.is_empty() && !storage_chosen)
+        // Variable and file are read here and not by clap, so that --data-dir can win over them.
+        let url = match &self.server.url {
+            Some(url) => Some(url.clone()),
+            None if storage_chosen => None,
+            None => told_url(self.storage.config.as_deref())?,
         };
-        let Some(url) = self.server.url.clone().or_else(from_environment) else {
+        let Some(url) = url else {
             return Ok(None);
         };
         let key = self.server.operator_key.clone().ok_or_else(|| {

@@ -29,9 +29,12 @@ impl FlagOverrides {
     }
 }
 
-/// The flag of a setting: `--sqlite-cache-mib` for `sqlite.cache_mib`, `--seed` for `dev.seed`.
+/// The flag of a setting: `--sqlite-cache-mib` for `sqlite.cache_mib`, `--seed` for `dev.seed`,
+/// `--url` for `client.url`.
 pub(super) fn flag_of(key: &str) -> String {
-    let name = key.strip_prefix("dev.").unwrap_or(key);
+    let own = ["dev.", "client."];
+    let own = own.iter().find_map(|section| key.strip_prefix(section));
+    let name = own.unwrap_or(key);
     format!("--{}", name.replace(['.', '_'], "-"))
 }
 

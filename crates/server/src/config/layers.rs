@@ -39,14 +39,15 @@ impl fmt::Display for Origin {
 }
 
 /// The variable of a setting: `ROLLCALL_SQLITE__CACHE_MIB` for `sqlite.cache_mib`, `ROLLCALL_DEV_SEED` for
-/// `dev.seed`.
+/// `dev.seed`, `ROLLCALL_URL` for `client.url`.
 ///
 /// The variables of `dev` are not the ones that clients read: a platform's real key must not end up in a
 /// development server because it happened to be exported.
 pub(super) fn variable_of(key: &str) -> String {
-    let name = match key.strip_prefix("dev.") {
-        Some(rest) => format!("dev_{rest}"),
-        None => key.replace('.', "__"),
+    let name = match key.split_once('.') {
+        Some(("dev", rest)) => format!("dev_{rest}"),
+        Some(("client", rest)) => rest.to_owned(),
+        _ => key.replace('.', "__"),
     };
     format!("{PREFIX}{}", name.to_ascii_uppercase())
 }
@@ -180,7 +181,9 @@ fn environment_layer(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     keys: &[&str],
 ) -> Result<Dict, ConfigError> {
-    let known: BTreeMap<String, &str> = keys.iter().map(|key| (variable_of(key), *key)).collect();
+    // The variables of clients are read with their flags, as they were given.
+    let read_here = keys.iter().filter(|key| !key.starts_with("client."));
+    let known: BTreeMap<String, &str> = read_here.map(|key| (variable_of(key), *key)).collect();
     let mut values = Dict::new();
     for (name, value) in environment {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {

@@ -61,12 +61,15 @@ fn entry(setting: &Setting<'_>) -> String {
 }
 
 impl Loaded {
-    /// Every setting, its value and its origin, secrets hidden: what `--print-config` prints.
+    /// Every setting of a server, its value and its origin, secrets hidden: what `--print-config` prints.
     pub fn table(&self) -> String {
         let mut table = Table::new();
         table.load_preset(NOTHING);
         table.set_header(["setting", "value", "from"]);
         self.config.clone().visit(&mut |setting| {
+            if setting.section() == "client" {
+                return;
+            }
             let origin = self.origin(setting.key).to_string();
             table.add_row([setting.key.to_owned(), setting.value.show(), origin]);
         });

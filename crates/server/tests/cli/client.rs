@@ -6,6 +6,63 @@ use serde_json::json;
 use crate::rollcall::{Place, assert_ended};
 
 #[test]
+fn what_the_file_says_holds_unless_a_flag_or_the_environment_does() {
+    let place = Place::new();
+    let dev = place.dev(&[]);
+    let settings = format!(
+        "[client]\nurl = \"{}\"\noperator_key = \"{}\"\napi_key = \"{}\"\ndialect = \"2026-03-24\"\noutput = \"ndjson\"\n",
+        dev.get("base_url"),
+        dev.get("operator_key"),
+        dev.get("api_key"),
+    );
+    std::fs::write(place.path("rollcall.toml"), settings).unwrap();
+    let created = place.json(&["profiles", "create", "--name", "Ana"]);
+    assert!(created.get("trust_grants").is_some(), "{created}");
+    let flag = [
+        "profiles",
+        "create",
+        "--name",
+        "Ben",
+        "--dialect",
+        "ga",
+        "--output",
+        "table",
+    ];
+    let table = place.run(&flag);
+    assert!(table.stdout.contains("programs"), "{}", table.shown());
+    let found = place.run(&["search", "--name-prefix", "Ana"]);
+    assert_eq!(found.stdout.lines().count(), 1, "{}", found.shown());
+    let help = place.run(&["search", "--help"]);
+    assert!(!help.stdout.contains(dev.get("operator_key")));
+    // Whoever names a directory means it.
+    let elsewhere = place.run(&["orgs", "list", "--data-dir", "elsewhere"]);
+    assert!(
+        !elsewhere.shown().contains("Development"),
+        "{}",
+        elsewhere.shown()
+    );
+    dev.stop();
+    let place = place.with("ROLLCALL_OUTPUT", "json");
+    let away = place.run(&["orgs", "list"]);
+    assert_eq!(away.status, 2, "{}", away.shown());
+    std::fs::write(
+        place.path("rollcall.toml"),
+        "[client]\ndialect = \"2020-01-01\"",
+    )
+    .unwrap();
+    let wrong = place.run(&["profiles", "list"]);
+    assert!(wrong.stderr.contains("2020-01-01"), "{}", wrong.shown());
+    assert_eq!(wrong.status, 2);
+    std::fs::write(place.path("rollcall.toml"), "[client]\nkey = \"x\"").unwrap();
+    let unknown = place.run(&["profiles", "list", "--api-key", "x"]);
+    assert!(
+        unknown.stderr.contains("client.key: no such setting"),
+        "{}",
+        unknown.shown()
+    );
+}
+
+#[test]
 fn profiles_are_created_read_changed_and_deleted() {
     let place = Place::new();
     let dev = place.dev(&["--in-memory"]);
