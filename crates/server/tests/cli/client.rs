@@ -7,7 +7,7 @@ use crate::rollcall::{Place, assert_ended};
 
 #[test]
 fn what_the_file_says_holds_unless_a_flag_or_the_environment_does() {
-    let place = Place::new();
+    let place = Place::embedded();
     let dev = place.dev(&[]);
     let settings = format!(
         "[client]\nurl = \"{}\"\noperator_key = \"{}\"\napi_key = \"{}\"\ndialect = \"2026-03-24\"\noutput = \"ndjson\"\n",

@@ -167,7 +167,7 @@ fn literal_values_are_taken_and_a_key_has_one_kind() {
 
 #[test]
 fn fixed_values_come_from_the_file_and_the_environment_too() {
-    let place = Place::new();
+    let place = Place::embedded();
     let settings = r#"
         [dev]
         seed = "ana.ndjson"
