@@ -9,8 +9,8 @@ use rollcall_wire::operator::{ListRequest, parse_nothing};
 use rollcall_wire::query::parse_query_beta_only;
 
 use crate::app::Operation;
-use crate::development::Development;
-use crate::http::answer::{Outcome, json};
+use crate::development::{Development, Numbered};
+use crate::http::answer::{Answer, Outcome, json};
 use crate::http::call::OperatorCall;
 use crate::http::error::{Failure, Written};
 
@@ -62,18 +62,10 @@ pub(crate) async fn add_fault(call: OperatorCall<'_>) -> Outcome {
 
 /// `GET /operator/v1/dev/faults`: what is still to come.
 pub(crate) async fn list_faults(call: OperatorCall<'_>) -> Outcome {
-    let app = call.app();
-    let request = ListRequest::parse(call.query(), &app.cursors, "faults")?;
+    let request = ListRequest::parse(call.query(), &call.app().cursors, "faults")?;
     let faults = &development(&call)?.faults;
     let listed = faults.list(request.after, request.limit);
-    let next_page = listed
-        .next
-        .map(|next| request.next_page(&app.cursors, &next));
-    Ok(json(object::page(
-        &listed.items,
-        write_fault,
-        next_page.as_deref(),
-    )))
+    Ok(list_answer(&call, &request, &listed, write_fault))
 }
 
 /// `DELETE /operator/v1/dev/faults`: answers with what is still to come, which is nothing.
@@ -85,19 +77,23 @@ pub(crate) async fn clear_faults(call: OperatorCall<'_>) -> Outcome {
 
 /// `GET /operator/v1/dev/requests`: the last requests received, newest first.
 pub(crate) async fn list_requests(call: OperatorCall<'_>) -> Outcome {
-    let app = call.app();
-    let request = ListRequest::parse(call.query(), &app.cursors, "requests")?;
+    let request = ListRequest::parse(call.query(), &call.app().cursors, "requests")?;
     let requests = &development(&call)?.requests;
     let listed = requests.list(request.after, request.limit);
-    let next_page = listed
-        .next
-        .map(|next| request.next_page(&app.cursors, &next));
-    let write = |out: &mut String, request: String| out.push_str(&request);
-    Ok(json(object::page(
-        listed.items,
-        write,
-        next_page.as_deref(),
-    )))
+    let write = |out: &mut String, request: &String| out.push_str(request);
+    Ok(list_answer(&call, &request, &listed, write))
+}
+
+/// The answer to a list of what is numbered as it comes.
+fn list_answer<T>(
+    call: &OperatorCall<'_>,
+    request: &ListRequest<u64>,
+    listed: &Numbered<T>,
+    write: impl FnMut(&mut String, &T),
+) -> Answer {
+    let next = listed.next.as_ref();
+    let next_page = next.map(|next| request.next_page(&call.app().cursors, next));
+    json(object::page(&listed.items, write, next_page.as_deref()))
 }
 
 fn development<'a>(call: &OperatorCall<'a>) -> Result<&'a Development, Failure> {
