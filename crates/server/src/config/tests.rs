@@ -405,6 +405,28 @@ fn every_setting_but_those_of_the_file_or_of_one_command_has_a_flag() {
 }
 
 #[test]
+fn every_setting_of_clients_reaches_the_commands() {
+    let loaded = file(
+        r#"
+            [client]
+            url = "1"
+            operator_key = "2"
+            admin_key = "3"
+            base_url = "4"
+            api_key = "5"
+            dialect = "6"
+            workspace_id = "7"
+            output = "8"
+        "#,
+    )
+    .load()
+    .unwrap();
+    let values = loaded.config.client_values().into_iter();
+    let variables: Vec<_> = values.map(|(variable, _)| variable).collect();
+    assert_eq!(variables, Config::client_variables());
+}
+
+#[test]
 fn the_reference_lists_every_setting_with_its_names_and_default() {
     let reference = reference_markdown();
     for key in Config::keys() {
