@@ -7,7 +7,7 @@
 use std::fmt;
 
 use parking_lot::Mutex;
-use rand::{RngCore, SeedableRng, rngs::StdRng};
+use rand::{Rng as _, SeedableRng, rngs::StdRng};
 use thiserror::Error;
 
 use crate::clock::Timestamp;

@@ -158,7 +158,7 @@ impl Seal {
     fn new(key: &[u8; 32]) -> Self {
         // Whatever else the key may be used for, nobody else derives this one from it.
         let mut derived = derived(key, b"rollcall cursors");
-        let cipher = Aes256GcmSiv::new(Key::<Aes256GcmSiv>::from_slice(&derived));
+        let cipher = Aes256GcmSiv::new(&Key::<Aes256GcmSiv>::from(derived));
         derived.zeroize();
         Self {
             cipher,
@@ -192,7 +192,7 @@ fn derived(key: &[u8; 32], label: &[u8]) -> [u8; 32] {
     // A key of 32 bytes is within the block that HMAC pads keys to.
     let mut block = [0; 64];
     block[..32].copy_from_slice(key);
-    let mut hash = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block.into());
+    let mut hash = <Hmac<Sha256> as hmac::KeyInit>::new(&block.into());
     block.zeroize();
     hash.update(label);
     hash.finalize().into_bytes().into()

@@ -406,7 +406,7 @@ fn signed(key: &SigningKey, id: &str, timestamp: i64, body: &[u8]) -> Hmac<Sha25
     // A key of 32 bytes is within the block that HMAC pads keys to.
     let mut block = [0; 64];
     block[..32].copy_from_slice(&key.0);
-    let mut hmac = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block.into());
+    let mut hmac = <Hmac<Sha256> as hmac::KeyInit>::new(&block.into());
     hmac.update(format!("{id}.{timestamp}.").as_bytes());
     hmac.update(body);
     hmac

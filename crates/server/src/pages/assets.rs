@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, StatusCode};
 use http_body_util::Full;
 use rollcall_wire::error::ApiError;
-use rust_embed::RustEmbed;
+use sha2::{Digest as _, Sha256};
 
 use crate::http::Exchange;
 use crate::http::answer::{Body, Outcome, answer, empty};
@@ -15,9 +15,33 @@ use crate::http::answer::{Body, Outcome, answer, empty};
 /// Where assets are.
 const BASE: &str = "/assets/";
 
-#[derive(RustEmbed)]
-#[folder = "src/pages/assets"]
-struct Files;
+/// Name, extension, media type and content of each file.
+const FILES: [(&str, &str, &str, &[u8]); 4] = [
+    (
+        "style",
+        "css",
+        "text/css; charset=utf-8",
+        include_bytes!("assets/style.css"),
+    ),
+    (
+        "icon",
+        "svg",
+        "image/svg+xml",
+        include_bytes!("assets/icon.svg"),
+    ),
+    (
+        "portal",
+        "js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("assets/portal.js"),
+    ),
+    (
+        "console",
+        "js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("assets/console.js"),
+    ),
+];
 
 /// One embedded file.
 #[derive(Debug)]
@@ -25,30 +49,24 @@ struct Asset {
     /// Its name with the hash in it.
     name: String,
     content_type: &'static str,
-    content: std::borrow::Cow<'static, [u8]>,
+    content: &'static [u8],
     hash: String,
 }
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
-    let named = Files::iter().filter_map(|name| {
-        let file = Files::get(&name)?;
+    let named = FILES.map(|(stem, extension, content_type, content)| {
         let mut hash = String::with_capacity(12);
-        for byte in &file.metadata.sha256_hash()[..6] {
+        for byte in &Sha256::digest(content)[..6] {
             hash.push_str(&format!("{byte:02x}"));
         }
-        let (stem, extension) = name.rsplit_once('.')?;
-        Some(Asset {
+        Asset {
             name: format!("{stem}-{hash}.{extension}"),
-            content_type: match extension {
-                "css" => "text/css; charset=utf-8",
-                "js" => "text/javascript; charset=utf-8",
-                _ => "image/svg+xml",
-            },
-            content: file.data,
+            content_type,
+            content,
             hash,
-        })
+        }
     });
-    named.collect()
+    named.into()
 });
 
 /// The address of the file `stem`.`extension`.
@@ -79,8 +97,7 @@ pub(crate) async fn show(exchange: &Exchange<'_>) -> Outcome {
     let mut shown = if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
         empty(StatusCode::NOT_MODIFIED)
     } else {
-        let content = asset.content.clone().into_owned();
-        let body = Body::Whole(Full::new(content.into()));
+        let body = Body::Whole(Full::new(asset.content.into()));
         answer(StatusCode::OK, asset.content_type, body)
     };
     let headers = shown.headers_mut();

@@ -94,7 +94,7 @@ impl Vault {
             aad: endpoint.as_str().as_bytes(),
         };
         let cipher = &self.current.cipher;
-        let sealed = cipher.encrypt(XNonce::from_slice(&nonce), payload);
+        let sealed = cipher.encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.map_err(|_| VaultError::Damaged)?;
         Ok(SealedSecret {
             key_id: self.current.id.clone(),
@@ -113,13 +113,13 @@ impl Vault {
         let key = key.ok_or_else(|| VaultError::UnknownKey(secret.key_id.clone()))?;
         let (nonce, sealed) = secret
             .bytes
-            .split_at_checked(NONCE_LENGTH)
+            .split_first_chunk::<NONCE_LENGTH>()
             .ok_or(VaultError::Damaged)?;
         let payload = Payload {
             msg: sealed,
             aad: endpoint.as_str().as_bytes(),
         };
-        let opened = key.cipher.decrypt(XNonce::from_slice(nonce), payload);
+        let opened = key.cipher.decrypt(&XNonce::from(*nonce), payload);
         let opened = Zeroizing::new(opened.map_err(|_| VaultError::Damaged)?);
         let bytes = <[u8; 32]>::try_from(opened.as_slice()).map_err(|_| VaultError::Damaged)?;
         Ok(SigningKey(bytes))

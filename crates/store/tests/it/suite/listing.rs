@@ -2,7 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt as _, SeedableRng as _};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{ActionKind, EnforcementStatus};
 use rollcall_domain::page::{Order, OrderBy, ProfileListing, Start, StatusFilter};

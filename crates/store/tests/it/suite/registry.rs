@@ -2,7 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt as _, SeedableRng as _};
 use rollcall_domain::audit::AuditAction;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{
@@ -357,11 +357,7 @@ pub(crate) async fn every_filter_finds_what_the_model_finds(world: World) {
             access_type: pick(0.3).then_some(AccessType::Passthrough),
             enforcement_status: if pick(0.3) {
                 let several = random.random_range(1..4);
-                StatusFilter::any_of(
-                    EnforcementStatus::ALL
-                        .choose_multiple(&mut random, several)
-                        .copied(),
-                )
+                StatusFilter::any_of(EnforcementStatus::ALL.sample(&mut random, several).copied())
             } else {
                 None
             },
