@@ -1,6 +1,6 @@
 //! How fast Rollcall is, and how anyone can find out on their own machine.
 //!
-//! `run` builds a data directory, starts the release binary and the *limit server* (the same bytes
+//! `run` builds a data directory, starts the binary that is published and the *limit server* (the same bytes
 //! handed out from memory, with the same header work) and drives both in turn with one generator,
 //! on one core each, in interleaved rounds. Times on shared machines do not repeat; the server's
 //! CPU time per request does, and its ratio to the limit server's says how much of an answer's cost
@@ -169,7 +169,7 @@ fn fan_out(text: &str) -> Result<usize, &'static str> {
 /// What every measurement needs to know.
 #[derive(Debug, Clone, Args)]
 struct BenchArgs {
-    /// The server's binary; without it, `cargo build --release -p rollcall` makes one.
+    /// The server's binary; without it, `cargo build --profile dist -p rollcall` makes one.
     #[arg(long)]
     rollcall: Option<PathBuf>,
     /// Where data directories are kept between runs.

@@ -326,7 +326,8 @@ fn build() -> anyhow::Result<PathBuf> {
     let status = Command::new(cargo)
         .args([
             "build",
-            "--release",
+            "--profile",
+            "dist",
             "--package",
             "rollcall",
             "--manifest-path",
@@ -342,7 +343,7 @@ fn build() -> anyhow::Result<PathBuf> {
         .ancestors()
         .nth(2)
         .context("this program lies in a target directory")?;
-    Ok(target.join("release/rollcall"))
+    Ok(target.join("dist/rollcall"))
 }
 
 fn log_to(command: &mut Command, log: &Path) -> anyhow::Result<()> {

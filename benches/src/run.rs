@@ -173,7 +173,8 @@ fn notes(cores: Cores) -> Vec<String> {
         notes.push("one core only: generator and server took each other's time".to_owned());
     }
     if cfg!(debug_assertions) {
-        notes.push("the limit server was built without optimisation: use --release".to_owned());
+        notes
+            .push("the limit server was built without optimisation: use --profile dist".to_owned());
     }
     notes
 }
