@@ -96,6 +96,16 @@ def venv(name, requirements):
     return built(CACHE / name, sys.version + text, build) / "bin/python"
 
 
+def bare_python():
+    """A Python that has pip, which the machine's own may lack."""
+
+    def build(path):
+        call([sys.executable, "-m", "venv", path])
+
+    with preparing():
+        return built(CACHE / "pip", sys.version, build) / "bin/python"
+
+
 @dataclasses.dataclass
 class Sdk:
     tree: pathlib.Path
