@@ -165,6 +165,26 @@ def npm_sdk(npm, environment):
     npm_packages(npm, environment, HERE / "typescript", "the npm SDK")
 
 
+# Languages whose SDK no registry at hand has: the program that runs our client of it, and the client.
+CLIENTS = {"ruby": ("ruby", "clients/ruby/client.rb"), "php": ("php", "clients/php/client.php"), "go": ("go", "clients/go/client.go")}
+
+
+def client(kind):
+    """The command that runs one of our clients."""
+    program, script = CLIENTS[kind]
+    if not shutil.which(program):
+        raise HarnessError(f"{program} is missing; `./test setup` installs it")
+    if kind != "go":
+        return [program, HERE / script]
+
+    def build(path):
+        environment = clean_environment(GOCACHE=str(CACHE / "go-build"), GO111MODULE="off")
+        call([program, "build", "-o", path / "client", HERE / script], env=environment)
+
+    recipe = hashlib.sha256((HERE / script).read_bytes()).hexdigest()
+    return [built(CACHE / "go-client", recipe, build) / "client", HERE / "clients/go/requests.json"]
+
+
 # --- the server ------------------------------------------------------------------------------------
 
 
