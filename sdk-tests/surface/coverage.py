@@ -13,7 +13,8 @@ from surface import split, union
 
 ROOT = surface.HERE.parent.parent
 FILE = ROOT / "docs/coverage.md"
-DOCUMENTS = ("2026-03-24", "2026-08-18", "2026-09-04", "ga", "webhooks")
+# All but the operator's, which is no part of the vendor's API.
+DOCUMENTS = tuple(sorted(path.stem for path in (ROOT / "docs/openapi").glob("*.json") if path.stem != "operator"))
 LABELS = {"python": "Python", "npm": "TypeScript"}
 ANSWERED, NOT_YET, REFUSED = "answered", "not yet", "refused on purpose"
 HEAD = """<!-- Generated from sdk-tests/surface/surface.json, docs/openapi and docs/reference/errors.md; after a change of one of them run
@@ -73,7 +74,8 @@ class Served:
             return [schema["items"]] if "items" in schema else []
         extra = schema.get("additionalProperties")
         if member == "*":
-            return [*schema.get("properties", {}).values(), *([extra] if isinstance(extra, dict) else [])]
+            named = [*schema.get("properties", {}).values(), *schema.get("patternProperties", {}).values()]
+            return [*named, *([extra] if isinstance(extra, dict) else [])]
         if member in schema.get("properties", {}):
             return [schema["properties"][member]]
         return []
@@ -93,7 +95,7 @@ def flatten(document, schema):
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
             rest = {name: value for name, value in schema.items() if name != key}
-            return [rest, *(flat for item in schema[key] for flat in flatten(document, item))]
+            return [*flatten(document, rest), *(flat for item in schema[key] for flat in flatten(document, item))]
     return [schema]
 
 

@@ -18,6 +18,7 @@ A *surface*, as it is checked in, holds ours in full (an extract holds nothing e
 their types, and of everything else the names: of an operation a digest tells whether its route, parameters or answer changed.
 """
 
+import collections
 import hashlib
 import json
 import pathlib
@@ -81,7 +82,8 @@ def sort(raw):
         if name.startswith("body.enabled_events")
         for event in enum(is_)
     }
-    short = names(types)
+    reached = reach(types, [is_ for operation in mine.values() for is_ in (*operation["parameters"].values(), operation["answer"])])
+    short = names(types, reached)
 
     def plain(expression):
         written = REFERENCE.sub(lambda match: short[match.group()], expression)
@@ -103,11 +105,10 @@ def sort(raw):
             "answer": plain(operation["answer"]),
         }
 
-    reached = reach(types, [is_ for operation in mine.values() for is_ in (*operation["parameters"].values(), operation["answer"])])
     own_events = {event: fields for event, fields in raw["events"].items() if event in subscribable or event.startswith("user_profile.")}
-    codes = {group: {} for group in GROUPS}
+    codes = {group: [] for group in GROUPS}
     for code, file in sorted(raw["errors"].items()):
-        codes["ours" if code in OURS["codes"] or OUR_FILES.match(file) else "neighbour" if SHARED.match(file) else "elsewhere"][code] = ""
+        codes["ours" if code in OURS["codes"] or OUR_FILES.match(file) else "neighbour" if SHARED.match(file) else "elsewhere"].append(code)
     return {
         "package": raw["package"],
         "version": raw["version"],
@@ -122,27 +123,26 @@ def sort(raw):
             "operations": {name: whole(operation) for name, operation in sorted(mine.items())},
             "types": {short[key]: described(key) for key in sorted(reached, key=short.get) if not short[key].startswith("AnthropicBeta")},
             "error_types": raw["error_types"],
-            "errors": sorted(codes["ours"]),
+            "errors": codes["ours"],
         },
         "neighbour": {
             "operations": {name: whole(operation) for name, operation in sorted(near.items())},
-            "errors": sorted(codes["neighbour"]),
+            "errors": codes["neighbour"],
         },
         "elsewhere": {
             "senders": {beta: kept for beta, places in raw["senders"].items() if (kept := [place for place in places if place not in OURS["senders"]])},
             "events": sorted(set(raw["events"]) - set(own_events)),
             "operations": {name: digest(whole(operation)) for name, operation in sorted(far.items())},
-            "errors": sorted(codes["elsewhere"]),
+            "errors": codes["elsewhere"],
         },
     }  # fmt: skip
 
 
-def names(types):
-    """A short name for each type, with its file only where two have the same."""
-    by_name = {}
-    for key in types:
-        by_name.setdefault(key.rpartition(":")[2], []).append(key)
-    return {key: name if len(keys) == 1 else key[1:] for name, keys in by_name.items() for key in keys}
+def names(types, reached):
+    """A short name for each type. Only among those that are ours has it to tell them apart, there by their file: what others call
+    theirs must not rename ours."""
+    times = collections.Counter(key.rpartition(":")[2] for key in reached)
+    return {key: name if key not in reached or times[name] == 1 else key[1:] for key in types for name in [key.rpartition(":")[2]]}
 
 
 def split(expression):

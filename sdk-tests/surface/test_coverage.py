@@ -67,6 +67,13 @@ class Coverage(unittest.TestCase):
         self.assertEqual(rows["Events", "user_profile.folded"], "not yet")
         self.assertEqual(rows["Error codes", "user_profile_folded"], "not yet")
 
+    def test_a_field_of_one_alternative_is_found(self):
+        of_all = self.documents["ga"]["components"]["schemas"]["UserProfileCreate"]
+        name = of_all["properties"].pop("name")
+        self.documents["ga"]["components"]["schemas"]["Named"] = {"anyOf": [{"type": "null"}], "properties": {"name": name}}
+        of_all["oneOf"] = [{"$ref": "#/components/schemas/Named"}]
+        self.assertEqual(self.rows()["POST /v1/user_profiles", "body", "name"], "answered: 2026-03-24, 2026-08-18, 2026-09-04, ga")
+
     def test_a_refusal_of_what_does_not_exist_is_an_error(self):
         self.settings["refused"]["event user_profile.never"] = "because"
         with self.assertRaisesRegex(ValueError, "user_profile.never"):

@@ -241,6 +241,12 @@ class Readers(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "no operation under"):
             surface.sort(raw)
 
+    def test_a_type_of_others_does_not_rename_ours(self):
+        raw = read_python(PYTHON)
+        before = surface.sort(raw)
+        raw["types"]["@types/other.py:BetaUserProfile"] = {"fields": {"id": "string"}}
+        self.assertEqual(surface.sort(raw)["ours"], before["ours"])
+
     def test_nothing_of_a_package_is_executed(self):
         loud = {name: f"raise SystemExit('executed')\n{textwrap.dedent(text)}" for name, text in PYTHON.items()}
         self.assertIn("beta.user_profiles.list", read_python(loud)["operations"])
