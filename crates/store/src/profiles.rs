@@ -1,14 +1,16 @@
 //! An organization's profiles, as its own platform reaches them.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::decision::{Decided, Refusal};
 use rollcall_domain::id::ProfileId;
-use rollcall_domain::page::{Position, ProfileListing};
+use rollcall_domain::page::{Position, ProfileListing, Start};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::tenant::OrganizationScope;
-use rollcall_record::document::{PageSink, ProfileDocument};
+use rollcall_record::document::{DamagedDocument, PageSink, ProfileDocument, ProfileView};
 
 use crate::Stored;
 
@@ -26,16 +28,56 @@ pub enum Changed {
     Done(ProfileDocument),
 }
 
+/// A sink that tells whether anything reached it.
+struct Found<'a> {
+    sink: &'a mut (dyn PageSink + Send),
+    any: bool,
+}
+
+impl PageSink for Found<'_> {
+    fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument> {
+        self.any = true;
+        self.sink.profile(view)
+    }
+}
+
 /// Profiles of one organization.
 #[async_trait]
 pub trait Profiles: Send + Sync {
     /// Hands one page to `sink`, profile by profile, and answers with the position to go on after,
     /// or `None` when nothing follows.
     ///
-    /// Without a status filter a page is full unless it is the last. With one, at most
-    /// [`Limit::examination_bound`](rollcall_domain::page::Limit::examination_bound) profiles are
-    /// examined, each judged by its status at `now`.
+    /// Without a status filter a page is full unless it is the last. With one it may hold fewer, and it
+    /// holds something unless it is the last, because clients end their walk at an empty page.
     async fn list_profiles(
+        &self,
+        scope: &OrganizationScope,
+        listing: &ProfileListing,
+        now: Timestamp,
+        sink: &mut (dyn PageSink + Send),
+    ) -> Stored<Option<Position>> {
+        if listing.status_filter.is_none() {
+            return self.examine_profiles(scope, listing, now, sink).await;
+        }
+        let mut listing = Cow::Borrowed(listing);
+        let mut found = Found { sink, any: false };
+        loop {
+            let examined = self.examine_profiles(scope, &listing, now, &mut found);
+            match examined.await? {
+                Some(position) if !found.any => {
+                    listing.to_mut().start = Start::after(position);
+                    // However far it is to the first match, others get their turn meanwhile.
+                    tokio::task::yield_now().await;
+                }
+                next => return Ok(next),
+            }
+        }
+    }
+
+    /// What [`Profiles::list_profiles`] does, but with a status filter at most
+    /// [`Limit::examination_bound`](rollcall_domain::page::Limit::examination_bound) profiles are
+    /// examined, each judged by its status at `now`, so that a page with a position may be empty.
+    async fn examine_profiles(
         &self,
         scope: &OrganizationScope,
         listing: &ProfileListing,

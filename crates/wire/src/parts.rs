@@ -238,6 +238,7 @@ pub(crate) fn listing(
     filter_rule: FilterRule,
 ) -> Result<ProfileListing, ApiError> {
     let mut query = Query::parse(query)?;
+    query.unbracket(&["limit", "order", "order_by", "page", "beta"]);
     let limit = query.take_limit()?;
     let order = query.take_parsed("order", Order::parse)?;
     let order = order.unwrap_or(Order::Descending);

@@ -51,6 +51,25 @@ impl Query {
         }
     }
 
+    /// Writes `name[]` as `name`, for each of these parameters that take one value.
+    ///
+    /// One SDK writes all parameters with brackets from its second page on, and repeats them: the last
+    /// one counts, and none does beside one without brackets.
+    pub fn unbracket(&mut self, names: &[&str]) {
+        if !self.parameters.iter().any(|(sent, _)| sent.ends_with("[]")) {
+            return;
+        }
+        for name in names {
+            let bracketed = self.take_all(&format!("{name}[]")).pop();
+            let is_plain = |(sent, value): &(String, String)| sent == name && !value.is_empty();
+            if let Some(value) = bracketed
+                && !self.parameters.iter().any(is_plain)
+            {
+                self.parameters.push(((*name).to_owned(), value));
+            }
+        }
+    }
+
     /// Takes the parameter `name` as something that `parse` accepts.
     pub fn take_parsed<T, E: std::fmt::Display>(
         &mut self,

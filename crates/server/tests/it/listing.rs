@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::fixtures::{DIALECTS, LEGACY};
-use crate::server::{PROFILE, TestServer};
+use crate::server::{ORGANIZATION, PROFILE, TestServer};
 
 const PROFILES: &str = "/v1/user_profiles";
 
@@ -49,6 +49,51 @@ async fn pages_follow_each_other_without_an_empty_last_one() {
     assert_eq!(ascending.concat(), created);
     created.reverse();
     assert_eq!(walk(&server.platform(), "limit=4").await.concat(), created);
+}
+
+/// SDKs in five languages end their walk at an empty page; the rest would be missed in silence.
+#[tokio::test]
+async fn a_filtered_page_before_the_last_is_never_empty() {
+    let server = TestServer::start().await;
+    let banned = |number: usize| {
+        format!(
+            r#"{{"type":"user_profile","organization_id":"{ORGANIZATION}","id":"uprof_{number}","created_at":"2026-05-11T16:40:02Z","enforcement_actions":[{{"type":"ban","reason":"high_harm","opened_at":"2026-10-30T18:20:11Z"}}]}}"#
+        )
+    };
+    let records: Vec<_> = (0..1_001).map(banned).collect();
+    let import = server
+        .operator()
+        .call("POST", "/operator/v1/user_profiles/import");
+    let imported = import.body(records.join("\n")).send().await.ok();
+    assert_eq!(imported["imported"], 1_001);
+    for filter in ["", "&order_by=name", "&order_by=name&order=asc"] {
+        let query = format!("enforcement_status[]=unrestricted{filter}");
+        let pages = walk(&server.platform(), &query).await;
+        let (_last, before) = pages.split_last().unwrap();
+        assert!(before.iter().all(|page| !page.is_empty()), "{pages:?}");
+        assert_eq!(pages.concat(), [PROFILE]);
+    }
+}
+
+/// As the PHP SDK asks for its second page: every parameter with brackets, and those of the page before
+/// once more.
+#[tokio::test]
+async fn a_client_that_writes_brackets_reaches_the_last_page() {
+    let server = TestServer::start().await;
+    for _ in 0..5 {
+        server.create("{}").await;
+    }
+    let client = server.platform();
+    let mut page = client.get(&format!("{PROFILES}?limit=2")).await.ok();
+    let mut query = "limit%5B%5D=2&limit%5B%5D=2".to_owned();
+    let mut seen = ids(&page);
+    while let Some(next) = page["next_page"].as_str() {
+        query.push_str(&format!("&page%5B%5D={next}"));
+        page = client.get(&format!("{PROFILES}?{query}")).await.ok();
+        seen.extend(ids(&page));
+    }
+    assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 6);
+    assert_eq!(seen.len(), 6);
 }
 
 #[tokio::test]

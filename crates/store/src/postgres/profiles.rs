@@ -25,7 +25,7 @@ use crate::{StoreError, Stored};
 
 #[async_trait]
 impl Profiles for PostgresStore {
-    async fn list_profiles(
+    async fn examine_profiles(
         &self,
         scope: &OrganizationScope,
         listing: &ProfileListing,

@@ -21,7 +21,7 @@ use crate::{StoreError, Stored};
 
 #[async_trait]
 impl Profiles for SqliteStore {
-    async fn list_profiles(
+    async fn examine_profiles(
         &self,
         scope: &OrganizationScope,
         listing: &ProfileListing,

@@ -27,7 +27,7 @@ macro_rules! store_suite {
             listing: names_are_folded_and_the_unnamed_come_last,
             listing: walks_stay_exact_while_profiles_come_and_go,
             listing: filters_judge_by_the_status_at_the_time_of_reading,
-            listing: a_filter_examines_a_bounded_number_of_profiles,
+            listing: a_filtered_page_before_the_last_is_never_empty,
             listing: random_worlds_are_listed_as_the_model_lists_them,
             profiles: what_is_inserted_is_found_by_its_own_organization_alone,
             profiles: concurrent_merges_lose_no_key,

@@ -109,11 +109,6 @@ fn a_list_holds_its_profiles_and_the_way_on() {
         );
         assert_eq!(page(dialect(name), &[], None), compact("list.empty"));
     }
-    let next = Some("page_AXkr8Lw5qDf0GhS7uKe3VoNy");
-    assert_eq!(
-        page(dialect("ga"), &[], next),
-        compact("list.ga.filtered-empty-page")
-    );
 }
 
 #[test]

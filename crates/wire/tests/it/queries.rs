@@ -91,6 +91,49 @@ fn values_that_are_none_are_named() {
 }
 
 #[test]
+fn of_bracketed_parameters_the_last_counts_and_none_beside_a_plain_one() {
+    for (query, limit, order) in [
+        ("limit[]=5", 5, Order::Descending),
+        (
+            "limit%5B%5D=100&limit%5b%5d=7&order[]=desc&order[]=asc",
+            7,
+            Order::Ascending,
+        ),
+        (
+            "limit[]=5&limit=3&order[]=nonsense&order=asc",
+            3,
+            Order::Ascending,
+        ),
+        ("limit=3&limit[]=nonsense", 3, Order::Descending),
+        ("limit[]=5&limit[]=&order[]=", 5, Order::Descending),
+        ("limit=&limit[]=5&beta[]=true", 5, Order::Descending),
+    ] {
+        let listing = list("ga", query).unwrap();
+        assert_eq!(
+            (listing.limit.get(), listing.order),
+            (limit, order),
+            "{query}"
+        );
+    }
+    let by_name = list("2026-03-24", "order_by[]=created_at&order_by[]=name").unwrap();
+    assert_eq!(by_name.start.order_by(), OrderBy::Name);
+    for (query, message) in [
+        (
+            "limit[]=5&limit[]=0",
+            "limit: must be an integer from 1 to 100",
+        ),
+        (
+            "page[]=page&page[]=page_x",
+            "page: not a valid cursor for this request",
+        ),
+        ("limit=5&limit=5&limit[]=5", "limit: must be given once"),
+        ("offset[]=1", "offset[]: unknown query parameter"),
+    ] {
+        assert_eq!(list("ga", query).unwrap_err(), message, "{query}");
+    }
+}
+
+#[test]
 fn the_filter_is_a_set_however_it_is_written() {
     use EnforcementStatus::{Banned, Pending};
     let expected = StatusFilter::any_of([Banned, Pending]);

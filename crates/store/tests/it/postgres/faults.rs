@@ -313,7 +313,7 @@ async fn every_write_survives(fault: Fault, attempts: u32) {
 }
 
 /// The methods of storage that write nothing; every other one must be tried with faults.
-const READING: [&str; 32] = [
+const READING: [&str; 33] = [
     // Nothing to do on this backend, or nothing that is a transaction.
     "begin_bulk_load",
     "check",
@@ -321,6 +321,7 @@ const READING: [&str; 32] = [
     "count_pending_deliveries",
     "count_profiles",
     "due_expiries",
+    "examine_profiles",
     "export_profiles",
     "find_credential",
     "find_delivery",

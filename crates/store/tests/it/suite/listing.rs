@@ -230,7 +230,7 @@ pub(crate) async fn filters_judge_by_the_status_at_the_time_of_reading(world: Wo
     }
 }
 
-pub(crate) async fn a_filter_examines_a_bounded_number_of_profiles(world: World) {
+pub(crate) async fn a_filtered_page_before_the_last_is_never_empty(world: World) {
     let scope = world.organization("org").await;
     // Profiles whose restriction has run out and is not yet recorded: they have to be looked at.
     for second in 0..1_100 {
@@ -250,7 +250,28 @@ pub(crate) async fn a_filter_examines_a_bounded_number_of_profiles(world: World)
         any_of(&[EnforcementStatus::Restricted]),
     );
     let pages = world.walk(&scope, wanted.clone(), at(5_000)).await;
-    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [0, 0]);
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [0]);
+    let last = world.create(&scope, at(3_000), Some("last")).await;
+    world
+        .open_action(&scope, &last, restriction(None), at(3_000))
+        .await;
+    for order_by in [OrderBy::CreatedAt, OrderBy::Name] {
+        for order in [Order::Ascending, Order::Descending] {
+            let wanted = filtered(
+                listing(order_by, order, 20),
+                any_of(&[EnforcementStatus::Restricted]),
+            );
+            let pages = world.walk(&scope, wanted, at(5_000)).await;
+            let (end, before) = pages.split_last().unwrap();
+            assert!(before.iter().all(|page| !page.is_empty()), "{pages:?}");
+            assert_eq!(pages.concat(), [last.to_string()], "{end:?}");
+        }
+    }
+    world
+        .store
+        .remove_profile(&scope, &act_at(at(3_001)), &last)
+        .await
+        .unwrap();
     let pages = world.walk(&scope, wanted, at(1_999)).await;
     assert_eq!(pages.iter().map(Vec::len).sum::<usize>(), 1_100);
     assert!(pages.iter().all(|page| page.len() == 20));
