@@ -455,7 +455,9 @@ impl Router {
             .paths
             .iter()
             .find_map(|path| Some((path, path.params(&segments)?)))?;
+        // A browser's preflight cannot carry a beta: it only names the header that it wants to send.
         let hidden = path.audience == Audience::Administrator
+            && head.method != Method::OPTIONS
             && !headers::lists(
                 header_values(head, "anthropic-beta"),
                 headers::WEBHOOKS_BETA,

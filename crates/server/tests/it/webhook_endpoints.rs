@@ -141,6 +141,38 @@ async fn without_the_beta_the_api_does_not_exist() {
     assert!(reply.header("anthropic-organization-id").is_some());
 }
 
+/// A browser asks before it sends, and its question cannot carry a beta.
+#[tokio::test]
+async fn a_preflight_of_the_webhooks_needs_no_beta() {
+    let server = TestServer::with(|options| {
+        options.settings.cors_origins = vec![http::HeaderValue::from_static("https://app.example")];
+    })
+    .await;
+    for (path, methods) in [
+        (WEBHOOKS.to_owned(), "GET, HEAD, POST, OPTIONS"),
+        (format!("{WEBHOOKS}/x"), "GET, HEAD, POST, DELETE, OPTIONS"),
+        (
+            format!("{WEBHOOKS}/x/regenerate_signing_secret"),
+            "POST, OPTIONS",
+        ),
+    ] {
+        let preflight = server
+            .stranger()
+            .with("origin", "https://app.example")
+            .with("access-control-request-method", "POST")
+            .with("access-control-request-headers", "anthropic-beta,x-api-key")
+            .call("OPTIONS", &path)
+            .send()
+            .await;
+        assert_eq!(preflight.status, 204, "{path}: {preflight}");
+        assert_eq!(preflight.header("allow"), Some(methods));
+        let permitted = preflight.header("access-control-allow-origin");
+        assert_eq!(permitted, Some("https://app.example"));
+    }
+    let missing = "404 not_found_error: Not found";
+    assert_eq!(server.administrator().get(WEBHOOKS).await.error(), missing);
+}
+
 #[tokio::test]
 async fn bodies_are_judged() {
     let (_server, admin) = empty().await;
