@@ -4,6 +4,7 @@
 //! on both: [`EnrollmentUrl::submit`] and [`Enrollment::decide`] answer with an [`Enrolled`], which
 //! storage keeps whole.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::audit::{AuditAction, AuditEntry, TargetKind};
@@ -14,8 +15,12 @@ use crate::profile::Profile;
 use crate::program::{ProgramName, ProgramStanding, ProgramStatus};
 use crate::tenant::SecretHash;
 
-/// How long an enrollment or action URL works, exactly.
-pub const URL_LIFETIME: Duration = Duration::from_mins(15);
+/// How long an enrollment or action URL works, unless the operator says otherwise.
+pub const URL_LIFETIME: Duration = Duration::from_hours(1);
+
+/// What the operator can say: long enough to open it and short enough not to be forgotten in a mailbox.
+pub const URL_LIFETIMES: RangeInclusive<Duration> =
+    Duration::from_mins(5)..=Duration::from_hours(7 * 24);
 
 /// An enrollment or action URL, without its token.
 #[derive(Clone, Debug, PartialEq, Eq)]

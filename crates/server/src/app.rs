@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
+use rollcall_domain::enrollment::URL_LIFETIME;
 use rollcall_domain::id::Ids;
 use rollcall_domain::tenant::SecretHash;
 use rollcall_store::{Store, StoreError, Stored};
@@ -53,6 +54,8 @@ pub struct Settings {
     /// Programs that end users can apply for.
     pub programs: Vec<ProgramConfig>,
 }
+    /// How long an enrollment or action URL works.
+    pub enrollment_url_lifetime: Duration,
 
 impl Settings {
     /// The defaults of the contract, with this base of the URLs given to end users.
@@ -68,6 +71,7 @@ impl Settings {
             webhooks: WebhookSettings::default(),
             programs: vec![ProgramConfig::cyber()],
         }
+            enrollment_url_lifetime: URL_LIFETIME,
     }
 }
 

@@ -27,6 +27,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipnet::IpNet;
+use rollcall_domain::enrollment;
 use zeroize::Zeroizing;
 
 use crate::http::listener::ListenerLimits;
@@ -125,6 +126,8 @@ settings! {
         log_format: LogFormat = LogFormat::Auto,
         /// Names accepted in `anthropic-beta` beside the known ones. They have no effect.
         extra_betas: Vec<String> = Vec::new(),
+        /// How long an enrollment or action URL works, from 5 minutes to 7 days.
+        enrollment_url_lifetime: Duration = enrollment::URL_LIFETIME,
         /// Origins, such as `https://app.example.com`, whose pages may call the public API from a browser.
         cors_origins: Vec<String> = Vec::new(),
         /// Most connections at a time; further ones wait until one ends.
@@ -486,6 +489,10 @@ impl Loaded {
             if limit.is_zero() {
                 return Err(self.invalid(key, "must be longer than nothing"));
             }
+        }
+        if !enrollment::URL_LIFETIMES.contains(&config.enrollment_url_lifetime) {
+            let expected = "expected from 5m to 7d";
+            return Err(self.invalid("enrollment_url_lifetime", expected));
         }
         if let Err(reason) = programs::check(&config.programs) {
             return Err(self.invalid("programs", &reason));

@@ -93,6 +93,7 @@ pub(crate) fn app(
         cors_origins: origins.collect::<Outcome<_>>()?,
         webhooks: webhooks(config, keys.vault, development.is_some()),
         programs: config.programs.clone(),
+        enrollment_url_lifetime: config.enrollment_url_lifetime,
     };
     Ok(App::new(AppParts {
         store: Arc::clone(&storage.store),

@@ -214,6 +214,14 @@ fn text_that_looks_like_something_else_stays_text() {
     "request_timeout = \"0s\"",
     "test.toml: request_timeout: must be longer than nothing"
 )]
+#[case(
+    "enrollment_url_lifetime = \"4m\"",
+    "test.toml: enrollment_url_lifetime: expected from 5m to 7d"
+)]
+#[case(
+    "enrollment_url_lifetime = \"8d\"",
+    "test.toml: enrollment_url_lifetime: expected from 5m to 7d"
+)]
 #[case("in_memory = \"yes\"", "test.toml: in_memory: expected true or false")]
 #[case(
     "log = \"loud\"",

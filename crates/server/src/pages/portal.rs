@@ -9,11 +9,11 @@
 //! | --- | --- |
 //! | unknown or tampered with | 404, which tells nothing |
 //! | expired, or its profile deleted | 410, which tells nothing and is the same for both |
-//! | used | 410 with the status of the application; sending through it again is a 409 |
+//! | used | 200 with the status of the application; sending through it again is a 409 |
 //! | otherwise | 200 with the form; 422 when the form has errors |
 //!
 //! The token is the secret: it is looked up by its hash, never logged, and kept from leaving in a
-//! `Referer`. Every link costs the same look-ups, whether or not it exists.
+//! `Referer`. Every link costs the same look-ups, whether or not it exists, and one more once it was used.
 
 use askama::Template;
 use http::StatusCode;
@@ -193,7 +193,9 @@ struct Link {
     url: EnrollmentUrl,
     platform: String,
     profile: Profile,
-    /// The profile's applications, newest first.
+    /// What was submitted through it.
+    submitted: Option<Enrollment>,
+    /// The profile's newest applications, newest first.
     applications: Vec<Enrollment>,
     now: Timestamp,
 }
@@ -212,7 +214,13 @@ pub(crate) async fn show(exchange: &Exchange<'_>) -> Outcome {
         Opened::Over => return over(),
     };
     if let Some(application) = link.submitted() {
-        return status(exchange.app, &link, application, link.check());
+        return status(
+            exchange.app,
+            &link,
+            application,
+            link.check(),
+            StatusCode::OK,
+        );
     }
     let wanted = Form::of_query(exchange.query());
     let offered = &exchange.app.settings.programs;
@@ -316,6 +324,14 @@ async fn open(exchange: &Exchange<'_>) -> Result<Opened, Failure> {
         .store
         .list_enrollments(proof, &filter, newest, None, Limit::DEFAULT);
     let applications = exchange.read(Operation::ReadEnrollments, list).await?.items;
+    let submitted = match url.as_ref().and_then(|url| url.enrollment_id.as_ref()) {
+        None => None,
+        // It may be older than the newest ones.
+        Some(id) => {
+            let find = app.store.find_enrollment(proof, id);
+            exchange.read(Operation::ReadEnrollments, find).await?
+        }
+    };
     Ok(match (url, document, organization) {
         (None, _, _) => Opened::Unknown,
         (Some(url), Some(document), Some(organization)) if !url.is_expired_at(now) => {
@@ -323,6 +339,7 @@ async fn open(exchange: &Exchange<'_>) -> Result<Opened, Failure> {
                 url,
                 platform: organization.name,
                 profile: document.decode()?,
+                submitted,
                 applications,
                 now,
             }))
@@ -334,8 +351,7 @@ async fn open(exchange: &Exchange<'_>) -> Result<Opened, Failure> {
 impl Link {
     /// What was submitted through this link.
     fn submitted(&self) -> Option<&Enrollment> {
-        let id = self.url.enrollment_id.as_ref()?;
-        self.applications.iter().find(|it| it.id == *id)
+        self.submitted.as_ref()
     }
 
     /// The open restriction that an identity check can clear.
@@ -514,15 +530,10 @@ async fn verify(exchange: &Exchange<'_>, link: &Link, stated: bool) -> Outcome {
         return Ok(back(exchange));
     };
     if !stated {
+        let unstated = StatusCode::UNPROCESSABLE_ENTITY;
         return match link.submitted() {
-            Some(application) => status(app, link, application, Check::Unstated),
-            None => start(
-                app,
-                link,
-                None,
-                Check::Unstated,
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ),
+            Some(application) => status(app, link, application, Check::Unstated, unstated),
+            None => start(app, link, None, Check::Unstated, unstated),
         };
     }
     let now = app.clock.now();
@@ -557,11 +568,17 @@ fn back(exchange: &Exchange<'_>) -> Answer {
     see_other(Room::Portal, exchange.head.uri.path())
 }
 
-fn status(app: &App, link: &Link, application: &Enrollment, check: Check) -> Outcome {
+fn status(
+    app: &App,
+    link: &Link,
+    application: &Enrollment,
+    check: Check,
+    status: StatusCode,
+) -> Outcome {
     let program = programs::find(&app.settings.programs, application.program.as_str());
     let title = program.map_or(application.program.as_str(), |program| &program.title);
     // What became of this very application, whatever else was decided on the program since.
-    let status = match application.status {
+    let decided = match application.status {
         EnrollmentStatus::Pending => ProgramStatus::Pending,
         EnrollmentStatus::Approved => ProgramStatus::Active,
         EnrollmentStatus::Rejected => ProgramStatus::Rejected,
@@ -570,14 +587,14 @@ fn status(app: &App, link: &Link, application: &Enrollment, check: Check) -> Out
         question: question(program, name),
         answer: answer(program, name, value),
     });
-    let status = StatusPage {
+    let shown = StatusPage {
         frame: Frame::new(&link.platform),
         expires: Moment::of(link.url.expires_at),
-        standing: link.standing_of(title, status, Some(application)),
+        standing: link.standing_of(title, decided, Some(application)),
         answers: answers.collect(),
         check,
     };
-    page(Room::Portal, StatusCode::GONE, &status)
+    page(Room::Portal, status, &shown)
 }
 
 fn question(program: Option<&ProgramConfig>, name: &str) -> String {

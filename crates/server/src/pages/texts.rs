@@ -146,7 +146,7 @@ pub(crate) static ENGLISH: Texts = Texts {
     not_found_text: "Perhaps a part of the address was lost on the way. Open the whole link again, or \
                      ask whoever sent it for a new one.",
     gone: "This link has expired",
-    gone_text: "Links work for a few minutes only, for your protection. Ask whoever sent it for a new \
+    gone_text: "Links work for a limited time, for your protection. Ask whoever sent it for a new \
                 one. If you have applied already, your application is safe.",
     sent_before: "Your application has arrived already",
     sent_before_text: "It was sent through this link before, and was not sent a second time.",

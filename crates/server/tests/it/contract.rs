@@ -128,7 +128,11 @@ async fn a_profile_with_nothing_supplied() {
 
 #[tokio::test]
 async fn urls() {
-    let server = TestServer::start().await;
+    // The examples show links of 15 minutes.
+    let server = TestServer::with(|options| {
+        options.settings.enrollment_url_lifetime = std::time::Duration::from_mins(15);
+    })
+    .await;
     put(&server, NORDLICHT, &nordlicht()).await;
     for dialect in DIALECTS {
         let path = format!("/v1/user_profiles/{NORDLICHT}/action_urls");

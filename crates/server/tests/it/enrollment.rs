@@ -18,10 +18,10 @@ fn action_urls() -> String {
 #[tokio::test]
 async fn both_endpoints_make_the_same_kind_of_url() {
     let server = TestServer::start().await;
-    assert_snapshot!(server.platform().post(&action_urls(), ACTION).await.text(), @r#"{"expires_at":"2026-11-20T14:18:27.650118Z","type":"user_profile_action_url","url":"https://profiles.example.net/user-profiles/enrollment/eoSuUxeJnOm--itcBFmbdcIbY9l4LtwumQVywFB6Pr4"}"#);
+    assert_snapshot!(server.platform().post(&action_urls(), ACTION).await.text(), @r#"{"expires_at":"2026-11-20T15:03:27.650118Z","type":"user_profile_action_url","url":"https://profiles.example.net/user-profiles/enrollment/eoSuUxeJnOm--itcBFmbdcIbY9l4LtwumQVywFB6Pr4"}"#);
     let legacy = server.platform().speaking("2026-03-24");
     let made = legacy.call("POST", &enrollment_url()).send().await;
-    assert_snapshot!(made.text(), @r#"{"expires_at":"2026-11-20T14:18:27.650118Z","type":"enrollment_url","url":"https://profiles.example.net/user-profiles/enrollment/mxxlVryE-sxVBqbl00bCXDS5hWTIF4Uq76HX8cwAJJc"}"#);
+    assert_snapshot!(made.text(), @r#"{"expires_at":"2026-11-20T15:03:27.650118Z","type":"enrollment_url","url":"https://profiles.example.net/user-profiles/enrollment/mxxlVryE-sxVBqbl00bCXDS5hWTIF4Uq76HX8cwAJJc"}"#);
     for dialect in DIALECTS {
         let client = server.platform().speaking(dialect);
         assert_eq!(

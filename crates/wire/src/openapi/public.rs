@@ -180,7 +180,7 @@ fn paths(dialect: &dyn Dialect, shapes: &Shapes) -> Paths {
         let body = RequestBodyBuilder::new().required(Some(Required::False));
         let body = body.content("application/json", content(answers::nothing()));
         let create = begin("create_enrollment_url", "Create an enrollment URL")
-            .description(Some("Works for 15 minutes, for whoever has it."))
+            .description(Some("Works for an hour unless the operator says otherwise, for whoever has it, as often as it is opened; one form can be sent through it."))
             .parameter(id())
             .parameter(beta())
             .request_body(Some(body.build()))
@@ -200,7 +200,7 @@ fn paths(dialect: &dyn Dialect, shapes: &Shapes) -> Paths {
     let body = RequestBodyBuilder::new().required(Some(Required::True));
     let body = body.content("application/json", content(action.into()));
     let create = begin("create_action_url", "Create an action URL")
-        .description(Some("Works for 15 minutes, for whoever has it."))
+        .description(Some("Works for an hour unless the operator says otherwise, for whoever has it, as often as it is opened; one form can be sent through it."))
         .parameter(id())
         .parameter(beta())
         .request_body(Some(body.build()))

@@ -3,7 +3,7 @@
 //! Both make the same kind of URL. Its token exists in the answer alone; what is stored is its hash.
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::enrollment::{EnrollmentUrl, URL_LIFETIME};
+use rollcall_domain::enrollment::EnrollmentUrl;
 use rollcall_wire::enrollment_urls::{
     UrlAction, parse_action_url_body, parse_enrollment_url_body, write_action_url,
     write_enrollment_url,
@@ -51,7 +51,7 @@ async fn make(call: &PublicCall<'_>) -> Result<Made, Failure> {
         organization_id: call.organization_id().clone(),
         profile_id,
         created_at: now,
-        expires_at: now.saturating_add(URL_LIFETIME),
+        expires_at: now.saturating_add(app.settings.enrollment_url_lifetime),
         enrollment_id: None,
     };
     let act = call.act(now);
