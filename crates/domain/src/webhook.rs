@@ -5,11 +5,14 @@ use std::fmt;
 use crate::audit::{AuditAction, AuditEntry, TargetKind};
 use crate::clock::Timestamp;
 use crate::decision::Decided;
-use crate::event::EventType;
+use crate::event::Subscription;
 use crate::id::WebhookEndpointId;
 
 /// The most endpoints an organization can have, enabled or disabled.
 pub const ENDPOINTS_PER_ORGANIZATION: usize = 32;
+
+/// The most event types an endpoint can subscribe to, those that do not exist yet included.
+pub const EVENTS_PER_ENDPOINT: usize = 100;
 
 crate::text_enum! {
     /// Whether an endpoint receives events.
@@ -59,7 +62,7 @@ pub struct WebhookEndpoint {
     /// Where deliveries go.
     pub url: String,
     /// What it is told, without repeats, in the order sent.
-    pub enabled_events: Vec<EventType>,
+    pub enabled_events: Vec<Subscription>,
     /// Whether it receives events.
     pub state: EndpointState,
     /// Why Rollcall disabled it; none while enabled and when the owner disabled it.
@@ -70,7 +73,7 @@ pub struct WebhookEndpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointDraft {
     /// What it is told: at least one type, without repeats.
-    pub enabled_events: Vec<EventType>,
+    pub enabled_events: Vec<Subscription>,
     /// Where deliveries go.
     pub url: String,
     /// Empty for none.
@@ -85,7 +88,7 @@ pub struct EndpointPatch {
     /// A new description; empty for none.
     pub description: Option<String>,
     /// A whole new set of event types, without repeats; never empty.
-    pub enabled_events: Option<Vec<EventType>>,
+    pub enabled_events: Option<Vec<Subscription>>,
     /// A new name; empty for none.
     pub name: Option<String>,
     /// A new state.
@@ -205,6 +208,7 @@ impl WebhookEndpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::EventType;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_micros(seconds * 1_000_000).unwrap()
@@ -212,7 +216,7 @@ mod tests {
 
     fn endpoint() -> WebhookEndpoint {
         let draft = EndpointDraft {
-            enabled_events: vec![EventType::ProgramStatusUpdated],
+            enabled_events: vec![EventType::ProgramStatusUpdated.into()],
             url: "https://example.com/a".into(),
             description: String::new(),
             name: String::new(),

@@ -7,7 +7,7 @@
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::Enforcement;
-use rollcall_domain::event::EventType;
+use rollcall_domain::event::Subscription;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::profile::{
     AccessType, ExternalUserDetails, LeftOut, ONBOARDING_TOLERANCE, PartialAction, Profile,
@@ -74,7 +74,7 @@ pub struct WebhookEndpointRecord {
     /// Where deliveries go.
     pub url: String,
     /// What it is told.
-    pub enabled_events: Vec<EventType>,
+    pub enabled_events: Vec<Subscription>,
     /// Empty when left out.
     pub name: String,
     /// Empty when left out.
@@ -355,7 +355,7 @@ fn read_webhook_endpoint(mut fields: Fields) -> Read<WebhookEndpointRecord> {
     let (_, url) = required(&mut fields, "url")?.string()?;
     let mut enabled_events = Vec::new();
     for element in required(&mut fields, "enabled_events")?.array()? {
-        let event_type = element.parsed(EventType::parse)?;
+        let event_type = element.parsed(Subscription::parse)?;
         if !enabled_events.contains(&event_type) {
             enabled_events.push(event_type);
         }

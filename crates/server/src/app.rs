@@ -32,6 +32,7 @@ use crate::http::{edge_errors, service};
 use crate::initial::InitialState;
 use crate::metrics::{Exposition, Metrics, StorageMetrics};
 use crate::traffic::Traffic;
+use crate::unknown_betas::UnknownBetas;
 use crate::webhooks::WebhookSettings;
 
 /// What the parts of the server are allowed, as the configuration says.
@@ -53,9 +54,9 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// Programs that end users can apply for.
     pub programs: Vec<ProgramConfig>,
-}
     /// How long an enrollment or action URL works.
     pub enrollment_url_lifetime: Duration,
+}
 
 impl Settings {
     /// The defaults of the contract, with this base of the URLs given to end users.
@@ -70,8 +71,8 @@ impl Settings {
             cors_origins: Vec::new(),
             webhooks: WebhookSettings::default(),
             programs: vec![ProgramConfig::cyber()],
-        }
             enrollment_url_lifetime: URL_LIFETIME,
+        }
     }
 }
 
@@ -173,6 +174,7 @@ pub struct App {
     pub(crate) ids: Arc<Ids>,
     pub(crate) cursors: Cursors,
     pub(crate) betas: KnownBetas,
+    pub(crate) unknown_betas: UnknownBetas,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) traffic: Traffic,
@@ -219,6 +221,7 @@ impl App {
         Arc::new(Self {
             operations: operations.collect(),
             traffic: Traffic::default(),
+            unknown_betas: UnknownBetas::default(),
             credentials: Credentials::default(),
             rates: ArcSwap::default(),
             authentication_failures: ArcSwap::from_pointee(AuthenticationFailures::new(

@@ -126,6 +126,10 @@ settings! {
         log_format: LogFormat = LogFormat::Auto,
         /// Names accepted in `anthropic-beta` beside the known ones. They have no effect.
         extra_betas: Vec<String> = Vec::new(),
+        /// Refuse every name in `anthropic-beta`, and every type of webhook event, that is not known. Without
+        /// it a name such as `words-2027-01-31` is accepted without effect, so that the next SDK is not locked
+        /// out, and a type about anything but user profiles is kept and never emitted.
+        strict_betas: bool = false,
         /// How long an enrollment or action URL works, from 5 minutes to 7 days.
         enrollment_url_lifetime: Duration = enrollment::URL_LIFETIME,
         /// Origins, such as `https://app.example.com`, whose pages may call the public API from a browser.

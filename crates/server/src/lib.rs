@@ -43,4 +43,5 @@ mod pages;
 pub mod secrets;
 pub mod telemetry;
 pub mod traffic;
+mod unknown_betas;
 pub mod webhooks;

@@ -50,6 +50,7 @@ pub struct Metrics {
     connections: Gauge,
     failed_authentications: Counter,
     rate_limited: Counter,
+    unknown_betas: Family<OutcomeLabels, Counter>,
     webhook_attempts: Durations<OutcomeLabels>,
     webhook_lag: Histogram,
     webhooks_in_flight: Gauge,
@@ -109,6 +110,7 @@ impl Metrics {
             connections: Gauge::default(),
             failed_authentications: Counter::default(),
             rate_limited: Counter::default(),
+            unknown_betas: Family::default(),
             webhook_attempts: Family::new_with_constructor(webhook_duration),
             webhook_lag: webhook_duration(),
             webhooks_in_flight: Gauge::default(),
@@ -152,6 +154,11 @@ impl Metrics {
             "rate_limited_requests",
             "Requests refused for their number",
             self.rate_limited.clone(),
+        );
+        registry.register(
+            "unknown_beta_requests",
+            "Requests that listed a beta nobody here knows, by whether it was accepted or refused",
+            self.unknown_betas.clone(),
         );
         registry.register_with_unit(
             "storage_duration",
@@ -279,6 +286,12 @@ impl Metrics {
     /// Records a request that was refused for its organization's, or its source's, rate limit.
     pub fn record_rate_limited(&self) {
         self.rate_limited.inc();
+    }
+
+    /// Records a request with unknown betas: `accepted` or `refused`.
+    pub fn record_unknown_betas(&self, outcome: &'static str) {
+        let labels = OutcomeLabels { outcome };
+        self.unknown_betas.get_or_create_owned(&labels).inc();
     }
 
     /// Everything as text.

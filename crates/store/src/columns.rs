@@ -1,10 +1,13 @@
-//! What every backend repeats of a profile beside its document, so that it can be searched.
+//! What every backend repeats of a profile beside its document, so that it can be searched, and columns
+//! that hold a list.
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{EnforcementStatus, Outlook};
+use rollcall_domain::event::Subscription;
 use rollcall_domain::page::StatusFilter;
 use rollcall_domain::profile::{AccessType, Profile};
 use rollcall_domain::text::Name;
+use rollcall_domain::text_enum::NotOneOf;
 
 /// The outlook of a profile that an expiry will change, or already has.
 pub(crate) const OUTLOOK_CHANGING: i64 = 4;
@@ -38,6 +41,17 @@ pub(crate) fn access_type_code(access_type: AccessType) -> i64 {
         AccessType::Application => 0,
         AccessType::Passthrough => 1,
     }
+}
+
+/// What an endpoint subscribes to, as its column holds it.
+pub(crate) fn events_text(events: &[Subscription]) -> String {
+    let texts: Vec<_> = events.iter().map(Subscription::as_str).collect();
+    texts.join(",")
+}
+
+/// Reads a text of [`events_text`].
+pub(crate) fn parse_events(text: &str) -> Result<Vec<Subscription>, NotOneOf> {
+    text.split(',').map(Subscription::parse).collect()
 }
 
 /// What a profile's row repeats of its document, to be searched.

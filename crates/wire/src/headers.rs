@@ -3,8 +3,11 @@
 //! Every function here takes the values of one header, in the order they came, as bytes: this crate
 //! needs no HTTP library. All of them run for every request, so the usual values cost no allocation.
 
+use std::collections::HashSet;
+
 use rollcall_domain::id::WorkspaceId;
 use rollcall_record::json::quotable;
+use rollcall_record::time;
 
 use crate::dialect::Dialect;
 use crate::dialects;
@@ -17,7 +20,7 @@ pub(crate) const VERSIONS: [&[u8]; 2] = [b"2023-06-01", b"2026-10-21"];
 pub const WEBHOOKS_BETA: &str = "webhooks-2026-10-07";
 
 /// An unknown beta's name is shown up to this many characters.
-const SHOWN_NAME: usize = 128;
+pub const SHOWN_NAME: usize = 128;
 
 /// Checks `anthropic-version`: sent once, and one of the two that are served.
 pub fn parse_version<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<(), ApiError> {
@@ -74,12 +77,13 @@ pub fn lists<'a>(values: impl IntoIterator<Item = &'a [u8]>, name: &str) -> bool
 }
 
 /// What the betas of a request come to.
-#[derive(Clone, Copy, Debug)]
-pub struct Betas {
+#[derive(Clone, Debug)]
+pub struct Betas<'a> {
     dialect: &'static dyn Dialect,
+    unknown: Vec<&'a str>,
 }
 
-impl Betas {
+impl<'a> Betas<'a> {
     /// The dialect: the newest whose beta is listed, wherever it stands in the list; the newest of
     /// all when none is.
     ///
@@ -88,25 +92,46 @@ impl Betas {
     pub fn dialect(&self) -> &'static dyn Dialect {
         self.dialect
     }
+
+    /// The names that nobody here knows and that were accepted without effect, each once, in the order
+    /// sent: lower-case letters, digits and hyphens, of any length.
+    pub fn unknown(&self) -> &[&'a str] {
+        &self.unknown
+    }
 }
 
 /// The beta names that are accepted.
 #[derive(Clone, Debug, Default)]
 pub struct KnownBetas {
     extra: Vec<Box<str>>,
+    strict: bool,
 }
 
 impl KnownBetas {
     /// The compiled-in names and `extra`, which have no meaning here either.
     pub fn new<T: Into<Box<str>>>(extra: impl IntoIterator<Item = T>) -> Self {
         let extra = extra.into_iter().map(Into::into).collect();
-        Self { extra }
+        let strict = false;
+        Self { extra, strict }
     }
 
-    /// Reads `anthropic-beta`; a name that is not known is refused.
-    pub fn parse<'a>(&self, values: impl IntoIterator<Item = &'a [u8]>) -> Result<Betas, ApiError> {
-        let mut unknown: Vec<&[u8]> = Vec::new();
+    /// The same names, and with `strict` no other is accepted, whatever its form.
+    #[must_use]
+    pub fn strictly(self, strict: bool) -> Self {
+        Self { strict, ..self }
+    }
+
+    /// Reads `anthropic-beta`. A name that is not known is refused, unless it may be one of tomorrow
+    /// (contract, *Names of tomorrow*): being locked out by the next SDK costs users more than a typing
+    /// mistake.
+    pub fn parse<'a>(
+        &self,
+        values: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Betas<'a>, ApiError> {
         let mut chosen: Option<usize> = None;
+        let mut seen: HashSet<&[u8]> = HashSet::new();
+        let mut accepted = Vec::new();
+        let mut refused = Vec::new();
         for name in names(values) {
             let dialect = dialects::ALL
                 .iter()
@@ -114,17 +139,29 @@ impl KnownBetas {
             match (dialect, chosen) {
                 (Some(listed), Some(newest)) => chosen = Some(listed.min(newest)),
                 (Some(listed), None) => chosen = Some(listed),
-                (None, _) if self.contains(name) || unknown.contains(&name) => {}
-                (None, _) => unknown.push(name),
+                (None, _) if self.contains(name) || !seen.insert(name) => {}
+                (None, _) => match name_of_tomorrow(name).filter(|_| !self.strict) {
+                    Some(name) => accepted.push(name),
+                    None => refused.push(name),
+                },
             }
         }
-        if !unknown.is_empty() {
-            return Err(unexpected(&unknown));
+        if !refused.is_empty() {
+            return Err(unexpected(&refused));
         }
         let dialect = chosen.and_then(|at| dialects::ALL.get(at).copied());
         Ok(Betas {
             dialect: dialect.unwrap_or(dialects::NEWEST),
+            unknown: accepted,
         })
+    }
+
+    /// Every listed name that is not known, accepted or not, in the order sent.
+    pub fn unknown<'a>(
+        &self,
+        values: impl IntoIterator<Item = &'a [u8]>,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        names(values).filter(|name| !self.contains(name))
     }
 
     fn contains(&self, name: &[u8]) -> bool {
@@ -133,6 +170,45 @@ impl KnownBetas {
             .is_ok()
             || self.extra.iter().any(|extra| extra.as_bytes() == name)
     }
+}
+
+/// Betas whose names begin so change what Rollcall itself serves. It cannot serve a shape that it does
+/// not know, so an unknown one is never passed over.
+const OWN_FAMILIES: [&str; 3] = [
+    "user-profiles-",
+    "webhooks-",
+    "google-managed-data-controls-",
+];
+
+/// The name as text, if it has the form of the vendor's names, words and a date, and is of no family
+/// that Rollcall speaks.
+fn name_of_tomorrow(name: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(name).ok()?;
+    let is_own = OWN_FAMILIES.iter().any(|own| name.starts_with(own));
+    (!is_own && is_dated(name)).then_some(name)
+}
+
+/// Whether this is `words-YYYY-MM-DD` or `words-YYYYMMDD`.
+fn is_dated(name: &str) -> bool {
+    let before = |length: usize| {
+        let (words, date) = name.split_at_checked(name.len().checked_sub(length)?)?;
+        Some((words.strip_suffix('-')?, date))
+    };
+    let is_word = |word: &str| {
+        let mut bytes = word.bytes();
+        !word.is_empty() && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    let are_words = |words: &str| words.split('-').all(is_word);
+    let is_day = |date: &str| time::parse(&format!("{date}T00:00:00Z")).is_ok();
+    let with_hyphens = |date: &str| {
+        let (year, rest) = date.split_at_checked(4)?;
+        let (month, day) = rest.split_at_checked(2)?;
+        Some(format!("{year}-{month}-{day}"))
+    };
+    let long = before(10).is_some_and(|(words, date)| are_words(words) && is_day(date));
+    long || before(8).is_some_and(|(words, date)| {
+        are_words(words) && with_hyphens(date).is_some_and(|date| is_day(&date))
+    })
 }
 
 fn unexpected(unknown: &[&[u8]]) -> ApiError {
@@ -149,13 +225,13 @@ fn unexpected(unknown: &[&[u8]]) -> ApiError {
         .collect();
     ApiError::invalid(format!(
         "Unexpected value(s) {} for the `anthropic-beta` header. See the documentation for the known \
-         values, or leave the header out.",
+         values, or leave the header out. The server's setting `extra_betas` makes further ones known.",
         shown.join(", ")
     ))
 }
 
 /// In ascending order, so that a name is found by bisection.
-const COMPILED_IN: [&str; 58] = [
+const COMPILED_IN: [&str; 64] = [
     "admin-user-sign-out-2026-10-08",
     "advisor-tool-2026-03-01",
     "agent-memory-2026-07-22",
@@ -164,6 +240,7 @@ const COMPILED_IN: [&str; 58] = [
     "ce-claude-code-managed-settings-2026-10-06",
     "ce-plugins-2026-09-01",
     "ce-user-management-2026-07-13",
+    "claude-code-20250219",
     "code-execution-2025-05-22",
     "compact-2026-01-12",
     "compact-2026-09-04",
@@ -174,12 +251,14 @@ const COMPILED_IN: [&str; 58] = [
     "context-management-2025-06-27",
     "dev-full-thinking-2025-05-14",
     "dreaming-2026-04-21",
+    "efs-2026-10-01",
     "experimental-claude-tag-2026-10-21",
     "extended-cache-ttl-2025-04-11",
     "fallback-credit-2026-06-01",
     "fallback-credit-2026-07-01",
     "fast-mode-2026-02-01",
     "files-api-2025-04-14",
+    "google-managed-data-controls-2026-09-01",
     "inline-tools-2026-09-15",
     "interleaved-thinking-2025-05-14",
     "managed-agents-2026-04-01",
@@ -193,6 +272,8 @@ const COMPILED_IN: [&str; 58] = [
     "mid-conversation-system-clear-at-2026-08-21",
     "mid-conversation-tool-changes-2026-07-01",
     "model-context-window-exceeded-2025-08-26",
+    "oauth-2025-04-20",
+    "oidc-federation-2026-04-01",
     "output-128k-2025-02-19",
     "output-300k-2026-03-24",
     "pdfs-2024-09-25",
@@ -213,6 +294,7 @@ const COMPILED_IN: [&str; 58] = [
     "user-profiles-2026-08-18",
     "user-profiles-2026-09-04",
     "user-profiles-billing-2026-10-01",
+    "user-profiles-search-2026-08-30",
     "webhooks-2026-10-07",
 ];
 
@@ -265,6 +347,11 @@ mod tests {
                 "2026-08-18",
             ),
             (&["computer-use-2024-10-22"], "ga"),
+            (
+                &["oauth-2025-04-20", "user-profiles-2026-08-18"],
+                "2026-08-18",
+            ),
+            (&["user-profiles-search-2026-08-30"], "ga"),
         ] {
             assert_eq!(dialect_of(values), Ok(expected), "{values:?}");
         }
@@ -280,11 +367,60 @@ mod tests {
         assert_eq!(
             message.unwrap_err(),
             "Unexpected value(s) `b-1`, `a-1`, `User-Profiles-2026-03-24` for the `anthropic-beta` \
-             header. See the documentation for the known values, or leave the header out."
+             header. See the documentation for the known values, or leave the header out. The server's \
+             setting `extra_betas` makes further ones known."
         );
         let long = "x".repeat(200);
         let message = dialect_of(&[&long]).unwrap_err();
         assert!(message.contains(&format!("`{}`", "x".repeat(128))));
+    }
+
+    #[test]
+    fn names_of_tomorrow_have_words_and_a_real_date_and_are_of_no_own_family() {
+        for name in [
+            "quantum-2027-02-28",
+            "quantum-20270228",
+            "files-api-v2-2028-02-29",
+            "x-0001-01-01",
+        ] {
+            let betas = KnownBetas::default().parse([name.as_bytes(), name.as_bytes()]);
+            assert_eq!(betas.unwrap().unknown(), [name]);
+            let strict = KnownBetas::default().strictly(true);
+            assert!(strict.parse([name.as_bytes()]).is_err(), "{name}");
+        }
+        for name in [
+            "quantum",
+            "2027-02-28",
+            "-2027-02-28",
+            "quantum-2027-02-29",
+            "quantum-2027-13-01",
+            "quantum-20270229",
+            "quantum-2027-2-8",
+            "quantum2027-02-28",
+            "quantum--2027-02-28",
+            "Quantum-2027-02-28",
+            "quant_um-2027-02-28",
+            "quantum-2027-02-28-",
+            "quantum-2027-02-28x",
+            "quäntum-2027-02-28",
+            "quantum-２０２７-02-28",
+            "user-profiles-2026-09-05",
+            "user-profiles-pets-2027-01-01",
+            "webhooks-2026-10-08",
+            "google-managed-data-controls-20270101",
+        ] {
+            let refused = KnownBetas::default().parse([name.as_bytes()]);
+            assert!(refused.is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_nothing_that_would_have_been_accepted() {
+        let message = dialect_of(&["quantum-2027-02-28,nonsense"]).unwrap_err();
+        assert!(
+            message.starts_with("Unexpected value(s) `nonsense` for"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -6,13 +6,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
-use rollcall_domain::event::EventType;
+use rollcall_domain::event::Subscription;
 use rollcall_domain::host_name::HostName;
 use rollcall_domain::id::WebhookEndpointId;
 use rollcall_domain::page::Order;
 use rollcall_domain::webhook::{
-    AutoDisabled, ENDPOINTS_PER_ORGANIZATION, EndpointDraft, EndpointPatch, EndpointState,
-    SigningKey, WebhookEndpoint,
+    AutoDisabled, ENDPOINTS_PER_ORGANIZATION, EVENTS_PER_ENDPOINT, EndpointDraft, EndpointPatch,
+    EndpointState, SigningKey, WebhookEndpoint,
 };
 use rollcall_record::field::{Field, FieldError, Fields, Read};
 use sha2::Sha256;
@@ -30,6 +30,15 @@ pub const DESCRIPTION_LIMIT: usize = 1_024;
 pub const NAME_LIMIT: usize = 255;
 /// The most characters of an endpoint's URL.
 pub const URL_LIMIT: usize = 2_048;
+
+/// What an administrator may ask of an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointRules {
+    /// Which addresses it may have.
+    pub urls: UrlPolicy,
+    /// Whether it may subscribe to known event types alone.
+    pub only_known_events: bool,
+}
 
 /// Which addresses an endpoint may have. What a name leads to is judged at each delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,17 +137,17 @@ pub enum InvalidUrl {
 }
 
 /// Reads the body of a create.
-pub fn parse_create(body: &[u8], policy: UrlPolicy) -> Result<EndpointDraft, ApiError> {
+pub fn parse_create(body: &[u8], rules: EndpointRules) -> Result<EndpointDraft, ApiError> {
     let mut fields = body_fields(body)?;
     let events = required(&mut fields, "enabled_events")?;
     let path = events.path.clone();
-    let enabled_events = event_types(events)?;
+    let enabled_events = subscriptions(events, rules)?;
     if enabled_events.is_empty() {
         return Err(FieldError::new(path, "must list at least one event type").into());
     }
     let draft = EndpointDraft {
         enabled_events,
-        url: required(&mut fields, "url")?.parsed(|text| policy.parse(text))?,
+        url: required(&mut fields, "url")?.parsed(|text| rules.urls.parse(text))?,
         description: text(&mut fields, "description", DESCRIPTION_LIMIT)?.unwrap_or_default(),
         name: text(&mut fields, "name", NAME_LIMIT)?.unwrap_or_default(),
     };
@@ -147,16 +156,18 @@ pub fn parse_create(body: &[u8], policy: UrlPolicy) -> Result<EndpointDraft, Api
 }
 
 /// Reads the body of an update. An empty list of event types leaves them as they are.
-pub fn parse_update(body: &[u8], policy: UrlPolicy) -> Result<EndpointPatch, ApiError> {
+pub fn parse_update(body: &[u8], rules: EndpointRules) -> Result<EndpointPatch, ApiError> {
     let mut fields = body_fields(body)?;
     let description = text(&mut fields, "description", DESCRIPTION_LIMIT)?;
-    let enabled_events = fields.take("enabled_events").map(event_types).transpose()?;
+    let events = fields.take("enabled_events");
+    let enabled_events = events.map(|field| subscriptions(field, rules));
+    let enabled_events = enabled_events.transpose()?;
     let name = text(&mut fields, "name", NAME_LIMIT)?;
     let state = fields.take("state");
     let state = state.map(|field| field.parsed(EndpointState::parse));
     let state = state.transpose()?;
     let url = fields.take("url");
-    let url = url.map(|field| field.parsed(|text| policy.parse(text)));
+    let url = url.map(|field| field.parsed(|text| rules.urls.parse(text)));
     let url = url.transpose()?;
     fields.finish()?;
     Ok(EndpointPatch {
@@ -174,15 +185,26 @@ pub fn parse_regenerate_body(body: &[u8]) -> Result<(), ApiError> {
 }
 
 /// Event types in the order sent, repeats dropped.
-fn event_types(field: Field) -> Read<Vec<EventType>> {
-    let mut types = Vec::new();
+fn subscriptions(field: Field, rules: EndpointRules) -> Read<Vec<Subscription>> {
+    let parse = if rules.only_known_events {
+        Subscription::parse_known
+    } else {
+        Subscription::parse
+    };
+    let path = field.path.clone();
+    let mut events = Vec::new();
     for element in field.array()? {
-        let event_type = element.parsed(EventType::parse)?;
-        if !types.contains(&event_type) {
-            types.push(event_type);
+        let event = element.parsed(parse)?;
+        if events.contains(&event) {
+            continue;
         }
+        if events.len() == EVENTS_PER_ENDPOINT {
+            let message = format!("must list at most {EVENTS_PER_ENDPOINT} event types");
+            return Err(FieldError::new(path, message));
+        }
+        events.push(event);
     }
-    Ok(types)
+    Ok(events)
 }
 
 /// A text that may be empty and not null.
@@ -321,7 +343,7 @@ pub fn write_endpoint(out: &mut String, endpoint: &WebhookEndpoint, key: Option<
         .time("created_at", endpoint.created_at)
         .text("description", &endpoint.description)
         .text("disabled_reason", reason)
-        .texts("enabled_events", events.map(|event| event.as_str()))
+        .texts("enabled_events", events.map(Subscription::as_str))
         .text("name", &endpoint.name);
     if let Some(key) = key {
         object = object.text("signing_secret", &secret_text(key));

@@ -9,7 +9,7 @@ use rollcall_domain::clock::Clock;
 use rollcall_domain::delivery::{RetrySchedule, WaitRange};
 use rollcall_wire::cursor::Cursors;
 use rollcall_wire::headers::KnownBetas;
-use rollcall_wire::webhooks::UrlPolicy;
+use rollcall_wire::webhooks::{EndpointRules, UrlPolicy};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -100,7 +100,8 @@ pub(crate) fn app(
         clock,
         ids: Arc::clone(&storage.ids),
         cursors: Cursors::new(keys.cursors),
-        betas: KnownBetas::new(config.extra_betas.iter().map(String::as_str)),
+        betas: KnownBetas::new(config.extra_betas.iter().map(String::as_str))
+            .strictly(config.strict_betas),
         settings,
         metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
         development,
@@ -124,14 +125,17 @@ fn webhooks(config: &Config, vault: Vault, development: bool) -> WebhookSettings
         },
         disable_after: settings.disable_after,
         retention: settings.retention,
-        urls: if development {
-            UrlPolicy::DEVELOPMENT
-        } else {
-            UrlPolicy {
-                allow_http: false,
-                allow_any_port: own_networks,
-                allow_ip_literals: own_networks,
-            }
+        endpoints: EndpointRules {
+            urls: if development {
+                UrlPolicy::DEVELOPMENT
+            } else {
+                UrlPolicy {
+                    allow_http: false,
+                    allow_any_port: own_networks,
+                    allow_ip_literals: own_networks,
+                }
+            },
+            only_known_events: config.strict_betas,
         },
         fence: if development {
             Fence::Open

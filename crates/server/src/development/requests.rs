@@ -51,19 +51,21 @@ struct RecentRequest {
     path: String,
     query: Option<String>,
     headers: Vec<(String, String)>,
+    unknown_betas: Vec<String>,
     body: Option<String>,
     /// None, when the connection was broken off before anything was answered.
     status: Option<StatusCode>,
 }
 
 impl RecentRequests {
-    /// Keeps a request. Those of the controls and of the console that shows this list are left out:
+    /// Keeps a request, with the betas it listed that are not known. Those of the controls and of the console that shows this list are left out:
     /// they are not what is looked for.
     pub(crate) fn record(
         &self,
         at: Timestamp,
         request_id: &RequestId,
         head: &Parts,
+        unknown_betas: Vec<String>,
         body: Option<&Bytes>,
         status: Option<StatusCode>,
     ) {
@@ -80,6 +82,7 @@ impl RecentRequests {
             path: without_token(path),
             query: head.uri.query().map(str::to_owned),
             headers: head.headers.iter().map(without_secret).collect(),
+            unknown_betas,
             body: body.map(|body| {
                 let shown = &body[..body.len().min(KEPT_BODY)];
                 String::from_utf8_lossy(shown).into_owned()
@@ -125,6 +128,10 @@ impl RecentRequest {
                 write_string(out, value);
                 out.push(']');
             })
+            .texts(
+                "unknown_betas",
+                self.unknown_betas.iter().map(String::as_str),
+            )
             .optional_text("body", self.body.as_deref())
             .optional_number("status", self.status.map(|status| status.as_u16()))
             .close();

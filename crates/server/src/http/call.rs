@@ -10,7 +10,7 @@
 //! | 5 | its kind may use this path | [`authenticate`] |
 //! | – | the organization is not on hold | [`admit`] |
 //! | 6 | rate limit | [`admit`] |
-//! | 7, 8 | `anthropic-version`, `anthropic-beta` | [`PublicCall::of`], [`AdminCall::of`] |
+//! | 7, 8 | `anthropic-version`, `anthropic-beta` | [`PublicCall::of`], [`AdminCall::of`], [`dialect`] |
 //! | 9 | `anthropic-workspace-id` | [`workspace`] |
 //! | 10 | the endpoint exists in the dialect | [`PublicCall::in_dialect_with_enrollment_url`] |
 //!
@@ -61,8 +61,7 @@ impl<'a> PublicCall<'a> {
         let (scope, organization) = tenant(&identity)?;
         admit(exchange, organization).await?;
         parse_version(header_values(exchange.head, "anthropic-version"))?;
-        let betas = header_values(exchange.head, "anthropic-beta");
-        let dialect = exchange.app.betas.parse(betas)?.dialect();
+        let dialect = dialect(exchange)?;
         workspace(exchange, &identity, &scope).await?;
         Ok(Self {
             exchange,
@@ -128,8 +127,7 @@ impl<'a> AdminCall<'a> {
         let (scope, organization) = tenant(&identity)?;
         admit(exchange, organization).await?;
         parse_version(header_values(exchange.head, "anthropic-version"))?;
-        let betas = header_values(exchange.head, "anthropic-beta");
-        exchange.app.betas.parse(betas)?;
+        dialect(exchange)?;
         Ok(Self {
             exchange,
             identity,
@@ -225,6 +223,23 @@ pub(crate) fn header_values<'a>(
 ) -> impl Iterator<Item = &'a [u8]> {
     let values = head.headers.get_all(HeaderName::from_static(name));
     values.into_iter().map(http::HeaderValue::as_bytes)
+}
+
+/// Step 8: the betas, and the dialect they come to.
+fn dialect(exchange: &Exchange<'_>) -> Result<&'static dyn Dialect, ApiError> {
+    let app = exchange.app;
+    let betas = app
+        .betas
+        .parse(header_values(exchange.head, "anthropic-beta"));
+    match &betas {
+        Ok(betas) if betas.unknown().is_empty() => {}
+        Ok(betas) => {
+            app.metrics.record_unknown_betas("accepted");
+            app.unknown_betas.note(betas.unknown());
+        }
+        Err(_) => app.metrics.record_unknown_betas("refused"),
+    }
+    Ok(betas?.dialect())
 }
 
 /// Steps 4 and 5: whose key it is, if it works, and whether it is of the kind that `path` is for.

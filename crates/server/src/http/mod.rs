@@ -20,6 +20,7 @@ pub(crate) mod operator;
 pub(crate) mod public;
 pub mod router;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -276,9 +277,12 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
     log(&exchange, route.label, status, took, cause.as_deref());
     if let Some(development) = &app.development {
         let body = exchange.seen_body.get();
+        let betas = call::header_values(&head, "anthropic-beta");
+        let unknown = app.betas.unknown(betas).map(String::from_utf8_lossy);
+        let unknown = unknown.map(Cow::into_owned).collect();
         development
             .requests
-            .record(now, &exchange.request_id, &head, body, status);
+            .record(now, &exchange.request_id, &head, unknown, body, status);
     }
     response
 }

@@ -37,6 +37,7 @@ const USES: &str = "
 | Is it the storage? | the same of `rollcall_storage_duration_seconds_bucket`, by `operation` |
 | Do writes wait? | `rollcall_commit_queue_depth` stays above zero; `rate(rollcall_commit_batch_size_sum[5m]) / rate(rollcall_commit_batch_size_count[5m])` is how many share a flush of the disk |
 | Does somebody guess keys? | `rate(rollcall_failed_authentications_total[5m])` |
+| Do clients speak of something newer than this server? | `rate(rollcall_unknown_beta_requests_total[1h])`; the log names each once |
 | Do webhooks arrive? | `rollcall_webhook_deliveries_pending` grows; `rollcall_webhook_delivery_lag_seconds` |
 ";
 
@@ -74,6 +75,7 @@ fn one_of_each() -> Metrics {
     metrics.storage("ping").record(Duration::ZERO);
     metrics.record_attempt(Outcome::Succeeded, Duration::ZERO);
     metrics.record_disabled_endpoint("redirect");
+    metrics.record_unknown_betas("accepted");
     metrics
 }
 

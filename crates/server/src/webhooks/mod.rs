@@ -20,7 +20,7 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::RetrySchedule;
 use rollcall_domain::id::{Chance as _, SystemChance};
 use rollcall_domain::webhook::SigningKey;
-use rollcall_wire::webhooks::{UrlPolicy, sign};
+use rollcall_wire::webhooks::{EndpointRules, sign};
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
@@ -39,8 +39,8 @@ pub struct WebhookSettings {
     pub disable_after: Duration,
     /// How long finished deliveries are kept.
     pub retention: Duration,
-    /// Which URLs endpoints may have.
-    pub urls: UrlPolicy,
+    /// What administrators may ask of their endpoints.
+    pub endpoints: EndpointRules,
     /// Which addresses are connected to.
     pub fence: Fence,
     /// How names become addresses.
@@ -62,7 +62,7 @@ impl WebhookSettings {
             schedule: RetrySchedule::CONTRACT,
             disable_after: Duration::from_hours(24),
             retention: Duration::from_hours(30 * 24),
-            urls: UrlPolicy::default(),
+            endpoints: EndpointRules::default(),
             fence: Fence::default(),
             lookup: Arc::new(SystemLookup),
             authorities: Vec::new(),

@@ -248,7 +248,7 @@ fn a_listener_that_cannot_begin_says_why() {
     $ rollcall webhooks listen --events user_profile.created
     status: 2
     stderr:
-    rollcall: invalid value 'user_profile.created' for '--events <LIST>': must be one of: user_profile.enforcement_action_opened, user_profile.enforcement_action_resolved, user_profile.program_status_updated, external_key.failed, external_key.recovered; see rollcall webhooks listen --help
+    rollcall: invalid value 'user_profile.created' for '--events <LIST>': must be one of: user_profile.enforcement_action_opened, user_profile.enforcement_action_resolved, user_profile.program_status_updated, external_key.failed, external_key.recovered, external_storage.failed, external_storage.recovered; see rollcall webhooks listen --help
     "#);
     let dev = place.dev(&["--in-memory"]);
     let other = [

@@ -1,6 +1,7 @@
 //! Credentials, versions, betas, workspaces: every row of the contract's header tables.
 
 use insta::assert_snapshot;
+use rollcall_wire::headers::KnownBetas;
 
 use crate::server::{BOUND_KEY, FREE_KEY, OPERATOR_KEY, OTHER_WORKSPACE, TestServer, WORKSPACE};
 
@@ -208,7 +209,7 @@ async fn the_version_is_required_once_and_known() {
 #[tokio::test]
 async fn unknown_betas_are_named_and_configured_ones_are_known() {
     let server =
-        TestServer::with(|options| options.extra_betas = vec!["ours-2026-01-01".into()]).await;
+        TestServer::with(|options| options.betas = KnownBetas::new(["ours-2026-01-01"])).await;
     let client = server.platform();
     let unknown = client
         .clone()
@@ -222,13 +223,93 @@ async fn unknown_betas_are_named_and_configured_ones_are_known() {
     request-id: req_011ChEJeR5DXK7L4Xj38Ud9M
     x-content-type-options: nosniff
 
-    {"type":"error","error":{"type":"invalid_request_error","message":"Unexpected value(s) `no-such-1`, `no-such-2` for the `anthropic-beta` header. See the documentation for the known values, or leave the header out."},"request_id":"req_011ChEJeR5DXK7L4Xj38Ud9M"}
+    {"type":"error","error":{"type":"invalid_request_error","message":"Unexpected value(s) `no-such-1`, `no-such-2` for the `anthropic-beta` header. See the documentation for the known values, or leave the header out. The server's setting `extra_betas` makes further ones known."},"request_id":"req_011ChEJeR5DXK7L4Xj38Ud9M"}
     "#);
     let known = client
         .with("anthropic-beta", "ours-2026-01-01,,computer-use-2024-10-22")
         .with("anthropic-beta", "webhooks-2026-10-07");
     let page = known.get(PROFILES).await.ok();
     assert!(page["data"][0].get("programs").is_some(), "{page}");
+}
+
+/// What the Python SDK sends when it signs in with OAuth or a workload's identity: a bearer token, and
+/// this beta that nobody asked it for.
+#[tokio::test]
+async fn an_oauth_client_is_not_locked_out_by_the_beta_it_sends() {
+    let server = TestServer::start().await;
+    let client = server
+        .stranger()
+        .with("authorization", &format!("Bearer {FREE_KEY}"))
+        .with("anthropic-version", "2023-06-01")
+        .with("anthropic-beta", "oauth-2025-04-20");
+    let page = client.get(PROFILES).await.ok();
+    assert!(page["data"][0].get("programs").is_some(), "{page}");
+    let beside = client.with(
+        "anthropic-beta",
+        "user-profiles-2026-08-18,claude-code-20250219",
+    );
+    let page = beside.get(PROFILES).await.ok();
+    assert!(page["data"][0].get("trust_grants").is_some(), "{page}");
+}
+
+#[tokio::test]
+async fn a_beta_of_tomorrow_is_accepted_counted_and_shown() {
+    let server = TestServer::start().await;
+    let client = server.platform().with(
+        "anthropic-beta",
+        "quantum-2027-02-28, user-profiles-2026-08-18, telepathy-20270301",
+    );
+    let page = client.get(PROFILES).await.ok();
+    assert!(page["data"][0].get("access_type").is_some(), "{page}");
+    let metrics = server.stranger().get("/metrics").await;
+    let line = "rollcall_unknown_beta_requests_total{outcome=\"accepted\"} 1";
+    assert!(metrics.text().contains(line), "{metrics}");
+    let requests = server
+        .operator()
+        .get("/operator/v1/dev/requests")
+        .await
+        .ok();
+    let listing = requests["data"].as_array().unwrap();
+    let listing = listing.iter().find(|it| it["path"] == PROFILES).unwrap();
+    let unknown = serde_json::json!(["quantum-2027-02-28", "telepathy-20270301"]);
+    assert_eq!(listing["unknown_betas"], unknown);
+
+    let shape_of_tomorrow = server
+        .platform()
+        .with("anthropic-beta", "user-profiles-2027-01-01");
+    assert_eq!(shape_of_tomorrow.get(PROFILES).await.status, 400);
+    let metrics = server.stranger().get("/metrics").await;
+    let line = "rollcall_unknown_beta_requests_total{outcome=\"refused\"} 1";
+    assert!(metrics.text().contains(line), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_strict_server_refuses_betas_of_tomorrow_and_knows_those_of_today() {
+    let server =
+        TestServer::with(|options| options.betas = KnownBetas::default().strictly(true)).await;
+    let client = server.platform();
+    let tomorrow = client.clone().with("anthropic-beta", "quantum-2027-02-28");
+    let error = tomorrow.get(PROFILES).await.error();
+    assert!(
+        error.contains("Unexpected value(s) `quantum-2027-02-28` for"),
+        "{error}"
+    );
+    assert!(error.contains("`extra_betas`"), "{error}");
+    for known in [
+        "efs-2026-10-01",
+        "google-managed-data-controls-2026-09-01",
+        "oauth-2025-04-20",
+        "oidc-federation-2026-04-01",
+        "claude-code-20250219",
+        "user-profiles-search-2026-08-30",
+    ] {
+        client
+            .clone()
+            .with("anthropic-beta", known)
+            .get(PROFILES)
+            .await
+            .ok();
+    }
 }
 
 #[tokio::test]

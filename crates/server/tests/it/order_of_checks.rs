@@ -125,7 +125,7 @@ async fn the_first_failing_step_decides() {
      5 403 permission_error: This API key cannot be used for this endpoint
      7 400 invalid_request_error: anthropic-version: header is required
      6 429 rate_limit_error: This request would exceed your organization's rate limit of 1 requests per minute.
-     8 400 invalid_request_error: Unexpected value(s) `b` for the `anthropic-beta` header. See the documentation for the known values, or leave the header out.
+     8 400 invalid_request_error: Unexpected value(s) `b` for the `anthropic-beta` header. See the documentation for the known values, or leave the header out. The server's setting `extra_betas` makes further ones known.
      9 400 invalid_request_error: anthropic-workspace-id: must be one workspace ID (wrkspc_...)
     10 400 invalid_request_error: enrollment_url: requires the anthropic-beta header (user-profiles-2026-09-04, user-profiles-2026-08-18 or user-profiles-2026-03-24); without it use action_urls
     11 400 invalid_request_error: limit: unknown query parameter

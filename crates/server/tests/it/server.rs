@@ -63,7 +63,7 @@ pub(crate) struct Options {
     pub(crate) tenant_idle: Option<Duration>,
     pub(crate) admin_listener: bool,
     pub(crate) settings: Settings,
-    pub(crate) extra_betas: Vec<String>,
+    pub(crate) betas: KnownBetas,
     /// With the webhook endpoints of both organizations.
     pub(crate) endpoints: bool,
     /// Keeps everything there, for whoever comes after.
@@ -80,7 +80,7 @@ impl Default for Options {
             tenant_idle: None,
             admin_listener: false,
             settings: Settings::new("https://profiles.example.net"),
-            extra_betas: Vec::new(),
+            betas: KnownBetas::default(),
             endpoints: false,
             place: None,
             seed: 11,
@@ -124,7 +124,7 @@ impl TestServer {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids,
             cursors: Cursors::new(CursorKeys::new([7; 32])),
-            betas: KnownBetas::new(options.extra_betas),
+            betas: options.betas,
             settings: options.settings,
             metrics: Metrics::new("0.0.0"),
             development: options.development.then(|| DevelopmentParts {
@@ -231,7 +231,7 @@ fn initial_state(rate_limit_rpm: Option<u32>, webhooks: &WebhookSettings) -> Ini
             secret: webhooks.vault.seal(&id, &key).unwrap(),
             id,
             draft: EndpointDraft {
-                enabled_events: vec![EventType::ExternalKeyFailed],
+                enabled_events: vec![EventType::ExternalKeyFailed.into()],
                 url: "https://example.com/anthropic-webhooks".into(),
                 description: String::new(),
                 name: String::new(),

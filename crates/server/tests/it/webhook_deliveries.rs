@@ -31,7 +31,7 @@ const ENDPOINTS: &str = "/operator/v1/webhook_endpoints";
 fn loopback(options: &mut Options) {
     let webhooks = &mut options.settings.webhooks;
     webhooks.fence = Fence::PublicAnd(vec!["127.0.0.1/32".parse().unwrap()]);
-    webhooks.urls = UrlPolicy::DEVELOPMENT;
+    webhooks.endpoints.urls = UrlPolicy::DEVELOPMENT;
     webhooks.attempt_timeout = Duration::from_millis(500);
 }
 

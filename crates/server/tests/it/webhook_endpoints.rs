@@ -174,6 +174,22 @@ async fn a_preflight_of_the_webhooks_needs_no_beta() {
 }
 
 #[tokio::test]
+async fn subscriptions_to_events_of_tomorrow_are_kept() {
+    let (_server, admin) = empty().await;
+    let all = r#"["external_storage.failed","external_storage.recovered","external_vault.sealed"]"#;
+    let body = format!(r#"{{"enabled_events":{all},"url":"https://example.com/hook"}}"#);
+    let made = admin.post(WEBHOOKS, &body).await.ok();
+    let all: serde_json::Value = serde_json::from_str(all).unwrap();
+    assert_eq!(made["enabled_events"], all);
+    let path = format!("{WEBHOOKS}/{}", made["id"].as_str().unwrap());
+    assert_eq!(admin.get(&path).await.ok()["enabled_events"], all);
+    let mistyped = r#"{"enabled_events":["user_profile.enforcement_action_open"]}"#;
+    let error = admin.post(&path, mistyped).await.error();
+    let expected = "400 invalid_request_error: enabled_events.0: must be one of: ";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[tokio::test]
 async fn bodies_are_judged() {
     let (_server, admin) = empty().await;
     let refused = |path: String, body: &'static str| {

@@ -78,7 +78,7 @@ impl<'a> Keep<'a> {
             outbox::keep_event(tx, &kept);
             let subscribed = endpoints
                 .iter()
-                .filter(|endpoint| endpoint.enabled_events.contains(&event_type));
+                .filter(|endpoint| endpoint.enabled_events.contains(&event_type.into()));
             for endpoint in subscribed {
                 outbox::add(tx, self.ids, &kept, &endpoint.id, self.act.at);
             }

@@ -10,7 +10,6 @@ use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::decision::Decided;
 use rollcall_domain::delivery::EndpointHealth;
-use rollcall_domain::event::EventType;
 use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{OperatorProof, OrganizationScope};
@@ -25,6 +24,7 @@ use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::values;
 use super::{PostgresStore, outbox};
+use crate::columns::{events_text, parse_events};
 use crate::webhooks::{
     DecideEndpoint, EndpointFilter, EndpointNotStored, EndpointPage, OwnedEndpoint, SealedSecret,
     WebhookEndpoints,
@@ -463,13 +463,4 @@ fn row(row: &Row) -> Stored<EndpointRow> {
         },
         rests_until: optional_timestamp(row, 14)?,
     })
-}
-
-fn events_text(events: &[EventType]) -> String {
-    let texts: Vec<_> = events.iter().map(|event| event.as_str()).collect();
-    texts.join(",")
-}
-
-fn parse_events(text: &str) -> Result<Vec<EventType>, rollcall_domain::text_enum::NotOneOf> {
-    text.split(',').map(EventType::parse).collect()
 }

@@ -7,7 +7,7 @@ use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::decision::Decided;
 use rollcall_domain::delivery::EndpointHealth;
-use rollcall_domain::event::EventType;
+use rollcall_domain::event::{EventType, Subscription};
 use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{OperatorProof, OrganizationScope};
@@ -23,6 +23,7 @@ use super::rows::{
 };
 use super::{SqliteStore, failed, outbox};
 use crate::Stored;
+use crate::columns::{events_text, parse_events};
 use crate::webhooks::{
     DecideEndpoint, EndpointFilter, EndpointNotStored, EndpointPage, OwnedEndpoint, SealedSecret,
     WebhookEndpoints,
@@ -342,9 +343,9 @@ pub(super) fn subscribed(
          WHERE organization = ?1 AND state = 'enabled' ORDER BY created_at, id",
         [organization],
         |row| {
-            let events: Vec<EventType> = parsed(row, 1, parse_events)?;
+            let events: Vec<Subscription> = parsed(row, 1, parse_events)?;
             let id = parsed(row, 0, WebhookEndpointId::parse)?;
-            Ok(events.contains(&event_type).then_some(id))
+            Ok(events.contains(&event_type.into()).then_some(id))
         },
     )?;
     Ok(found.into_iter().flatten().collect())
@@ -411,13 +412,4 @@ fn row(row: &Row<'_>) -> Stored<EndpointRow> {
         },
         rests_until: optional_timestamp(row, 14)?,
     })
-}
-
-fn events_text(events: &[EventType]) -> String {
-    let texts: Vec<_> = events.iter().map(|event| event.as_str()).collect();
-    texts.join(",")
-}
-
-fn parse_events(text: &str) -> Result<Vec<EventType>, rollcall_domain::text_enum::NotOneOf> {
-    text.split(',').map(EventType::parse).collect()
 }

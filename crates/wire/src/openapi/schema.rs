@@ -2,6 +2,7 @@
 //! with the limits that their parsers keep.
 
 use rollcall_domain::enforcement::{EnforcementStatus, Reason};
+use rollcall_domain::event::EventType;
 use rollcall_domain::id::MAX_LENGTH;
 use rollcall_domain::profile::{AccessType, AccountStatus, EntityType, Relationship};
 use rollcall_domain::program::{OWN_PROGRAMS, ProgramStatus};
@@ -104,6 +105,15 @@ pub(crate) fn choice<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Objec
 
 pub(crate) fn word(text: &str) -> Object {
     choice([text])
+}
+
+/// The types of webhook events: those that are known, and those that may come.
+pub(crate) fn event_types() -> Shape {
+    let known = choice(EventType::ALL.iter().map(|event| event.as_str()));
+    let other = matching(r"^(?!user_profile\.)[a-z][a-z_]*\.[a-z][a-z_]*$");
+    let words = "One that is not known yet, about anything but user profiles: kept and never emitted, \
+                 unless the operator refuses it.";
+    any_of([known.into(), described(other, words)])
 }
 
 /// The same value, or null.

@@ -1,8 +1,9 @@
 //! The document of organization webhook endpoints, to which no dialect applies.
 
-use rollcall_domain::event::EventType;
 use rollcall_domain::page::Order;
-use rollcall_domain::webhook::{AutoDisabled, ENDPOINTS_PER_ORGANIZATION, EndpointState};
+use rollcall_domain::webhook::{
+    AutoDisabled, ENDPOINTS_PER_ORGANIZATION, EVENTS_PER_ENDPOINT, EndpointState,
+};
 use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
 };
@@ -13,8 +14,8 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Required};
 use super::answers::{self, Caller, with_errors};
 use super::public::{beta, path_parameter, query};
 use super::schema::{
-    Member, Shape, answer, array, body, boolean, choice, described, integer, matching, named,
-    nullable, shown_text, shown_time, string, text, word,
+    Member, Shape, answer, array, body, boolean, choice, described, event_types, integer, matching,
+    named, nullable, shown_text, shown_time, string, text, word,
 };
 use super::{begin, security};
 use crate::error::ErrorKind;
@@ -56,17 +57,16 @@ fn states() -> impl Iterator<Item = &'static str> {
     EndpointState::ALL.iter().map(|state| state.as_str())
 }
 
-fn events() -> Object {
-    choice(EventType::ALL.iter().map(|event| event.as_str()))
-}
-
 fn written(least_events: usize) -> Vec<Member> {
-    let events = ArrayBuilder::new().items(events());
+    let events = ArrayBuilder::new().items(event_types());
     vec![
         ("description", text(0, DESCRIPTION_LIMIT).into()),
         (
             "enabled_events",
-            events.min_items(Some(least_events)).into(),
+            events
+                .min_items(Some(least_events))
+                .max_items(Some(EVENTS_PER_ENDPOINT))
+                .into(),
         ),
         ("name", text(0, NAME_LIMIT).into()),
         (
@@ -101,7 +101,7 @@ fn shown(with_secret: bool) -> Vec<Member> {
         shown_time("created_at"),
         plain("description"),
         ("disabled_reason", reasons.into()),
-        ("enabled_events", array(events())),
+        ("enabled_events", array(event_types())),
         plain("name"),
     ];
     if with_secret {

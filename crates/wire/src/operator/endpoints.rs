@@ -2,6 +2,7 @@
 //! they are, and since when they fail. Their signing secrets are nobody's to show.
 
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::event::Subscription;
 use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
 use rollcall_domain::webhook::{AutoDisabled, EndpointState, WebhookEndpoint};
 
@@ -62,7 +63,7 @@ pub fn write_endpoint(
         .time("created_at", endpoint.created_at)
         .text("description", &endpoint.description)
         .text("disabled_reason", reason)
-        .texts("enabled_events", events.map(|event| event.as_str()))
+        .texts("enabled_events", events.map(Subscription::as_str))
         .optional_time("failing_since", failing_since)
         .text("name", &endpoint.name)
         .text("state", endpoint.state.as_str())

@@ -10,7 +10,7 @@ use rollcall_wire::error::ApiError;
 use rollcall_wire::headers::{KnownBetas, lists, parse_version, parse_workspace};
 use rollcall_wire::operator::{deliveries, dev, enforcement, enrollments, profiles, tenants};
 use rollcall_wire::query::parse_query_beta_only;
-use rollcall_wire::webhooks::{self, EndpointListing, UrlPolicy};
+use rollcall_wire::webhooks::{self, EndpointListing, EndpointRules, UrlPolicy};
 use rollcall_wire::{dialects, enrollment_urls};
 
 use crate::example::{cursors, dialect, now, organization};
@@ -160,8 +160,8 @@ fn no_body_makes_the_other_endpoints_panic() {
             let ids = Ids::default();
             for body in [input, &pieced(input)] {
                 fits(enrollment_urls::parse_action_url_body(body));
-                fits(webhooks::parse_create(body, UrlPolicy::default()));
-                fits(webhooks::parse_update(body, UrlPolicy::DEVELOPMENT));
+                fits(webhooks::parse_create(body, EndpointRules::default()));
+                fits(webhooks::parse_update(body, EndpointRules::default()));
                 fits(tenants::parse_organization_patch(body));
                 fits(tenants::parse_api_key(body, organization()));
                 fits(profiles::parse_record(body, id(), &ids, now()));

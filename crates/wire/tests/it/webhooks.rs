@@ -5,7 +5,7 @@ use rollcall_domain::id::WebhookEndpointId;
 use rollcall_domain::page::Order;
 use rollcall_domain::webhook::{AutoDisabled, EndpointState, SigningKey, WebhookEndpoint};
 use rollcall_wire::webhooks::{
-    self, EndpointListing, EndpointPage, UrlPolicy, parse_create, parse_update,
+    self, EndpointListing, EndpointPage, EndpointRules, UrlPolicy, parse_create, parse_update,
 };
 
 use crate::example::{at, compact, now};
@@ -16,13 +16,18 @@ const STRICT: UrlPolicy = UrlPolicy {
     allow_ip_literals: false,
 };
 
+const RULES: EndpointRules = EndpointRules {
+    urls: STRICT,
+    only_known_events: false,
+};
+
 fn id(text: &str) -> WebhookEndpointId {
     WebhookEndpointId::parse(text).unwrap()
 }
 
 fn enforcement() -> WebhookEndpoint {
     let body = compact("webhook-endpoint.create.request");
-    let draft = parse_create(body.as_bytes(), STRICT).unwrap();
+    let draft = parse_create(body.as_bytes(), RULES).unwrap();
     let created_at = at("2026-11-01T08:00:00Z");
     WebhookEndpoint::create(id("whep_011CgbrZUw5yFQoC1vjKMNvb"), draft, created_at).value
 }
@@ -35,7 +40,7 @@ fn disabled() -> WebhookEndpoint {
         description: String::new(),
         name: String::new(),
         url: "https://old.example.com/in".into(),
-        enabled_events: vec![EventType::ProgramStatusUpdated],
+        enabled_events: vec![EventType::ProgramStatusUpdated.into()],
         state: EndpointState::Disabled,
         disabled_reason: Some(AutoDisabled::Redirect),
     }
@@ -62,7 +67,7 @@ fn the_examples_are_written_as_they_stand() {
         compact("webhook-endpoint.retrieve")
     );
     let body = compact("webhook-endpoint.update.request");
-    let patch = parse_update(body.as_bytes(), STRICT).unwrap();
+    let patch = parse_update(body.as_bytes(), RULES).unwrap();
     assert_eq!(
         written(&disabled().update(&patch, now()).value, None),
         compact("webhook-endpoint.update")
@@ -207,8 +212,8 @@ fn addresses_are_https_urls_that_everyone_reads_alike() {
 #[test]
 fn creates_are_told_their_first_mistake_in_the_table_s_order() {
     let good = r#""enabled_events":["external_key.failed","external_key.failed"],"url":"https://a.example""#;
-    let draft = parse_create(format!("{{{good}}}").as_bytes(), STRICT).unwrap();
-    assert_eq!(draft.enabled_events, [EventType::ExternalKeyFailed]);
+    let draft = parse_create(format!("{{{good}}}").as_bytes(), RULES).unwrap();
+    assert_eq!(draft.enabled_events, [EventType::ExternalKeyFailed.into()]);
     assert_eq!((draft.name.as_str(), draft.description.as_str()), ("", ""));
     for (body, message) in [
         ("{}", "enabled_events: is required"),
@@ -226,7 +231,7 @@ fn creates_are_told_their_first_mistake_in_the_table_s_order() {
         ),
         (
             r#"{"enabled_events":["external_key.failed","nope"]}"#,
-            "enabled_events.1: must be one of: user_profile.enforcement_action_opened, user_profile.enforcement_action_resolved, user_profile.program_status_updated, external_key.failed, external_key.recovered",
+            "enabled_events.1: must be one of: user_profile.enforcement_action_opened, user_profile.enforcement_action_resolved, user_profile.program_status_updated, external_key.failed, external_key.recovered, external_storage.failed, external_storage.recovered",
         ),
         (
             r#"{"enabled_events":["external_key.failed"],"url":"x"}"#,
@@ -258,16 +263,52 @@ fn creates_are_told_their_first_mistake_in_the_table_s_order() {
         ),
         ("", "The request body must be a JSON object."),
     ] {
-        let error = parse_create(body.as_bytes(), STRICT).unwrap_err();
+        let error = parse_create(body.as_bytes(), RULES).unwrap_err();
         assert_eq!(error.message, message, "{body}");
     }
+}
+
+#[test]
+fn types_of_tomorrow_are_kept_as_sent_and_so_many_at_the_most() {
+    let body = |types: &[String]| {
+        let types: Vec<_> = types.iter().map(|it| format!("\"{it}\"")).collect();
+        let types = types.join(",");
+        format!(r#"{{"enabled_events":[{types}],"url":"https://a.example"}}"#)
+    };
+    let sent = [
+        "external_vault.sealed",
+        "user_profile.program_status_updated",
+    ];
+    let sent = sent.map(str::to_owned);
+    let draft = parse_create(body(&sent).as_bytes(), RULES).unwrap();
+    let kept: Vec<_> = draft.enabled_events.iter().map(|it| it.as_str()).collect();
+    assert_eq!(kept, sent);
+    let strict = EndpointRules {
+        only_known_events: true,
+        ..RULES
+    };
+    let error = parse_create(body(&sent).as_bytes(), strict).unwrap_err();
+    let place = "enabled_events.0: must be one of: user_profile.enforcement_action_opened";
+    assert!(error.message.starts_with(place), "{error}");
+
+    let letters = || 'a'..='z';
+    let all = letters().flat_map(|one| letters().map(move |two| format!("noun.{one}{two}")));
+    let many: Vec<_> = all.take(101).collect();
+    let twice = [&many[..100], &many[..100]].concat();
+    let draft = parse_create(body(&twice).as_bytes(), RULES).unwrap();
+    assert_eq!(draft.enabled_events.len(), 100);
+    let error = parse_create(body(&many).as_bytes(), RULES).unwrap_err();
+    assert_eq!(
+        error.message,
+        "enabled_events: must list at most 100 event types"
+    );
 }
 
 #[test]
 fn updates_clear_by_emptiness_and_never_by_null() {
     let patch = parse_update(
         br#"{"enabled_events":[],"name":"","description":""}"#,
-        STRICT,
+        RULES,
     );
     let patch = patch.unwrap();
     assert_eq!(patch.enabled_events, None);
@@ -277,10 +318,10 @@ fn updates_clear_by_emptiness_and_never_by_null() {
     );
     for field in ["description", "enabled_events", "name", "state", "url"] {
         let body = format!("{{\"{field}\":null}}");
-        let error = parse_update(body.as_bytes(), STRICT).unwrap_err();
+        let error = parse_update(body.as_bytes(), RULES).unwrap_err();
         assert_eq!(error.message, format!("{field}: must not be null"));
     }
-    let error = parse_update(br#"{"state":"paused"}"#, STRICT).unwrap_err();
+    let error = parse_update(br#"{"state":"paused"}"#, RULES).unwrap_err();
     assert_eq!(error.message, "state: must be one of: enabled, disabled");
     for body in ["", "{}"] {
         assert_eq!(webhooks::parse_regenerate_body(body.as_bytes()), Ok(()));

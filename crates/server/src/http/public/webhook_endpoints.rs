@@ -33,7 +33,7 @@ pub(crate) async fn list(call: AdminCall<'_>) -> Outcome {
 pub(crate) async fn create(call: AdminCall<'_>) -> Outcome {
     let app = call.app();
     parse_query_beta_only(call.query())?;
-    let draft = parse_create(&call.body().await?, app.settings.webhooks.urls)?;
+    let draft = parse_create(&call.body().await?, app.settings.webhooks.endpoints)?;
     let now = app.clock.now();
     let decided = WebhookEndpoint::create(app.ids.webhook_endpoint(now), draft, now);
     let endpoint = decided.value.clone();
@@ -73,7 +73,7 @@ pub(crate) async fn get(call: AdminCall<'_>) -> Outcome {
 pub(crate) async fn update(call: AdminCall<'_>) -> Outcome {
     let app = call.app();
     parse_query_beta_only(call.query())?;
-    let patch = parse_update(&call.body().await?, app.settings.webhooks.urls)?;
+    let patch = parse_update(&call.body().await?, app.settings.webhooks.endpoints)?;
     let now = app.clock.now();
     let decide = Box::new(move |endpoint: &WebhookEndpoint| endpoint.update(&patch, now));
     let endpoint = change(&call, decide, None).await?;

@@ -80,7 +80,7 @@ pub(super) struct EndpointRow {
     /// What there is to say of its condition.
     pub(super) trouble: Option<String>,
     pub(super) failing_since: Option<Moment>,
-    pub(super) events: Vec<&'static str>,
+    pub(super) events: Vec<String>,
     pub(super) created: Moment,
 }
 
@@ -117,7 +117,7 @@ impl EndpointRow {
             events: endpoint
                 .enabled_events
                 .iter()
-                .map(|it| it.as_str())
+                .map(|it| it.as_str().to_owned())
                 .collect(),
             created: Moment::minute(endpoint.created_at),
         }

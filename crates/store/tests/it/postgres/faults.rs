@@ -192,7 +192,7 @@ async fn write_webhooks(world: &World) {
     let scope = proof().choose(rollcall_domain::id::OrganizationId::parse("org").unwrap());
     let (store, act) = (&world.store, act_at(at(20)));
     let draft = EndpointDraft {
-        enabled_events: vec![EventType::EnforcementActionOpened],
+        enabled_events: vec![EventType::EnforcementActionOpened.into()],
         url: "https://example.com".into(),
         description: String::new(),
         name: String::new(),

@@ -512,7 +512,7 @@ pub(crate) async fn what_a_disabled_endpoint_missed_is_never_delivered(world: Wo
     // An unsubscribed endpoint still gets what was emitted before.
     emit(&world, &scope, &profile, at(10)).await;
     let patch = EndpointPatch {
-        enabled_events: Some(vec![EventType::ExternalKeyFailed]),
+        enabled_events: Some(vec![EventType::ExternalKeyFailed.into()]),
         url: Some("https://example.com/new".into()),
         ..EndpointPatch::default()
     };

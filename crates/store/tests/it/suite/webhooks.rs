@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rollcall_domain::audit::AuditAction;
-use rollcall_domain::event::EventType;
+use rollcall_domain::event::{EventType, Subscription};
 use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::OrganizationScope;
@@ -18,7 +18,7 @@ use crate::world::{World, act_at, at, proof};
 
 pub(crate) fn endpoint(world: &World, second: u64, events: &[EventType]) -> WebhookEndpoint {
     let draft = EndpointDraft {
-        enabled_events: events.to_vec(),
+        enabled_events: events.iter().map(|event| (*event).into()).collect(),
         url: "https://example.com/hooks".into(),
         description: "all of them".into(),
         name: String::new(),
@@ -95,7 +95,9 @@ async fn actions(world: &World, id: &WebhookEndpointId) -> Vec<AuditAction> {
 pub(crate) async fn endpoints_belong_to_their_organization(world: World) {
     let scope = world.organization("org").await;
     let other = world.organization("other").await;
-    let made = endpoint(&world, 1, EventType::ALL);
+    let mut made = endpoint(&world, 1, EventType::ALL);
+    let of_tomorrow = Subscription::parse("external_vault.sealed_again");
+    made.enabled_events.insert(1, of_tomorrow.unwrap());
     assert_eq!(insert(&world, &scope, &made).await, Ok(()));
     assert_eq!(
         insert(&world, &other, &made).await,
@@ -136,7 +138,7 @@ pub(crate) async fn endpoints_belong_to_their_organization(world: World) {
 
     let patch = EndpointPatch {
         name: Some("billing".into()),
-        enabled_events: Some(vec![EventType::ExternalKeyFailed]),
+        enabled_events: Some(vec![EventType::ExternalKeyFailed.into()]),
         ..EndpointPatch::default()
     };
     let changed = change(&world, &scope, id, 4, patch).await;

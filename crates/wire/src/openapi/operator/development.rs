@@ -128,6 +128,13 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         ("path", schema::string().build().into()),
         ("query", optional()),
         ("headers", array(header)),
+        (
+            "unknown_betas",
+            described(
+                array(schema::string().build()),
+                "What `anthropic-beta` listed that is not known, accepted or not.",
+            ),
+        ),
         ("body", optional()),
         (
             "status",

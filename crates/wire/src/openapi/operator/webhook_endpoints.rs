@@ -1,14 +1,13 @@
 //! Webhook endpoints of every organization, and the test of one.
 
-use rollcall_domain::event::EventType;
 use rollcall_domain::webhook::{AutoDisabled, EndpointState};
 use utoipa::openapi::schema::Object;
 
 use super::{Described, answers, get, linked, list, ok, operation, post, takes_nothing};
 use crate::openapi::public::{path_parameter, query};
 use crate::openapi::schema::{
-    self, Shape, answer, array, choice, matching, named, organization_id, shown_optional_time,
-    shown_time, word,
+    self, Shape, answer, array, choice, event_types, matching, named, organization_id,
+    shown_optional_time, shown_time, word,
 };
 
 pub(super) fn operations() -> Vec<Described> {
@@ -49,7 +48,6 @@ pub(super) fn operations() -> Vec<Described> {
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
     let reasons = AutoDisabled::ALL.iter().map(|reason| reason.as_str());
-    let events = EventType::ALL.iter().map(|event| event.as_str());
     let endpoint = answer([
         ("type", word("webhook_endpoint").into()),
         ("id", any_id().into()),
@@ -57,7 +55,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         shown_time("created_at"),
         ("description", schema::string().build().into()),
         ("disabled_reason", choice(reasons.chain([""])).into()),
-        ("enabled_events", array(choice(events))),
+        ("enabled_events", array(event_types())),
         shown_optional_time("failing_since"),
         ("name", schema::string().build().into()),
         ("state", choice(states()).into()),
