@@ -52,6 +52,35 @@ fn the_references_are_current() {
 }
 
 #[test]
+fn the_tests_that_the_page_on_security_names_are_there() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let page = std::fs::read_to_string(format!("{root}/docs/security.md")).unwrap();
+    // Names in backquotes, then the file that they are in: `one`, `two` (`crate/file.rs`)
+    let mut names = Vec::new();
+    let mut seen = 0;
+    for text in page.split('`').skip(1).step_by(2) {
+        if text.contains('/') {
+            let file = std::fs::read_to_string(format!("{root}/crates/{text}")).unwrap();
+            for name in names.drain(..) {
+                assert!(
+                    file.contains(&format!("fn {name}(")),
+                    "{name} is not in {text}"
+                );
+                seen += 1;
+            }
+        } else if text.contains('_')
+            && text
+                .chars()
+                .all(|it| it == '_' || it.is_ascii_alphanumeric())
+        {
+            names.push(text);
+        }
+    }
+    assert_eq!(names, Vec::<&str>::new(), "without a file");
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
 fn the_receivers_of_the_documentation_are_the_programs_that_are_kept() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let read = |name: &str| std::fs::read_to_string(format!("{root}/{name}")).unwrap();
