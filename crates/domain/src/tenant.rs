@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use thiserror::Error;
+
+use crate::audit::{AuditAction, AuditEntry, TargetKind};
 use crate::clock::Timestamp;
+use crate::decision::Decided;
 use crate::id::{ApiKeyId, OrganizationId, WorkspaceId};
 
 crate::text_enum! {
@@ -152,12 +156,76 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
     /// Whether it works.
     pub status: KeyStatus,
+    /// Whether somebody chose its secret, as `rollcall dev` lets people do: it may be guessed, so a
+    /// development server alone knows it.
+    pub literal: bool,
+}
+
+/// A key would have expired before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expires_at: {}", Self::MESSAGE)]
+pub struct BornExpired;
+
+impl BornExpired {
+    /// What is wrong with the field `expires_at`.
+    pub const MESSAGE: &'static str = "must be in the future";
 }
 
 impl ApiKey {
+    /// A new key whose secret is random.
+    pub fn create(
+        id: ApiKeyId,
+        owner: KeyOwner,
+        name: String,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Self, BornExpired> {
+        let key = Self {
+            id,
+            owner,
+            name,
+            created_at: now,
+            expires_at,
+            last_used_at: None,
+            status: KeyStatus::Active,
+            literal: false,
+        };
+        if key.is_expired_at(now) {
+            return Err(BornExpired);
+        }
+        Ok(key)
+    }
+
     /// Whether its expiry has been reached.
     pub fn is_expired_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+
+    /// Whether it opens anything: it is enabled and has not expired.
+    pub fn works_at(&self, now: Timestamp) -> bool {
+        self.status == KeyStatus::Active && !self.is_expired_at(now)
+    }
+
+    /// Enables or disables it.
+    pub fn with_status(self, status: KeyStatus) -> Decided<Self> {
+        if self.status == status {
+            return Decided::unchanged(self);
+        }
+        let action = match status {
+            KeyStatus::Active => AuditAction::ApiKeyEnabled,
+            KeyStatus::Disabled => AuditAction::ApiKeyDisabled,
+        };
+        let entry = AuditEntry::new(action, TargetKind::ApiKey, self.id.as_str());
+        Decided::changed(Self { status, ..self }, entry)
+    }
+
+    /// Whether console sessions that were begun with it go on. Those of a disabled key are over for good:
+    /// enabling it again is no reason to trust whoever it was disabled for.
+    pub fn keeps_sessions(&self) -> bool {
+        match self.status {
+            KeyStatus::Active => true,
+            KeyStatus::Disabled => false,
+        }
     }
 }
 

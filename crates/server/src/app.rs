@@ -11,7 +11,7 @@ use http::HeaderValue;
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
 use rollcall_domain::enrollment::URL_LIFETIME;
 use rollcall_domain::id::Ids;
-use rollcall_domain::tenant::SecretHash;
+use rollcall_domain::tenant::{ApiKey, SecretHash};
 use rollcall_store::{Store, StoreError, Stored};
 use rollcall_wire::cursor::Cursors;
 use rollcall_wire::headers::KnownBetas;
@@ -282,6 +282,12 @@ impl App {
         }
         self.metrics.set_writes(self.store.write_figures());
         self.metrics.render(exposition)
+    }
+
+    /// Whether this server knows such a key at all. Literal ones are for development: they may be guessed,
+    /// and whoever serves a storage that a development server filled does not know that they are there.
+    pub(crate) fn knows(&self, key: &ApiKey) -> bool {
+        !key.literal || self.development.is_some()
     }
 
     /// The identity of a key that storage does not know, where one is made on demand.

@@ -11,13 +11,13 @@ use crate::Stored;
 /// Console sessions.
 #[async_trait]
 pub trait ConsoleSessions: Send + Sync {
-    /// Stores a new session, with its audit entry.
+    /// Stores a new session, with its audit entry; `false` when its key does not work (any more).
     async fn insert_session(
         &self,
         proof: OperatorProof,
         act: &Act,
         session: &ConsoleSession,
-    ) -> Stored<()>;
+    ) -> Stored<bool>;
 
     /// The session whose token has this hash, over or not. The caller compares the full hashes.
     async fn find_session(&self, token: &SecretHash) -> Stored<Option<ConsoleSession>>;

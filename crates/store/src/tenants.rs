@@ -144,7 +144,10 @@ pub trait Tenants: Send + Sync {
         limit: Limit,
     ) -> Stored<Listed<ApiKey>>;
 
-    /// Enables or disables a key; `None` when there is none.
+    /// How many keys are literal, of all organizations and the operator.
+    async fn count_literal_keys(&self, proof: OperatorProof) -> Stored<u64>;
+
+    /// Enables or disables a key; `None` when there is none. Console sessions end with a disabled one.
     async fn set_key_status(
         &self,
         proof: OperatorProof,
@@ -153,7 +156,7 @@ pub trait Tenants: Send + Sync {
         status: KeyStatus,
     ) -> Stored<Option<ApiKey>>;
 
-    /// Removes a key; `false` when there was none.
+    /// Removes a key and its console sessions; `false` when there was none.
     async fn remove_key(&self, proof: OperatorProof, act: &Act, id: &ApiKeyId) -> Stored<bool>;
 
     /// Records when keys were last used.

@@ -29,7 +29,7 @@ use super::target::{self, Storage};
 use crate::app::DevelopmentParts;
 use crate::config::{Config, FlagOverrides, Loaded, Secret as Literal};
 use crate::initial::InitialState;
-use crate::secrets::Secret;
+use crate::secrets::{Secret, is_well_formed_key};
 
 /// The name, in the data directory, of the file that keeps what was generated.
 const KEPT_NAME: &str = "dev.json";
@@ -270,7 +270,14 @@ struct Kept {
 struct Tenant {
     organization_id: OrganizationId,
     workspace_id: WorkspaceId,
-    keys: [(KeyKind, Secret); 3],
+    keys: [TenantKey; 3],
+}
+
+struct TenantKey {
+    kind: KeyKind,
+    secret: Secret,
+    /// Whether somebody chose the secret, now or at an earlier start.
+    literal: bool,
 }
 
 impl Tenant {
@@ -302,8 +309,11 @@ impl Tenant {
         let [api, admin, operator] = fixed.literals();
         let key = |(kind, literal): (KeyKind, Option<&str>), kept: Option<&String>| {
             let known = literal.or(kept.map(String::as_str));
-            let secret = known.map_or_else(|| Secret::key(kind, ids), Secret::literal);
-            (kind, secret)
+            TenantKey {
+                kind,
+                literal: literal.is_some() || known.is_some_and(|it| !is_well_formed_key(it)),
+                secret: known.map_or_else(|| Secret::key(kind, ids), Secret::literal),
+            }
         };
         Ok(Self {
             organization_id,
@@ -329,13 +339,13 @@ impl Tenant {
     }
 
     fn secret(&self, wanted: KeyKind) -> &str {
-        let found = self.keys.iter().find(|(kind, _)| *kind == wanted);
-        found.map_or("", |(_, secret)| secret.expose())
+        let found = self.keys.iter().find(|key| key.kind == wanted);
+        found.map_or("", |key| key.secret.expose())
     }
 
     /// A literal that the storage knows as something else would silently be that.
     async fn refuse_foreign_keys(&self, storage: &Storage) -> Outcome {
-        for (kind, secret) in &self.keys {
+        for TenantKey { kind, secret, .. } in &self.keys {
             let found = storage.store.find_credential(&secret.hash()).await?;
             if let Some(found) = found
                 && found.key.owner != self.owner(*kind)
@@ -354,7 +364,7 @@ impl Tenant {
     /// The keys that are printed work, also when one was disabled the last time.
     async fn enable_keys(&self, storage: &Storage) -> Outcome {
         let Storage { store, proof, .. } = storage;
-        for (_, secret) in &self.keys {
+        for TenantKey { secret, .. } in &self.keys {
             if let Some(found) = store.find_credential(&secret.hash()).await?
                 && found.key.status == KeyStatus::Disabled
             {
@@ -368,17 +378,19 @@ impl Tenant {
     }
 
     fn initial_state(&self, seed: Seed, ids: &Ids, now: Timestamp) -> InitialState {
-        let keys = self.keys.iter().map(|(kind, secret)| {
+        let keys = self.keys.iter().map(|made| {
+            let TenantKey { kind, literal, .. } = *made;
             let key = ApiKey {
                 id: ids.api_key(now),
-                owner: self.owner(*kind),
+                owner: self.owner(kind),
                 name: format!("rollcall dev ({kind})"),
                 created_at: now,
                 expires_at: None,
                 last_used_at: None,
                 status: KeyStatus::Active,
+                literal,
             };
-            (key, secret.hash())
+            (key, made.secret.hash())
         });
         InitialState {
             organizations: vec![Organization {

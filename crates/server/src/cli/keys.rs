@@ -3,6 +3,7 @@
 //! An operator's key can be made on the storage alone: whoever reaches the storage is the operator, and no
 //! key can beget another one of its power over the network.
 
+use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{ApiKey, KeyKind, KeyOwner, KeyStatus};
@@ -200,17 +201,7 @@ impl Create {
             }
             Target::Storage(storage) => {
                 let draft = parse_api_key(body.to_string().as_bytes(), id.clone())?;
-                let now = storage.now();
-                let key = ApiKey {
-                    id: storage.ids.api_key(now),
-                    owner: draft.owner,
-                    name: draft.name,
-                    created_at: now,
-                    expires_at: draft.expires_at,
-                    last_used_at: None,
-                    status: KeyStatus::Active,
-                };
-                insert(storage, key).await
+                insert(storage, draft.owner, draft.name, draft.expires_at).await
             }
         }
     }
@@ -222,22 +213,21 @@ impl Create {
                  server, and name its --data-dir or --database-url",
             ));
         };
-        let now = storage.now();
         let expires_at = self.expires_at.as_deref().map(time::parse).transpose();
-        let key = ApiKey {
-            id: storage.ids.api_key(now),
-            owner: KeyOwner::Operator,
-            name: self.name.clone(),
-            created_at: now,
-            expires_at: expires_at.map_err(Failure::setup)?,
-            last_used_at: None,
-            status: KeyStatus::Active,
-        };
-        insert(storage, key).await
+        let expires_at = expires_at.map_err(Failure::setup)?;
+        insert(storage, KeyOwner::Operator, self.name.clone(), expires_at).await
     }
 }
 
-async fn insert(storage: &Storage, key: ApiKey) -> Outcome<Value> {
+async fn insert(
+    storage: &Storage,
+    owner: KeyOwner,
+    name: String,
+    expires_at: Option<Timestamp>,
+) -> Outcome<Value> {
+    let now = storage.now();
+    let key = ApiKey::create(storage.ids.api_key(now), owner, name, expires_at, now)
+        .map_err(Failure::failed)?;
     let secret = Secret::key(key.owner.kind(), &storage.ids);
     let Storage { store, proof, .. } = storage;
     let act = storage.act();

@@ -11,7 +11,7 @@ use super::failure::{Failure, Outcome};
 use super::output;
 use super::secret_key;
 use super::startup::{self, Ports};
-use super::target;
+use super::target::{self, Storage};
 use crate::config::{Config, FlagOverrides};
 
 /// Run the production server
@@ -60,14 +60,38 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let keys = secret_key::server_keys(secret, &storage.ids)?;
     let app = startup::app(&config, &storage, clock, ports.address, keys, None)?;
     let shutdown = startup::shutdown_on_signals()?;
-    let only_one = Limit::new(1).unwrap_or(Limit::DEFAULT);
-    let operators = storage.store.list_keys(storage.proof, None, None, only_one);
-    if operators.await?.items.is_empty() {
+    let literal_keys = storage.store.count_literal_keys(storage.proof).await?;
+    if literal_keys > 0 {
+        tracing::warn!(
+            literal_keys,
+            "{literal_keys} literal keys of rollcall dev are in this storage and open nothing here; make others \
+             with: rollcall keys create"
+        );
+    }
+    if !has_operator(&storage).await? {
         tracing::warn!("nobody can operate this server yet; {}", first_key(&config));
     }
     let address = ports.address;
     output::write_bytes(format!("rollcall listens on http://{address}\n").as_bytes())?;
     startup::serve(app, ports, shutdown).await
+}
+
+/// Whether there is an operator's key that this server knows.
+async fn has_operator(storage: &Storage) -> Outcome<bool> {
+    let mut after = None;
+    loop {
+        let listing = storage
+            .store
+            .list_keys(storage.proof, None, after.as_ref(), Limit::LARGEST);
+        let listed = listing.await?;
+        if listed.items.iter().any(|key| !key.literal) {
+            return Ok(true);
+        }
+        after = listed.next;
+        if after.is_none() {
+            return Ok(false);
+        }
+    }
 }
 
 /// How an operator comes to a first key. The address of a database may hold a password, and is not repeated.

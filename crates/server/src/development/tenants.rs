@@ -68,6 +68,7 @@ impl TenantsOnDemand {
             expires_at: None,
             last_used_at: None,
             status: KeyStatus::Active,
+            literal: true,
         };
         self.see(&organization.id);
         // Both ids are new, so neither can be refused.

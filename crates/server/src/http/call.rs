@@ -252,6 +252,7 @@ async fn authenticate(exchange: &Exchange<'_>, kind: KeyKind) -> Result<Arc<Iden
         None => None,
         Some(hash) => find_identity(exchange, sent.secret, hash).await?,
     };
+    let found = found.filter(|identity| app.knows(&identity.key));
     let refusal = match &found {
         None => Some(ApiError::invalid_credential(sent.header)),
         Some(identity) if identity.key.status == KeyStatus::Disabled => {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 
+use rollcall::cli::Outcome;
 use rollcall::cli::client::{Call, Client};
 use serde_json::Value;
 
@@ -112,6 +113,33 @@ impl Place {
         serde_json::from_str(&ended.stdout).unwrap()
     }
 
+    /// Starts `rollcall serve`, on a free port unless told otherwise.
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Serving {
+        let mut all = vec!["serve"];
+        if !arguments.contains(&"--listen") {
+            all.extend(["--listen", "127.0.0.1:0"]);
+        }
+        all.extend(arguments);
+        let log = self.path("serve.log");
+        let mut child = self
+            .command(&all)
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim().rsplit(' ').next().unwrap();
+        let logged = std::fs::read_to_string(&log).unwrap();
+        assert!(address.starts_with("http://"), "{line}{logged}");
+        Serving {
+            process: Process(Some(child)),
+            base_url: address.replace("0.0.0.0", "127.0.0.1"),
+            log,
+        }
+    }
+
     /// Starts `rollcall dev` on a free port.
     pub(crate) fn dev(&self, arguments: &[&str]) -> Dev {
         let all = ["dev", "--listen", "127.0.0.1:0", "--output", "json"];
@@ -131,6 +159,27 @@ impl Place {
             process: Process(Some(child)),
             announced,
         }
+    }
+}
+
+/// A production server.
+pub(crate) struct Serving {
+    process: Process,
+    pub(crate) base_url: String,
+    log: PathBuf,
+}
+
+impl Serving {
+    /// Makes a call with a key.
+    pub(crate) fn call(&self, key: &str, call: Call) -> Outcome<Value> {
+        let client = Client::new(&self.base_url, key.to_owned().into()).unwrap();
+        rollcall::cli::wait(client.call(call))
+    }
+
+    /// Stops it, which must end with status 0, and answers with what it logged.
+    pub(crate) fn stop(self) -> String {
+        assert_eq!(self.process.end_by("TERM"), 0);
+        std::fs::read_to_string(self.log).unwrap()
     }
 }
 

@@ -1,7 +1,14 @@
 //! `rollcall serve`.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Stdio;
+
+use rollcall::cli::Failure;
+use rollcall::cli::client::Call;
+use rollcall::secrets::Secret;
+use rollcall_domain::id::Ids;
+use rollcall_domain::tenant::KeyKind;
 
 use crate::rollcall::{Place, Process, assert_ended};
 
@@ -54,6 +61,158 @@ fn what_is_for_development_is_refused() {
     stderr:
     rollcall: auto_tenants: is for rollcall dev; leave it out under rollcall serve
     "#);
+}
+
+fn list() -> Call {
+    Call::get("/v1/user_profiles").header("anthropic-version", "2023-06-01")
+}
+
+fn webhooks() -> Call {
+    Call::get("/v1/organizations/webhooks")
+        .header("anthropic-version", "2023-06-01")
+        .header("anthropic-beta", "webhooks-2026-10-07")
+}
+
+fn organizations() -> Call {
+    Call::get("/operator/v1/organizations")
+}
+
+/// What is answered to a request with these headers and this body, as one text.
+fn browsed(base_url: &str, what: &str, headers: &str, body: &str) -> String {
+    let address = base_url.strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    let request = format!(
+        "{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    );
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The cookie of a console session that was begun with this key.
+fn signed_in(base_url: &str, key: &str) -> String {
+    let headers = "sec-fetch-site: same-origin\r\ncontent-type: application/x-www-form-urlencoded";
+    let answer = browsed(
+        base_url,
+        "POST /console/sign-in",
+        headers,
+        &format!("key={key}"),
+    );
+    let cookie = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "));
+    cookie.unwrap().split(';').next().unwrap().to_owned()
+}
+
+fn is_signed_in(base_url: &str, cookie: &str) -> bool {
+    let answer = browsed(base_url, "GET /console", &format!("cookie: {cookie}"), "");
+    answer.starts_with("HTTP/1.1 200 ")
+}
+
+#[test]
+fn literal_keys_of_a_development_server_open_nothing_in_production() {
+    let place = Place::new();
+    // One of them has the form of a key that Rollcall made.
+    let well_formed = Secret::key(KeyKind::Admin, &Ids::default());
+    let well_formed = well_formed.expose();
+    let literal = ["--api-key", "ap", "--operator-key", "op", "--auto-tenants"];
+    let dev = place.dev(&literal);
+    let generated = dev.get("admin_key").to_owned();
+    let base_url = dev.get("base_url").to_owned();
+    let cookie = signed_in(&base_url, "op");
+    assert!(is_signed_in(&base_url, &cookie));
+    dev.stop();
+    // What is kept of an earlier start is as literal as it was.
+    let dev = place.dev(&["--admin-key", well_formed, "--auto-tenants"]);
+    let tenant = place.run(&[
+        "profiles",
+        "list",
+        "--base-url",
+        dev.get("base_url"),
+        "--api-key",
+        "test-1",
+    ]);
+    assert_eq!(tenant.status, 0, "{}", tenant.shown());
+    let operator = dev.get("operator_key").to_owned();
+    assert_eq!(operator, "op");
+    dev.stop();
+
+    let serving = place.serve(&[]);
+    for (key, call) in [
+        ("ap", list as fn() -> Call),
+        ("test-1", list),
+        (well_formed, webhooks),
+        ("op", organizations),
+    ] {
+        let said = serving.call(key, call());
+        let unknown = serving.call("never-seen", call());
+        let (Err(Failure::UnknownKey(said)), Err(Failure::UnknownKey(unknown))) = (said, unknown)
+        else {
+            panic!("{key} is known");
+        };
+        let without_id = |text: &str| text.split(" (request").next().unwrap().to_owned();
+        assert_eq!(without_id(&said), without_id(&unknown), "{key}");
+    }
+    assert!(!is_signed_in(&serving.base_url, &cookie));
+    let logged = serving.stop();
+    assert!(
+        logged.contains("4 literal keys of rollcall dev"),
+        "{logged}"
+    );
+    assert!(
+        logged.contains("nobody can operate this server yet"),
+        "{logged}"
+    );
+
+    // They are as good as ever where they are meant to be, and keys of Rollcall's own making stay.
+    let dev = place.dev(&["--admin-key", &generated]);
+    assert_eq!(dev.get("operator_key"), "op");
+    dev.call(organizations());
+    dev.stop();
+}
+
+#[test]
+fn keys_that_a_development_server_made_work_in_production() {
+    let place = Place::new();
+    let dev = place.dev(&[]);
+    let keys = ["api_key", "admin_key", "operator_key"].map(|name| dev.get(name).to_owned());
+    dev.stop();
+    let serving = place.serve(&[]);
+    for (key, call) in keys.iter().zip([list(), webhooks(), organizations()]) {
+        serving.call(key, call).unwrap();
+    }
+    let logged = serving.stop();
+    assert!(!logged.contains("literal"), "{logged}");
+}
+
+#[test]
+fn a_key_is_not_made_of_an_expiry_that_has_passed() {
+    let place = Place::new();
+    let organization = place.json(&["orgs", "create", "--name", "Acme"]);
+    let organization = organization["id"].as_str().unwrap();
+    for of in [
+        &["--kind", "operator"][..],
+        &["--kind", "api", "--organization-id", organization],
+    ] {
+        let create = [
+            &[
+                "keys",
+                "create",
+                "--name",
+                "K",
+                "--expires-at",
+                "2001-01-01T00:00:00Z",
+            ],
+            of,
+        ];
+        let ended = place.run(&create.concat());
+        assert_eq!(ended.status, 1, "{}", ended.shown());
+        let expected = "rollcall: expires_at: must be in the future\n";
+        assert_eq!(ended.stderr, expected);
+    }
 }
 
 #[test]

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use http::StatusCode;
 use rollcall::http::router::{Audience, table};
+use rollcall_domain::audit::{Act, Actor};
+use rollcall_domain::clock::Clock as _;
+use rollcall_domain::id::ApiKeyId;
+use rollcall_domain::tenant::{KeyStatus, OperatorProof};
 use serde_json::json;
 
 use crate::client::{Client, Reply};
 use crate::server::{
-    ADMIN_KEY, BOUND_KEY, ENDPOINT, OPERATOR_KEY, ORGANIZATION, PROFILE, TestServer,
+    ADMIN_KEY, BOUND_KEY, ENDPOINT, NOW, OPERATOR_KEY, ORGANIZATION, PROFILE, TestServer,
 };
 
 async fn try_key(server: &TestServer, key: &str) -> Reply {
@@ -179,6 +183,61 @@ async fn a_session_ends_in_every_way_there_is() {
         .await
         .ok();
     assert!(!works(&keyed).await);
+}
+
+#[tokio::test]
+async fn a_session_stays_over_when_its_disabled_key_is_enabled_again() {
+    let server = TestServer::start().await;
+    let (works, browser) = (
+        async |browser: &Client| browser.get("/console").await.status == 200,
+        signed_in(&server).await,
+    );
+    assert!(works(&browser).await);
+    // The operator's own key, disabled and enabled by somebody on the storage.
+    let id = ApiKeyId::parse("apikey_operator").unwrap();
+    let key = "/operator/v1/api_keys/apikey_operator";
+    server
+        .operator()
+        .post(key, r#"{"status":"disabled"}"#)
+        .await
+        .ok();
+    assert!(!works(&browser).await);
+    let act = Act {
+        actor: Actor::system("test"),
+        at: server.clock.now(),
+    };
+    let proof = OperatorProof::of_storage_access();
+    let enable = server
+        .store
+        .set_key_status(proof, &act, &id, KeyStatus::Active);
+    assert_eq!(enable.await.unwrap().unwrap().status, KeyStatus::Active);
+    assert!(!works(&browser).await);
+    assert!(works(&signed_in(&server).await).await);
+}
+
+#[tokio::test]
+async fn no_key_is_made_that_has_expired() {
+    let server = TestServer::start().await;
+    let keys = format!("/operator/v1/organizations/{ORGANIZATION}/api_keys");
+    let before = server.operator().get(&keys).await.body;
+    for expires_at in ["0001-01-01T00:00:00Z", NOW] {
+        let body = format!(r#"{{"name":"Short","kind":"api","expires_at":"{expires_at}"}}"#);
+        let refused = server.operator().post(&keys, &body).await;
+        assert_eq!(
+            refused.error(),
+            "400 invalid_request_error: expires_at: must be in the future"
+        );
+    }
+    let browser = signed_in(&server).await;
+    let target = format!("/console/organizations/{ORGANIZATION}/keys");
+    let fields = "name=Short&kind=api&expires_at=2001-01-01T00%3A00";
+    let refused = post(&browser, &target, fields).await;
+    assert_eq!(refused.status, 400, "{refused}");
+    assert!(
+        refused.text().contains("must be in the future"),
+        "{refused}"
+    );
+    assert_eq!(server.operator().get(&keys).await.body, before);
 }
 
 #[tokio::test]

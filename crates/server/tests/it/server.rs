@@ -305,6 +305,7 @@ fn key(id: &str, owner: KeyOwner, secret: &str) -> (ApiKey, SecretHash) {
         expires_at: None,
         last_used_at: None,
         status: KeyStatus::Active,
+        literal: false,
     };
     (key, secrets::hash(secret.as_bytes()))
 }

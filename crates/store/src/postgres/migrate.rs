@@ -38,6 +38,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "enrollment URLs by profile",
         include_str!("migrations/0005_enrollment_urls_by_profile.sql"),
     ),
+    (
+        "literal keys",
+        include_str!("migrations/0006_literal_keys.sql"),
+    ),
 ];
 
 /// What migrations themselves need.

@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 use super::PostgresStore;
 use super::commit::{INSTALLATION, Keep};
 use super::rows::{column, damaged, parsed, timestamp};
+use super::tenants::lock_key;
 use super::transaction::{Tx, removed};
 use super::trouble::Trouble;
 use super::value::values;
@@ -24,7 +25,7 @@ impl ConsoleSessions for PostgresStore {
         _proof: OperatorProof,
         act: &Act,
         session: &ConsoleSession,
-    ) -> Stored<()> {
+    ) -> Stored<bool> {
         let insertion = (Keep::new(&self.ids, act), session);
         self.run("insert_session", &insertion, |tx, (keep, session)| {
             Box::pin(insert(tx, keep, session))
@@ -96,8 +97,12 @@ impl ConsoleSessions for PostgresStore {
 const FIND: &str =
     "SELECT token_hash, key_id, created_at, seen_at FROM console_sessions WHERE token_hash = $1";
 
-async fn insert(tx: &mut Tx, keep: &Keep<'_>, session: &ConsoleSession) -> Result<(), Trouble> {
+async fn insert(tx: &mut Tx, keep: &Keep<'_>, session: &ConsoleSession) -> Result<bool, Trouble> {
+    let key = lock_key(tx, &session.key_id).await?;
     keep.unless_applied(tx).await?;
+    if !key.is_some_and(|(_, key)| key.works_at(session.created_at)) {
+        return Ok(false);
+    }
     tx.write(
         "INSERT INTO console_sessions (token_hash, key_id, created_at, seen_at) \
          VALUES ($1, $2, $3, $4)",
@@ -110,7 +115,15 @@ async fn insert(tx: &mut Tx, keep: &Keep<'_>, session: &ConsoleSession) -> Resul
     );
     let entry = audit(AuditAction::ConsoleSignedIn, session);
     keep.audit(tx, INSTALLATION, &[entry]);
-    Ok(())
+    Ok(true)
+}
+
+/// Ends the sessions that were begun with this key.
+pub(super) fn end_sessions(tx: &mut Tx, key: &ApiKeyId) {
+    tx.write(
+        "DELETE FROM console_sessions WHERE key_id = $1",
+        values![key.as_str()],
+    );
 }
 
 async fn remove(tx: &mut Tx, keep: &Keep<'_>, token: &SecretHash) -> Result<bool, Trouble> {

@@ -14,6 +14,7 @@ use tokio_postgres::Row;
 use super::PostgresStore;
 use super::commit::{INSTALLATION, Keep};
 use super::rows::{column, damaged, optional, optional_timestamp, parsed, text, timestamp};
+use super::sessions::end_sessions;
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
@@ -22,7 +23,7 @@ use crate::tenants::{Credential, ListPosition, Listed, NotStored, OrganizationPa
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
 const KEY: &str = "k.id, k.organization, k.kind, k.workspace_id, k.name, k.created_at, \
-    k.expires_at, k.last_used_at, k.status";
+    k.expires_at, k.last_used_at, k.status, k.literal";
 
 #[async_trait]
 impl Tenants for PostgresStore {
@@ -181,16 +182,16 @@ impl Tenants for PostgresStore {
         );
         let rows = self.read(&sql, &values![lookup(secret)]).await?;
         for row in &rows {
-            let stored: &[u8] = column(row, 9)?;
+            let stored: &[u8] = column(row, 10)?;
             let secret_hash: [u8; 32] = stored.try_into().map_err(|_| damaged("a hash"))?;
             // Two keys whose hashes share eight bytes do not occur; were it so, the right one is found.
             let same: bool = subtle::ConstantTimeEq::ct_eq(&secret_hash[..], &secret.0[..]).into();
             if !same {
                 continue;
             }
-            let organization = match column::<Option<&str>>(row, 10)? {
+            let organization = match column::<Option<&str>>(row, 11)? {
                 None => None,
-                Some(_) => Some(organization(row, 10)?),
+                Some(_) => Some(organization(row, 11)?),
             };
             return Ok(Some(Credential {
                 key: key(row)?,
@@ -225,6 +226,13 @@ impl Tenants for PostgresStore {
         listed(&rows, limit, key, |found| {
             (found.created_at, found.id.as_str())
         })
+    }
+
+    async fn count_literal_keys(&self, _proof: OperatorProof) -> Stored<u64> {
+        let sql = "SELECT count(*) FROM api_keys WHERE literal";
+        let rows = self.read(sql, &[]).await?;
+        let counted: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
+        Ok(u64::try_from(counted).unwrap_or_default())
     }
 
     async fn set_key_status(
@@ -454,8 +462,8 @@ async fn insert_key(
     let inserted = tx
         .write_now(
             "INSERT INTO api_keys (id, organization, kind, workspace_id, name, created_at, \
-             expires_at, last_used_at, status, lookup, secret_hash) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             expires_at, last_used_at, status, literal, lookup, secret_hash) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
              ON CONFLICT DO NOTHING RETURNING id",
             &values![
                 new.id.as_str(),
@@ -467,6 +475,7 @@ async fn insert_key(
                 new.expires_at,
                 new.last_used_at,
                 new.status.as_str(),
+                new.literal,
                 lookup(secret),
                 &secret.0[..],
             ],
@@ -481,7 +490,10 @@ async fn insert_key(
 }
 
 /// A key, whose row is ours until the transaction ends, and what stands for its organization.
-async fn lock_key(tx: &mut Tx, id: &ApiKeyId) -> Result<Option<(String, ApiKey)>, Trouble> {
+pub(super) async fn lock_key(
+    tx: &mut Tx,
+    id: &ApiKeyId,
+) -> Result<Option<(String, ApiKey)>, Trouble> {
     let sql = format!("SELECT {KEY} FROM api_keys k WHERE k.id = $1 FOR UPDATE");
     let rows = tx.query(&sql, &values![id.as_str()]).await?;
     let Some(row) = rows.first() else {
@@ -500,21 +512,18 @@ async fn set_key_status(
     let Some((organization, before)) = locked else {
         return Ok(None);
     };
-    if before.status == status {
-        return Ok(Some(before));
+    let decided = before.with_status(status);
+    if decided.changed {
+        tx.write(
+            "UPDATE api_keys SET status = $2 WHERE id = $1",
+            values![id.as_str(), decided.value.status.as_str()],
+        );
+        if !decided.value.keeps_sessions() {
+            end_sessions(tx, id);
+        }
+        change.keep.audit(tx, &organization, &decided.audit);
     }
-    tx.write(
-        "UPDATE api_keys SET status = $2 WHERE id = $1",
-        values![id.as_str(), status.as_str()],
-    );
-    let action = match status {
-        KeyStatus::Active => AuditAction::ApiKeyEnabled,
-        KeyStatus::Disabled => AuditAction::ApiKeyDisabled,
-    };
-    change
-        .keep
-        .audit(tx, &organization, &[key_audit(action, id)]);
-    Ok(Some(ApiKey { status, ..before }))
+    Ok(Some(decided.value))
 }
 
 async fn remove_key(tx: &mut Tx, removal: &With<'_, &ApiKeyId>) -> Result<bool, Trouble> {
@@ -525,6 +534,7 @@ async fn remove_key(tx: &mut Tx, removal: &With<'_, &ApiKeyId>) -> Result<bool, 
         return Ok(false);
     };
     tx.write("DELETE FROM api_keys WHERE id = $1", values![id.as_str()]);
+    end_sessions(tx, id);
     let entry = key_audit(AuditAction::ApiKeyDeleted, id);
     removal.keep.audit(tx, &organization, &[entry]);
     Ok(true)
@@ -606,5 +616,6 @@ fn key(row: &Row) -> Stored<ApiKey> {
         expires_at: optional_timestamp(row, 6)?,
         last_used_at: optional_timestamp(row, 7)?,
         status: parsed(row, 8, KeyStatus::parse)?,
+        literal: column(row, 9)?,
     })
 }

@@ -14,6 +14,7 @@ pub(super) enum Value {
     Integer(i64),
     OptionalInteger(Option<i64>),
     Small(i16),
+    Boolean(bool),
     Bytes(Vec<u8>),
     Texts(Vec<String>),
     OptionalTexts(Vec<Option<String>>),
@@ -31,6 +32,7 @@ impl Value {
             Self::Integer(value) => (value, Type::INT8),
             Self::OptionalInteger(value) => (value, Type::INT8),
             Self::Small(value) => (value, Type::INT2),
+            Self::Boolean(value) => (value, Type::BOOL),
             Self::Bytes(value) => (value, Type::BYTEA),
             Self::Texts(value) => (value, Type::TEXT_ARRAY),
             Self::OptionalTexts(value) => (value, Type::TEXT_ARRAY),
@@ -74,6 +76,12 @@ impl From<i64> for Value {
 impl From<i16> for Value {
     fn from(value: i16) -> Self {
         Self::Small(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Boolean(value)
     }
 }
 

@@ -36,6 +36,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "enrollment URLs by profile",
         include_str!("migrations/0008_enrollment_urls_by_profile.sql"),
     ),
+    (
+        "literal keys",
+        include_str!("migrations/0009_literal_keys.sql"),
+    ),
 ];
 
 /// Sets what must be set before a database has its first table.

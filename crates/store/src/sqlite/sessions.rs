@@ -11,7 +11,8 @@ use rollcall_domain::tenant::{OperatorProof, SecretHash};
 use rusqlite::{Connection, Row, params};
 
 use super::commit::{INSTALLATION, keep_audit};
-use super::rows::{parsed, timestamp};
+use super::rows::{execute, parsed, timestamp};
+use super::tenants::find_key;
 use super::{SqliteStore, failed};
 use crate::Stored;
 use crate::sessions::ConsoleSessions;
@@ -25,10 +26,14 @@ impl ConsoleSessions for SqliteStore {
         _proof: OperatorProof,
         act: &Act,
         session: &ConsoleSession,
-    ) -> Stored<()> {
+    ) -> Stored<bool> {
         let (ids, act, session) = (Arc::clone(&self.ids), act.clone(), session.clone());
         self.writer
             .write(move |connection| {
+                let key = find_key(connection, &session.key_id)?;
+                if !key.is_some_and(|(_, key)| key.works_at(session.created_at)) {
+                    return Ok(false);
+                }
                 let sql =
                     format!("INSERT INTO console_sessions ({COLUMNS}) VALUES (?1, ?2, ?3, ?4)");
                 connection
@@ -43,7 +48,8 @@ impl ConsoleSessions for SqliteStore {
                     })
                     .map_err(failed)?;
                 let entry = audit(AuditAction::ConsoleSignedIn, &session);
-                keep_audit(connection, &ids, INSTALLATION, &act, &[entry])
+                keep_audit(connection, &ids, INSTALLATION, &act, &[entry])?;
+                Ok(true)
             })
             .await
     }
@@ -126,6 +132,12 @@ impl ConsoleSessions for SqliteStore {
             })
             .await
     }
+}
+
+/// Ends the sessions that were begun with this key.
+pub(super) fn end_sessions(connection: &Connection, key: &ApiKeyId) -> Stored<()> {
+    let sql = "DELETE FROM console_sessions WHERE key_id = ?1";
+    execute(connection, sql, [key.as_str()]).map(|_| ())
 }
 
 fn find(connection: &Connection, token: &SecretHash) -> Stored<Option<ConsoleSession>> {

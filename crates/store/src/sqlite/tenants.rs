@@ -17,13 +17,14 @@ use super::commit::{INSTALLATION, keep_audit};
 use super::rows::{
     damaged, execute, optional, optional_timestamp, organization_number, parsed, query, timestamp,
 };
+use super::sessions::end_sessions;
 use super::{SqliteStore, failed};
 use crate::Stored;
 use crate::tenants::{Credential, ListPosition, Listed, NotStored, OrganizationPatch, Tenants};
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
 const KEY: &str = "k.id, k.kind, k.workspace_id, k.name, k.created_at, k.expires_at, \
-    k.last_used_at, k.status, k.secret_hash";
+    k.last_used_at, k.status, k.literal, k.secret_hash";
 
 #[async_trait]
 impl Tenants for SqliteStore {
@@ -292,8 +293,8 @@ impl Tenants for SqliteStore {
                 let inserted = execute(
                     connection,
                     "INSERT INTO api_keys (id, organization, kind, workspace_id, name, created_at, \
-                     expires_at, last_used_at, status, lookup, secret_hash) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+                     expires_at, last_used_at, status, literal, lookup, secret_hash) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
                     params![
                         key.id.as_str(),
                         number,
@@ -304,6 +305,7 @@ impl Tenants for SqliteStore {
                         key.expires_at.map(Timestamp::as_micros),
                         key.last_used_at.map(Timestamp::as_micros),
                         key.status.as_str(),
+                        key.literal,
                         lookup(&secret),
                         secret.0
                     ],
@@ -325,13 +327,13 @@ impl Tenants for SqliteStore {
         );
         self.read(|connection| {
             let found = query(connection, &sql, [lookup(secret)], |row| {
-                let organization = match row.get_ref(9).map_err(failed)? {
+                let organization = match row.get_ref(10).map_err(failed)? {
                     rusqlite::types::ValueRef::Null => None,
-                    _ => Some(organization_at(row, 9)?),
+                    _ => Some(organization_at(row, 10)?),
                 };
                 let organization_id = organization.as_ref().map(|found| &found.id);
                 let key = key(row, organization_id)?;
-                let secret_hash = SecretHash(row.get(8).map_err(failed)?);
+                let secret_hash = SecretHash(row.get(9).map_err(failed)?);
                 Ok(Credential {
                     key,
                     organization,
@@ -376,6 +378,17 @@ impl Tenants for SqliteStore {
         })
     }
 
+    async fn count_literal_keys(&self, _proof: OperatorProof) -> Stored<u64> {
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM api_keys WHERE literal";
+            let counted = query(connection, sql, [], |row| {
+                row.get::<_, i64>(0).map_err(failed)
+            })?;
+            let counted = counted.into_iter().next().unwrap_or_default();
+            Ok(u64::try_from(counted).unwrap_or_default())
+        })
+    }
+
     async fn set_key_status(
         &self,
         _proof: OperatorProof,
@@ -389,20 +402,19 @@ impl Tenants for SqliteStore {
                 let Some((number, before)) = find_key(connection, &id)? else {
                     return Ok(None);
                 };
-                if before.status == status {
-                    return Ok(Some(before));
+                let decided = before.with_status(status);
+                if decided.changed {
+                    execute(
+                        connection,
+                        "UPDATE api_keys SET status = ?2 WHERE id = ?1",
+                        params![id.as_str(), decided.value.status.as_str()],
+                    )?;
+                    if !decided.value.keeps_sessions() {
+                        end_sessions(connection, &id)?;
+                    }
+                    keep_audit(connection, &ids, number, &act, &decided.audit)?;
                 }
-                execute(
-                    connection,
-                    "UPDATE api_keys SET status = ?2 WHERE id = ?1",
-                    params![id.as_str(), status.as_str()],
-                )?;
-                let action = match status {
-                    KeyStatus::Active => AuditAction::ApiKeyEnabled,
-                    KeyStatus::Disabled => AuditAction::ApiKeyDisabled,
-                };
-                keep_audit(connection, &ids, number, &act, &[key_audit(action, &id)])?;
-                Ok(Some(ApiKey { status, ..before }))
+                Ok(Some(decided.value))
             })
             .await
     }
@@ -419,6 +431,7 @@ impl Tenants for SqliteStore {
                     "DELETE FROM api_keys WHERE id = ?1",
                     [id.as_str()],
                 )?;
+                end_sessions(connection, &id)?;
                 let entry = key_audit(AuditAction::ApiKeyDeleted, &id);
                 keep_audit(connection, &ids, number, &act, &[entry])?;
                 Ok(true)
@@ -499,16 +512,16 @@ fn organization_at(row: &Row<'_>, column: usize) -> Stored<Organization> {
     })
 }
 
-fn find_key(connection: &Connection, id: &ApiKeyId) -> Stored<Option<(i64, ApiKey)>> {
+pub(super) fn find_key(connection: &Connection, id: &ApiKeyId) -> Stored<Option<(i64, ApiKey)>> {
     let sql = format!(
         "SELECT {KEY}, o.id, k.organization FROM api_keys k \
          LEFT JOIN organizations o ON o.number = k.organization WHERE k.id = ?1"
     );
     let parameters: [&dyn ToSql; 1] = [&id.as_str()];
     let found = query(connection, &sql, parameters, |row| {
-        let organization_id = optional(row, 9, OrganizationId::parse)?;
+        let organization_id = optional(row, 10, OrganizationId::parse)?;
         Ok((
-            row.get(10).map_err(failed)?,
+            row.get(11).map_err(failed)?,
             key(row, organization_id.as_ref())?,
         ))
     })?;
@@ -537,5 +550,6 @@ fn key(row: &Row<'_>, organization_id: Option<&OrganizationId>) -> Stored<ApiKey
         expires_at: optional_timestamp(row, 5)?,
         last_used_at: optional_timestamp(row, 6)?,
         status: parsed(row, 7, KeyStatus::parse)?,
+        literal: row.get(8).map_err(failed)?,
     })
 }

@@ -118,6 +118,7 @@ async fn documents_with_keys_lose_them_and_nothing_else() {
         .execute_batch(
             "DROP INDEX enrollment_urls_by_profile;
              ALTER TABLE organization_figures DROP COLUMN profiles;
+             ALTER TABLE api_keys DROP COLUMN literal;
              DELETE FROM migrations WHERE number >= 6;
              PRAGMA user_version = 5;",
         )

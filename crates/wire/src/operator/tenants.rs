@@ -95,7 +95,7 @@ pub struct ApiKeyDraft {
     pub name: String,
     /// What it may act on, within the organization it is made for.
     pub owner: KeyOwner,
-    /// When it stops working. A time that has passed makes a key that has expired.
+    /// When it stops working.
     pub expires_at: Option<Timestamp>,
 }
 

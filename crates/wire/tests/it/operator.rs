@@ -136,6 +136,7 @@ fn keys_are_of_two_kinds_and_show_their_secret_once() {
         expires_at: None,
         last_used_at: None,
         status: KeyStatus::Active,
+        literal: false,
     };
     let without = r#"{"type":"api_key","id":"apikey_1","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","kind":"api","name":"CI","workspace_id":"wrkspc_1","created_at":"2026-01-01T00:00:00Z","expires_at":null,"last_used_at":null,"status":"active""#;
     assert_eq!(

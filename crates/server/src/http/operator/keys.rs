@@ -4,7 +4,7 @@
 //! on the command line alone; they can be disabled and deleted here like any other.
 
 use rollcall_domain::id::ApiKeyId;
-use rollcall_domain::tenant::{ApiKey, KeyStatus};
+use rollcall_domain::tenant::{ApiKey, BornExpired};
 use rollcall_store::tenants::NotStored;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::tenants::{parse_api_key, parse_api_key_status, write_api_key};
@@ -26,15 +26,9 @@ pub(crate) async fn create(call: OperatorCall<'_>) -> Outcome {
     let draft = parse_api_key(&body, named_organization(&call)?)?;
     let now = app.clock.now();
     let secret = Secret::key(draft.owner.kind(), &app.ids);
-    let key = ApiKey {
-        id: app.ids.api_key(now),
-        owner: draft.owner,
-        name: draft.name,
-        created_at: now,
-        expires_at: draft.expires_at,
-        last_used_at: None,
-        status: KeyStatus::Active,
-    };
+    let id = app.ids.api_key(now);
+    let key = ApiKey::create(id, draft.owner, draft.name, draft.expires_at, now)
+        .map_err(|_born_expired| ApiError::at("expires_at", BornExpired::MESSAGE))?;
     let act = call.act(now);
     let hash = secret.hash();
     let insert = app.store.insert_key(call.proof, &act, &key, &hash);

@@ -356,14 +356,14 @@ pub(crate) async fn create_key(call: ConsoleCall<'_>) -> Outcome {
     };
     let now = app.clock.now();
     let secret = Secret::key(draft.owner.kind(), &app.ids);
-    let key = ApiKey {
-        id: app.ids.api_key(now),
-        owner: draft.owner,
-        name: draft.name,
-        created_at: now,
-        expires_at: draft.expires_at,
-        last_used_at: None,
-        status: KeyStatus::Active,
+    let id = app.ids.api_key(now);
+    let created = ApiKey::create(id, draft.owner, draft.name, draft.expires_at, now);
+    let key = match created {
+        Ok(key) => key,
+        Err(born_expired) => {
+            let told = Some(Told::bad(born_expired.to_string()));
+            return detail(&call, &organization, told, StatusCode::BAD_REQUEST).await;
+        }
     };
     let (act, hash) = (call.act(now), secret.hash());
     let insert = app.store.insert_key(call.proof, &act, &key, &hash);

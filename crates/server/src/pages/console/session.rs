@@ -15,7 +15,7 @@ use http::request::Parts;
 use rollcall_domain::audit::{Act, Actor, ActorKind};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::session::ConsoleSession;
-use rollcall_domain::tenant::{ApiKey, KeyStatus, OperatorProof};
+use rollcall_domain::tenant::{ApiKey, OperatorProof};
 use rollcall_wire::error::{ApiError, ErrorKind};
 
 use super::{go, segment};
@@ -88,7 +88,7 @@ impl<'a> ConsoleCall<'a> {
             .store
             .find_key(OperatorProof::of_storage_access(), &session.key_id);
         let key = exchange.read(Operation::FindCredential, find).await?;
-        let works = |key: &ApiKey| key.status == KeyStatus::Active && !key.is_expired_at(now);
+        let works = |key: &ApiKey| app.knows(key) && key.works_at(now);
         let Some(key) = key.filter(works) else {
             return Ok(None);
         };

@@ -6,7 +6,7 @@ use http::header::{HeaderValue, SET_COOKIE};
 use rollcall_domain::audit::{Act, Actor, ActorKind};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::session::{ConsoleSession, LIFETIME};
-use rollcall_domain::tenant::{ApiKey, KeyStatus, OperatorProof};
+use rollcall_domain::tenant::{ApiKey, OperatorProof};
 
 use super::session::{ConsoleCall, SESSION_COOKIE, foreign};
 use super::{Frame, Told, confirm, go, shown};
@@ -56,7 +56,7 @@ pub(crate) async fn sign_in(exchange: &Exchange<'_>) -> Outcome {
     let key = found
         .filter(|found| secrets::same(&found.secret_hash, &hash))
         .map(|found| found.key)
-        .filter(|key| key.status == KeyStatus::Active && !key.is_expired_at(now));
+        .filter(|key| app.knows(key));
     let proven = key.and_then(|key| OperatorProof::of_key(&key).map(|proof| (key, proof)));
     let Some((key, proof)) = proven else {
         return refused(exchange, &form, now);
@@ -70,7 +70,9 @@ pub(crate) async fn sign_in(exchange: &Exchange<'_>) -> Outcome {
     };
     let act = by(&key, now);
     let insert = app.store.insert_session(proof, &act, &session);
-    exchange.write(Operation::WriteSessions, insert).await?;
+    if !exchange.write(Operation::WriteSessions, insert).await? {
+        return refused(exchange, &form, now);
+    }
     let prune = app.store.prune_sessions(now);
     exchange.write(Operation::WriteSessions, prune).await?;
     let next = next(&form);

@@ -110,6 +110,7 @@ async fn write_keys_and_sessions(world: &World) {
         expires_at: None,
         last_used_at: None,
         status: KeyStatus::Active,
+        literal: false,
     };
     let secret = SecretHash([7; 32]);
     let stored = store.insert_key(proof(), &act, &key, &secret).await;
@@ -118,21 +119,21 @@ async fn write_keys_and_sessions(world: &World) {
         .touch_keys(vec![(key.id.clone(), at(5))])
         .await
         .unwrap();
+    let session = ConsoleSession {
+        token_hash: secret,
+        key_id: key.id.clone(),
+        created_at: at(1),
+        seen_at: at(1),
+    };
+    assert!(store.insert_session(proof(), &act, &session).await.unwrap());
+    store.touch_session(&secret, at(2)).await.unwrap();
+    assert!(store.remove_session(proof(), &act, &secret).await.unwrap());
+    store.prune_sessions(at(1)).await.unwrap();
     let disabled = store
         .set_key_status(proof(), &act, &key.id, KeyStatus::Disabled)
         .await;
     assert_eq!(disabled.unwrap().unwrap().status, KeyStatus::Disabled);
     assert!(store.remove_key(proof(), &act, &key.id).await.unwrap());
-    let session = ConsoleSession {
-        token_hash: secret,
-        key_id: key.id,
-        created_at: at(1),
-        seen_at: at(1),
-    };
-    store.insert_session(proof(), &act, &session).await.unwrap();
-    store.touch_session(&secret, at(2)).await.unwrap();
-    assert!(store.remove_session(proof(), &act, &secret).await.unwrap());
-    store.prune_sessions(at(1)).await.unwrap();
 }
 
 async fn write_profiles(world: &World) {
@@ -318,6 +319,7 @@ const READING: [&str; 33] = [
     "begin_bulk_load",
     "check",
     "close",
+    "count_literal_keys",
     "count_pending_deliveries",
     "count_profiles",
     "due_expiries",

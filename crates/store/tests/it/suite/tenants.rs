@@ -140,6 +140,7 @@ fn key(id: &str, owner: KeyOwner) -> ApiKey {
         expires_at: Some(at(900)),
         last_used_at: None,
         status: KeyStatus::Active,
+        literal: false,
     }
 }
 
@@ -238,6 +239,27 @@ pub(crate) async fn keys_are_found_by_their_secret_until_removed(world: World) {
             .unwrap()
     );
     assert_eq!(world.store.find_credential(&secret).await.unwrap(), None);
+}
+
+pub(crate) async fn literal_keys_are_known_and_counted_in_every_organization(world: World) {
+    let scope = world.organization("org").await;
+    let owners = [KeyOwner::Operator, admin(&scope), KeyOwner::Operator];
+    let act = act_at(at(1));
+    for (number, owner) in owners.into_iter().enumerate() {
+        let key = ApiKey {
+            literal: number < 2,
+            ..key(&format!("apikey_{number}"), owner)
+        };
+        let secret = SecretHash([u8::try_from(number).unwrap(); 32]);
+        let stored = world.store.insert_key(proof(), &act, &key, &secret);
+        assert_eq!(stored.await.unwrap(), Ok(()));
+        let found = world.store.find_credential(&secret).await.unwrap().unwrap();
+        assert_eq!(found.key, key);
+        let found = world.store.find_key(proof(), &key.id).await.unwrap();
+        assert_eq!(found, Some(key));
+    }
+    let counted = world.store.count_literal_keys(proof()).await.unwrap();
+    assert_eq!(counted, 2);
 }
 
 pub(crate) async fn keys_need_their_organization_and_workspace(world: World) {
