@@ -1,5 +1,6 @@
-//! Cross-origin reading, only for the origins that the operator configured (contract, *Paths and
-//! methods*). Without configuration no header of it is ever sent.
+//! Cross-origin reading of the public API, only for the origins that the operator configured (contract,
+//! *Paths and methods*). Without configuration, and on paths that are not the public API's, no header of it is
+//! ever sent: no page of somebody else's has business with the operator's side or with an end user's form.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -18,7 +19,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 
 /// Lets a script of a configured origin read the answer.
 pub(super) fn permit_reading(origins: &[HeaderValue], head: &Parts, headers: &mut HeaderMap) {
-    if origins.is_empty() {
+    if origins.is_empty() || !is_of_the_public_api(head) {
         return;
     }
     headers.append(VARY, HeaderValue::from_static("origin"));
@@ -35,7 +36,7 @@ pub(super) fn answer_preflight(
     methods: &HeaderValue,
     headers: &mut HeaderMap,
 ) {
-    if permitted(origins, head).is_none() {
+    if !is_of_the_public_api(head) || permitted(origins, head).is_none() {
         return;
     }
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods.clone());
@@ -43,6 +44,10 @@ pub(super) fn answer_preflight(
     if let Some(wanted) = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
     }
+}
+
+fn is_of_the_public_api(head: &Parts) -> bool {
+    head.uri.path().starts_with("/v1/")
 }
 
 fn permitted(origins: &[HeaderValue], head: &Parts) -> Option<HeaderValue> {

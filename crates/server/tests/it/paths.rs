@@ -147,7 +147,7 @@ async fn configured_origins_may_read() {
     let other = server
         .platform()
         .with("origin", "https://evil.example")
-        .get("/")
+        .get("/v1/user_profiles")
         .await;
     assert_eq!(other.header("access-control-allow-origin"), None);
     assert_eq!(other.header("vary"), Some("origin"));
@@ -228,5 +228,33 @@ async fn what_is_too_long_is_told_before_anything_else() {
         "application/json",
     ] {
         assert!(garbage.contains(header), "{garbage}");
+    }
+}
+
+#[tokio::test]
+async fn configured_origins_may_read_nothing_but_the_public_api() {
+    let server = TestServer::with(|options| {
+        options.settings.cors_origins = vec![http::HeaderValue::from_static("https://app.example")];
+    })
+    .await;
+    for path in [
+        "/operator/v1/organizations",
+        "/console",
+        "/console/sign-in",
+        "/user-profiles/enrollment/x",
+        "/healthz",
+    ] {
+        for method in ["OPTIONS", "GET"] {
+            let reply = server
+                .operator()
+                .with("origin", "https://app.example")
+                .with("access-control-request-method", "GET")
+                .with("access-control-request-headers", "x-api-key")
+                .call(method, path)
+                .send()
+                .await;
+            let told = reply.to_string();
+            assert!(!told.contains("access-control-"), "{method} {path}: {told}");
+        }
     }
 }
