@@ -242,9 +242,11 @@ impl Listing<'_> {
 
 fn plain_table() -> Table {
     let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_preset(presets::NOTHING);
+    // Some terminals tell no width, or that they have none, which is no reason to put nothing into a line.
+    if table.width().is_some_and(|width| width > 0) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     table
 }
 

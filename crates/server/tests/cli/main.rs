@@ -18,4 +18,5 @@ mod records;
 mod rollcall;
 mod serve;
 mod storage;
+mod surroundings;
 mod webhooks;
