@@ -34,7 +34,7 @@ use crate::http::listener::ListenerLimits;
 use crate::telemetry::{self, LogFormat};
 
 pub use flags::FlagOverrides;
-pub use layers::Origin;
+pub use layers::{Origin, UnknownVariable, unknown_variables};
 pub use reference::reference_markdown;
 pub use value::{DurationRange, FieldKind, ProgramConfig, ProgramField, ProgramTier, Secret};
 
@@ -108,8 +108,8 @@ settings! {
         database_url: Option<Secret> = None,
         /// A read replica of `database_url`, used for lists that may lag behind.
         database_read_url: Option<Secret> = None,
-        /// Base of the URLs given to end users, without a trailing slash. Without it `http://` and the
-        /// address of the listener, which only works on this machine.
+        /// Scheme, host and port of the URLs given to end users, such as `https://profiles.example.com`. Without
+        /// it `http://` and the address of the listener, which seldom works on another machine.
         public_base_url: Option<String> = None,
         /// 32 bytes in base64 from which the keys of page cursors and of stored secrets are derived.
         /// The same on every instance. Without it one is made and kept in the data directory.
@@ -132,7 +132,8 @@ settings! {
         strict_betas: bool = false,
         /// How long an enrollment or action URL works, from 5 minutes to 7 days.
         enrollment_url_lifetime: Duration = enrollment::URL_LIFETIME,
-        /// Origins, such as `https://app.example.com`, whose pages may call the public API from a browser.
+        /// Origins whose pages may call the public API from a browser, written as browsers send them: scheme, host,
+        /// and a port that is not the scheme's own, such as `https://app.example.com`.
         cors_origins: Vec<String> = Vec::new(),
         /// Most connections at a time; further ones wait until one ends.
         max_connections: NonZeroUsize = count(10_000),
@@ -140,6 +141,8 @@ settings! {
         header_read_timeout: Duration = Duration::from_secs(5),
         /// Longest time for a request to be answered before it fails with 504.
         request_timeout: Duration = Duration::from_secs(30),
+        /// Longest time for a connection to wait for its next request before it is closed.
+        idle_timeout: Duration = Duration::from_secs(90),
         /// Longest time for requests in flight to finish after SIGTERM.
         drain_timeout: Duration = Duration::from_secs(30),
         /// Failed authentications a minute that one source address may cause before it gets 429.
@@ -344,6 +347,20 @@ impl Config {
         }
     }
 
+    /// A secret of the section `client` that a file named in the environment holds, by its variable.
+    pub(crate) fn client_secret_in_file(variable: &str) -> Result<Option<String>, ConfigError> {
+        let secrets = Self::secret_keys_of_settings().into_iter();
+        let mut own = secrets.filter(|key| key.starts_with("client."));
+        let Some(key) = own.find(|key| layers::variable_of(key) == variable) else {
+            return Ok(None);
+        };
+        let named = std::env::var_os(layers::file_variable_of(key));
+        match named.filter(|named| !named.is_empty()) {
+            None => Ok(None),
+            Some(named) => layers::secret_in(key, &named).map(Some),
+        }
+    }
+
     /// The variables of the section `client`.
     pub(crate) fn client_variables() -> Vec<String> {
         let keys = Self::keys().into_iter();
@@ -377,6 +394,17 @@ impl Config {
         keys
     }
 
+    /// The keys of the settings that are secrets.
+    fn secret_keys_of_settings() -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        Self::default().visit(&mut |setting| {
+            if setting.value.is_secret() {
+                keys.push(setting.key);
+            }
+        });
+        keys
+    }
+
     /// The base of URLs given to end users, for a server that listens on this address.
     pub fn base_url(&self, listening: SocketAddr) -> String {
         let public = self.public_base_url.clone();
@@ -392,6 +420,7 @@ impl Config {
             max_connections: self.max_connections.get(),
             header_read_timeout: self.header_read_timeout,
             drain_timeout: self.drain_timeout,
+            idle_timeout: self.idle_timeout,
             stall_timeout: defaults.stall_timeout.max(quiet),
             ..defaults
         }
@@ -431,6 +460,19 @@ impl fmt::Debug for SecretKeys {
     }
 }
 
+/// Whether a browser can send this as `Origin`. What it sends is compared byte by byte.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else {
+        return false;
+    };
+    let host = url.host_str().filter(|host| !host.contains('*'));
+    host.is_some_and(|host| {
+        let port = url.port().map(|port| format!(":{port}"));
+        let origin = format!("{}://{host}{}", url.scheme(), port.unwrap_or_default());
+        origin == text && origin == origin.to_ascii_lowercase()
+    })
+}
+
 fn key_in(file: &Path) -> Result<Zeroizing<[u8; 32]>, ConfigError> {
     match std::fs::read_to_string(file) {
         Ok(text) => parse_key("secret_key_file", Zeroizing::new(text).trim()),
@@ -447,7 +489,11 @@ fn parse_key(key: &'static str, text: &str) -> Result<Zeroizing<[u8; 32]>, Confi
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let bytes = [alphabet::STANDARD, alphabet::URL_SAFE]
         .iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, lenient).decode(text).ok())
+        .find_map(|alphabet| {
+            GeneralPurpose::new(alphabet, lenient)
+                .decode(text.trim())
+                .ok()
+        })
         .map(Zeroizing::new);
     match bytes.map(|bytes| <[u8; 32]>::try_from(bytes.as_slice())) {
         Some(Ok(key)) => Ok(Zeroizing::new(key)),
@@ -489,6 +535,7 @@ impl Loaded {
         for (key, limit) in [
             ("header_read_timeout", config.header_read_timeout),
             ("request_timeout", config.request_timeout),
+            ("idle_timeout", config.idle_timeout),
         ] {
             if limit.is_zero() {
                 return Err(self.invalid(key, "must be longer than nothing"));
@@ -501,9 +548,13 @@ impl Loaded {
         if let Err(reason) = programs::check(&config.programs) {
             return Err(self.invalid("programs", &reason));
         }
-        let mut origins = config.cors_origins.iter();
-        if origins.any(|origin| http::HeaderValue::from_str(origin).is_err()) {
-            return Err(self.invalid("cors_origins", "holds characters that no origin has"));
+        if let Some(at) = config.cors_origins.iter().position(|it| !is_origin(it)) {
+            let reason = format!(
+                "number {} is nothing that a browser sends as Origin; expected scheme, host in lower case and a port \
+                 that is not the scheme's own, with nothing behind, such as \"https://app.example.com\"",
+                at + 1
+            );
+            return Err(self.invalid("cors_origins", &reason));
         }
         self.check_base_url()?;
         self.config.secret_keys()?;
@@ -518,10 +569,15 @@ impl Loaded {
         let uri = base.parse::<http::Uri>().ok();
         let usable = uri.is_some_and(|uri| {
             let scheme = uri.scheme_str();
-            matches!(scheme, Some("http" | "https")) && uri.query().is_none()
+            matches!(scheme, Some("http" | "https"))
+                && uri.path() == "/"
+                && uri.query().is_none()
+                && !uri.authority().is_some_and(|it| it.as_str().contains('@'))
         });
         if !usable || base.contains('#') {
-            let expected = "expected an http or https URL without query, such as \"https://profiles.example.com\"";
+            // The pages refer to each other from the root.
+            let expected = "expected scheme, host and port of an http or https URL, with nothing behind, such as \
+                            \"https://profiles.example.com\"";
             return Err(self.invalid("public_base_url", expected));
         }
         Ok(())

@@ -1,8 +1,9 @@
-//! What the settings file says for options that a command line and the environment left open.
+//! What files say for options that a command line and the environment left open.
 //!
-//! Flags and variables are clap's own. The section `[client]` of the file holds what would otherwise be
-//! repeated with each command: which server, with which key, how answers are printed. It is given to clap
-//! as defaults, so that a value is read and refused in the same way wherever it was written.
+//! Flags and variables are clap's own. The section `[client]` of the settings file holds what would otherwise
+//! be repeated with each command: with which key a server is asked, how answers are printed. A key can also be
+//! in a file that a variable names. Both are given to clap as defaults, so that a value is read and refused in
+//! the same way wherever it was written.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::target;
 use crate::config::Config;
 
@@ -19,18 +20,49 @@ use crate::config::Config;
 pub(super) fn from_file(command: &Command, given: &ArgMatches) -> Outcome<Option<Command>> {
     let variables = Config::client_variables();
     let (leaf, leaf_given) = innermost(command, given);
-    let is_open = |arg: &Arg| variable(arg, &variables).is_some() && !is_given(leaf_given, arg);
-    if !leaf.get_arguments().any(is_open) {
+    let mut open = Vec::new();
+    let mut values = Vec::new();
+    for arg in leaf.get_arguments() {
+        let Some(variable) = variable(arg, &variables) else {
+            continue;
+        };
+        let in_file = Config::client_secret_in_file(variable).map_err(Failure::setup)?;
+        let of_variable = given_by(leaf_given, arg) == Some(ValueSource::EnvVariable);
+        if in_file.is_some() && of_variable {
+            return Err(Failure::setup(format!(
+                "{variable}_FILE: {variable} is set too; unset one of them"
+            )));
+        }
+        if !is_given(leaf_given, arg) {
+            open.push(variable);
+            values.extend(in_file.map(|value| (variable.clone(), value)));
+        }
+    }
+    if open.is_empty() {
         return Ok(None);
     }
     let file = leaf_given.try_get_one::<PathBuf>("config");
     let file = file.ok().flatten().map(PathBuf::as_path);
-    let values = target::file_alone(file)?.client_values();
+    // The first value that is found counts.
+    values.extend(target::file_alone(file)?.client_values());
     if values.is_empty() {
         return Ok(None);
     }
     let excluded = excluded(leaf, leaf_given);
     Ok(Some(filled(command.clone(), &values, &excluded)))
+}
+
+/// The command without the variables that are empty: they count as unset, and clap would read them.
+pub(super) fn without_empty_variables(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        if value.is_some_and(|value| value.is_empty()) {
+            arg.env(None)
+        } else {
+            arg
+        }
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 /// The subcommand that was named, and what it was given.
@@ -49,9 +81,12 @@ fn variable<'a>(arg: &Arg, variables: &'a [String]) -> Option<&'a String> {
     variables.iter().find(|name| OsStr::new(name) == env)
 }
 
+fn given_by(given: &ArgMatches, arg: &Arg) -> Option<ValueSource> {
+    given.value_source(arg.get_id().as_str())
+}
+
 fn is_given(given: &ArgMatches, arg: &Arg) -> bool {
-    let source = given.value_source(arg.get_id().as_str());
-    source.is_some_and(|source| source != ValueSource::DefaultValue)
+    given_by(given, arg).is_some_and(|source| source != ValueSource::DefaultValue)
 }
 
 /// The options that exclude one that was given: whoever names a directory does not mean the file's key.

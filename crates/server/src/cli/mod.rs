@@ -52,6 +52,8 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
+use crate::config::unknown_variables;
+
 pub use failure::{Failure, Outcome};
 pub use reference::reference_markdown;
 
@@ -102,7 +104,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Option<Ar
     use clap::error::ErrorKind;
     let arguments: Vec<_> = arguments.into_iter().collect();
     match parsed(&arguments)? {
-        Ok(arguments) => Ok(Some(arguments)),
+        Ok(arguments) => {
+            // A server logs them.
+            if !matches!(arguments.command, Command::Dev(_) | Command::Serve(_)) {
+                for unknown in unknown_variables(std::env::vars_os()) {
+                    output::complain(&unknown.to_string());
+                }
+            }
+            Ok(Some(arguments))
+        }
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 output::help(&error.render())?;
@@ -121,13 +131,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Option<Ar
 fn parsed(arguments: &[OsString]) -> Outcome<Result<Arguments, clap::Error>> {
     let mut command = Arguments::command();
     command.build();
-    let matches = match command.clone().try_get_matches_from(arguments) {
+    let with_variables = defaults::without_empty_variables(command.clone());
+    let matches = match with_variables.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return Ok(Err(error)),
     };
     let matches = match defaults::from_file(&command, &matches)? {
         None => Ok(matches),
-        Some(command) => command.try_get_matches_from(arguments),
+        Some(command) => defaults::without_empty_variables(command).try_get_matches_from(arguments),
     };
     Ok(matches.and_then(|matches| Arguments::from_arg_matches(&matches)))
 }

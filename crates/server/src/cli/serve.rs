@@ -72,6 +72,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         tracing::warn!("nobody can operate this server yet; {}", first_key(&config));
     }
     let address = ports.address;
+    startup::warn_of_unreachable_urls(&config, address);
     output::write_bytes(format!("rollcall listens on http://{address}\n").as_bytes())?;
     startup::serve(app, ports, shutdown).await
 }

@@ -18,7 +18,7 @@ use super::failure::{Failure, Outcome};
 use super::secret_key::ServerKeys;
 use super::target::Storage;
 use crate::app::{self, App, AppParts, DevelopmentParts, Settings};
-use crate::config::{Config, DurationRange};
+use crate::config::{Config, DurationRange, unknown_variables};
 use crate::http::body::BodyLimits;
 use crate::log_lines::Flush;
 use crate::metrics::Metrics;
@@ -68,7 +68,25 @@ async fn bind(address: SocketAddr, flag: &str) -> Outcome<TcpListener> {
 
 /// Starts logging as the settings say. What is logged is written at the latest when the answer is dropped.
 pub(crate) fn log(config: &Config) -> Outcome<Flush> {
-    telemetry::start(&config.log, config.log_format).map_err(Failure::setup)
+    let log = telemetry::start(&config.log, config.log_format).map_err(Failure::setup)?;
+    for unknown in unknown_variables(std::env::vars_os()) {
+        tracing::warn!("{unknown}");
+    }
+    Ok(log)
+}
+
+/// Tells that the URLs given to end users will not open for them, where that is so.
+pub(crate) fn warn_of_unreachable_urls(config: &Config, address: SocketAddr) {
+    let why = match address.ip() {
+        _ if config.public_base_url.is_some() => return,
+        ip if ip.is_unspecified() => "is no address that anybody can open",
+        ip if ip.is_loopback() => "is an address of this machine alone",
+        _ => return,
+    };
+    let base = config.base_url(address);
+    tracing::warn!(
+        "enrollment URLs begin with {base}, which {why}; set public_base_url to where end users reach this server"
+    );
 }
 
 /// Puts the server together.

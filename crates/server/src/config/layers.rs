@@ -2,7 +2,7 @@
 //! remembers for each value which layer it is from.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::flags::{FlagOverrides, flag_of};
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, advice};
 
 /// What every environment variable of ours begins with.
 const PREFIX: &str = "ROLLCALL_";
@@ -52,10 +52,96 @@ pub(super) fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", name.to_ascii_uppercase())
 }
 
+/// The variable that names a file which holds a secret setting: `ROLLCALL_DATABASE_URL_FILE`.
+pub(super) fn file_variable_of(key: &str) -> String {
+    format!("{}_FILE", variable_of(key))
+}
+
+/// The secret in the file that a variable names.
+pub(super) fn secret_in(key: &'static str, named: &OsStr) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(named).map_err(|error| ConfigError::Invalid {
+        origin: file_variable_of(key),
+        key,
+        reason: format!("cannot read {}: {error}", Path::new(named).display()),
+    })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// A variable that begins as ours do and means nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVariable {
+    /// Its name.
+    pub name: String,
+    /// The variable that may have been meant.
+    pub nearest: Option<String>,
+}
+
+impl fmt::Display for UnknownVariable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, nearest } = self;
+        let advice = advice(nearest.as_deref());
+        write!(
+            formatter,
+            "{name}: no such setting, it changes nothing; {advice}"
+        )
+    }
+}
+
+/// The variables that begin as ours do and are no settings, those of Kubernetes for services left out.
+pub fn unknown_variables(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Vec<UnknownVariable> {
+    let known = known_variables(&Config::keys());
+    let names = environment.into_iter().map(|(name, _)| name);
+    let names = names.filter_map(|name| Some(name.to_str()?.to_owned()));
+    let ours = names.filter(|name| name.starts_with(PREFIX) && !is_of_kubernetes(name));
+    let unknown = ours.filter(|name| !known.contains_key(name));
+    let mut unknown: Vec<_> = unknown
+        .map(|name| UnknownVariable {
+            nearest: known.keys().find(|it| is_misspelt(&name, it)).cloned(),
+            name,
+        })
+        .collect();
+    unknown.sort_by(|one, other| one.name.cmp(&other.name));
+    unknown
+}
+
+/// Whether Kubernetes makes such a variable, for a service whose name begins with `rollcall`.
+fn is_of_kubernetes(name: &str) -> bool {
+    let of_a_port = name.split("_PORT_").skip(1).any(|after| {
+        let number = after.split('_').next().unwrap_or_default();
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    name.ends_with("_PORT") || name.contains("_SERVICE_") || of_a_port
+}
+
+/// What a variable holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// The value of the setting.
+    Value(&'static str),
+    /// The name of a file that holds the value.
+    FileName(&'static str),
+}
+
+fn known_variables(keys: &[&'static str]) -> BTreeMap<String, Holds> {
+    let values = keys.iter().map(|key| (variable_of(key), Holds::Value(key)));
+    let mut known: BTreeMap<String, Holds> = values.collect();
+    let secrets = Config::secret_keys_of_settings().into_iter();
+    for key in secrets.filter(|key| keys.contains(key)) {
+        // `secret_key_file` is a setting of its own.
+        let variable = file_variable_of(key);
+        known.entry(variable).or_insert(Holds::FileName(key));
+    }
+    known
+}
+
 /// All layers, every key in them known.
 pub(super) struct Layers {
     figment: Figment,
     file: Option<PathBuf>,
+    /// The settings that are in files which a variable names.
+    in_files: Vec<&'static str>,
 }
 
 impl Layers {
@@ -74,16 +160,15 @@ impl Layers {
         for (key, text) in flags.iter() {
             insert(&mut from_flags, key, text);
         }
+        let (from_environment, in_files) = environment_layer(environment, &keys)?;
         let figment = Figment::new()
             .merge(Layer::new(FILE, in_file))
-            .merge(Layer::new(
-                ENVIRONMENT,
-                environment_layer(environment, &keys)?,
-            ))
+            .merge(Layer::new(ENVIRONMENT, from_environment))
             .merge(Layer::new(FLAGS, from_flags));
         Ok(Self {
             figment,
             file: file.map(Path::to_owned),
+            in_files,
         })
     }
 
@@ -93,6 +178,9 @@ impl Layers {
         let layer = self.figment.get_metadata(value.tag())?;
         let origin = match layer.name.as_ref() {
             FLAGS => Origin::Flag(flag_of(key)),
+            ENVIRONMENT if self.in_files.contains(&key) => {
+                Origin::Environment(file_variable_of(key))
+            }
             ENVIRONMENT => Origin::Environment(variable_of(key)),
             _ => Origin::File(self.file.clone()?),
         };
@@ -175,34 +263,64 @@ fn check_keys(dict: &Dict, prefix: &str, file: &Path, keys: &[&str]) -> Result<(
     Ok(())
 }
 
-/// The variables that are settings. One that looks like a misspelt setting is refused; others
-/// that begin alike belong to somebody else, such as to a command's own arguments.
+/// The variables that are settings, and which of these are in files that a variable names. A variable that
+/// looks like a misspelt one is refused; others that begin alike may be somebody else's, and are told
+/// ([`unknown_variables`]). One that is empty is none.
 fn environment_layer(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    keys: &[&str],
-) -> Result<Dict, ConfigError> {
+    keys: &[&'static str],
+) -> Result<(Dict, Vec<&'static str>), ConfigError> {
     // The variables of clients are read with their flags, as they were given.
-    let read_here = keys.iter().filter(|key| !key.starts_with("client."));
-    let known: BTreeMap<String, &str> = read_here.map(|key| (variable_of(key), *key)).collect();
+    let read_here = keys.iter().copied();
+    let read_here: Vec<_> = read_here
+        .filter(|key| !key.starts_with("client."))
+        .collect();
+    let known = known_variables(&read_here);
     let mut values = Dict::new();
+    let (mut plain, mut in_files) = (Vec::new(), Vec::new());
     for (name, value) in environment {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
             continue;
         };
-        if let Some(key) = known.get(name) {
-            let text = value.to_str().ok_or_else(|| ConfigError::NotUtf8 {
-                variable: name.to_owned(),
-            })?;
-            insert(&mut values, key, text);
-        } else if let Some(meant) = known.keys().find(|known| distance(known, name) <= 2) {
-            return Err(ConfigError::Unknown {
-                origin: "environment".to_owned(),
-                key: name.to_owned(),
-                nearest: Some(meant.clone()),
-            });
+        match known.get(name) {
+            Some(_) if value.is_empty() => {}
+            Some(Holds::Value(key)) => {
+                let text = value.to_str().ok_or_else(|| ConfigError::NotUtf8 {
+                    variable: name.to_owned(),
+                })?;
+                insert(&mut values, key, text);
+                plain.push(*key);
+            }
+            Some(Holds::FileName(key)) => {
+                insert(&mut values, key, &secret_in(key, &value)?);
+                in_files.push(*key);
+            }
+            None if is_of_kubernetes(name) => {}
+            None => {
+                if let Some(meant) = known.keys().find(|known| is_misspelt(name, known)) {
+                    return Err(ConfigError::Unknown {
+                        origin: "environment".to_owned(),
+                        key: name.to_owned(),
+                        nearest: Some(meant.clone()),
+                    });
+                }
+            }
         }
     }
-    Ok(values)
+    match in_files.iter().find(|key| plain.contains(key)) {
+        None => Ok((values, in_files)),
+        Some(key) => Err(ConfigError::Invalid {
+            origin: file_variable_of(key),
+            key,
+            reason: format!("{} is set too; unset one of them", variable_of(key)),
+        }),
+    }
+}
+
+/// Whether a variable is that of a setting but for a letter or two.
+fn is_misspelt(name: &str, known: &str) -> bool {
+    let letters = known.len() - PREFIX.len();
+    distance(known, &name.to_ascii_uppercase()) <= if letters < 6 { 1 } else { 2 }
 }
 
 fn insert(dict: &mut Dict, key: &str, text: &str) {

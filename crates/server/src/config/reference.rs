@@ -6,7 +6,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
 use super::flags::flag_of;
-use super::layers::variable_of;
+use super::layers::{file_variable_of, variable_of};
 use super::{Config, Loaded, Setting};
 
 /// The content of `docs/reference/settings.md`, generated so that it cannot disagree with the code.
@@ -34,6 +34,10 @@ A setting can be written in a TOML file (`--config FILE`, else `rollcall.toml` i
 environment and as a flag. Flags win over the environment, the environment over the file, and the file over
 the defaults. `--print-config` shows every value and where it is from.
 
+A variable that is empty counts as unset. A secret can stand in a file of its own, which a variable names that ends
+in `_FILE`; a line break at its end is not part of it. A variable that begins with `ROLLCALL_` and is no setting is
+told at the start, unless it is one of those that Kubernetes makes for services (`…_PORT`, `…_SERVICE_…`).
+
 Lists are arrays in the file and comma-separated elsewhere. Durations are a whole number and one of the
 units `ms`, `s`, `m`, `h`, `d`.
 ";
@@ -48,6 +52,13 @@ fn entry(setting: &Setting<'_>) -> String {
     let mut written = format!("`{}`", variable_of(setting.key));
     if setting.is_text() {
         let _ = write!(written, ", `{}`", flag_of(setting.key));
+        if setting.value.is_secret() {
+            let _ = write!(
+                written,
+                ", or in the file that `{}` names",
+                file_variable_of(setting.key)
+            );
+        }
     } else {
         written.clear();
     }

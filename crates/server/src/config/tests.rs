@@ -167,6 +167,31 @@ fn lists_are_comma_separated_outside_the_file() {
     assert_eq!(loaded.config.cors_origins.len(), 2);
 }
 
+#[rstest]
+#[case("https://app.example.com", true)]
+#[case("http://localhost:3000", true)]
+#[case("http://[::1]:3000", true)]
+#[case("https://xn--mnchen-3ya.example", true)]
+#[case("chrome-extension://abcdefgh", true)]
+#[case("https://app.example.com/", false)]
+#[case("https://app.example.com:443", false)]
+#[case("http://app.example.com:80", false)]
+#[case("HTTPS://App.Example.com", false)]
+#[case("https://App.example.com", false)]
+#[case("https://münchen.example", false)]
+#[case("https://user@app.example.com", false)]
+#[case("https://*.example.com", false)]
+#[case("http://localhost:*", false)]
+#[case("app.example.com", false)]
+#[case("app.example.com:3000", false)]
+#[case("*", false)]
+#[case("null", false)]
+#[case("file://", false)]
+fn an_origin_that_no_browser_sends_is_refused(#[case] origin: &'static str, #[case] sent: bool) {
+    let loaded = environment("ROLLCALL_CORS_ORIGINS", origin).load();
+    assert_eq!(loaded.is_ok(), sent, "{origin}");
+}
+
 #[test]
 fn text_that_looks_like_something_else_stays_text() {
     let loaded = environment("ROLLCALL_DATABASE_URL", "true").load().unwrap();
@@ -229,7 +254,19 @@ fn text_that_looks_like_something_else_stays_text() {
 )]
 #[case(
     "public_base_url = \"profiles.example.com\"",
-    "test.toml: public_base_url: expected an http or https URL without query, such as \"https://profiles.example.com\""
+    "test.toml: public_base_url: expected scheme, host and port of an http or https URL, with nothing behind, such as"
+)]
+#[case(
+    "public_base_url = \"https://example.com/profiles\"",
+    "test.toml: public_base_url: expected scheme, host and port of an http or https URL, with nothing behind, such as"
+)]
+#[case(
+    "public_base_url = \"https://user@example.com\"",
+    "test.toml: public_base_url: expected scheme, host and port of an http or https URL, with nothing behind, such as"
+)]
+#[case(
+    "idle_timeout = \"0s\"",
+    "test.toml: idle_timeout: must be longer than nothing"
 )]
 #[case(
     "database_read_url = \"postgres://x\"",

@@ -23,6 +23,9 @@ pub(super) trait SettingValue: Sized {
     /// What may be written, for errors and the reference; completes "expected …".
     const EXPECTED: &'static str;
 
+    /// Whether it is kept hidden, and can be in a file that a variable names.
+    const SECRET: bool = false;
+
     /// Reads what is written, if it is of this kind.
     fn read(written: &Value) -> Option<Self>;
 
@@ -33,6 +36,7 @@ pub(super) trait SettingValue: Sized {
 /// A setting whose kind is known to itself alone.
 pub(super) trait AnySetting {
     fn expected(&self) -> &'static str;
+    fn is_secret(&self) -> bool;
     /// Replaces the value, or returns false and leaves it.
     fn write(&mut self, written: &Value) -> bool;
     fn show(&self) -> String;
@@ -41,6 +45,10 @@ pub(super) trait AnySetting {
 impl<T: SettingValue> AnySetting for T {
     fn expected(&self) -> &'static str {
         T::EXPECTED
+    }
+
+    fn is_secret(&self) -> bool {
+        T::SECRET
     }
 
     fn write(&mut self, written: &Value) -> bool {
@@ -253,6 +261,8 @@ impl SettingValue for PathBuf {
 impl SettingValue for Secret {
     const EXPECTED: &'static str = "a text that is not empty (it is kept hidden)";
 
+    const SECRET: bool = true;
+
     fn read(written: &Value) -> Option<Self> {
         let text = written.as_str()?;
         (!text.is_empty()).then(|| text.to_owned().into())
@@ -311,6 +321,8 @@ impl SettingValue for DurationRange {
 impl<T: SettingValue> SettingValue for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
+    const SECRET: bool = T::SECRET;
+
     fn read(written: &Value) -> Option<Self> {
         T::read(written).map(Some)
     }
@@ -325,6 +337,8 @@ macro_rules! list_values {
     ($($kind:ty: $expected:literal),* $(,)?) => {$(
         impl SettingValue for Vec<$kind> {
             const EXPECTED: &'static str = $expected;
+
+            const SECRET: bool = <$kind>::SECRET;
 
             fn read(written: &Value) -> Option<Self> {
                 match written {
@@ -349,7 +363,8 @@ list_values! {
 }
 
 fn split_list<T: SettingValue>(written: &Value) -> Option<Vec<T>> {
-    let items = written.as_str()?.split(',').map(str::trim);
+    // A list in a file of its own may have a line for each.
+    let items = written.as_str()?.split([',', '\n']).map(str::trim);
     items
         .filter(|item| !item.is_empty())
         .map(|item| T::read(&Value::from(item)))

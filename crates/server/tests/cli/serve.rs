@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rollcall::cli::Failure;
 use rollcall::cli::client::Call;
@@ -216,6 +217,35 @@ fn a_key_is_not_made_of_an_expiry_that_has_passed() {
 }
 
 #[test]
+fn a_server_warns_of_enrollment_urls_that_nobody_else_can_open() {
+    let place = Place::new();
+    let warning = "set public_base_url to where end users reach this server";
+    let logged = place.serve(&[]).stop();
+    assert!(logged.contains(warning), "{logged}");
+    let logged = place
+        .serve(&["--public-base-url", "https://a.example"])
+        .stop();
+    assert!(!logged.contains(warning), "{logged}");
+}
+
+#[test]
+fn a_connection_may_idle_as_long_as_the_setting_says() {
+    let place = Place::new();
+    let serving = place.serve(&["--idle-timeout", "200ms"]);
+    let address = serving.base_url.strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    connection
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
 fn wrong_settings_are_told_before_a_storage_is_looked_for() {
     let place = Place::embedded();
     // Nothing answers on that port.
@@ -239,7 +269,7 @@ fn wrong_settings_are_told_before_a_storage_is_looked_for() {
     $ rollcall serve --listen 127.0.0.1:[port]
     status: 2
     stderr:
-    rollcall: ROLLCALL_CORS_ORIGINS: cors_origins: holds characters that no origin has
+    rollcall: ROLLCALL_CORS_ORIGINS: cors_origins: number 1 is nothing that a browser sends as Origin; expected scheme, host in lower case and a port that is not the scheme's own, with nothing behind, such as "https://app.example.com"
     "#);
     assert!(!place.path("rollcall-data").exists());
 }
