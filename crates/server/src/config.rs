@@ -31,6 +31,7 @@ use rollcall_domain::enrollment;
 use zeroize::Zeroizing;
 
 use crate::http::listener::ListenerLimits;
+use crate::outbound;
 use crate::telemetry::{self, LogFormat};
 
 pub use flags::FlagOverrides;
@@ -119,6 +120,9 @@ settings! {
         /// Earlier values of `secret_key`, which still open what they closed. For rotation: put the new
         /// key first and the old one here until cursors and secrets made with it are gone.
         previous_secret_keys: Vec<Secret> = Vec::new(),
+        /// PEM file with certificates of authorities to trust beside those of the machine, for webhook deliveries
+        /// and the command line. `SSL_CERT_FILE` and `SSL_CERT_DIR` name what is trusted instead of the machine's.
+        ca_file: Option<PathBuf> = None,
         /// How much is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`, also by module as in
         /// `info,rollcall=debug`.
         log: String = "info".to_owned(),
@@ -555,6 +559,9 @@ impl Loaded {
                 at + 1
             );
             return Err(self.invalid("cors_origins", &reason));
+        }
+        if let Some(Err(reason)) = config.ca_file.as_deref().map(outbound::authorities) {
+            return Err(self.invalid("ca_file", &reason));
         }
         self.check_base_url()?;
         self.config.secret_keys()?;

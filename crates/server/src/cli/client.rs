@@ -5,14 +5,17 @@
 //! exception: a write that is not repeatable is sent again only when the server said so or was never
 //! reached, because nobody wants a profile twice for a connection that broke after the commit.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rollcall_domain::id::{Chance as _, SystemChance};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use url::Host;
 
 use super::failure::{Failure, Outcome};
 use crate::outbound;
@@ -27,6 +30,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 pub struct Client {
     http: reqwest::Client,
     base_url: String,
+    /// The proxy that calls go through, without its credentials.
+    proxy: Option<String>,
     key: SecretString,
 }
 
@@ -126,19 +131,39 @@ pub fn segment(text: &str) -> String {
 impl Client {
     /// A client of the server at `base_url`, which is `http://` or `https://`, a path allowed.
     pub fn new(base_url: &str, key: SecretString) -> Outcome<Self> {
+        Self::trusting(base_url, key, None)
+    }
+
+    /// The same, trusting the authorities in `ca_file` beside those of the machine.
+    pub(super) fn trusting(
+        base_url: &str,
+        key: SecretString,
+        ca_file: Option<&Path>,
+    ) -> Outcome<Self> {
         let base_url = base_url.trim_end_matches('/').to_owned();
-        if !(base_url.starts_with("http://") || base_url.starts_with("https://"))
-            || reqwest::Url::parse(&base_url).is_err()
-        {
+        let parsed = reqwest::Url::parse(&base_url).ok();
+        let Some(url) = parsed.filter(|url| matches!(url.scheme(), "http" | "https")) else {
             return Err(Failure::setup(format!(
                 "\"{base_url}\" is not a server's address; write it like http://127.0.0.1:8787"
             )));
-        }
+        };
         if key.expose_secret().trim().is_empty() {
             return Err(Failure::setup("the key is empty"));
         }
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(outbound::tls().map_err(Failure::setup)?)
+        let roots = match url.scheme() {
+            "https" => outbound::trusted(ca_file).map_err(Failure::setup)?,
+            _ => outbound::compiled_in(),
+        };
+        let mut http = reqwest::Client::builder();
+        // What is on this machine would be something else for a proxy on another one, and none of its business.
+        let proxy = if is_this_machine(&url) {
+            http = http.no_proxy();
+            None
+        } else {
+            proxy_for(&base_url)
+        };
+        let http = http
+            .tls_backend_preconfigured(outbound::tls(roots).map_err(Failure::setup)?)
             .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_mins(10))
@@ -148,6 +173,7 @@ impl Client {
         Ok(Self {
             http,
             base_url,
+            proxy,
             key,
         })
     }
@@ -183,7 +209,7 @@ impl Client {
                     tokio::time::sleep(wait).await;
                 }
                 (_, Ok(response)) if response.status().is_success() => return Ok(response),
-                (_, Ok(response)) => return Err(refusal(response).await),
+                (_, Ok(response)) => return Err(refusal(response, &self.way()).await),
                 (_, Err(error)) => return Err(self.lost(&error)),
             }
         }
@@ -213,23 +239,76 @@ impl Client {
     }
 
     fn lost(&self, error: &reqwest::Error) -> Failure {
-        let mut cause: &dyn std::error::Error = error;
+        let mut cause: &(dyn std::error::Error + 'static) = error;
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        let base_url = &self.base_url;
-        if error.is_connect() {
-            Failure::setup(format!(
-                "cannot reach {base_url} ({cause}); is the server running, and is that its address?"
-            ))
+        let (base_url, way) = (&self.base_url, self.way());
+        if !error.is_connect() {
+            return Failure::failed(format!("lost the connection to {base_url}{way}: {cause}"));
+        }
+        let advice = if is_of_tls(cause) {
+            "if an authority of your own certified it, name the file of its certificate in ROLLCALL_CA_FILE, or as \
+             ca_file in the settings file"
+        } else if self.proxy.is_some() {
+            "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names that proxy; list hosts to reach without it in NO_PROXY"
         } else {
-            Failure::failed(format!("lost the connection to {base_url}: {cause}"))
+            "is the server running, and is that its address?"
+        };
+        Failure::setup(format!("cannot reach {base_url}{way} ({cause}); {advice}"))
+    }
+
+    /// How the server is reached, if there is something to say about it.
+    fn way(&self) -> String {
+        let proxy = self.proxy.as_ref();
+        proxy.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"))
+    }
+}
+
+fn is_this_machine(url: &reqwest::Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => {
+            let address = address.to_canonical();
+            address.is_loopback() || address.is_unspecified()
+        }
+        None => false,
+    }
+}
+
+/// The proxy that the environment names for this address, as the HTTP client finds it.
+fn proxy_for(base_url: &str) -> Option<String> {
+    let proxy = Matcher::from_system().intercept(&base_url.parse().ok()?)?;
+    let uri = proxy.uri();
+    let port = uri.port().map(|port| format!(":{port}"));
+    Some(format!(
+        "{}://{}{}",
+        uri.scheme_str()?,
+        uri.host()?,
+        port.unwrap_or_default()
+    ))
+}
+
+/// Whether a connection failed for its TLS. The HTTP client hides that behind I/O errors.
+fn is_of_tls(mut cause: &(dyn std::error::Error + 'static)) -> bool {
+    loop {
+        if cause.is::<rustls::Error>() {
+            return true;
+        }
+        let hidden = cause.downcast_ref::<std::io::Error>();
+        match hidden.and_then(std::io::Error::get_ref) {
+            Some(inner) => cause = inner,
+            None => return false,
         }
     }
 }
 
-/// What the server said to a call it did not serve.
-async fn refusal(response: reqwest::Response) -> Failure {
+/// What the server said to a call it did not serve. `way` is how it was reached.
+async fn refusal(response: reqwest::Response, way: &str) -> Failure {
     let status = response.status();
     let request_id = response
         .headers()
@@ -244,7 +323,7 @@ async fn refusal(response: reqwest::Response) -> Failure {
     let code = status.as_u16();
     let said = match (error_type, message) {
         (Some(error_type), Some(message)) => format!("{error_type} ({code}): {message}"),
-        _ => format!("the server answered {code} without an explanation"),
+        _ => format!("the server answered {code} without an explanation{way}"),
     };
     let said = super::output::printable(&said) + &request_id;
     match status {
@@ -332,6 +411,26 @@ mod tests {
         assert!(none > Duration::from_millis(370) && none <= Duration::from_millis(500));
         let absurd = headers(&[("retry-after", "86400")]);
         assert!(wait_for(&absurd, 9) <= Duration::from_secs(8));
+    }
+
+    #[test]
+    fn what_is_on_this_machine_is_known_in_every_spelling() {
+        for (url, expected) in [
+            ("http://127.0.0.1:8787", true),
+            ("http://127.9.9.9", true),
+            ("http://localhost:1/x", true),
+            ("https://LOCALHOST.", true),
+            ("http://a.localhost", true),
+            ("http://[::1]", true),
+            ("http://[::ffff:127.0.0.1]", true),
+            ("http://0.0.0.0:8787", true),
+            ("http://localhost.example.com", false),
+            ("http://10.0.0.1", false),
+            ("https://example.com", false),
+        ] {
+            let url = reqwest::Url::parse(url).unwrap();
+            assert_eq!(is_this_machine(&url), expected, "{url}");
+        }
     }
 
     #[test]

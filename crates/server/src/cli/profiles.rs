@@ -11,7 +11,7 @@ use super::client::{Call, Client, segment};
 use super::failure::{Failure, Outcome};
 use super::output::{Column, OutputArgs, printable};
 use super::pages::{self, PageArgs};
-use super::target;
+use super::target::{Address, Told};
 
 /// Read and write profiles through the public API, of any server that speaks it
 #[derive(Debug, clap::Args)]
@@ -33,20 +33,14 @@ enum Command {
 }
 
 /// Where `rollcall dev` listens unless told otherwise.
-const USUAL_ADDRESS: &str = "http://127.0.0.1:8787";
+pub(super) const USUAL_ADDRESS: &str = "http://127.0.0.1:8787";
 
 /// Which server, as whom, and in which dialect
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Server")]
 struct Caller {
-    /// Address of the server [default: ROLLCALL_URL, else http://127.0.0.1:8787]
-    #[arg(
-        long,
-        visible_alias = "url",
-        value_name = "URL",
-        env = "ROLLCALL_BASE_URL",
-        hide_env_values = true
-    )]
+    /// Address of the server [default: ROLLCALL_URL, else http://127.0.0.1:8787] [env: ROLLCALL_BASE_URL]
+    #[arg(long, visible_alias = "url", value_name = "URL")]
     base_url: Option<String>,
     /// The platform's key, of the kind api; an operator's key does not reach this API
     #[arg(
@@ -286,12 +280,17 @@ impl Caller {
                 "no key; set ROLLCALL_API_KEY or pass --api-key (rollcall dev prints one)",
             )
         })?;
-        // What the operator's commands are told of a server holds here too.
-        let base_url = match &self.base_url {
-            Some(base_url) => Some(base_url.clone()),
-            None => target::told_url(None)?,
+        let told = match &self.base_url {
+            Some(base_url) => Some(Address::chosen(base_url)),
+            None => Address::told(Told::BaseUrl, None)?,
         };
-        Client::new(base_url.as_deref().unwrap_or(USUAL_ADDRESS), key)
+        // What the operator's commands are told of a server holds here too.
+        let told = match told {
+            Some(address) => Some(address),
+            None => Address::told(Told::Url, None)?,
+        };
+        let address = told.unwrap_or_else(|| Address::chosen(USUAL_ADDRESS));
+        address.client(key, "ROLLCALL_API_KEY", "--base-url", None)
     }
 
     /// The call with the headers that say who speaks which dialect.

@@ -22,6 +22,7 @@ use crate::config::{Config, DurationRange, unknown_variables};
 use crate::http::body::BodyLimits;
 use crate::log_lines::Flush;
 use crate::metrics::Metrics;
+use crate::outbound;
 use crate::telemetry;
 use crate::webhooks::WebhookSettings;
 use crate::webhooks::fence::Fence;
@@ -109,7 +110,7 @@ pub(crate) fn app(
         listener: config.listener_limits(),
         failed_authentications_per_minute: config.failed_authentications_per_minute,
         cors_origins: origins.collect::<Outcome<_>>()?,
-        webhooks: webhooks(config, keys.vault, development.is_some()),
+        webhooks: webhooks(config, keys.vault, development.is_some())?,
         programs: config.programs.clone(),
         enrollment_url_lifetime: config.enrollment_url_lifetime,
     };
@@ -128,14 +129,15 @@ pub(crate) fn app(
 
 /// How webhooks are delivered. A development server reaches everything, as its receivers do not live
 /// on the internet; and whoever opens networks of their own has receivers there without public names.
-fn webhooks(config: &Config, vault: Vault, development: bool) -> WebhookSettings {
+fn webhooks(config: &Config, vault: Vault, development: bool) -> Outcome<WebhookSettings> {
     let settings = &config.webhooks;
     let range = |range: &DurationRange| WaitRange {
         least: range.least,
         most: range.most,
     };
     let own_networks = !settings.allow_networks.is_empty();
-    WebhookSettings {
+    Ok(WebhookSettings {
+        roots: outbound::trusted(config.ca_file.as_deref()).map_err(Failure::setup)?,
         schedule: RetrySchedule {
             attempts: settings.attempts,
             first_wait: range(&settings.first_wait),
@@ -161,7 +163,7 @@ fn webhooks(config: &Config, vault: Vault, development: bool) -> WebhookSettings
             Fence::PublicAnd(settings.allow_networks.clone())
         },
         ..WebhookSettings::new(vault)
-    }
+    })
 }
 
 /// Asks for the signals that end a server. From here on they drain instead of killing.

@@ -15,12 +15,12 @@ use rollcall_domain::tenant::OperatorProof;
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
 use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
 use rollcall_store::{OpenError, Store};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::backup::private_directory;
 use super::client::Client;
 use super::failure::{Failure, Outcome};
-use crate::config::{Config, FlagOverrides, Loaded};
+use crate::config::{Config, DEFAULT_FILE, FlagOverrides, Loaded};
 
 /// Which storage.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -161,13 +161,96 @@ pub fn load(file: Option<&Path>, flags: &FlagOverrides) -> Outcome<Loaded> {
     Config::load(file, std::env::vars_os(), flags).map_err(Failure::setup)
 }
 
-/// The address of a running server that the environment names, else the settings file.
-pub(super) fn told_url(file: Option<&Path>) -> Outcome<Option<String>> {
-    let named = |url: &String| !url.is_empty();
-    if let Some(url) = std::env::var("ROLLCALL_URL").ok().filter(named) {
-        return Ok(Some(url));
+/// The address of a server, and who chose it.
+///
+/// Whoever runs a command in a directory need not have written the `rollcall.toml` that happens to lie there. A
+/// key that the environment holds is not for whom such a file names.
+#[derive(Debug)]
+pub(super) struct Address {
+    pub(super) url: String,
+    /// Whether it is from a settings file that nobody named.
+    found: bool,
+}
+
+/// The settings that say where a server is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Told {
+    /// `client.url`, for the operator's commands and what has no other.
+    Url,
+    /// `client.base_url`, for `rollcall profiles`.
+    BaseUrl,
+}
+
+impl Address {
+    /// The address that a flag names.
+    pub(super) fn chosen(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            found: false,
+        }
     }
-    Ok(file_alone(file)?.client.url.filter(named))
+
+    /// The address that the environment names, else the settings file. `None` when neither does.
+    pub(super) fn told(by: Told, file: Option<&Path>) -> Outcome<Option<Self>> {
+        let named = |url: &String| !url.is_empty();
+        let variable = match by {
+            Told::Url => "ROLLCALL_URL",
+            Told::BaseUrl => "ROLLCALL_BASE_URL",
+        };
+        if let Some(url) = std::env::var(variable).ok().filter(named) {
+            return Ok(Some(Self::chosen(url)));
+        }
+        let client = file_alone(file)?.client;
+        let url = match by {
+            Told::Url => client.url,
+            Told::BaseUrl => client.base_url,
+        };
+        let found = file.is_none();
+        Ok(url.filter(named).map(|url| Self { url, found }))
+    }
+
+    /// A client of the server there. `variable` is where the environment holds such a key, `flag` how the address
+    /// is given on the command line, `file` the settings file that was named.
+    pub(super) fn client(
+        &self,
+        key: SecretString,
+        variable: &str,
+        flag: &str,
+        file: Option<&Path>,
+    ) -> Outcome<Client> {
+        let named = std::env::var_os("ROLLCALL_CA_FILE").filter(|named| !named.is_empty());
+        let written = file_alone(file)?.ca_file;
+        let ca_found = named.is_none() && written.is_some() && file.is_none();
+        let ca_file = named.map(PathBuf::from).or(written);
+        if (self.found || ca_found) && is_from_environment(variable, &key)? {
+            let (what, advice) = if self.found {
+                (
+                    "names",
+                    format!("name the server yourself, with {flag} {}", self.url),
+                )
+            } else {
+                (
+                    "says whom to trust at",
+                    "set ROLLCALL_CA_FILE yourself".to_owned(),
+                )
+            };
+            return Err(Failure::setup(format!(
+                "the key in {variable} is not sent to {}, because only the {DEFAULT_FILE} of this directory {what} \
+                 it; {advice}, or give the file with --config where the command has it",
+                self.url
+            )));
+        }
+        Client::trusting(&self.url, key, ca_file.as_deref())
+    }
+}
+
+/// Whether the environment holds this key, itself or in a file that it names.
+fn is_from_environment(variable: &str, key: &SecretString) -> Outcome<bool> {
+    if std::env::var(variable).is_ok_and(|held| held == key.expose_secret()) {
+        return Ok(true);
+    }
+    let held = Config::client_secret_in_file(variable).map_err(Failure::setup)?;
+    Ok(held.is_some_and(|held| held == key.expose_secret()))
 }
 
 /// The settings that the file makes by itself, for a command that has no use for those of a server: what is
@@ -341,20 +424,23 @@ impl TargetArgs {
     fn client(&self) -> Outcome<Option<Client>> {
         let storage_chosen = self.storage.data_dir.is_some() || self.storage.database_url.is_some();
         // Variable and file are read here and not by clap, so that --data-dir can win over them.
-        let url = match &self.server.url {
-            Some(url) => Some(url.clone()),
+        let file = self.storage.config.as_deref();
+        let address = match &self.server.url {
+            Some(url) => Some(Address::chosen(url)),
             None if storage_chosen => None,
-            None => told_url(self.storage.config.as_deref())?,
+            None => Address::told(Told::Url, file)?,
         };
-        let Some(url) = url else {
+        let Some(address) = address else {
             return Ok(None);
         };
         let key = self.server.operator_key.clone().ok_or_else(|| {
             Failure::setup(format!(
-                "{url} asks for an operator key; set ROLLCALL_OPERATOR_KEY or pass --operator-key"
+                "{} asks for an operator key; set ROLLCALL_OPERATOR_KEY or pass --operator-key",
+                address.url
             ))
         })?;
-        Client::new(&url, key).map(Some)
+        let client = address.client(key, "ROLLCALL_OPERATOR_KEY", "--url", file)?;
+        Ok(Some(client))
     }
 }
 

@@ -269,6 +269,10 @@ fn text_that_looks_like_something_else_stays_text() {
     "test.toml: idle_timeout: must be longer than nothing"
 )]
 #[case(
+    "ca_file = \"/nonexistent/ca.pem\"",
+    "test.toml: ca_file: cannot read /nonexistent/ca.pem: "
+)]
+#[case(
     "database_read_url = \"postgres://x\"",
     "test.toml: database_read_url: needs database_url to be set too"
 )]

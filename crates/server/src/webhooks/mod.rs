@@ -21,9 +21,10 @@ use rollcall_domain::delivery::RetrySchedule;
 use rollcall_domain::id::{Chance as _, SystemChance};
 use rollcall_domain::webhook::SigningKey;
 use rollcall_wire::webhooks::{EndpointRules, sign};
-use rustls::pki_types::CertificateDer;
+use rustls::RootCertStore;
 use zeroize::Zeroizing;
 
+use crate::outbound;
 use fence::{Fence, Lookup, SystemLookup};
 use vault::Vault;
 
@@ -45,8 +46,8 @@ pub struct WebhookSettings {
     pub fence: Fence,
     /// How names become addresses.
     pub lookup: Arc<dyn Lookup>,
-    /// Who certifies receivers beside the public authorities: nobody, but in tests.
-    pub authorities: Vec<CertificateDer<'static>>,
+    /// Who certifies receivers.
+    pub roots: RootCertStore,
     /// What signing secrets are sealed with.
     pub vault: Arc<Vault>,
     /// Longest time for a connection to be made, the lookup of the name and TLS included.
@@ -65,7 +66,7 @@ impl WebhookSettings {
             endpoints: EndpointRules::default(),
             fence: Fence::default(),
             lookup: Arc::new(SystemLookup),
-            authorities: Vec::new(),
+            roots: outbound::compiled_in(),
             vault: Arc::new(vault),
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(10),

@@ -53,7 +53,7 @@ impl Sender {
             fence: settings.fence.clone(),
             lookup: settings.lookup.clone(),
         };
-        let mut tls = outbound::tls_trusting(&settings.authorities)?;
+        let mut tls = outbound::tls(settings.roots.clone())?;
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)

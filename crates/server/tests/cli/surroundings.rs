@@ -1,8 +1,109 @@
 //! What lies around a command: variables, files, proxies, authorities, terminals.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rollcall::cli::client::Call;
+use serde_json::json;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::rollcall::{Place, assert_ended, text};
+
+/// Somebody who accepts connections and counts them, and what a function makes of each.
+struct Somebody {
+    port: u16,
+    accepted: Arc<AtomicUsize>,
+}
+
+impl Somebody {
+    fn who(answers: impl Fn(TcpStream) + Send + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&accepted);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                counted.fetch_add(1, Ordering::SeqCst);
+                answers(stream);
+            }
+        });
+        Self { port, accepted }
+    }
+
+    /// Whoever talks to this one learns nothing.
+    fn silent() -> Self {
+        Self::who(drop)
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+}
+
+/// An authority of one's own, as PEM, and a server on `localhost` that it certified. The server answers
+/// everything with an empty list.
+fn certified() -> (String, Somebody) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let base64 = base64::engine::general_purpose::STANDARD.encode(certificate.der());
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+    let authority = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let wanted = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = wanted.signed_by(&key, &authority).unwrap();
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.into()], key)
+        .unwrap();
+    let tls = Arc::new(tls);
+    let server = Somebody::who(move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&tls)).unwrap();
+        let mut stream = BufReader::new(StreamOwned::new(connection, stream));
+        // Whoever does not trust the certificate leaves in the middle.
+        let _ = answer_with_empty_list(&mut stream);
+    });
+    (pem, server)
+}
+
+fn answer_with_empty_list(
+    stream: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>,
+) -> std::io::Result<()> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let line = line.trim_end().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    stream.read_exact(&mut vec![0; length])?;
+    let body = r#"{"data":[],"next_page":null}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let stream = stream.get_mut();
+    stream.write_all(answer.as_bytes())?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
 
 /// Every variable that the reference of settings names.
 fn variables() -> Vec<String> {
@@ -152,6 +253,151 @@ fn a_secret_key_may_end_with_a_line_break() {
     let place = Place::embedded().with("ROLLCALL_SECRET_KEY", key);
     let ended = place.run(&["serve", "--print-config"]);
     assert_eq!(ended.status, 0, "{}", ended.shown());
+}
+
+#[test]
+fn keys_of_the_environment_are_not_sent_where_a_settings_file_that_lies_there_says() {
+    let place = Place::embedded();
+    let stranger = Somebody::silent();
+    let url = format!("http://127.0.0.1:{}", stranger.port);
+    place.write(
+        "rollcall.toml",
+        format!("[client]\nurl = \"{url}\"\nbase_url = \"{url}\"\n"),
+    );
+    let place = place
+        .with("ROLLCALL_API_KEY", "real")
+        .with("ROLLCALL_OPERATOR_KEY", "real")
+        .with("ROLLCALL_ADMIN_KEY", "real");
+    for command in [
+        &["profiles", "list"][..],
+        &["orgs", "list"],
+        &["webhooks", "listen"],
+    ] {
+        let ended = place.run(command);
+        assert_eq!(ended.status, 2, "{}", ended.shown());
+        assert!(ended.stderr.contains(&url), "{}", ended.shown());
+        assert!(ended.stderr.contains("rollcall.toml"), "{}", ended.shown());
+    }
+    assert_ended!(place.run(&["orgs", "list"]), @r#"
+    $ rollcall orgs list
+    status: 2
+    stderr:
+    rollcall: the key in ROLLCALL_OPERATOR_KEY is not sent to http://127.0.0.1:[port], because only the rollcall.toml of this directory names it; name the server yourself, with --url http://127.0.0.1:[port], or give the file with --config where the command has it
+    "#);
+    assert_eq!(stranger.accepted(), 0);
+    // Who names the server or the file, or gives the key together with the command, means it.
+    for command in [
+        &["orgs", "list", "--config", "rollcall.toml"][..],
+        &["orgs", "list", "--url", &url],
+        &["profiles", "list", "--base-url", &url],
+        &["orgs", "list", "--operator-key", "other"],
+    ] {
+        let before = stranger.accepted();
+        let ended = place.run(command);
+        assert_ne!(ended.status, 0, "{}", ended.shown());
+        assert!(stranger.accepted() > before, "{}", ended.shown());
+    }
+    // A key in a file is as much the environment's.
+    let key = place.write("key", "secret");
+    let place = Place::embedded().with("ROLLCALL_API_KEY_FILE", text(&key));
+    place.write("rollcall.toml", format!("[client]\nurl = \"{url}\"\n"));
+    let before = stranger.accepted();
+    let ended = place.run(&["profiles", "list"]);
+    assert_eq!((ended.status, stranger.accepted()), (2, before));
+}
+
+#[test]
+fn a_proxy_is_not_asked_for_this_machine_and_is_named_where_it_fails() {
+    let place = Place::embedded();
+    let dev = place.dev(&["--in-memory"]);
+    let proxy = Somebody::silent();
+    let address = format!("http://user:hunter2@127.0.0.1:{}", proxy.port);
+    let place = place
+        .with("HTTP_PROXY", &address)
+        .with("http_proxy", &address)
+        .with("ALL_PROXY", &address);
+    for host in ["127.0.0.1", "localhost"] {
+        let url = dev.get("base_url").replace("127.0.0.1", host);
+        let key = dev.get("api_key");
+        let ended = place.run(&["profiles", "list", "--base-url", &url, "--api-key", key]);
+        assert_eq!(ended.status, 0, "{}", ended.shown());
+    }
+    assert_eq!(proxy.accepted(), 0);
+    // Nothing answers on that port.
+    let dead = Place::embedded().with("HTTP_PROXY", "http://user:hunter2@127.0.0.1:1");
+    let ended = dead.run(&[
+        "orgs",
+        "list",
+        "--url",
+        "http://a.invalid",
+        "--operator-key",
+        "k",
+    ]);
+    assert_eq!(ended.status, 2);
+    let expected = "cannot reach http://a.invalid through the proxy http://127.0.0.1:1 (";
+    assert!(ended.stderr.contains(expected), "{}", ended.shown());
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.shown());
+}
+
+#[test]
+fn authorities_of_ones_own_are_trusted_by_commands_and_deliveries() {
+    let (pem, server) = certified();
+    let base = Place::embedded();
+    let ca_file = base.write("ca.pem", &pem);
+    let ca_file = text(&ca_file);
+    let url = format!("https://localhost:{}", server.port);
+    let list = ["profiles", "list", "--base-url", &url, "--api-key", "k"];
+    let distrusting = Place::embedded().run(&list);
+    assert_eq!(distrusting.status, 2, "{}", distrusting.shown());
+    let expected = "(invalid peer certificate: UnknownIssuer); if an authority of your own certified it, name the \
+                    file of its certificate in ROLLCALL_CA_FILE";
+    assert!(
+        distrusting.stderr.contains(expected),
+        "{}",
+        distrusting.shown()
+    );
+    for variable in ["ROLLCALL_CA_FILE", "SSL_CERT_FILE"] {
+        let place = Place::embedded().with(variable, ca_file);
+        let ended = place.run(&list);
+        assert_eq!(ended.status, 0, "{variable}: {}", ended.shown());
+
+        let dev = place.dev(&["--in-memory"]);
+        let webhook = json!({"url": format!("{url}/"), "enabled_events": ["user_profile.program_status_updated"]});
+        let made = admin_call(&dev, &webhook);
+        let id = made["id"].as_str().unwrap();
+        dev.call(Call::post(
+            format!("/operator/v1/webhook_endpoints/{id}/test"),
+            &json!({}),
+        ));
+        let delivered = (0..600).any(|_| {
+            let deliveries = dev.call(Call::get("/operator/v1/webhook_deliveries"));
+            let delivery = &deliveries["data"][0];
+            if delivery["attempts"]
+                .as_array()
+                .is_some_and(|it| !it.is_empty())
+            {
+                assert_eq!(delivery["status"], "delivered", "{variable}: {delivery}");
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            false
+        });
+        assert!(delivered, "{variable}");
+    }
+    base.write("rollcall.toml", "ca_file = \"rollcall.toml\"");
+    let wrong = base.run(&["serve"]);
+    assert_eq!(wrong.status, 2);
+    let expected = "rollcall.toml: ca_file: rollcall.toml must hold certificates of authorities";
+    assert!(wrong.stderr.contains(expected), "{}", wrong.shown());
+}
+
+fn admin_call(dev: &crate::rollcall::Dev, webhook: &serde_json::Value) -> serde_json::Value {
+    let key = dev.get("admin_key").to_owned().into();
+    let client = rollcall::cli::client::Client::new(dev.get("base_url"), key).unwrap();
+    let call = Call::post("/v1/organizations/webhooks", webhook)
+        .header("anthropic-version", "2023-06-01")
+        .header("anthropic-beta", "webhooks-2026-10-07");
+    rollcall::cli::wait(client.call(call)).unwrap()
 }
 
 #[test]

@@ -399,7 +399,12 @@ async fn a_certificate_must_be_valid_for_the_name_and_by_somebody_known() {
         let server = TestServer::with(|options| {
             loopback(options);
             options.settings.webhooks.lookup = Arc::new(Here);
-            options.settings.webhooks.authorities = vec![root.der().clone()];
+            options
+                .settings
+                .webhooks
+                .roots
+                .add(root.der().clone())
+                .unwrap();
             options.settings.webhooks.attempt_timeout = Duration::from_secs(10);
         })
         .await;

@@ -23,6 +23,8 @@ use crate::cli::client::{Call, Client, segment};
 use crate::cli::dev::{self, KeptKeys, reachable, shell_quoted};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::{Output, OutputArgs, note, printable};
+use crate::cli::profiles::USUAL_ADDRESS;
+use crate::cli::target::{Address, Told};
 use crate::cli::{startup, target};
 use crate::config::FlagOverrides;
 
@@ -55,15 +57,9 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Running server")]
 struct ServerArgs {
-    /// Address of the server
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "ROLLCALL_URL",
-        hide_env_values = true,
-        default_value = "http://127.0.0.1:8787"
-    )]
-    url: String,
+    /// Address of the server [env: ROLLCALL_URL] [default: http://127.0.0.1:8787]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
     /// An admin key of that server [default: the one that rollcall dev keeps in its data directory]
     #[arg(
         long,
@@ -84,7 +80,8 @@ fn event_type(text: &str) -> Result<EventType, String> {
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Outcome {
     let keys = arguments.server.keys()?;
-    let client = Client::new(&arguments.server.url, keys.admin.clone())?;
+    let server = arguments.server.address()?;
+    let client = server.client(keys.admin.clone(), "ROLLCALL_ADMIN_KEY", "--url", None)?;
     let listener = TcpListener::bind(arguments.listen).await;
     let listener = listener.map_err(|error| {
         let address = arguments.listen;
@@ -100,10 +97,10 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
     note(&format!(
         "Receiving on {url}, registered at {} as {}. Ctrl-C ends it and removes the endpoint.\n\
          A test event: rollcall webhooks test {} --url {} --operator-key {}",
-        arguments.server.url,
+        server.url,
         endpoint.id,
         endpoint.id,
-        arguments.server.url,
+        server.url,
         keys.operator.as_deref().map_or("KEY".into(), shell_quoted),
     ));
     let mut terminal = Printer {
@@ -117,6 +114,14 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
 }
 
 impl ServerArgs {
+    fn address(&self) -> Outcome<Address> {
+        let told = match &self.url {
+            Some(url) => Some(Address::chosen(url)),
+            None => Address::told(Told::Url, None)?,
+        };
+        Ok(told.unwrap_or_else(|| Address::chosen(USUAL_ADDRESS)))
+    }
+
     /// The key that was given, or the ones that `rollcall dev` keeps.
     fn keys(&self) -> Outcome<KeptKeys> {
         if let Some(admin) = self.admin_key.clone() {
