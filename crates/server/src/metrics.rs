@@ -51,6 +51,7 @@ pub struct Metrics {
     failed_authentications: Counter,
     rate_limited: Counter,
     unknown_betas: Family<OutcomeLabels, Counter>,
+    dropped_log_lines: Counter,
     webhook_attempts: Durations<OutcomeLabels>,
     webhook_lag: Histogram,
     webhooks_in_flight: Gauge,
@@ -100,6 +101,11 @@ fn webhook_duration() -> Histogram {
 impl Metrics {
     /// An empty set for a server of this version, e.g. `env!("CARGO_PKG_VERSION")`.
     pub fn new(version: &'static str) -> Self {
+        Self::with_dropped_log_lines(version, Counter::default())
+    }
+
+    /// The same, with the counter of the log lines that were dropped.
+    pub fn with_dropped_log_lines(version: &'static str, dropped_log_lines: Counter) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("rollcall"),
             requests: Family::default(),
@@ -111,6 +117,7 @@ impl Metrics {
             failed_authentications: Counter::default(),
             rate_limited: Counter::default(),
             unknown_betas: Family::default(),
+            dropped_log_lines,
             webhook_attempts: Family::new_with_constructor(webhook_duration),
             webhook_lag: webhook_duration(),
             webhooks_in_flight: Gauge::default(),
@@ -159,6 +166,11 @@ impl Metrics {
             "unknown_beta_requests",
             "Requests that listed a beta nobody here knows, by whether it was accepted or refused",
             self.unknown_betas.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Log lines that were dropped because nobody read the log",
+            self.dropped_log_lines.clone(),
         );
         registry.register_with_unit(
             "storage_duration",

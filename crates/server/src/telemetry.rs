@@ -7,6 +7,7 @@
 //! keep: keys, metadata values, names.
 
 use std::io::{self, IsTerminal as _};
+use std::panic::PanicHookInfo;
 
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -76,7 +77,15 @@ pub fn start(filter: &str, format: LogFormat) -> Result<Flush, TelemetryError> {
     subscriber(filter, look, lines)?
         .try_init()
         .map_err(|_already| TelemetryError::AlreadySet)?;
+    std::panic::set_hook(Box::new(log_panic));
     Ok(flush)
+}
+
+/// Logs a panic like everything else: the usual hook would wait for whoever reads standard error.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(ToString::to_string);
+    let said = panic.payload_as_str();
+    tracing::error!(at, said, "a thread panicked");
 }
 
 #[derive(Clone, Copy)]

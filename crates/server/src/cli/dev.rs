@@ -113,7 +113,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     }
     fixed.refuse_shared_literal()?;
     let secret = secret_key::Source::of(&config)?;
-    let _log = startup::log(&config)?;
+    let log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
     let storage = target::open_to_serve(&config).await?;
     let starts_at = fixed.clock;
@@ -138,12 +138,20 @@ pub async fn run(arguments: Arguments) -> Outcome {
         tenant_idle: config.auto_tenants.then_some(config.tenant_idle),
     };
     let address = ports.address;
-    let app = startup::app(&config, &storage, clock, address, keys, Some(development))?;
+    let app = startup::app(
+        &config,
+        &storage,
+        clock,
+        address,
+        keys,
+        &log,
+        Some(development),
+    )?;
     let shutdown = startup::shutdown_on_signals()?;
     app.prepare().await?;
     tenant.enable_keys(&storage).await?;
     tenant.keep(&config)?;
-    tenant.announce(&config, ports.address, arguments.output)?;
+    tenant.announce(&config, ports.address, arguments.output);
     startup::serve(app, ports, shutdown).await
 }
 
@@ -429,23 +437,27 @@ impl Tenant {
             .map_err(|error| Failure::setup(format!("cannot write {}: {error}", path.display())))
     }
 
-    fn announce(&self, config: &Config, address: SocketAddr, output: OutputArgs) -> Outcome {
+    fn announce(&self, config: &Config, address: SocketAddr, output: OutputArgs) {
         let base = config.base_url(reachable(address));
         let local = format!("http://{}", reachable(address));
         match output.output {
             None | Some(Format::Table) => {
-                output::write_bytes(self.welcome(config, &base, &local).as_bytes())
+                let welcome = self.welcome(config, &base, &local);
+                output::aside(move || output::write_bytes(welcome.as_bytes()));
             }
-            Some(Format::Json | Format::Ndjson) => output.open().item(&json!({
-                "base_url": local,
-                "public_base_url": base,
-                "console_url": format!("{local}/console"),
-                "organization_id": self.organization_id.as_str(),
-                "workspace_id": self.workspace_id.as_str(),
-                "api_key": self.secret(KeyKind::Api),
-                "admin_key": self.secret(KeyKind::Admin),
-                "operator_key": self.secret(KeyKind::Operator),
-            })),
+            Some(Format::Json | Format::Ndjson) => {
+                let ready = json!({
+                    "base_url": local,
+                    "public_base_url": base,
+                    "console_url": format!("{local}/console"),
+                    "organization_id": self.organization_id.as_str(),
+                    "workspace_id": self.workspace_id.as_str(),
+                    "api_key": self.secret(KeyKind::Api),
+                    "admin_key": self.secret(KeyKind::Admin),
+                    "operator_key": self.secret(KeyKind::Operator),
+                });
+                output::aside(move || output.open().item(&ready));
+            }
         }
     }
 

@@ -169,11 +169,14 @@ pub fn wait<T>(command: impl Future<Output = Outcome<T>>) -> Outcome<T> {
         .block_on(command)
 }
 
-/// Runs a server on all cores.
+/// Runs a server on all cores. What still blocks a thread when it has ended, such as the look-up of a name, is
+/// left to end with the process.
 pub fn serve_with<T>(server: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::setup(format!("cannot start: {error}")))?
-        .block_on(server)
+        .map_err(|error| Failure::setup(format!("cannot start: {error}")))?;
+    let outcome = runtime.block_on(server);
+    runtime.shutdown_background();
+    outcome
 }

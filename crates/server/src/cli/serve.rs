@@ -53,12 +53,12 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let config = loaded.config;
     refuse_development_settings(&config)?;
     let secret = secret_key::Source::of(&config)?;
-    let _log = startup::log(&config)?;
+    let log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
     let storage = target::open_to_serve(&config).await?;
     let clock = Arc::new(SystemClock);
     let keys = secret_key::server_keys(secret, &storage.ids)?;
-    let app = startup::app(&config, &storage, clock, ports.address, keys, None)?;
+    let app = startup::app(&config, &storage, clock, ports.address, keys, &log, None)?;
     let shutdown = startup::shutdown_on_signals()?;
     let literal_keys = storage.store.count_literal_keys(storage.proof).await?;
     if literal_keys > 0 {
@@ -73,7 +73,9 @@ pub async fn run(arguments: Arguments) -> Outcome {
     }
     let address = ports.address;
     startup::warn_of_unreachable_urls(&config, address);
-    output::write_bytes(format!("rollcall listens on http://{address}\n").as_bytes())?;
+    output::aside(move || {
+        output::write_bytes(format!("rollcall listens on http://{address}\n").as_bytes())
+    });
     startup::serve(app, ports, shutdown).await
 }
 

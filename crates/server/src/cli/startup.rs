@@ -97,6 +97,7 @@ pub(crate) fn app(
     clock: Arc<dyn Clock>,
     address: SocketAddr,
     keys: ServerKeys,
+    log: &Flush,
     development: Option<DevelopmentParts>,
 ) -> Outcome<Arc<App>> {
     let origins = config.cors_origins.iter().map(|origin| {
@@ -122,7 +123,7 @@ pub(crate) fn app(
         betas: KnownBetas::new(config.extra_betas.iter().map(String::as_str))
             .strictly(config.strict_betas),
         settings,
-        metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
+        metrics: Metrics::with_dropped_log_lines(env!("CARGO_PKG_VERSION"), log.dropped()),
         development,
     }))
 }

@@ -38,6 +38,7 @@ const USES: &str = "
 | Do writes wait? | `rollcall_commit_queue_depth` stays above zero; `rate(rollcall_commit_batch_size_sum[5m]) / rate(rollcall_commit_batch_size_count[5m])` is how many share a flush of the disk |
 | Does somebody guess keys? | `rate(rollcall_failed_authentications_total[5m])` |
 | Do clients speak of something newer than this server? | `rate(rollcall_unknown_beta_requests_total[1h])`; the log names each once |
+| Is the log whole? | `rate(rollcall_log_lines_dropped_total[5m])`: what reads standard error is too slow, or has stopped |
 | Do webhooks arrive? | `rollcall_webhook_deliveries_pending` grows; `rollcall_webhook_delivery_lag_seconds` |
 ";
 

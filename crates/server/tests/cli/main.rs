@@ -19,4 +19,5 @@ mod rollcall;
 mod serve;
 mod storage;
 mod surroundings;
+mod unread;
 mod webhooks;
