@@ -11,7 +11,7 @@ use rollcall_wire::cursor::Cursors;
 use rollcall_wire::headers::KnownBetas;
 use rollcall_wire::webhooks::{EndpointRules, UrlPolicy};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{Failure, Outcome};
@@ -172,16 +172,36 @@ pub(crate) fn shutdown_on_signals() -> Outcome<CancellationToken> {
     let cannot = |error: io::Error| Failure::setup(format!("cannot catch signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    // Under nohup the end of the terminal is not to end what runs there.
+    let mut hangup = if ignores_hangup() {
+        None
+    } else {
+        Some(signal(SignalKind::hangup()).map_err(cannot)?)
+    };
     let shutdown = CancellationToken::new();
     let asked = shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "draining"),
             _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "draining"),
+            Some(()) = hung_up(hangup.as_mut()) => tracing::info!(signal = "SIGHUP", "draining"),
         }
         asked.cancel();
     });
     Ok(shutdown)
+}
+
+async fn hung_up(hangup: Option<&mut Signal>) -> Option<()> {
+    hangup?.recv().await
+}
+
+/// Whether this process was started with SIGHUP ignored, as far as the system tells.
+fn ignores_hangup() -> bool {
+    const HANGUP: u64 = 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & HANGUP != 0)
 }
 
 /// Serves until it is asked to end, and has drained.

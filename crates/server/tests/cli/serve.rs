@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rollcall::cli::Failure;
@@ -15,7 +15,7 @@ use crate::rollcall::{Place, Process, assert_ended};
 
 #[test]
 fn one_line_says_where_it_listens_and_a_signal_drains_it() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let place = Place::new();
         place.json(&["orgs", "create", "--name", "Acme"]);
         let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
@@ -39,6 +39,45 @@ fn one_line_says_where_it_listens_and_a_signal_drains_it() {
         assert!(logged.contains(advice), "{logged}");
         assert_eq!(Process::new(child).end_by(signal), 0, "{signal}");
     }
+}
+
+#[test]
+fn the_end_of_a_terminal_does_not_end_a_server_under_nohup() {
+    let place = Place::new();
+    let serve = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let mut nohup = Command::new("sh");
+    nohup
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(serve.get_program())
+        .args(serve.get_args())
+        .current_dir(serve.get_current_dir().unwrap())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, value) in serve.get_envs() {
+        match value {
+            Some(value) => nohup.env(name, value),
+            None => nohup.env_remove(name),
+        };
+    }
+    let mut child = nohup.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let kill = format!("kill -HUP {}", child.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(Process::new(child).end_by("TERM"), 0);
+    let mut logged = String::new();
+    stderr.read_to_string(&mut logged).unwrap();
+    assert!(
+        logged.contains("SIGTERM") && !logged.contains("SIGHUP"),
+        "{logged}"
+    );
 }
 
 #[test]

@@ -213,6 +213,10 @@ fn a_listener_ends_after_as_many_events_as_were_asked_for() {
     assert_eq!(listener.process.wait(), 0);
     assert_eq!(run(&place, &dev, &["list"])["data"], json!([]));
     until(&dev, |found| are_delivered(found, 1));
+    // The end of its terminal ends it as Ctrl-C does.
+    let listener = Listener::start(&place, &arguments);
+    assert_eq!(listener.process.end_by("HUP"), 0);
+    assert_eq!(run(&place, &dev, &["list"])["data"], json!([]));
     // After a reset of the server there is nothing left to remove, which is well.
     let listener = Listener::start(&place, &arguments);
     dev.call(Call::post("/operator/v1/dev/reset", &json!({})));
