@@ -31,6 +31,7 @@ use crate::http::router::Surface;
 use crate::http::{edge_errors, service};
 use crate::initial::InitialState;
 use crate::metrics::{Exposition, Metrics, StorageMetrics};
+use crate::open_files::ADMIN_CONNECTIONS;
 use crate::traffic::Traffic;
 use crate::unknown_betas::UnknownBetas;
 use crate::webhooks::WebhookSettings;
@@ -373,9 +374,13 @@ async fn serve(
     surface: Surface,
     shutdown: CancellationToken,
 ) -> Drained {
+    let mut limits = app.settings.listener.clone();
+    if surface == Surface::Health {
+        limits.max_connections = limits.max_connections.min(ADMIN_CONNECTIONS);
+    }
     let listener = Listener {
         socket,
-        limits: app.settings.listener.clone(),
+        limits,
         errors: edge_errors(app),
         connections: app.metrics.connections(),
     };

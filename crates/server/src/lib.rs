@@ -23,6 +23,7 @@
 //! - [`webhooks`]: what an organization is told, and how it gets there.
 //! - `development`: what only a development server has; [`initial`]: what it starts with.
 //! - [`config`], [`metrics`], [`traffic`], [`telemetry`], `log_lines`: what is set, counted and logged.
+//! - `open_files`: how many connections and deliveries fit under the limit of open files.
 //! - `first_ids`: what an import has seen before.
 //! - [`config`], [`metrics`], [`traffic`], [`telemetry`]: what is set, counted and logged.
 
@@ -38,6 +39,7 @@ pub mod http;
 pub mod initial;
 mod log_lines;
 pub mod metrics;
+mod open_files;
 mod outbound;
 mod pages;
 pub mod secrets;

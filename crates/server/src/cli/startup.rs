@@ -20,8 +20,10 @@ use super::target::Storage;
 use crate::app::{self, App, AppParts, DevelopmentParts, Settings};
 use crate::config::{Config, DurationRange, unknown_variables};
 use crate::http::body::BodyLimits;
+use crate::http::listener::ListenerLimits;
 use crate::log_lines::Flush;
 use crate::metrics::Metrics;
+use crate::open_files;
 use crate::outbound;
 use crate::telemetry;
 use crate::webhooks::WebhookSettings;
@@ -104,14 +106,21 @@ pub(crate) fn app(
         HeaderValue::from_str(origin)
             .map_err(|_| Failure::setup("cors_origins: holds characters that no origin has"))
     });
+    let shares = open_files::share(config, WebhookSettings::MOST_IN_FLIGHT);
     let settings = Settings {
         public_base_url: config.base_url(address),
         request_timeout: config.request_timeout,
         body: BodyLimits::CONTRACT,
-        listener: config.listener_limits(),
+        listener: ListenerLimits {
+            max_connections: shares.connections,
+            ..config.listener_limits()
+        },
         failed_authentications_per_minute: config.failed_authentications_per_minute,
         cors_origins: origins.collect::<Outcome<_>>()?,
-        webhooks: webhooks(config, keys.vault, development.is_some())?,
+        webhooks: WebhookSettings {
+            most_in_flight: shares.deliveries,
+            ..webhooks(config, keys.vault, development.is_some())?
+        },
         programs: config.programs.clone(),
         enrollment_url_lifetime: config.enrollment_url_lifetime,
     };

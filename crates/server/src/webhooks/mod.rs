@@ -54,9 +54,14 @@ pub struct WebhookSettings {
     pub connect_timeout: Duration,
     /// Longest time for a whole attempt.
     pub attempt_timeout: Duration,
+    /// The most attempts at a time; the limit of each endpoint is the store's.
+    pub most_in_flight: usize,
 }
 
 impl WebhookSettings {
+    /// The most attempts at a time where the limit of open files does not say fewer.
+    pub const MOST_IN_FLIGHT: usize = 2_048;
+
     /// The contract's rules, with secrets sealed in `vault`.
     pub fn new(vault: Vault) -> Self {
         Self {
@@ -70,6 +75,7 @@ impl WebhookSettings {
             vault: Arc::new(vault),
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(10),
+            most_in_flight: Self::MOST_IN_FLIGHT,
         }
     }
 }

@@ -42,8 +42,6 @@ const GATHER: Duration = Duration::from_millis(20);
 const STORAGE_WAIT: Duration = Duration::from_secs(1);
 /// How often recording is tried once the server is on its way out.
 const LAST_TRIES: u32 = 3;
-/// The most attempts in flight: two thousand sockets. The limit of each endpoint is the store's.
-const IN_FLIGHT: usize = 2_048;
 
 /// Delivers until `shutdown` is cancelled, then waits for what is in flight and records it.
 pub(crate) async fn run(app: Arc<App>, shutdown: CancellationToken) {
@@ -60,9 +58,9 @@ pub(crate) async fn run(app: Arc<App>, shutdown: CancellationToken) {
     let (reporter, reports) = mpsc::unbounded_channel();
     let worker = Worker {
         owner: new_owner(),
-        app,
         sender,
-        room: Arc::new(Semaphore::new(IN_FLIGHT)),
+        room: Arc::new(Semaphore::new(app.settings.webhooks.most_in_flight)),
+        app,
         under_way: JoinSet::new(),
         reporter,
         reports,
@@ -250,7 +248,8 @@ impl Worker {
     }
 
     fn show_in_flight(&self) {
-        let in_flight = IN_FLIGHT.saturating_sub(self.room.available_permits());
+        let most = self.app.settings.webhooks.most_in_flight;
+        let in_flight = most.saturating_sub(self.room.available_permits());
         self.app.metrics.set_attempts_in_flight(in_flight);
     }
 }

@@ -14,6 +14,7 @@ mod care;
 mod client;
 mod dev;
 mod help;
+mod open_files;
 mod records;
 mod rollcall;
 mod serve;

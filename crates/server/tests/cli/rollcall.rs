@@ -100,6 +100,25 @@ impl Place {
         command
     }
 
+    /// The same command, begun by a shell that did something before.
+    pub(crate) fn command_after(&self, before: &str, arguments: &[&str]) -> Command {
+        let command = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("{before}; exec \"$@\""), "sh"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ended {
         let output = self.command(arguments).output().unwrap();

@@ -44,21 +44,9 @@ fn one_line_says_where_it_listens_and_a_signal_drains_it() {
 #[test]
 fn the_end_of_a_terminal_does_not_end_a_server_under_nohup() {
     let place = Place::new();
-    let serve = place.command(&["serve", "--listen", "127.0.0.1:0"]);
-    let mut nohup = Command::new("sh");
-    nohup
-        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
-        .arg(serve.get_program())
-        .args(serve.get_args())
-        .current_dir(serve.get_current_dir().unwrap())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    for (name, value) in serve.get_envs() {
-        match value {
-            Some(value) => nohup.env(name, value),
-            None => nohup.env_remove(name),
-        };
-    }
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let mut nohup = place.command_after("trap '' HUP", &serve);
+    nohup.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = nohup.spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut String::new()).unwrap();

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use crate::rollcall::Place;
 
 /// Longer than anything here takes, and far shorter than forever.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a pipe holds.
 const PIPE: usize = 64 * 1024;
 
 /// A process that is killed when the test ends, however it ends.
-struct Killed(Child);
+pub(crate) struct Killed(pub(crate) Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -27,7 +27,7 @@ impl Drop for Killed {
 impl Killed {
     /// Asks it to end, and answers with its status.
     #[track_caller]
-    fn end(mut self) -> i32 {
+    pub(crate) fn end(mut self) -> i32 {
         let asked = Instant::now();
         let kill = format!("kill -TERM {}", self.0.id());
         let sent = std::process::Command::new("sh")
@@ -45,7 +45,7 @@ impl Killed {
 }
 
 /// The answer to `GET path`, if there is one.
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
