@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, StatusCode};
 use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::RequestId;
 use rollcall_domain::page::Limit;
@@ -27,6 +28,10 @@ const SECRET_HEADERS: [HeaderName; 4] = [
     http::header::PROXY_AUTHORIZATION,
     http::header::COOKIE,
 ];
+
+/// What the names of query parameters hold whose values are secrets. None of ours is one: who sends it there
+/// has it from elsewhere.
+const SECRET_PARAMETERS: [&str; 5] = ["key", "token", "secret", "auth", "password"];
 
 /// What stands in the place of a secret.
 const REMOVED: &str = "[removed]";
@@ -70,8 +75,9 @@ impl RecentRequests {
         status: Option<StatusCode>,
     ) {
         let path = head.uri.path();
+        let decoded = percent_decode_str(path).decode_utf8_lossy();
         let own = ["/operator/v1/dev/", "/assets/", "/console/"];
-        if path == "/console" || own.iter().any(|own| path.starts_with(own)) {
+        if decoded == "/console" || own.iter().any(|own| decoded.starts_with(own)) {
             return;
         }
         let mut recent = RecentRequest {
@@ -79,8 +85,8 @@ impl RecentRequests {
             at,
             request_id: request_id.clone(),
             method: head.method.to_string(),
-            path: without_token(path),
-            query: head.uri.query().map(str::to_owned),
+            path: without_token(path, &decoded),
+            query: head.uri.query().map(without_credentials),
             headers: head.headers.iter().map(without_secret).collect(),
             unknown_betas,
             body: body.map(|body| {
@@ -139,12 +145,37 @@ impl RecentRequest {
     }
 }
 
-fn without_token(path: &str) -> String {
-    const ENROLLMENT: &str = "/user-profiles/enrollment/";
-    match path.strip_prefix(ENROLLMENT) {
-        Some(_token) => format!("{ENROLLMENT}{REMOVED}"),
-        None => path.to_owned(),
+/// The path without what stands where an enrollment URL has its token, however it was written and whether
+/// or not such a path is served.
+fn without_token(path: &str, decoded: &str) -> String {
+    const BEFORE: &str = "enrollment";
+    let mut segments = decoded.split('/');
+    if !segments.any(|segment| segment.eq_ignore_ascii_case(BEFORE)) {
+        return path.to_owned();
     }
+    let token: usize = segments.map(|segment| segment.len() + 1).sum();
+    format!("{}/{REMOVED}", &decoded[..decoded.len() - token])
+}
+
+/// The query without the values that are, or may be meant to be, a credential.
+fn without_credentials(query: &str) -> String {
+    let pairs = query.split('&').map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decoded = percent_decode_str(name)
+            .decode_utf8_lossy()
+            .to_ascii_lowercase();
+        let value = percent_decode_str(value).decode_utf8_lossy();
+        let is_secret = SECRET_PARAMETERS
+            .iter()
+            .any(|secret| decoded.contains(secret))
+            || value.starts_with("sk-");
+        if is_secret && !value.is_empty() {
+            format!("{name}={REMOVED}")
+        } else {
+            pair.to_owned()
+        }
+    });
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 fn without_secret((name, value): (&HeaderName, &http::HeaderValue)) -> (String, String) {
@@ -154,4 +185,50 @@ fn without_secret((name, value): (&HeaderName, &http::HeaderValue)) -> (String, 
         String::from_utf8_lossy(value.as_bytes()).into_owned()
     };
     (name.to_string(), value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(path: &str) -> String {
+        let decoded = percent_decode_str(path).decode_utf8_lossy();
+        without_token(path, &decoded)
+    }
+
+    #[test]
+    fn the_token_of_an_enrollment_url_is_not_shown_however_its_path_is_written() {
+        for path in [
+            "/user-profiles/enrollment/TOKEN",
+            "/user-profiles/%65nrollment/TOKEN",
+            "/user-profiles/enrollment/TOKEN/",
+            "/user-profiles/enrollment/%54OKEN",
+            "/user-profiles%2Fenrollment%2FTOKEN",
+            "/user-profiles/Enrollment/TOKEN/%ff",
+            "//user-profiles//enrollment//TOKEN",
+        ] {
+            let shown = shown(path);
+            assert!(!shown.contains("OKEN"), "{shown}");
+            assert!(shown.ends_with("/[removed]"), "{shown}");
+        }
+        let other = "/v1/user_profiles/uprof_%31/enrollment_url";
+        assert_eq!(shown(other), other);
+    }
+
+    #[test]
+    fn a_key_in_the_query_is_not_shown() {
+        for query in [
+            "api_key=SECRET",
+            "limit=1&X-API-KEY=SECRET",
+            "access%5ftoken=SECRET",
+            "%61pi_%6bey=SECRET&limit=1",
+            "page=sk-rollcall-SECRET",
+            "page=%73k-rollcall-SECRET",
+        ] {
+            let shown = without_credentials(query);
+            assert!(!shown.contains("SECRET"), "{shown}");
+        }
+        let other = "limit=1&page=AbC&order_by=name&api_key=";
+        assert_eq!(without_credentials(other), other);
+    }
 }
