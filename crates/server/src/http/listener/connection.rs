@@ -11,6 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -222,7 +223,11 @@ fn answering<S: Answers>(
         let exchange = activity.begin_exchange();
         let answer = service.clone().oneshot(request);
         async move {
-            let response = answer.await?;
+            let mut response = answer.await?;
+            if response.status().canonical_reason().is_none() {
+                let reason = ReasonPhrase::from_static(reason(response.status()).as_bytes());
+                response.extensions_mut().insert(reason);
+            }
             Ok(response.map(|body| ExchangeBody::new(body, exchange)))
         }
     })
@@ -415,7 +420,7 @@ fn http1_bytes(response: &Response<Bytes>) -> Bytes {
     let status = response.status();
     let body = response.body();
     let mut bytes = BytesMut::with_capacity(512 + body.len());
-    let reason = status.canonical_reason().unwrap_or_default();
+    let reason = reason(status);
     bytes.put_slice(format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).as_bytes());
     for (name, value) in response.headers() {
         if name != CONNECTION && name != CONTENT_LENGTH {
@@ -431,6 +436,14 @@ fn http1_bytes(response: &Response<Bytes>) -> Bytes {
     bytes.put_slice(b"\r\n");
     bytes.put_slice(body);
     bytes.freeze()
+}
+
+/// What HTTP/1.1 calls a status. Clients expect something there.
+fn reason(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        529 => "Overloaded",
+        _ => status.canonical_reason().unwrap_or("Unassigned"),
+    }
 }
 
 fn put_field(bytes: &mut BytesMut, name: &str, value: &[u8]) {
