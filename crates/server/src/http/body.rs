@@ -8,17 +8,19 @@
 //!
 //! Nothing that a client sends makes this hold more than a few times the limit: a declared length is
 //! refused before a byte is read, an undeclared one at the first byte too many, and a compressed
-//! body stops being decoded at the first byte past the limit.
+//! body stops being decoded at the first byte past the limit. A compressed body is one gzip member: one with
+//! nothing in it costs two hundred times what its bytes cost to receive, and any number of them makes one valid body.
 
 use std::io::Read as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt as _;
+use tokio::sync::Semaphore;
 
 /// How much of a body is accepted, and how long it may take to arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +53,12 @@ pub enum BodyError {
     /// `Content-Encoding` names something other than `identity` or `gzip`.
     #[error("content-encoding: must be identity or gzip")]
     EncodingUnsupported,
-    /// The body is not one or more whole gzip members and nothing else.
-    #[error("content-encoding: the request body is not valid gzip")]
+    /// The body is not one whole gzip member and nothing else.
+    #[error("content-encoding: the request body is not one valid gzip member")]
     EncodingInvalid,
+    /// A form that was compressed, which no browser does.
+    #[error("content-encoding: a form must be sent as it is, without one")]
+    FormEncoded,
     /// The last byte did not arrive in time. Nothing was done.
     #[error("The request body did not arrive within {} seconds; nothing was done", limit.as_secs())]
     TimedOut {
@@ -92,6 +97,7 @@ impl BodyError {
             }
             Self::EncodingUnsupported
             | Self::EncodingInvalid
+            | Self::FormEncoded
             | Self::TimedOut { .. }
             | Self::CharsetUnsupported
             | Self::MediaTypeUnsupported
@@ -105,6 +111,7 @@ impl BodyError {
             Self::TooLarge { .. } | Self::TooLargeAfterDecoding { .. } => "request_too_large",
             Self::EncodingUnsupported
             | Self::EncodingInvalid
+            | Self::FormEncoded
             | Self::TimedOut { .. }
             | Self::CharsetUnsupported
             | Self::MediaTypeUnsupported
@@ -115,7 +122,9 @@ impl BodyError {
     /// The answer's `error.details.error_code`, for the rows that have one.
     pub fn error_code(self) -> Option<&'static str> {
         match self {
-            Self::EncodingUnsupported => Some("request_body_encoding_unsupported"),
+            Self::EncodingUnsupported | Self::FormEncoded => {
+                Some("request_body_encoding_unsupported")
+            }
             Self::EncodingInvalid => Some("request_body_encoding_invalid"),
             Self::TimedOut { .. } => Some("request_body_timeout"),
             Self::CharsetUnsupported => Some("unsupported_charset"),
@@ -134,10 +143,15 @@ pub async fn read<B>(body: B, headers: &HeaderMap, limits: BodyLimits) -> Result
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    read_as(is_json, body, headers, limits).await
+    let encoding = Encoding::of(headers)?;
+    let sent = receive(is_json, body, headers, limits).await?;
+    match encoding {
+        Encoding::Gzip if !sent.is_empty() => decode_gzip(sent, limits.bytes).await,
+        Encoding::Gzip | Encoding::Identity => Ok(sent),
+    }
 }
 
-/// Reads the body of a form as a browser sends it, under the same checks.
+/// Reads the body of a form as a browser sends it: under the same checks, and never compressed.
 pub async fn read_form<B>(
     body: B,
     headers: &HeaderMap,
@@ -150,10 +164,49 @@ where
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
     };
-    read_as(is_form, body, headers, limits).await
+    match Encoding::of(headers) {
+        Ok(Encoding::Identity) => receive(is_form, body, headers, limits).await,
+        Ok(Encoding::Gzip) | Err(_) => Err(BodyError::FormEncoded),
+    }
 }
 
-async fn read_as<B>(
+/// Most bytes of a body that nobody reads and that is let pass all the same.
+const PASSED_OVER: u64 = 64 * 1024;
+
+/// How long such a body may take to arrive.
+const PASS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Reads what is left of a body and throws it away, if that is little and comes soon. Tells whether all of
+/// it has come.
+pub async fn pass_over<B>(mut body: B) -> bool
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if body.is_end_stream() {
+        return true;
+    }
+    let mut left = PASSED_OVER;
+    let all = async {
+        while body.size_hint().lower() <= left {
+            match body.frame().await {
+                None => return true,
+                Some(Err(_broken)) => return false,
+                Some(Ok(frame)) => {
+                    let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    let Some(fewer) = left.checked_sub(bytes) else {
+                        return false;
+                    };
+                    left = fewer;
+                }
+            }
+        }
+        false
+    };
+    tokio::time::timeout(PASS_WITHIN, all).await == Ok(true)
+}
+
+/// The body as it was sent, within the limits.
+async fn receive<B>(
     is_expected: impl Fn(&str) -> bool,
     body: B,
     headers: &HeaderMap,
@@ -162,18 +215,13 @@ async fn read_as<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let encoding = Encoding::of(headers)?;
-    let receive = receive(&is_expected, body, headers, limits.bytes);
-    let sent = tokio::time::timeout(limits.time, receive)
+    let receive = receive_at_leisure(&is_expected, body, headers, limits.bytes);
+    tokio::time::timeout(limits.time, receive)
         .await
-        .map_err(|_elapsed| BodyError::TimedOut { limit: limits.time })??;
-    match encoding {
-        Encoding::Gzip if !sent.is_empty() => decode_gzip(&sent, limits.bytes),
-        Encoding::Gzip | Encoding::Identity => Ok(sent),
-    }
+        .map_err(|_elapsed| BodyError::TimedOut { limit: limits.time })?
 }
 
-async fn receive<B>(
+async fn receive_at_leisure<B>(
     is_expected: impl Fn(&str) -> bool,
     mut body: B,
     headers: &HeaderMap,
@@ -263,19 +311,43 @@ impl Encoding {
     }
 }
 
-/// Several members in a row are one valid gzip body (RFC 1952); anything else after the last
-/// member is not.
-fn decode_gzip(sent: &[u8], limit: usize) -> Result<Bytes, BodyError> {
+/// Most compressed bytes that are decoded where they arrive. Made to be slow, a kilobyte of gzip costs some
+/// hundred microseconds.
+const DECODED_AT_ONCE: usize = 16 * 1024;
+
+/// More than that is decoded one body after the other, whoever sent them, so that whoever sends many has one
+/// processor and not all.
+static LONG_DECODING: Semaphore = Semaphore::const_new(1);
+
+async fn decode_gzip(sent: Bytes, limit: usize) -> Result<Bytes, BodyError> {
+    if sent.len() <= DECODED_AT_ONCE {
+        return inflate(&sent, limit);
+    }
+    let turn = LONG_DECODING.acquire().await;
+    let decode = move || {
+        let decoded = inflate(&sent, limit);
+        drop(turn);
+        decoded
+    };
+    let decoded = tokio::task::spawn_blocking(decode).await;
+    decoded.unwrap_or(Err(BodyError::EncodingInvalid))
+}
+
+fn inflate(sent: &[u8], limit: usize) -> Result<Bytes, BodyError> {
     let mut decoded = Vec::new();
     let one_too_many = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    MultiGzDecoder::new(sent)
-        .take(one_too_many)
+    let mut member = GzDecoder::new(sent).take(one_too_many);
+    member
         .read_to_end(&mut decoded)
         .map_err(|_invalid| BodyError::EncodingInvalid)?;
     if decoded.len() > limit {
         return Err(BodyError::TooLargeAfterDecoding { limit });
     }
-    Ok(Bytes::from(decoded))
+    if member.into_inner().into_inner().is_empty() {
+        Ok(Bytes::from(decoded))
+    } else {
+        Err(BodyError::EncodingInvalid)
+    }
 }
 
 /// Every `Content-Type` sent must be the expected one; none, or an empty one, is taken as it.
@@ -499,10 +571,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn gzip_members_in_a_row_are_one_body() {
-        let sent = [gzip(b"{\"a\":"), gzip(b""), gzip(b"1}")].concat();
-        let decoded = read_whole(&sent, &[("content-encoding", "gzip")]).await;
-        assert_eq!(decoded.unwrap(), "{\"a\":1}");
+    async fn what_takes_long_to_decode_is_decoded_too() {
+        let mut state = 1_u32;
+        // Noise, which gzip makes no smaller.
+        let plain: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        })
+        .take(2 * DECODED_AT_ONCE)
+        .collect();
+        let sent = gzip(&plain);
+        assert!(sent.len() > DECODED_AT_ONCE);
+        let limits = BodyLimits::CONTRACT;
+        let headers = headers(&[("content-encoding", "gzip")]);
+        let decoded = read(Full::new(Bytes::from(sent)), &headers, limits).await;
+        assert_eq!(decoded.unwrap(), plain);
     }
 
     #[rstest]
@@ -511,7 +594,8 @@ mod tests {
     #[case::checksum_missing(gzip(b"{}")[..gzip(b"{}").len() - 4].to_vec())]
     #[case::garbage_after([gzip(b"{}"), b"garbage".to_vec()].concat())]
     #[case::padding_after([gzip(b"{}"), vec![0; 4]].concat())]
-    #[case::second_member_cut([gzip(b"{}"), gzip(b"{}")[..6].to_vec()].concat())]
+    #[case::second_member([gzip(b"{"), gzip(b"}")].concat())]
+    #[case::empty_members([gzip(b""), gzip(b""), gzip(b"{}")].concat())]
     #[tokio::test]
     async fn invalid_gzip_is_refused(#[case] sent: Vec<u8>) {
         assert_eq!(
@@ -603,6 +687,7 @@ mod tests {
         let rows: Vec<String> = [
             BodyError::EncodingUnsupported,
             BodyError::EncodingInvalid,
+            BodyError::FormEncoded,
             BodyError::TimedOut { limit: time },
             BodyError::CharsetUnsupported,
             BodyError::MediaTypeUnsupported,
@@ -622,7 +707,8 @@ mod tests {
         .collect();
         insta::assert_snapshot!(rows.join("\n"), @r"
         400 invalid_request_error request_body_encoding_unsupported | content-encoding: must be identity or gzip
-        400 invalid_request_error request_body_encoding_invalid | content-encoding: the request body is not valid gzip
+        400 invalid_request_error request_body_encoding_invalid | content-encoding: the request body is not one valid gzip member
+        400 invalid_request_error request_body_encoding_unsupported | content-encoding: a form must be sent as it is, without one
         400 invalid_request_error request_body_timeout | The request body did not arrive within 30 seconds; nothing was done
         400 invalid_request_error unsupported_charset | content-type: charset must be utf-8 or us-ascii
         400 invalid_request_error - | content-type: must be application/json

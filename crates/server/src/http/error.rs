@@ -304,6 +304,7 @@ impl From<BodyError> for Failure {
             }
             BodyError::EncodingUnsupported
             | BodyError::EncodingInvalid
+            | BodyError::FormEncoded
             | BodyError::TimedOut { .. }
             | BodyError::CharsetUnsupported
             | BodyError::MediaTypeUnsupported
@@ -311,7 +312,9 @@ impl From<BodyError> for Failure {
         };
         let told = ApiError::new(kind, error.to_string());
         let code = match error {
-            BodyError::EncodingUnsupported => Some(ErrorCode::RequestBodyEncodingUnsupported),
+            BodyError::EncodingUnsupported | BodyError::FormEncoded => {
+                Some(ErrorCode::RequestBodyEncodingUnsupported)
+            }
             BodyError::EncodingInvalid => Some(ErrorCode::RequestBodyEncodingInvalid),
             BodyError::TimedOut { .. } => Some(ErrorCode::RequestBodyTimeout),
             BodyError::CharsetUnsupported => Some(ErrorCode::UnsupportedCharset),

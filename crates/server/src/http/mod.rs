@@ -23,17 +23,18 @@ pub mod router;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::Body as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use rollcall_domain::clock::Timestamp;
@@ -60,9 +61,6 @@ const RATE_REMAINING: HeaderName =
     HeaderName::from_static("anthropic-ratelimit-requests-remaining");
 const RATE_RESET: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-reset");
 const FAULT: HeaderName = HeaderName::from_static("x-rollcall-fault");
-
-/// Most bytes of a form: the longest answers of the longest one, with every byte escaped.
-const MOST_FORM_BYTES: usize = 256 * 1024;
 
 /// The service that answers everything on one listener.
 pub fn service(app: Arc<App>, surface: Surface) -> impl listener::Answers {
@@ -118,7 +116,45 @@ pub(crate) struct Exchange<'a> {
 enum BodyState {
     Unread(Option<Incoming>),
     Reading,
-    Read(Instant),
+    /// Since when, and what was left.
+    Read(Instant, Option<Incoming>),
+}
+
+/// A body that is being read. What is left of it goes back to its exchange when this is dropped, so that it
+/// can be passed over, whatever became of the handler.
+pub(crate) struct TakenBody<'a> {
+    incoming: Option<Incoming>,
+    home: &'a Mutex<BodyState>,
+}
+
+impl http_body::Body for TakenBody<'_> {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.incoming {
+            Some(incoming) => Pin::new(incoming).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let incoming = self.incoming.as_ref();
+        incoming.map_or(SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+impl Drop for TakenBody<'_> {
+    fn drop(&mut self) {
+        *self.home.lock() = BodyState::Read(Instant::now(), self.incoming.take());
+    }
 }
 
 impl<'a> Exchange<'a> {
@@ -148,9 +184,7 @@ impl<'a> Exchange<'a> {
         let Some(incoming) = self.take_body() else {
             return Err(Failure::internal("a body was read twice", Written::Nothing));
         };
-        let read = body::read(incoming, &self.head.headers, self.app.settings.body).await;
-        *self.body.lock() = BodyState::Read(Instant::now());
-        let bytes = read?;
+        let bytes = body::read(incoming, &self.head.headers, self.app.settings.body).await?;
         if self.app.development.is_some() {
             // Set once by construction: a body cannot be read twice.
             let _ = self.seen_body.set(bytes.clone());
@@ -158,26 +192,38 @@ impl<'a> Exchange<'a> {
         Ok(bytes)
     }
 
-    /// The whole body of a form, decoded. It is not kept for a development server to show: people's
+    /// The whole body of a form of at most so many bytes. It is not kept for a development server to show: people's
     /// forms hold secrets.
-    pub(crate) async fn form_body(&self) -> Result<Bytes, Failure> {
+    pub(crate) async fn form_body(&self, most: usize) -> Result<Bytes, Failure> {
         let Some(incoming) = self.take_body() else {
             return Err(Failure::internal("a body was read twice", Written::Nothing));
         };
         let limits = body::BodyLimits {
-            bytes: MOST_FORM_BYTES,
+            bytes: most,
             ..self.app.settings.body
         };
-        let read = body::read_form(incoming, &self.head.headers, limits).await;
-        *self.body.lock() = BodyState::Read(Instant::now());
-        Ok(read?)
+        Ok(body::read_form(incoming, &self.head.headers, limits).await?)
     }
 
     /// The body as it arrives, for what does not fit in memory.
-    pub(crate) fn take_body(&self) -> Option<Incoming> {
-        match std::mem::replace(&mut *self.body.lock(), BodyState::Reading) {
-            BodyState::Unread(incoming) => incoming,
-            BodyState::Reading | BodyState::Read(_) => None,
+    pub(crate) fn take_body(&self) -> Option<TakenBody<'_>> {
+        let mut body = self.body.lock();
+        let BodyState::Unread(incoming) = &mut *body else {
+            return None;
+        };
+        let incoming = incoming.take();
+        *body = BodyState::Reading;
+        Some(TakenBody {
+            incoming,
+            home: &self.body,
+        })
+    }
+
+    /// What nobody read of the body.
+    fn rest_of_body(&self) -> Option<Incoming> {
+        match &mut *self.body.lock() {
+            BodyState::Unread(rest) | BodyState::Read(_, rest) => rest.take(),
+            BodyState::Reading => None,
         }
     }
 
@@ -231,7 +277,7 @@ impl<'a> Exchange<'a> {
         match *self.body.lock() {
             BodyState::Unread(_) => started + limit,
             BodyState::Reading => started + self.app.settings.body.time + limit,
-            BodyState::Read(at) => at + limit,
+            BodyState::Read(at, _) => at + limit,
         }
     }
 }
@@ -284,7 +330,21 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
             .requests
             .record(now, &exchange.request_id, &head, unknown, body, status);
     }
+    if head.version < Version::HTTP_2 && status.is_some() {
+        pass_over_body(&exchange, &mut response).await;
+    }
     response
+}
+
+/// Lets the rest of a request's body pass, so that the connection can go on with the next request, or
+/// says that it does not go on. HTTP/2 needs neither.
+async fn pass_over_body(exchange: &Exchange<'_>, response: &mut Answer) {
+    if let Some(rest) = exchange.rest_of_body()
+        && !body::pass_over(rest).await
+    {
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 /// Whether a program asks one of the APIs, and not a browser for a page or for permission.

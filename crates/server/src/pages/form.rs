@@ -9,6 +9,9 @@ use crate::http::error::Failure;
 /// Most fields that a form of ours sends, and more.
 const MOST_FIELDS: usize = 200;
 
+/// Most bytes of a form: the longest answers of the longest one, with every byte escaped.
+const MOST_BYTES: usize = 256 * 1024;
+
 /// The fields of a form, or of a query, in the order they were sent.
 #[derive(Clone, Default)]
 pub(crate) struct Form(Vec<(String, String)>);
@@ -23,13 +26,18 @@ impl std::fmt::Debug for Form {
 impl Form {
     /// Reads the body of a form.
     pub(crate) async fn of(exchange: &Exchange<'_>) -> Result<Self, Failure> {
+        Self::of_at_most(exchange, MOST_BYTES).await
+    }
+
+    /// Reads the body of a form of at most so many bytes.
+    pub(crate) async fn of_at_most(exchange: &Exchange<'_>, most: usize) -> Result<Self, Failure> {
         let content_type = exchange.head.headers.get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let essence = content_type.and_then(|text| text.split(';').next());
         if !essence.is_some_and(|it| it.trim().eq_ignore_ascii_case(FORM)) {
             return Err(ApiError::invalid(format!("content-type: must be {FORM}")).into());
         }
-        let body = exchange.form_body().await?;
+        let body = exchange.form_body(most).await?;
         Self::parse(&body).ok_or_else(|| ApiError::invalid("The form is not valid").into())
     }
 

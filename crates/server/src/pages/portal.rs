@@ -244,12 +244,12 @@ pub(crate) async fn submit(exchange: &Exchange<'_>) -> Outcome {
     if !origin::is_ours(Room::Portal, &exchange.head.headers) {
         return message(StatusCode::FORBIDDEN, TEXTS.foreign, TEXTS.foreign_text);
     }
-    let form = Form::of(exchange).await?;
     let link = match open(exchange).await? {
         Opened::Link(link) => link,
         Opened::Unknown => return unknown(),
         Opened::Over => return over(),
     };
+    let form = Form::of(exchange).await?;
     if form.get("step") == Some("verify") {
         return verify(exchange, &link, form.get("statement") == Some("yes")).await;
     }

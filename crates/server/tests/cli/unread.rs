@@ -115,7 +115,7 @@ fn a_server_starts_and_ends_although_its_output_is_stuck() {
     for (command, arguments) in [("serve", &[][..]), ("dev", &["--in-memory"])] {
         let place = Place::new();
         let (reader, mut writer) = std::io::pipe().unwrap();
-        writer.write_all(&[b'x'; PIPE]).unwrap();
+        writer.write_all(&b"x".repeat(PIPE)).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);

@@ -99,8 +99,8 @@ async fn media_types_and_encodings() {
     gzip: 200
     identity: 200
     br: 400 invalid_request_error [request_body_encoding_unsupported]: content-encoding: must be identity or gzip
-    not gzip: 400 invalid_request_error [request_body_encoding_invalid]: content-encoding: the request body is not valid gzip
-    cut gzip: 400 invalid_request_error [request_body_encoding_invalid]: content-encoding: the request body is not valid gzip
+    not gzip: 400 invalid_request_error [request_body_encoding_invalid]: content-encoding: the request body is not one valid gzip member
+    cut gzip: 400 invalid_request_error [request_body_encoding_invalid]: content-encoding: the request body is not one valid gzip member
     bomb: 413 request_too_large [request_body_too_large_after_decoding]: The request body exceeds 1048576 bytes after decoding
     large: 413 request_too_large: The request body exceeds 1048576 bytes
     empty: 400 invalid_request_error: The request body must be a JSON object.

@@ -202,7 +202,7 @@ async fn every_route_and_every_kind_of_key() {
     401 401 403 200 403  DELETE /v1/organizations/webhooks/{webhook_endpoint_id}
     401 401 403 200 403  POST /v1/organizations/webhooks/{webhook_endpoint_id}/regenerate_signing_secret
     404 404 404 404 404  GET /user-profiles/enrollment/{token}
-    400 400 400 400 400  POST /user-profiles/enrollment/{token}
+    404 404 404 404 404  POST /user-profiles/enrollment/{token}
     401 401 403 403 200  GET /operator/v1/organizations
     401 401 403 403 200  POST /operator/v1/organizations
     401 401 403 403 200  GET /operator/v1/organizations/{organization_id}

@@ -9,6 +9,7 @@
 mod bad_input;
 #[path = "../support/passing.rs"]
 mod passing;
+mod refusals;
 mod second_client;
 #[path = "../support/mod.rs"]
 mod support;

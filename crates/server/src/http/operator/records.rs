@@ -45,6 +45,9 @@ const LONGEST_LINE: usize = 1024 * 1024;
 /// bounds what a hostile stream can make of it.
 const DECODED_AT_ONCE: usize = 4 * 1024;
 
+/// How much uncompressed input is cut into lines at a time.
+const CUT_AT_ONCE: usize = 64 * 1024;
+
 /// How many bad lines are reported; the others are counted.
 const REPORTED_ERRORS: usize = 1_000;
 /// How many ids are remembered to recognise the same one further down; some 10 MiB.
@@ -129,20 +132,15 @@ pub(crate) async fn import(call: OperatorCall<'_>) -> Outcome {
     let mut import = Import::new(&call);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_broken| BodyError::Incomplete)?;
-        let Ok(chunk) = frame.into_data() else {
+        let Ok(mut chunk) = frame.into_data() else {
             continue;
         };
-        for part in chunk.chunks(DECODED_AT_ONCE) {
-            lines.feed(part)?;
-            while let Some(line) = lines.next() {
-                import.line(line).await?;
-            }
+        while !chunk.is_empty() {
+            let part = chunk.split_to(chunk.len().min(lines.at_once()));
+            lines = import.part(lines, Some(part)).await?;
         }
     }
-    lines.end()?;
-    while let Some(line) = lines.next() {
-        import.line(line).await?;
-    }
+    import.part(lines, None).await?;
     let report = import.finish().await?;
     Ok(json(write_import_report(&report)))
 }
@@ -194,15 +192,42 @@ impl<'a> Import<'a> {
         }
     }
 
+    /// Takes the lines that one more part of the stream completes, or that are left at its end.
+    ///
+    /// They are decoded and cut where nobody waits for it: four kilobytes can be four million of them.
+    async fn part(&mut self, mut lines: Lines, part: Option<Bytes>) -> Result<Lines, Failure> {
+        let mut unfed = Some(part);
+        loop {
+            let fed = unfed.take();
+            let cutting = tokio::task::spawn_blocking(move || {
+                match fed {
+                    Some(Some(part)) => lines.feed(&part)?,
+                    Some(None) => lines.end()?,
+                    None => {}
+                }
+                let some = lines.some();
+                Ok((lines, some))
+            });
+            let cut = cutting.await.unwrap_or_else(|error| {
+                Err(Failure::internal(error.to_string(), Written::Perhaps))
+            });
+            let some;
+            (lines, some) = cut?;
+            let are_all = some.len() < BATCH;
+            for line in some {
+                self.line(line).await?;
+            }
+            if are_all {
+                return Ok(lines);
+            }
+        }
+    }
+
     async fn line(&mut self, line: Line) -> Result<(), Failure> {
         let app = self.call.app();
-        let bytes = match line.bytes {
-            Ok(bytes) if bytes.trim_ascii().is_empty() => return Ok(()),
-            Ok(bytes) => bytes,
-            Err(TooLong) => {
-                self.fail(line.number, format!("must be at most {LONGEST_LINE} bytes"));
-                return Ok(());
-            }
+        let Ok(bytes) = line.bytes else {
+            self.fail(line.number, format!("must be at most {LONGEST_LINE} bytes"));
+            return Ok(());
         };
         match line::parse(&bytes, &app.ids, app.clock.now()) {
             Err(error) => self.fail(line.number, error.to_string()),
@@ -328,6 +353,14 @@ impl Lines {
         }
     }
 
+    /// How many bytes to feed at a time.
+    fn at_once(&self) -> usize {
+        match self.decoder {
+            Decoder::Identity => CUT_AT_ONCE,
+            Decoder::Gzip(_) => DECODED_AT_ONCE,
+        }
+    }
+
     fn feed(&mut self, part: &[u8]) -> Result<(), Failure> {
         self.decoded.drain(..self.cut);
         self.cut = 0;
@@ -338,6 +371,17 @@ impl Lines {
     fn end(&mut self) -> Result<(), Failure> {
         self.ended = true;
         self.decoder.finish(&mut self.decoded)
+    }
+
+    /// The next lines, without empty ones; fewer than a batch when the others are yet to come.
+    fn some(&mut self) -> Vec<Line> {
+        let lines = std::iter::from_fn(|| self.next());
+        let filled = lines.filter(|line| {
+            line.bytes
+                .as_ref()
+                .map_or(true, |it| !it.trim_ascii().is_empty())
+        });
+        filled.take(BATCH).collect()
     }
 
     fn next(&mut self) -> Option<Line> {

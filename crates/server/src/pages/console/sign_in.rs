@@ -20,6 +20,9 @@ use crate::pages::shown::Moment;
 use crate::pages::{Room, origin, page};
 use crate::secrets::{self, Secret};
 
+/// Most bytes of the form, which anybody may send: a key, and a page to go to as long as a request's target.
+const MOST_BYTES: usize = 32 * 1024;
+
 #[derive(Template)]
 #[template(path = "console/sign_in.html")]
 struct SignInPage {
@@ -47,7 +50,7 @@ pub(crate) async fn sign_in(exchange: &Exchange<'_>) -> Outcome {
     if !origin::is_ours(Room::Console, &exchange.head.headers) {
         return Err(foreign());
     }
-    let form = Form::of(exchange).await?;
+    let form = Form::of_at_most(exchange, MOST_BYTES).await?;
     let secret = form.filled("key").unwrap_or_default();
     let now = app.clock.now();
     let hash = secrets::hash(secret.as_bytes());
