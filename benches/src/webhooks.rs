@@ -315,7 +315,11 @@ async fn idler(
     cores: Cores,
 ) -> anyhow::Result<Server> {
     let mut server = binary.dev(storage, log, cores)?;
-    first_answer(&mut server, b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    first_answer(
+        &mut server,
+        b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    )
+    .await?;
     let mut operator = Operator::of(&server).await?;
     let made = operator.organization(1).await?;
     operator.endpoint(&made.admin_key, DEAD).await?;
@@ -390,7 +394,7 @@ impl Operator {
     /// How many deliveries wait for an attempt.
     async fn waiting(&mut self) -> anyhow::Result<u64> {
         const GAUGE: &str = "rollcall_webhook_deliveries_pending ";
-        let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
+        let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n";
         let answer = self.connection.exchange(request).await?;
         let text = String::from_utf8_lossy(answer.ok()?).into_owned();
         let line = text.lines().find_map(|line| line.strip_prefix(GAUGE));

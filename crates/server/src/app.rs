@@ -89,6 +89,8 @@ pub struct DevelopmentParts {
     /// With it, an unknown key that begins with `test-` becomes an organization of its own, dropped
     /// when it has idled for so long.
     pub tenant_idle: Option<Duration>,
+    /// Whether it answers under any name, and not only under those of this machine.
+    pub allow_remote: bool,
 }
 
 /// What an [`App`] is made of.
@@ -228,7 +230,8 @@ impl App {
             authentication_failures: ArcSwap::from_pointee(AuthenticationFailures::new(
                 settings.failed_authentications_per_minute,
             )),
-            development: development.map(Development::new),
+            development: development
+                .map(|parts| Development::new(parts, &settings.public_base_url)),
             sweep_due: Notify::new(),
             deliveries_due: Notify::new(),
             duty: Duty::new(&*store),

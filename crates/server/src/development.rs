@@ -15,6 +15,7 @@ use rollcall_domain::page::Limit;
 use rollcall_store::{Store, Stored};
 
 use crate::app::DevelopmentParts;
+use crate::http::host::OwnHosts;
 use crate::initial::InitialState;
 pub(crate) use faults::Faults;
 pub(crate) use requests::RecentRequests;
@@ -51,17 +52,23 @@ pub(crate) struct Development {
     pub(crate) faults: Faults,
     pub(crate) requests: RecentRequests,
     pub(crate) tenants: Option<TenantsOnDemand>,
+    pub(crate) hosts: OwnHosts,
     starts_at: Option<Timestamp>,
     initial: InitialState,
 }
 
 impl Development {
-    pub(crate) fn new(parts: DevelopmentParts) -> Self {
+    pub(crate) fn new(parts: DevelopmentParts, public_base_url: &str) -> Self {
         let development = Self {
             clock: parts.clock,
             faults: Faults::default(),
             requests: RecentRequests::default(),
             tenants: parts.tenant_idle.map(TenantsOnDemand::new),
+            hosts: if parts.allow_remote {
+                OwnHosts::Any
+            } else {
+                OwnHosts::loopback(public_base_url)
+            },
             starts_at: parts.starts_at,
             initial: parts.initial,
         };

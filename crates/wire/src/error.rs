@@ -44,6 +44,8 @@ pub enum ErrorKind {
     HeadersTooLarge,
     /// A defect or an unforeseen failure.
     Internal,
+    /// The request needs what this server does not do.
+    NotImplemented,
     /// The server is starting or draining.
     Unavailable,
     /// The server's own time limit passed.
@@ -54,7 +56,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, by status.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidRequest,
         Self::Authentication,
         Self::Permission,
@@ -67,6 +69,7 @@ impl ErrorKind {
         Self::RateLimit,
         Self::HeadersTooLarge,
         Self::Internal,
+        Self::NotImplemented,
         Self::Unavailable,
         Self::Timeout,
         Self::Overloaded,
@@ -86,6 +89,7 @@ impl ErrorKind {
             Self::RateLimit => (429, "rate_limit_error"),
             Self::HeadersTooLarge => (431, "invalid_request_error"),
             Self::Internal => (500, "api_error"),
+            Self::NotImplemented => (501, "api_error"),
             Self::Unavailable => (503, "overloaded_error"),
             Self::Timeout => (504, "timeout_error"),
             Self::Overloaded => (529, "overloaded_error"),
@@ -123,6 +127,7 @@ impl ErrorKind {
             }
             Self::HeadersTooLarge => "The header section has more than 32 KiB.",
             Self::Internal => "A defect or an unforeseen failure.",
+            Self::NotImplemented => "The body has a `Transfer-Encoding` other than `chunked`.",
             Self::Unavailable => "The server is starting or draining.",
             Self::Timeout => "The server's own time limit passed.",
             Self::Overloaded => "The storage is busy or unreachable.",
@@ -135,7 +140,7 @@ impl ErrorKind {
         match self {
             Self::RateLimit | Self::Unavailable | Self::Overloaded => &["true"],
             Self::Internal | Self::Timeout => &["true", "false"],
-            Self::Conflict => &["false"],
+            Self::Conflict | Self::NotImplemented => &["false"],
             Self::InvalidRequest
             | Self::Authentication
             | Self::Permission

@@ -42,7 +42,7 @@ pub struct Arguments {
     /// What `rollcall export --organization-id ID` wrote is a seed for `--organization-id ID`.
     #[arg(long, value_name = "FILE.ndjson")]
     seed: Option<PathBuf>,
-    /// Listen on an address that other machines can reach [env: ROLLCALL_DEV_ALLOW_REMOTE]
+    /// Listen on an address that other machines can reach, and answer under any name [env: ROLLCALL_DEV_ALLOW_REMOTE]
     #[arg(long)]
     allow_remote: bool,
     /// Settings file [default: rollcall.toml if there is one]
@@ -136,6 +136,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             ..tenant.initial_state(seed, &storage.ids, now)
         },
         tenant_idle: config.auto_tenants.then_some(config.tenant_idle),
+        allow_remote: config.dev.allow_remote,
     };
     let address = ports.address;
     let app = startup::app(

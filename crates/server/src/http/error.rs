@@ -11,7 +11,7 @@
 //! | 429, 503, 529 | `true` | yes |
 //! | 500, 504 where nothing was written | `true` | no |
 //! | 500, 504 where a write may have happened | `false` | no |
-//! | 409 | `false` | no |
+//! | 409, 501 | `false` | no |
 //! | every other error | absent | no |
 
 use std::time::Duration;
@@ -27,6 +27,7 @@ use rollcall_wire::error::{ApiError, ErrorCode, ErrorKind};
 
 use super::answer::{Answer, Body, answer, json_with_status};
 use super::body::BodyError;
+use super::host::HostError;
 use super::listener::HeadTooLarge;
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -224,9 +225,8 @@ fn should_retry(kind: ErrorKind, written: Written) -> Option<&'static str> {
     match (kind, written) {
         (ErrorKind::RateLimit | ErrorKind::Unavailable | ErrorKind::Overloaded, _)
         | (ErrorKind::Internal | ErrorKind::Timeout, Written::Nothing) => Some("true"),
-        (ErrorKind::Internal | ErrorKind::Timeout, Written::Perhaps) | (ErrorKind::Conflict, _) => {
-            Some("false")
-        }
+        (ErrorKind::Internal | ErrorKind::Timeout, Written::Perhaps)
+        | (ErrorKind::Conflict | ErrorKind::NotImplemented, _) => Some("false"),
         (
             ErrorKind::InvalidRequest
             | ErrorKind::Authentication
@@ -293,6 +293,12 @@ impl From<HeadTooLarge> for Failure {
             HeadTooLarge::Headers => ErrorKind::HeadersTooLarge,
         };
         Self::new(ApiError::new(kind, error.to_string()))
+    }
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        Self::new(ApiError::at("host", error))
     }
 }
 

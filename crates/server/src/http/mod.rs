@@ -14,6 +14,7 @@ mod docs;
 pub(crate) mod error;
 pub mod fences;
 mod health;
+pub(crate) mod host;
 pub mod listener;
 pub mod openapi;
 pub(crate) mod operator;
@@ -31,7 +32,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
@@ -289,9 +292,7 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
     let now = app.clock.now();
     let mut exchange = Exchange::new(app, &head, Some(body), now);
 
-    let found = listener::check_head(&head)
-        .map_err(Failure::from)
-        .and_then(|()| router.find(&head));
+    let found = check_head(app, &head).and_then(|()| router.find(&head));
     let (outcome, route) = match found {
         Ok(Found::Route { route, params }) => {
             exchange.params = params;
@@ -344,6 +345,31 @@ async fn pass_over_body(exchange: &Exchange<'_>, response: &mut Answer) {
     {
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Step 1 of the order of checks: a head of no more than its size, that says in one way how it is framed and
+/// whom it is for.
+fn check_head(app: &App, head: &Parts) -> Result<(), Failure> {
+    listener::check_head(head)?;
+    check_transfer_encoding(&head.headers)?;
+    let host = host::named(head)?;
+    match (&app.development, host) {
+        (Some(development), Some(host)) => development.hosts.admit(host),
+        (_, _) => Ok(()),
+    }
+}
+
+/// Whatever else a body was encoded with on its way, `chunked` alone is undone here.
+fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).into_iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (_, _) => {
+            let message = "transfer-encoding: must be chunked, once, or absent";
+            Err(ApiError::new(ErrorKind::NotImplemented, message))
+        }
     }
 }
 

@@ -132,6 +132,8 @@ impl TestServer {
                 starts_at: Some(at(NOW)),
                 initial,
                 tenant_idle: options.tenant_idle,
+                // Tests call it by a name that is nobody's.
+                allow_remote: true,
             }),
         });
         app.prepare().await.unwrap();

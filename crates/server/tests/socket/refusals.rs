@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::passing;
-use crate::support::client::Client;
+use crate::support::client::{Client, Reply};
 use crate::support::program::Program;
 
 const KEY: &str = "x-api-key: test-refused\r\nanthropic-version: 2026-10-21\r\n";
@@ -231,6 +231,54 @@ fn imports_that_decode_to_much_more_hold_up_nobody() {
 }
 
 #[test]
+fn one_well_formed_host_is_needed() {
+    let server = Server::start(&[]);
+    for (hosts, message) in [
+        ("", "host: is required over HTTP/1.1"),
+        (
+            "host: localhost\r\nhost: localhost\r\n",
+            "host: must be sent once",
+        ),
+        ("host: a/b@c\r\n", "host: must be a name or an address"),
+        ("host: \r\n", "host: must be a name or an address"),
+    ] {
+        let mut connection = server.connect();
+        connection
+            .send(format!("GET / HTTP/1.1\r\n{hosts}\r\n"))
+            .unwrap();
+        let answer = connection.answer().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts:?}: {answer}");
+        assert!(answer.contains(message), "{hosts:?}: {answer}");
+    }
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert!(connection.answer().unwrap().starts_with("HTTP/1.0 200 "));
+}
+
+#[test]
+fn a_transfer_coding_other_than_chunked_is_not_taken_for_it() {
+    let server = Server::start(&[]);
+    let head = format!("POST /v1/user_profiles HTTP/1.1\r\nhost: localhost\r\n{KEY}");
+    let body = "\r\n2\r\n{}\r\n0\r\n\r\n";
+    for (coding, status) in [
+        ("transfer-encoding: gzip, chunked\r\n", 501),
+        (
+            "transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n",
+            501,
+        ),
+        ("transfer-encoding: Chunked\r\n", 200),
+    ] {
+        let mut connection = server.connect();
+        connection.send(format!("{head}{coding}{body}")).unwrap();
+        let answer = connection.answer().unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{coding}: {answer}"
+        );
+    }
+}
+
+#[test]
 fn an_overloaded_answer_has_a_reason_phrase() {
     let server = Server::start(&[]);
     for (status, line) in [(529, "529 Overloaded"), (599, "599 Unassigned")] {
@@ -247,6 +295,45 @@ fn an_overloaded_answer_has_a_reason_phrase() {
             "{answer}"
         );
     }
+}
+
+/// The status of `GET /` under this name.
+fn status_under(server: &Server, host: &str) -> u16 {
+    let mut stream = server.connect();
+    stream
+        .send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n"))
+        .unwrap();
+    Reply::read(&mut stream.0).unwrap().unwrap().status
+}
+
+#[test]
+fn a_page_of_a_stranger_cannot_ask_a_development_server_under_its_own_name() {
+    let server = Server::start(&["--public-base-url", "https://profiles.example.net"]);
+    let address = server.program.address.to_string();
+    for own in [
+        "localhost:8787",
+        "a.localhost",
+        &address,
+        "[::1]:1",
+        "profiles.example.net",
+    ] {
+        assert_eq!(status_under(&server, own), 200, "{own}");
+    }
+    for foreign in [
+        "evil.example",
+        "evil.example:8787",
+        "localhost.evil.example",
+        "10.0.0.1",
+    ] {
+        assert_eq!(status_under(&server, foreign), 403, "{foreign}");
+    }
+    let mut connection = server.connect();
+    connection
+        .send("GET http://evil.example/ HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .unwrap();
+    assert!(connection.answer().unwrap().starts_with("HTTP/1.1 403 "));
+    let open = Server::start(&["--allow-remote"]);
+    assert_eq!(status_under(&open, "evil.example"), 200);
 }
 
 #[test]

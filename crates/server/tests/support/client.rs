@@ -46,7 +46,7 @@ impl Client {
             dated => format!("anthropic-beta: user-profiles-{dated}\r\n"),
         };
         let request = format!(
-            "{method} {target} HTTP/1.1\r\nhost: rollcall.test\r\n{}{beta}content-length: {}\r\n\r\n{body}",
+            "{method} {target} HTTP/1.1\r\nhost: localhost\r\n{}{beta}content-length: {}\r\n\r\n{body}",
             self.headers,
             body.len(),
         );

@@ -84,6 +84,9 @@ const fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::Internal => {
             "Give the operator the request id: the cause is in the log under it."
         }
+        ErrorKind::NotImplemented => {
+            "Send the body as it is, with a `Content-Length` or `Transfer-Encoding: chunked`."
+        }
         ErrorKind::Unavailable => "Wait as `retry-after-ms` says; another node may be up.",
         ErrorKind::Timeout => "Try again later; if it stays, give the operator the request id.",
         ErrorKind::Overloaded => {

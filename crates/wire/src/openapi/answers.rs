@@ -74,7 +74,13 @@ pub(super) fn with_errors(operation: OperationBuilder, more: &[ErrorKind]) -> Op
 pub(super) fn components(caller: Caller) -> Components {
     let mut components = ErrorKind::ALL
         .into_iter()
-        .filter(|kind| !matches!(kind, ErrorKind::MethodNotAllowed))
+        // No client that goes by these documents meets them.
+        .filter(|kind| {
+            !matches!(
+                kind,
+                ErrorKind::MethodNotAllowed | ErrorKind::NotImplemented
+            )
+        })
         .fold(Components::new(), |components, kind| {
             add_error(components, caller, kind)
         });

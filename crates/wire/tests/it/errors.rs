@@ -114,6 +114,8 @@ fn the_catalogue_is_the_contract_s() {
             (429, "rate_limit_error"),
             (431, "invalid_request_error"),
             (500, "api_error"),
+            // RFC 9112's answer to a transfer coding that is not undone.
+            (501, "api_error"),
             (503, "overloaded_error"),
             (504, "timeout_error"),
             (529, "overloaded_error"),
