@@ -385,7 +385,7 @@ async fn serve(
         socket,
         limits,
         errors: edge_errors(app),
-        connections: app.metrics.connections(),
+        figures: app.metrics.listener(),
     };
     listener
         .serve(service(Arc::clone(app), surface), shutdown)

@@ -18,7 +18,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -139,8 +139,24 @@ settings! {
         /// Origins whose pages may call the public API from a browser, written as browsers send them: scheme, host,
         /// and a port that is not the scheme's own, such as `https://app.example.com`.
         cors_origins: Vec<String> = Vec::new(),
-        /// Most connections at a time; further ones wait until one ends.
+        /// Most connections at a time. For a further one the connection gives way that has waited longest for
+        /// its client: idle, or with an answer that the client does not take. While all are at work, only
+        /// health checks are answered on a further one.
         max_connections: NonZeroUsize = count(10_000),
+        /// Most connections from one address, or one IPv6 /64. For a further one its own connection that has
+        /// waited longest gives way. Without it a quarter of `max_connections`.
+        max_connections_per_address: Option<NonZeroUsize> = None,
+        /// Networks whose addresses may have all connections: those of proxies and load balancers before the
+        /// server, which bring many clients each.
+        proxy_networks: Vec<IpNet> = loopback(),
+        /// Bytes of answers, in MiB, that are held for all clients together until they take them. When there
+        /// are more, clients that take nothing are cut, and large answers are refused with 529.
+        max_unsent_mib: NonZeroU32 = small_count(256),
+        /// Bytes of answers, in MiB, that one connection may leave untaken before its next requests wait.
+        max_unsent_per_connection_mib: NonZeroU32 = small_count(8),
+        /// Longest time for a client to take the next 16 KiB of an answer, or what is left of it, before its
+        /// connection is cut.
+        stall_timeout: Duration = Duration::from_secs(75),
         /// Longest time for a request's head to arrive before the connection is closed with 408.
         header_read_timeout: Duration = Duration::from_secs(5),
         /// Longest time for a request to be answered before it fails with 504.
@@ -261,6 +277,21 @@ const fn count(number: usize) -> NonZeroUsize {
 
 const fn small_count(number: u32) -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(number - 1)
+}
+
+fn loopback() -> Vec<IpNet> {
+    let whole = |address: IpAddr, bits| IpNet::new_assert(address, bits);
+    vec![
+        whole(IpAddr::V4(Ipv4Addr::LOCALHOST), 8).trunc(),
+        whole(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    ]
+}
+
+/// A number of MiB in bytes.
+fn mebibytes(number: NonZeroU32) -> usize {
+    usize::try_from(number.get())
+        .unwrap_or(usize::MAX)
+        .saturating_mul(1024 * 1024)
 }
 
 fn seconds(least: u64, most: u64) -> DurationRange {
@@ -422,10 +453,15 @@ impl Config {
         let quiet = self.request_timeout + Duration::from_secs(45);
         ListenerLimits {
             max_connections: self.max_connections.get(),
+            max_connections_per_address: self.max_connections_per_address.map(NonZeroUsize::get),
+            proxy_networks: self.proxy_networks.clone(),
+            max_unsent: mebibytes(self.max_unsent_mib),
+            max_unsent_per_connection: mebibytes(self.max_unsent_per_connection_mib),
             header_read_timeout: self.header_read_timeout,
             drain_timeout: self.drain_timeout,
             idle_timeout: self.idle_timeout,
-            stall_timeout: defaults.stall_timeout.max(quiet),
+            quiet_timeout: defaults.quiet_timeout.max(quiet),
+            stall_timeout: self.stall_timeout,
             ..defaults
         }
     }
@@ -540,6 +576,7 @@ impl Loaded {
             ("header_read_timeout", config.header_read_timeout),
             ("request_timeout", config.request_timeout),
             ("idle_timeout", config.idle_timeout),
+            ("stall_timeout", config.stall_timeout),
         ] {
             if limit.is_zero() {
                 return Err(self.invalid(key, "must be longer than nothing"));

@@ -38,6 +38,8 @@ use rollcall_domain::delivery::Outcome;
 use rollcall_domain::webhook::AutoDisabled;
 use rollcall_store::check::WriteFigures;
 
+use crate::http::listener::Figures;
+
 /// All metrics of one server.
 #[derive(Debug)]
 pub struct Metrics {
@@ -47,7 +49,7 @@ pub struct Metrics {
     storage_durations: Durations<OperationLabels>,
     batch_sizes: BatchSizes,
     queue_depth: Gauge,
-    connections: Gauge,
+    listener: Figures,
     failed_authentications: Counter,
     rate_limited: Counter,
     unknown_betas: Family<OutcomeLabels, Counter>,
@@ -113,7 +115,7 @@ impl Metrics {
             storage_durations: Family::new_with_constructor(storage_duration),
             batch_sizes: BatchSizes::default(),
             queue_depth: Gauge::default(),
-            connections: Gauge::default(),
+            listener: Figures::default(),
             failed_authentications: Counter::default(),
             rate_limited: Counter::default(),
             unknown_betas: Family::default(),
@@ -150,7 +152,18 @@ impl Metrics {
         registry.register(
             "http_connections",
             "Open connections",
-            self.connections.clone(),
+            self.listener.connections.clone(),
+        );
+        registry.register(
+            "http_connections_cut",
+            "Connections that were closed because their peers did not go on, by reason",
+            self.listener.cut.clone(),
+        );
+        registry.register_with_unit(
+            "http_unsent",
+            "Answers held until their peers take them",
+            Unit::Bytes,
+            self.listener.unsent.clone(),
         );
         registry.register(
             "failed_authentications",
@@ -285,9 +298,9 @@ impl Metrics {
         *self.batch_sizes.0.lock() = figures;
     }
 
-    /// A handle of the number of open connections, for the listener.
-    pub fn connections(&self) -> Gauge {
-        self.connections.clone()
+    /// What listeners measure.
+    pub fn listener(&self) -> Figures {
+        self.listener.clone()
     }
 
     /// Records a request that was refused for its credential.
@@ -461,7 +474,7 @@ mod tests {
         };
         (figures.batches[0], figures.batches[6]) = (1, 1);
         metrics.set_writes(figures);
-        metrics.connections().inc();
+        metrics.listener().connections.inc();
         metrics.record_failed_authentication();
         metrics.record_rate_limited();
 

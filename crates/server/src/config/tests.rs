@@ -143,10 +143,10 @@ fn every_kind_of_value_can_be_written_in_the_file() {
 }
 
 #[test]
-fn a_long_request_timeout_is_not_cut_short_by_the_stall_limit() {
+fn a_long_request_timeout_is_not_cut_short_by_the_quiet_limit() {
     let loaded = file("request_timeout = \"5m\"").load().unwrap();
-    let stall = loaded.config.listener_limits().stall_timeout;
-    assert!(stall > Duration::from_mins(5));
+    let quiet = loaded.config.listener_limits().quiet_timeout;
+    assert!(quiet > Duration::from_mins(5));
 }
 
 #[test]

@@ -31,7 +31,7 @@ use super::host::HostError;
 use super::listener::HeadTooLarge;
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// How long a client waits for storage that is busy or gone: long enough for a hiccup to pass, short
 /// enough for an outage's end to be noticed.

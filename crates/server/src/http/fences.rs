@@ -110,7 +110,8 @@ impl AuthenticationFailures {
     }
 }
 
-fn site_of(source: IpAddr) -> IpAddr {
+/// What addresses count as: IPv6 by /64, and IPv4 written as IPv6 as IPv4.
+pub(crate) fn site_of(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -14,8 +14,13 @@
 //! | has not sent a byte yet | [`ListenerLimits::header_read_timeout`] | nothing |
 //! | has sent a part of a request head | [`ListenerLimits::header_read_timeout`] | `408` |
 //! | waits between requests | [`ListenerLimits::idle_timeout`] | nothing, or `GOAWAY` |
-//! | moves no byte during a request | [`ListenerLimits::stall_timeout`] | nothing |
+//! | moves no byte before an answer begins | [`ListenerLimits::quiet_timeout`] | nothing |
+//! | leaves an answer untaken | [`ListenerLimits::stall_timeout`] | nothing |
 //! | does not answer HTTP/2 pings | twice [`ListenerLimits::ping_interval`] | nothing |
+//!
+//! What a peer does not take is held, so [`sending`] counts it: a connection that holds much waits with its
+//! next requests, and when all together hold too much, or there are too many of them, [`connections`] says
+//! which gives way (`docs/adr/0013-connections-that-give-way.md`).
 //!
 //! What remains hyper's: HTTP/2 framing errors, which are resets and not responses, and HTTP/2
 //! header lists of several times the contract's size, which it answers with a bare `431`. Smaller
@@ -23,7 +28,9 @@
 
 mod activity;
 mod connection;
+mod connections;
 mod head;
+mod sending;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -40,19 +47,31 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
+use ipnet::IpNet;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 pub use head::{HeadTooLarge, check_head};
+
+use activity::Activity;
+use connections::{BETWEEN_LOOKS, Connections};
 
 /// Who is at the other end of the connection; in the extensions of every request.
 ///
 /// It is the address of the TCP peer, hence of the nearest proxy if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
+
+/// In the extensions of a request that came while every connection was taken: it is answered if it is a health
+/// check, else refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnlyHealthChecks;
 
 /// Makes the answer to what never became a request: status and message in, response out, with a
 /// `request-id` of its own. The listener adds `content-length` and `connection: close`.
@@ -89,17 +108,29 @@ where
 /// What the listener allows a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerLimits {
-    /// Most connections at a time. Further ones wait in the kernel's backlog until one ends: a client
-    /// sees a slow connect instead of an error, and the server no more memory in use.
+    /// Most connections at a time. For a further one the connection that has waited longest for its peer
+    /// gives way. While none waits, a few more are let in for health checks alone, and the rest wait in the
+    /// kernel's backlog.
     pub max_connections: usize,
+    /// Most connections of one address, or of one IPv6 /64; without it a quarter of all.
+    pub max_connections_per_address: Option<usize>,
+    /// Networks whose addresses may have all connections, because many clients come from each.
+    pub proxy_networks: Vec<IpNet>,
+    /// Most bytes of answers that are held until their peers take them. An answer that would make it more is
+    /// replaced by a 529 unless it is small, or was a change's.
+    pub max_unsent: usize,
+    /// Bytes of answers that one connection may hold before it waits with its next requests.
+    pub max_unsent_per_connection: usize,
     /// Longest time from the first byte of a request head (or from the connect) to its last.
     pub header_read_timeout: Duration,
     /// Longest time between two requests of one connection. Longer than the 5 seconds to 90 seconds
     /// for which common clients keep a pooled connection is wasted, shorter costs them a
     /// reconnect and, at worst, a request that meets the closing.
     pub idle_timeout: Duration,
-    /// Longest time in which no byte moves in either direction while a request is in flight. It
+    /// Longest time in which no byte moves in either direction between a request's head and its answer. It
     /// must exceed the time limits of reading a body and of making an answer, since both are quiet.
+    pub quiet_timeout: Duration,
+    /// Longest time for a peer to take the next 16 KiB of an answer, or what is left of it.
     pub stall_timeout: Duration,
     /// Longest time for requests in flight to finish once the shutdown began.
     pub drain_timeout: Duration,
@@ -119,11 +150,16 @@ impl Default for ListenerLimits {
     fn default() -> Self {
         Self {
             max_connections: 10_000,
+            max_connections_per_address: None,
+            proxy_networks: Vec::new(),
+            max_unsent: 256 * 1024 * 1024,
+            max_unsent_per_connection: 8 * 1024 * 1024,
             header_read_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(90),
+            quiet_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(75),
             drain_timeout: Duration::from_secs(30),
-            max_concurrent_streams: 128,
+            max_concurrent_streams: 100,
             ping_interval: Duration::from_secs(20),
         }
     }
@@ -137,8 +173,33 @@ pub struct Listener {
     pub limits: ListenerLimits,
     /// Makes the answers to what never became a request.
     pub errors: EdgeErrors,
-    /// Follows the number of open connections.
+    /// What is measured of it.
+    pub figures: Figures,
+}
+
+/// What is measured of a listener. Clones measure together.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Open connections.
     pub connections: Gauge,
+    /// Bytes of answers that are held until their peers take them. Listeners that share it share the room.
+    pub unsent: Gauge,
+    /// Connections that were cut, by reason.
+    pub cut: Family<CutLabels, Counter>,
+}
+
+/// Why a connection was cut.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct CutLabels {
+    /// `stalled`, `gave_way`, `memory` or `over_share`.
+    pub reason: &'static str,
+}
+
+impl Figures {
+    /// Counts a connection that was cut.
+    pub(crate) fn count_cut(&self, reason: &'static str) {
+        self.cut.get_or_create_owned(&CutLabels { reason }).inc();
+    }
 }
 
 impl fmt::Debug for Listener {
@@ -169,45 +230,66 @@ impl Listener {
     /// logged and waited out.
     pub async fn serve(self, service: impl Answers, shutdown: CancellationToken) -> Drained {
         let limits = Arc::new(self.limits);
-        let mut connections = JoinSet::new();
+        let open = Arc::new(Connections::new(&limits, self.figures));
+        let mut tasks = JoinSet::new();
         loop {
-            let room = connections.len() < limits.max_connections;
+            let has_place = open.has_place();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                Some(ended) = connections.join_next() => report(ended),
-                (stream, peer) = accept(&self.socket), if room => {
+                Some(ended) = tasks.join_next_with_id() => open.forget(report(ended)),
+                // Nothing tells when one can give way.
+                () = tokio::time::sleep(BETWEEN_LOOKS), if !has_place => {}
+                (stream, peer) = accept(&self.socket), if has_place => {
+                    let Some(place) = open.place(peer.ip()) else {
+                        continue;
+                    };
+                    let figures = open.figures();
+                    let unsent = figures.unsent.clone();
+                    let activity = Activity::new(unsent, limits.max_unsent_per_connection);
+                    let activity = Arc::new(activity);
+                    let only_health_checks = place.for_health_checks;
                     let attendant = connection::Attendant {
                         peer: PeerAddress(peer),
                         limits: Arc::clone(&limits),
                         errors: Arc::clone(&self.errors),
-                        shutdown: shutdown.clone(),
+                        shutdown: if only_health_checks {
+                            shutdown.child_token()
+                        } else {
+                            shutdown.clone()
+                        },
+                        activity: Arc::clone(&activity),
+                        connections: Arc::clone(&open),
+                        only_health_checks,
                     };
-                    let open = OpenConnection::new(self.connections.clone());
+                    let counted = OpenConnection::new(figures.connections.clone());
                     let service = service.clone();
-                    connections.spawn(async move {
+                    let task = tasks.spawn(async move {
                         attendant.serve(stream, service).await;
-                        drop(open);
+                        drop(counted);
                     });
+                    activity.is_served_by(task.clone());
+                    open.enter(task.id(), activity, place);
                 }
             }
         }
         drop(self.socket);
-        drain(connections, limits.drain_timeout).await
+        drain(tasks, &open, limits.drain_timeout).await
     }
 }
 
-async fn drain(mut connections: JoinSet<()>, deadline: Duration) -> Drained {
+async fn drain(mut tasks: JoinSet<()>, open: &Connections, deadline: Duration) -> Drained {
     let all_ended = async {
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
+        while let Some(ended) = tasks.join_next_with_id().await {
+            open.forget(report(ended));
         }
     };
     if tokio::time::timeout(deadline, all_ended).await.is_ok() {
         return Drained { cut: 0 };
     }
-    let cut = connections.len();
-    connections.shutdown().await;
+    let cut = tasks.len();
+    tasks.shutdown().await;
+    open.forget_all();
     Drained { cut }
 }
 
@@ -240,11 +322,16 @@ fn is_the_peers(error: &io::Error) -> bool {
     )
 }
 
-fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!("a connection's task panicked; its connection was dropped");
+/// Says which task ended, and logs that it panicked if it did.
+fn report(ended: Result<(Id, ()), JoinError>) -> Id {
+    match ended {
+        Ok((task, ())) => task,
+        Err(error) => {
+            if error.is_panic() {
+                tracing::error!("a connection's task panicked; its connection was dropped");
+            }
+            error.id()
+        }
     }
 }
 

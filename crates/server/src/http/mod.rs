@@ -91,6 +91,10 @@ pub fn edge_errors(app: &Arc<App>) -> EdgeErrors {
             http::header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
+        if kind == ErrorKind::Overloaded {
+            headers.insert(http::header::RETRY_AFTER, HeaderValue::from(1));
+            headers.insert(error::SHOULD_RETRY, HeaderValue::from_static("true"));
+        }
         put_on_every_answer(headers, &request_id);
         tracing::info!(request_id = %request_id, status = status.as_u16(), "answered at the edge");
         response

@@ -13,6 +13,7 @@
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderValue, Method};
@@ -23,6 +24,7 @@ use rollcall_wire::headers;
 use super::answer::Outcome;
 use super::call::{AdminCall, OperatorCall, PublicCall, header_values};
 use super::error::Failure;
+use super::listener::OnlyHealthChecks;
 use super::operator::{
     audit_events, dev, enforcement_actions, enrollments, keys, organizations, programs, records,
     webhook_deliveries, workspaces,
@@ -435,6 +437,11 @@ impl Router {
     /// Steps 2 and 3 of the order of checks.
     pub(crate) fn find<'p>(&self, head: &'p Parts) -> Result<Found<'_, 'p>, Failure> {
         let (path, params) = self.find_path(head).ok_or_else(ApiError::path_not_found)?;
+        let is_late = head.extensions.get::<OnlyHealthChecks>().is_some();
+        if is_late && path.audience != Audience::Health {
+            let wait = Duration::from_secs(1);
+            return Err(Failure::try_again(ApiError::overloaded(), wait));
+        }
         let wanted = Verb::of(&head.method);
         match path
             .routes

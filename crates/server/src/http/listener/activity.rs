@@ -1,25 +1,68 @@
 //! What a connection is doing, as its socket and its service see it, for the timers to judge.
 //!
-//! hyper does not say in which state a connection is. Its socket sees bytes come, and its service sees
-//! requests start and responses end; together they tell the three states a timer must tell apart.
+//! hyper does not say in which state a connection is. Its socket sees bytes come, its service sees requests
+//! start and responses end, and [`sending`](super::sending) sees the peer take what it was answered; together
+//! they tell the states a timer must tell apart.
 //!
 //! One thing is not seen: a second head that arrived half in the same read as the first. Such a
 //! connection counts as idle, so its head times out by the longer of the two limits.
 
-use std::pin::Pin;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// How long a peer may leave an answer untaken before its connection may be cut because others need the room.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a peer may take for its first request, likewise: longer than the way there and back, on a busy machine too.
+pub(super) const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Counters of one connection. HTTP/2 runs its requests on other tasks, hence atomics.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Activity {
+    opened: Instant,
+    /// When the phase changed last, or bytes moved in it, in milliseconds from `opened`.
+    changed: AtomicU64,
     requests: AtomicU64,
     in_flight: AtomicUsize,
     bytes_moved: AtomicU64,
     head_begun: AtomicBool,
+    /// The socket took only a part of what HTTP/1.1 had to write.
+    unflushed: AtomicBool,
+    /// How many `answers` there are.
+    untaken: AtomicUsize,
+    answers: Mutex<Answers>,
+    /// Bytes of answers that are held until the peer takes them, here and in all.
+    unsent: AtomicUsize,
+    unsent_in_all: Gauge,
+    most_unsent: usize,
+    /// Bytes of the heads of requests that wait for room.
+    waiting: AtomicUsize,
+    freed: Notify,
+    task: OnceLock<AbortHandle>,
+}
+
+/// Answers of which the peer has not taken all.
+#[derive(Debug, Default)]
+struct Answers {
+    next: u64,
+    by_number: HashMap<u64, Untaken>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+struct Untaken {
+    /// The body, and the pieces of it that are on their way.
+    parts: usize,
+    /// When the peer last took a piece worth mentioning. `None` while there is nothing to take.
+    since: Option<Instant>,
 }
 
 /// What a connection waits for.
@@ -34,14 +77,40 @@ pub(super) enum Phase {
 }
 
 impl Activity {
+    /// Of a connection that may hold `most_unsent` bytes of answers before it waits with further ones.
+    pub(super) fn new(unsent_in_all: Gauge, most_unsent: usize) -> Self {
+        Self {
+            opened: Instant::now(),
+            changed: AtomicU64::default(),
+            requests: AtomicU64::default(),
+            in_flight: AtomicUsize::default(),
+            bytes_moved: AtomicU64::default(),
+            head_begun: AtomicBool::default(),
+            unflushed: AtomicBool::default(),
+            untaken: AtomicUsize::default(),
+            answers: Mutex::default(),
+            unsent: AtomicUsize::default(),
+            unsent_in_all,
+            most_unsent,
+            waiting: AtomicUsize::default(),
+            freed: Notify::new(),
+            task: OnceLock::new(),
+        }
+    }
+
     pub(super) fn phase(&self) -> Phase {
-        if self.in_flight.load(Ordering::Relaxed) > 0 {
+        if self.is_in_exchange() || self.untaken.load(Ordering::Relaxed) > 0 {
             Phase::Busy
         } else if self.head_begun.load(Ordering::Relaxed) {
             Phase::Head
         } else {
             Phase::Idle
         }
+    }
+
+    /// Whether a request has arrived whose answer hyper does not have whole yet.
+    pub(super) fn is_in_exchange(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
     }
 
     /// Requests that have reached the service so far.
@@ -63,6 +132,21 @@ impl Activity {
         self.head_begun.store(true, Ordering::Relaxed);
     }
 
+    /// The socket took all of what it was offered, or not.
+    pub(super) fn set_unflushed(&self, unflushed: bool) {
+        let before = self.unflushed.swap(unflushed, Ordering::Relaxed);
+        if before && !unflushed {
+            self.freed.notify_waiters();
+        }
+    }
+
+    /// The phase changed at this time, or bytes moved in it.
+    pub(super) fn changed_at(&self, at: Instant) {
+        let millis = at.duration_since(self.opened).as_millis();
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        self.changed.store(millis, Ordering::Relaxed);
+    }
+
     /// A request head was complete. The exchange lasts until the guard is dropped.
     pub(super) fn begin_exchange(self: &Arc<Self>) -> Exchange {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -70,11 +154,124 @@ impl Activity {
         self.head_begun.store(false, Ordering::Relaxed);
         Exchange(Arc::clone(self))
     }
+
+    /// Since when an answer has waited for the peer to take more of it: the longest of all.
+    pub(super) fn untaken_since(&self) -> Option<Instant> {
+        if self.untaken.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let answers = self.answers.lock();
+        let answers = answers.by_number.values();
+        answers.filter_map(|answer| answer.since).min()
+    }
+
+    /// Since when the peer has left an answer alone, if for so long.
+    pub(super) fn stalled_since(&self, patience: Duration) -> Option<Instant> {
+        let unflushed = self.unflushed.load(Ordering::Relaxed);
+        let since = self
+            .untaken_since()
+            .or_else(|| unflushed.then(|| self.changed()))?;
+        (since.elapsed() >= patience).then_some(since)
+    }
+
+    /// Since when it is for the peer to do something, if it has had time to: so long to take more of an answer.
+    pub(super) fn waits_since(&self, patience: Duration) -> Option<Instant> {
+        let idle = match self.phase() {
+            Phase::Idle | Phase::Head => self.changed(),
+            Phase::Busy => return self.stalled_since(patience),
+        };
+        let was_answered = self.requests() > 0;
+        (was_answered || idle.elapsed() >= SHORT_PATIENCE).then_some(idle)
+    }
+
+    fn changed(&self) -> Instant {
+        self.opened + Duration::from_millis(self.changed.load(Ordering::Relaxed))
+    }
+
+    /// Bytes of answers that are held until the peer takes them.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    /// Whether another request may be answered.
+    pub(super) fn has_room(&self) -> bool {
+        self.unsent() < self.most_unsent && !self.unflushed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the peer has taken enough of what it was answered before. Heads that wait are held too: a
+    /// peer that leaves its answers alone and goes on sending such as would fill memory is cut.
+    pub(super) async fn wait_for_room(&self, head_bytes: usize) {
+        let waiting = self.waiting.fetch_add(head_bytes, Ordering::Relaxed) + head_bytes;
+        let _waits = Waits(self, head_bytes);
+        if waiting > self.most_unsent / 4 {
+            self.cut();
+        }
+        loop {
+            let mut freed = std::pin::pin!(self.freed.notified());
+            // Before the look, so that nothing is missed between the two.
+            freed.as_mut().enable();
+            if self.has_room() {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    pub(super) fn hold(&self, bytes: usize) {
+        self.unsent.fetch_add(bytes, Ordering::Relaxed);
+        self.unsent_in_all.inc_by(gauged(bytes));
+    }
+
+    pub(super) fn release(&self, bytes: usize) {
+        let before = self.unsent.fetch_sub(bytes, Ordering::Relaxed);
+        self.unsent_in_all.dec_by(gauged(bytes));
+        if before >= self.most_unsent {
+            self.freed.notify_waiters();
+        }
+    }
+
+    /// Names the task that serves the connection.
+    pub(super) fn is_served_by(&self, task: AbortHandle) {
+        // Once by construction.
+        let _ = self.task.set(task);
+    }
+
+    /// Ends the connection where it stands.
+    pub(super) fn cut(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
+    fn with_answer(&self, number: u64, change: impl FnOnce(&mut Untaken)) {
+        if let Some(answer) = self.answers.lock().by_number.get_mut(&number) {
+            change(answer);
+        }
+    }
+}
+
+fn gauged(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// The head of a request that waits for room.
+struct Waits<'a>(&'a Activity, usize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(self.1, Ordering::Relaxed);
+    }
 }
 
 /// A request between its head and the end of its response body.
 #[derive(Debug)]
 pub(super) struct Exchange(Arc<Activity>);
+
+impl Exchange {
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.0
+    }
+}
 
 impl Drop for Exchange {
     fn drop(&mut self) {
@@ -82,39 +279,79 @@ impl Drop for Exchange {
     }
 }
 
-/// A response body that ends its exchange when hyper is done with it.
+/// A part of an answer that the peer has not taken: its body, or a piece on its way. The answer is
+/// taken when its last part is dropped.
 #[derive(Debug)]
-pub(super) struct ExchangeBody<B> {
-    body: B,
-    _exchange: Exchange,
+pub(super) struct AnswerPart {
+    activity: Arc<Activity>,
+    number: u64,
 }
 
-impl<B> ExchangeBody<B> {
-    pub(super) fn new(body: B, exchange: Exchange) -> Self {
+impl AnswerPart {
+    /// The first part of an answer. `ready`: there is something to take from the start.
+    pub(super) fn first(activity: &Arc<Activity>, ready: bool) -> Self {
+        let since = ready.then(Instant::now);
+        let untaken = Untaken { parts: 1, since };
+        let mut answers = activity.answers.lock();
+        let number = answers.next;
+        answers.next += 1;
+        answers.by_number.insert(number, untaken);
+        let count = answers.by_number.len();
+        activity.untaken.store(count, Ordering::Relaxed);
+        drop(answers);
         Self {
-            body,
-            _exchange: exchange,
+            activity: Arc::clone(activity),
+            number,
         }
     }
+
+    /// Another part: now there is something to take.
+    pub(super) fn another(&self) -> Self {
+        self.activity.with_answer(self.number, |answer| {
+            answer.parts += 1;
+            answer.since.get_or_insert_with(Instant::now);
+        });
+        Self {
+            activity: Arc::clone(&self.activity),
+            number: self.number,
+        }
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// The peer took something.
+    pub(super) fn renew(&self) {
+        let now = Instant::now();
+        self.activity
+            .with_answer(self.number, |answer| answer.since = Some(now));
+    }
+
+    /// The body has nothing to give at present.
+    pub(super) fn is_not_ready(&self) {
+        self.activity.with_answer(self.number, |answer| {
+            if answer.parts == 1 {
+                answer.since = None;
+            }
+        });
+    }
 }
 
-impl<B: Body + Unpin> Body for ExchangeBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Drop for AnswerPart {
+    fn drop(&mut self) {
+        let mut answers = self.activity.answers.lock();
+        let Some(answer) = answers.by_number.get_mut(&self.number) else {
+            return;
+        };
+        answer.parts -= 1;
+        if answer.parts > 0 {
+            answer.since = answer.since.map(|_| Instant::now());
+            return;
+        }
+        answers.by_number.remove(&self.number);
+        let count = answers.by_number.len();
+        self.activity.untaken.store(count, Ordering::Relaxed);
     }
 }
 

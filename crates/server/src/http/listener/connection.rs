@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper::server::conn::{http1, http2};
@@ -21,10 +22,12 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::activity::{Activity, ExchangeBody, Phase, is_line_end};
+use super::activity::{Activity, Phase, is_line_end};
+use super::connections::Connections;
 use super::head::{HeadTooLarge, MOST_FIELDS};
+use super::sending::{ExchangeBody, Sent, known_bytes};
 use super::socket::Socket;
-use super::{Answers, EdgeErrors, ListenerLimits, PeerAddress};
+use super::{Answers, EdgeErrors, ListenerLimits, OnlyHealthChecks, PeerAddress};
 
 /// How every HTTP/2 connection begins when the client knows beforehand that the server speaks it.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -36,12 +39,22 @@ const LINGER: Duration = Duration::from_secs(2);
 /// as a header section of the contract's size holds, and a request target of the contract's size.
 const HTTP2_HEADER_LIST: u32 = 256 * 1024;
 
+/// The contract's status of a server that has too much to do.
+const OVERLOADED: StatusCode = match StatusCode::from_u16(529) {
+    Ok(status) => status,
+    Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+};
+
 /// Everything that governs one connection.
 pub(super) struct Attendant {
     pub(super) peer: PeerAddress,
     pub(super) limits: Arc<ListenerLimits>,
     pub(super) errors: EdgeErrors,
     pub(super) shutdown: CancellationToken,
+    pub(super) activity: Arc<Activity>,
+    pub(super) connections: Arc<Connections>,
+    /// It is answered one health check, and closed.
+    pub(super) only_health_checks: bool,
 }
 
 impl Attendant {
@@ -92,18 +105,15 @@ impl Attendant {
     /// Serves HTTP/1.1, and once more with room for all the fields that the contract allows when a head
     /// has more than hyper usually holds: room for so many costs every request, and few need it.
     async fn serve_http1(&self, stream: TcpStream, start: Bytes, service: impl Answers) {
-        let activity = Arc::new(Activity::default());
-        let socket = Socket::http1(stream, start, Arc::clone(&activity));
+        let socket = Socket::http1(stream, start, Arc::clone(&self.activity));
         let usual = http1::Builder::new();
-        let mut end = self
-            .drive_http1(usual, socket, service.clone(), &activity)
-            .await;
+        let mut end = self.drive_http1(usual, socket, service.clone()).await;
         if end.may_have_too_many_fields() {
             let mut roomy = http1::Builder::new();
             roomy.max_headers(MOST_FIELDS);
             let stream = end.socket.into_stream();
-            let socket = Socket::http1(stream, end.unparsed, Arc::clone(&activity));
-            end = self.drive_http1(roomy, socket, service, &activity).await;
+            let socket = Socket::http1(stream, end.unparsed, Arc::clone(&self.activity));
+            end = self.drive_http1(roomy, socket, service).await;
         }
         if let Some(response) = self.last_response(&end) {
             self.refuse(end.socket.into_stream(), response).await;
@@ -117,9 +127,8 @@ impl Attendant {
         mut builder: http1::Builder,
         socket: Socket<TcpStream>,
         service: impl Answers,
-        activity: &Arc<Activity>,
     ) -> Http1End {
-        let answer = answering(service, self.peer, Arc::clone(activity));
+        let answer = self.answering(service);
         let mut connection = builder
             // The timers of `Watch` know what hyper's does not: idle from half-sent.
             .header_read_timeout(None)
@@ -127,7 +136,7 @@ impl Attendant {
             .half_close(true)
             .max_buf_size(ListenerLimits::READ_BUFFER as usize)
             .serve_connection(TokioIo::new(socket), answer);
-        let watch = Watch::new(self, Arc::clone(activity), Protocol::Http1);
+        let watch = Watch::new(self, Protocol::Http1);
         let close = http1::Connection::graceful_shutdown;
         let ending = watch.attend(Pin::new(&mut connection), close).await;
         let parts = connection.into_parts();
@@ -153,9 +162,8 @@ impl Attendant {
     }
 
     async fn serve_http2(&self, stream: TcpStream, start: Bytes, service: impl Answers) {
-        let activity = Arc::new(Activity::default());
-        let socket = Socket::http2(stream, start, Arc::clone(&activity));
-        let answer = answering(service, self.peer, Arc::clone(&activity));
+        let socket = Socket::http2(stream, start, Arc::clone(&self.activity));
+        let answer = self.answering(service);
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.limits.max_concurrent_streams)
@@ -164,9 +172,65 @@ impl Attendant {
             .keep_alive_interval(self.limits.ping_interval)
             .keep_alive_timeout(self.limits.ping_interval)
             .serve_connection(TokioIo::new(socket), answer);
-        let watch = Watch::new(self, activity, Protocol::Http2);
+        let watch = Watch::new(self, Protocol::Http2);
         let close = http2::Connection::graceful_shutdown;
         watch.attend(pin!(connection), close).await;
+    }
+
+    /// Adapts the service to hyper: requests know their peer, exchanges are counted, and a peer that does not
+    /// take its answers waits with further ones.
+    fn answering<S: Answers>(
+        &self,
+        service: S,
+    ) -> impl hyper::service::Service<
+        Request<Incoming>,
+        Response = Response<ExchangeBody<S::Body>>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + use<S> {
+        let (peer, activity) = (self.peer, Arc::clone(&self.activity));
+        let connections = Arc::clone(&self.connections);
+        let errors = Arc::clone(&self.errors);
+        let close = self.only_health_checks.then(|| self.shutdown.clone());
+        service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            if let Some(close) = &close {
+                request.extensions_mut().insert(OnlyHealthChecks);
+                close.cancel();
+            }
+            let exchange = activity.begin_exchange();
+            let (service, connections) = (service.clone(), Arc::clone(&connections));
+            let errors = Arc::clone(&errors);
+            // HTTP/2 has no such header, and is told otherwise.
+            let is_last = close.is_some() && request.version() != Version::HTTP_2;
+            async move {
+                let activity = exchange.activity();
+                if !activity.has_room() {
+                    activity.wait_for_room(bytes_of_head(&request)).await;
+                }
+                let can_be_repeated = request.method() == Method::GET;
+                let response = service.oneshot(request).await?;
+                let bytes = known_bytes(response.body());
+                let response =
+                    if connections.has_room_for(bytes) || !can_be_repeated || bytes <= SMALL_ANSWER
+                    {
+                        response.map(Sent::Left)
+                    } else {
+                        drop(response);
+                        errors(OVERLOADED, NO_ROOM).map(|body| Sent::Right(Full::new(body)))
+                    };
+                let mut response = response.map(|body| ExchangeBody::new(body, exchange));
+                if is_last {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                if response.status().canonical_reason().is_none() {
+                    let reason = ReasonPhrase::from_static(reason(response.status()).as_bytes());
+                    response.extensions_mut().insert(reason);
+                }
+                Ok(response)
+            }
+        })
     }
 
     fn unparsable(&self, status: StatusCode) -> Response<Bytes> {
@@ -207,30 +271,18 @@ enum Opening {
 /// Bytes of a response that one HTTP/2 stream may hold while its peer does not take them.
 const SEND_BUFFER: usize = 128 * 1024;
 
-/// Adapts the service to hyper: requests know their peer, exchanges are counted.
-fn answering<S: Answers>(
-    service: S,
-    peer: PeerAddress,
-    activity: Arc<Activity>,
-) -> impl hyper::service::Service<
-    Request<Incoming>,
-    Response = Response<ExchangeBody<S::Body>>,
-    Error = Infallible,
-    Future: Send + 'static,
-> {
-    service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        let exchange = activity.begin_exchange();
-        let answer = service.clone().oneshot(request);
-        async move {
-            let mut response = answer.await?;
-            if response.status().canonical_reason().is_none() {
-                let reason = ReasonPhrase::from_static(reason(response.status()).as_bytes());
-                response.extensions_mut().insert(reason);
-            }
-            Ok(response.map(|body| ExchangeBody::new(body, exchange)))
-        }
-    })
+/// An answer that is sent however little room there is: an error, a health check, a profile.
+const SMALL_ANSWER: usize = 64 * 1024;
+
+const NO_ROOM: &str =
+    "Too many answers wait for clients that do not read them; try again in a second";
+
+/// What a request's head takes in memory, at least: field names and values lie apart from their table.
+fn bytes_of_head(request: &Request<Incoming>) -> usize {
+    const FIELD: usize = 128;
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD);
+    1024 + fields.sum::<usize>()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,7 +323,8 @@ impl Http1End {
 struct Watch<'a> {
     limits: &'a ListenerLimits,
     shutdown: &'a CancellationToken,
-    activity: Arc<Activity>,
+    connections: &'a Connections,
+    activity: &'a Activity,
     protocol: Protocol,
     /// What was seen last, and since when it has been so.
     seen: Seen,
@@ -288,11 +341,13 @@ struct Seen {
 }
 
 impl<'a> Watch<'a> {
-    fn new(attendant: &'a Attendant, activity: Arc<Activity>, protocol: Protocol) -> Self {
+    fn new(attendant: &'a Attendant, protocol: Protocol) -> Self {
+        let activity = &*attendant.activity;
         Self {
             limits: &attendant.limits,
             shutdown: &attendant.shutdown,
-            seen: Seen::now(&activity),
+            connections: &attendant.connections,
+            seen: Seen::now(activity),
             activity,
             protocol,
             since: Instant::now(),
@@ -319,6 +374,9 @@ impl<'a> Watch<'a> {
                     && shutdown.as_mut().poll(context).is_ready();
                 let overdue = self.poll_deadline(alarm.as_mut(), context).is_ready();
                 if overdue && !self.may_close_in_order() {
+                    if self.seen.phase == Phase::Busy {
+                        self.connections.figures().count_cut("stalled");
+                    }
                     return Poll::Ready(Ending::TimedOut(self.seen.phase));
                 }
                 if !stopping && !overdue {
@@ -349,22 +407,27 @@ impl<'a> Watch<'a> {
 
     /// Starts the time anew when something changed that the present limit is about.
     fn look(&mut self) {
-        let now = Seen::now(&self.activity);
+        let now = Seen::now(self.activity);
         let same_state = now.phase == self.seen.phase && now.requests == self.seen.requests;
         // Dripping a head byte by byte, or answering pings, wins no time.
         let stalled = now.bytes_moved == self.seen.bytes_moved || now.phase != Phase::Busy;
         self.seen = now;
         if !(same_state && stalled) {
             self.since = Instant::now();
+            self.activity.changed_at(self.since);
         }
     }
 
     fn deadline(&self) -> Instant {
+        // Bytes may move without any of them being an answer's: the other answers', pings, empty frames.
+        if let Some(since) = self.activity.untaken_since() {
+            return since + self.limits.stall_timeout;
+        }
         let closing = self.told_to_close.is_some();
         let awaits_first = self.protocol == Protocol::Http1 && self.seen.requests == 0;
         self.since
             + match self.seen.phase {
-                Phase::Busy => self.limits.stall_timeout,
+                Phase::Busy => self.limits.quiet_timeout,
                 Phase::Head => self.limits.header_read_timeout,
                 Phase::Idle if closing || awaits_first => self.limits.header_read_timeout,
                 Phase::Idle => self.limits.idle_timeout,

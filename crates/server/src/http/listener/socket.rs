@@ -16,7 +16,7 @@ use bytes::{Buf as _, Bytes};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::activity::{Activity, Phase, is_line_end};
+use super::activity::{Activity, is_line_end};
 
 /// Wraps the stream `S` of one connection.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl<S> Socket<S> {
         let Some(http1) = &mut self.http1 else {
             return;
         };
-        if self.activity.phase() == Phase::Busy {
+        if self.activity.is_in_exchange() {
             return;
         }
         http1.record_head(self.activity.requests(), bytes);
@@ -105,13 +105,13 @@ impl<S> Socket<S> {
         self.activity.moved(taken);
         if let Some(http1) = &mut self.http1 {
             http1.unflushed = taken < offered;
+            self.activity.set_unflushed(http1.unflushed);
         }
     }
 
     /// Where hyper's own response begins in what it wants to write.
     fn own_response(&self, bytes: &[u8]) -> Option<OwnResponse> {
-        let between_exchanges = self.activity.phase() != Phase::Busy;
-        if self.http1.is_some() && between_exchanges {
+        if self.http1.is_some() && !self.activity.is_in_exchange() {
             OwnResponse::find(bytes)
         } else {
             None

@@ -19,12 +19,15 @@ use super::*;
 const SHORT: Duration = Duration::from_millis(150);
 const LONG: Duration = Duration::from_secs(20);
 
+/// More than the kernel takes from the server for a client that reads nothing.
+const LARGE: usize = 24 * 1024 * 1024;
+
 /// A listener on a free port, with a few routes to call.
 struct TestListener {
     address: SocketAddr,
     shutdown: CancellationToken,
     serving: JoinHandle<Drained>,
-    connections: Gauge,
+    figures: Figures,
     /// Told when `/slow` begins, and tells `/slow` to end.
     slow_began: Arc<Notify>,
     slow_may_end: Arc<Notify>,
@@ -35,6 +38,7 @@ fn limits() -> ListenerLimits {
     ListenerLimits {
         header_read_timeout: LONG,
         idle_timeout: LONG,
+        quiet_timeout: LONG,
         stall_timeout: LONG,
         drain_timeout: LONG,
         ..ListenerLimits::default()
@@ -45,7 +49,7 @@ async fn start(limits: ListenerLimits) -> TestListener {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let connections = Gauge::default();
+    let figures = Figures::default();
     let slow_began = Arc::new(Notify::new());
     let slow_may_end = Arc::new(Notify::new());
     let slow_ended = Arc::new(AtomicUsize::new(0));
@@ -65,19 +69,21 @@ async fn start(limits: ListenerLimits) -> TestListener {
         .route("/refuse", post(|| async { StatusCode::PAYLOAD_TOO_LARGE }))
         .route("/slow", get(slow))
         .route("/peer", get(peer))
+        .route("/late", get(late))
+        .route("/large", get(|| async { vec![b'x'; LARGE] }))
         .layer(from_fn(refuse_large_heads));
     let listener = Listener {
         socket,
         limits,
         errors: Arc::new(edge_error),
-        connections: connections.clone(),
+        figures: figures.clone(),
     };
     let serving = tokio::spawn(listener.serve(router, shutdown.clone()));
     TestListener {
         address,
         shutdown,
         serving,
-        connections,
+        figures,
         slow_began,
         slow_may_end,
         slow_ended,
@@ -86,6 +92,10 @@ async fn start(limits: ListenerLimits) -> TestListener {
 
 async fn peer(Extension(PeerAddress(address)): Extension<PeerAddress>) -> String {
     address.to_string()
+}
+
+async fn late(late: Option<Extension<OnlyHealthChecks>>) -> &'static str {
+    if late.is_some() { "late" } else { "in time" }
 }
 
 async fn refuse_large_heads(request: AxumRequest, next: Next) -> AxumResponse {
@@ -118,7 +128,7 @@ impl TestListener {
 
     async fn wait_for_connections(&self, expected: i64) {
         let reached = async {
-            while self.connections.get() != expected {
+            while self.figures.connections.get() != expected {
                 tokio::task::yield_now().await;
             }
         };
@@ -171,7 +181,7 @@ async fn a_connection_serves_requests_one_after_the_other() {
         assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
         assert!(response.contains("\r\ncontent-length: 5\r\n"), "{response}");
     }
-    assert_eq!(server.connections.get(), 1);
+    assert_eq!(server.figures.connections.get(), 1);
     drop(stream);
     server.wait_for_connections(0).await;
 }
@@ -425,9 +435,9 @@ async fn an_idle_connection_outlives_the_header_limit_and_not_the_idle_limit() {
 }
 
 #[tokio::test]
-async fn a_body_that_stops_is_cut_after_the_stall_limit() {
+async fn a_body_that_stops_is_cut_after_the_quiet_limit() {
     let server = start(ListenerLimits {
-        stall_timeout: SHORT,
+        quiet_timeout: SHORT,
         ..limits()
     })
     .await;
@@ -489,7 +499,7 @@ async fn http2_is_spoken_with_prior_knowledge() {
         assert_eq!(response.version(), http::Version::HTTP_2);
         assert_eq!(response.text().await.unwrap(), "hello");
     }
-    assert_eq!(server.connections.get(), 1);
+    assert_eq!(server.figures.connections.get(), 1);
 }
 
 #[tokio::test]
@@ -530,25 +540,248 @@ async fn an_idle_http2_connection_is_told_to_go_away() {
     );
 }
 
+fn at_most(connections: usize) -> ListenerLimits {
+    ListenerLimits {
+        max_connections: connections,
+        proxy_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..limits()
+    }
+}
+
+const HELLO: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+
+/// A connection that has been answered once, and is idle.
+async fn idle(server: &TestListener) -> TcpStream {
+    let mut stream = server.connect().await;
+    stream.write_all(HELLO).await.unwrap();
+    read_until(&mut stream, "hello").await;
+    stream
+}
+
+/// A connection whose request is being answered.
+async fn at_work(server: &TestListener) -> TcpStream {
+    let mut stream = server.connect().await;
+    let request = b"GET /slow HTTP/1.1\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let began = timeout(LONG, server.slow_began.notified()).await;
+    began.expect("it is served");
+    stream
+}
+
+async fn is_cut(stream: &mut TcpStream) {
+    let mut byte = [0];
+    let read = timeout(LONG, stream.read(&mut byte)).await;
+    assert!(matches!(read.expect("it is cut"), Ok(0) | Err(_)));
+}
+
+async fn still_answers(stream: &mut TcpStream) {
+    stream.write_all(HELLO).await.unwrap();
+    read_until(stream, "hello").await;
+}
+
 #[tokio::test]
-async fn connections_over_the_cap_wait_until_one_ends() {
+async fn at_the_cap_the_connection_that_was_idle_longest_gives_way() {
+    let server = start(at_most(3)).await;
+    let mut at_work = at_work(&server).await;
+    let mut first = idle(&server).await;
+    let mut second = idle(&server).await;
+    // Both went idle in the same millisecond otherwise.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    still_answers(&mut second).await;
+
+    let mut third = idle(&server).await;
+    is_cut(&mut first).await;
+    still_answers(&mut second).await;
+    still_answers(&mut third).await;
+    server.slow_may_end.notify_one();
+    read_until(&mut at_work, "slow").await;
+}
+
+/// Asks on new connections until one is let in for more than health checks.
+async fn until_in_time(server: &TestListener) {
+    let request = "GET /late HTTP/1.1\r\nconnection: close\r\n\r\n";
+    let let_in = async { while !server.exchange(request).await.ends_with("in time") {} };
+    timeout(LONG, let_in).await.expect("one gives way");
+}
+
+#[tokio::test]
+async fn at_the_cap_a_connection_that_never_spoke_gives_way() {
+    let server = start(at_most(1)).await;
+    let mut silent = server.connect().await;
+    server.wait_for_connections(1).await;
+    until_in_time(&server).await;
+    is_cut(&mut silent).await;
+}
+
+#[tokio::test]
+async fn at_the_cap_an_answer_that_is_not_taken_gives_way() {
+    let server = start(at_most(1)).await;
+    let mut stalled = connect_with_little_room(&server).await;
+    let request = b"GET /large HTTP/1.1\r\n\r\n";
+    stalled.write_all(request).await.unwrap();
+    server.wait_for_connections(1).await;
+    // Silent ones have the places for health checks, and give way too.
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(server.connect().await);
+    }
+    until_in_time(&server).await;
+}
+
+#[tokio::test]
+async fn while_all_connections_are_at_work_others_are_let_in_for_health_checks_alone() {
+    let server = start(at_most(1)).await;
+    let mut busy = at_work(&server).await;
+    // One after the other, because there are only so many places.
+    for _ in 0..8 {
+        let late = server.exchange("GET /late HTTP/1.1\r\n\r\n").await;
+        assert!(late.contains("\r\nconnection: close\r\n"), "{late}");
+        assert!(late.ends_with("\r\n\r\nlate"), "{late}");
+    }
+    server.slow_may_end.notify_one();
+    read_until(&mut busy, "slow").await;
+    let request = "GET /late HTTP/1.1\r\nconnection: close\r\n\r\n";
+    let in_time = server.exchange(request).await;
+    assert!(in_time.ends_with("\r\n\r\nin time"), "{in_time}");
+}
+
+#[tokio::test]
+async fn an_address_with_its_share_gives_way_to_itself_and_leaves_the_rest_to_others() {
     let server = start(ListenerLimits {
-        max_connections: 2,
+        max_connections: 8,
+        proxy_networks: Vec::new(),
         ..limits()
     })
     .await;
-    let first = server.connect().await;
-    let _second = server.connect().await;
-    server.wait_for_connections(2).await;
+    let mut busy = at_work(&server).await;
+    let mut first = idle(&server).await;
+    let mut second = idle(&server).await;
+    is_cut(&mut first).await;
+    still_answers(&mut second).await;
 
+    let request = b"GET /slow HTTP/1.1\r\n\r\n";
+    second.write_all(request).await.unwrap();
+    server.slow_began.notified().await;
     let mut third = server.connect().await;
-    third.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let early = timeout(SHORT, third.readable()).await;
-    assert!(early.is_err(), "a third connection was served");
-    assert_eq!(server.connections.get(), 2);
+    is_cut(&mut third).await;
+    let reason = CutLabels {
+        reason: "over_share",
+    };
+    assert_eq!(server.figures.cut.get_or_create(&reason).get(), 1);
 
-    drop(first);
-    read_until(&mut third, "hello").await;
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = other.connect(server.address).await.unwrap();
+    still_answers(&mut other).await;
+    server.slow_may_end.notify_one();
+    server.slow_may_end.notify_one();
+    read_until(&mut busy, "slow").await;
+}
+
+async fn connect_with_little_room(server: &TestListener) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    socket.connect(server.address).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_taken_is_cut_after_the_stall_limit() {
+    let server = start(ListenerLimits {
+        stall_timeout: SHORT,
+        ..limits()
+    })
+    .await;
+    let mut stream = connect_with_little_room(&server).await;
+    let request = b"GET /large HTTP/1.1\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    server.wait_for_connections(1).await;
+    server.wait_for_connections(0).await;
+    assert_eq!(server.figures.unsent.get(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_taken_byte_by_byte_is_cut_after_the_stall_limit() {
+    let server = start(ListenerLimits {
+        stall_timeout: SHORT,
+        ..limits()
+    })
+    .await;
+    let mut stream = connect_with_little_room(&server).await;
+    let request = b"GET /large HTTP/1.1\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let dripping = async {
+        let mut byte = [0];
+        while matches!(stream.read(&mut byte).await, Ok(1)) {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    let cut = async {
+        server.wait_for_connections(1).await;
+        server.wait_for_connections(0).await;
+    };
+    tokio::select! {
+        () = dripping => server.wait_for_connections(0).await,
+        () = cut => {}
+    }
+}
+
+#[tokio::test]
+async fn answers_are_not_made_for_a_peer_that_reads_none() {
+    let server = start(limits()).await;
+    let stream = connect_with_little_room(&server).await;
+    let (_reader, mut writer) = stream.into_split();
+    let pipelined = "GET /peer HTTP/1.1\r\n\r\nGET /large HTTP/1.1\r\n\r\n".repeat(1_000);
+    // Not all of it is taken, since nothing is read either.
+    let sending = tokio::spawn(async move { writer.write_all(pipelined.as_bytes()).await });
+    let held = async {
+        while server.figures.unsent.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, held).await.expect("an answer is held");
+    tokio::time::sleep(SHORT).await;
+    let held = usize::try_from(server.figures.unsent.get()).unwrap();
+    assert!(held <= LARGE, "{held} bytes are held");
+    sending.abort();
+}
+
+#[tokio::test]
+async fn answers_that_fill_memory_give_way_to_those_that_are_taken() {
+    let server = start(ListenerLimits {
+        max_unsent: 2 * LARGE,
+        ..limits()
+    })
+    .await;
+    let request = b"GET /large HTTP/1.1\r\nconnection: close\r\n\r\n";
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect_with_little_room(&server).await;
+        stream.write_all(request).await.unwrap();
+        stalled.push(stream);
+    }
+    let filled = async {
+        while server.figures.unsent.get() < 2 * i64::try_from(LARGE).unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, filled).await.expect("memory is filled");
+    // Until the two have stalled long enough, there is no room for a large answer, and then there is.
+    let answered = async {
+        loop {
+            let answer = server.exchange(request).await;
+            if answer.starts_with("HTTP/1.1 200 OK\r\n") {
+                return answer.len();
+            }
+            assert!(answer.starts_with("HTTP/1.1 529 "), "{answer}");
+            let small = server
+                .exchange("GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+                .await;
+            assert!(small.ends_with("hello"), "{small}");
+            tokio::time::sleep(SHORT).await;
+        }
+    };
+    let length = timeout(LONG, answered).await.expect("there is room again");
+    assert!(length > LARGE);
 }
 
 #[tokio::test]
@@ -576,7 +809,7 @@ async fn draining_finishes_what_is_in_flight_and_closes_the_rest() {
     drop(busy);
     let drained = timeout(LONG, server.serving).await.unwrap().unwrap();
     assert_eq!(drained, Drained { cut: 0 });
-    assert_eq!(server.connections.get(), 0);
+    assert_eq!(server.figures.connections.get(), 0);
 }
 
 #[tokio::test]
