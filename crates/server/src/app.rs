@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::HeaderValue;
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
 use rollcall_domain::enrollment::URL_LIFETIME;
@@ -16,7 +17,8 @@ use rollcall_store::{Store, StoreError, Stored};
 use rollcall_wire::cursor::Cursors;
 use rollcall_wire::headers::KnownBetas;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::background;
@@ -170,6 +172,12 @@ rollcall_domain::text_enum! {
     }
 }
 
+/// How old a text of the metrics may be that is given to another scrape.
+const SCRAPE_SHARED_FOR: Duration = Duration::from_secs(5);
+
+/// How long a scrape waits for storage to count.
+const COUNTING_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The parts that every request may need.
 pub struct App {
     pub(crate) store: Arc<dyn Store>,
@@ -192,6 +200,8 @@ pub struct App {
     /// Whether this node does what one of several is enough for.
     pub(crate) duty: Duty,
     operations: Vec<StorageMetrics>,
+    /// The last text of the metrics in each form, and when it was made.
+    scrapes: [Mutex<Option<(Instant, Bytes)>>; 2],
     draining: AtomicBool,
 }
 
@@ -235,6 +245,7 @@ impl App {
             sweep_due: Notify::new(),
             deliveries_due: Notify::new(),
             duty: Duty::new(&*store),
+            scrapes: Default::default(),
             draining: AtomicBool::new(false),
             store,
             clock,
@@ -280,12 +291,25 @@ impl App {
         self.deliveries_due.notify_one();
     }
 
-    pub(crate) async fn render_metrics(&self, exposition: Exposition) -> String {
-        if let Ok(pending) = self.store.count_pending_deliveries().await {
+    /// All metrics as text. Whoever asks while another has not yet taken the text made for it gets the same one:
+    /// anybody may ask, and a text for each would be memory for each.
+    pub(crate) async fn render_metrics(&self, exposition: Exposition) -> Bytes {
+        let mut scrape = self.scrapes[exposition as usize].lock().await;
+        if let Some((at, text)) = &*scrape
+            && !text.is_unique()
+            && at.elapsed() < SCRAPE_SHARED_FOR
+        {
+            return text.clone();
+        }
+        let count = self.store.count_pending_deliveries();
+        // Others wait for this text, and one without the last count is better than none.
+        if let Ok(Ok(pending)) = tokio::time::timeout(COUNTING_PATIENCE, count).await {
             self.metrics.set_pending_deliveries(pending);
         }
         self.metrics.set_writes(self.store.write_figures());
-        self.metrics.render(exposition)
+        let text = Bytes::from(self.metrics.render(exposition));
+        *scrape = Some((Instant::now(), text.clone()));
+        text
     }
 
     /// Whether this server knows such a key at all. Literal ones are for development: they may be guessed,

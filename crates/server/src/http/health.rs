@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
 use rollcall_wire::error::ApiError;
@@ -52,6 +51,6 @@ pub(crate) async fn metrics(exchange: &Exchange<'_>) -> Outcome {
     let accept: Vec<_> = header_values(exchange.head, "accept").collect();
     let exposition = Exposition::asked_for(&String::from_utf8_lossy(&accept.join(&b',')));
     let text = exchange.app.render_metrics(exposition).await;
-    let body = Body::Whole(Full::new(Bytes::from(text)));
+    let body = Body::Whole(Full::new(text));
     Ok(answer(StatusCode::OK, exposition.content_type(), body))
 }
