@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::StreamExt as _;
 use insta::assert_snapshot;
 
 use crate::client::Reply;
-use crate::server::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_PROFILE, PROFILE, TestServer};
+use crate::server::{
+    OPERATOR_KEY, ORGANIZATION, OTHER_ORGANIZATION, OTHER_PROFILE, PROFILE, TestServer,
+};
 
 const IMPORT: &str = "/operator/v1/user_profiles/import";
 const EXPORT: &str = "/operator/v1/user_profiles/export";
@@ -23,6 +26,31 @@ async fn import(server: &TestServer, lines: &str) -> Reply {
 
 fn record(id: &str) -> String {
     format!(r#"{{"type":"user_profile","organization_id":"{ORGANIZATION}","id":"{id}"}}"#)
+}
+
+#[tokio::test]
+async fn an_import_whose_body_stops_ends_while_pings_are_answered() {
+    let server = TestServer::with(|options| {
+        let limits = &mut options.settings.listener;
+        limits.quiet_timeout = Duration::from_secs(1);
+        limits.ping_interval = Duration::from_millis(200);
+    })
+    .await;
+    let line = format!("{}\n", record("uprof_stops"));
+    let first = futures_util::stream::iter([Ok::<_, std::io::Error>(line)]);
+    let stops = first.chain(futures_util::stream::pending());
+    // Another test may have installed it before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy();
+    let client = client.http2_prior_knowledge().build().unwrap();
+    let import = client
+        .post(server.url(IMPORT))
+        .header("x-api-key", OPERATOR_KEY)
+        .body(reqwest::Body::wrap_stream(stops));
+    let answer = tokio::time::timeout(Duration::from_secs(30), import.send()).await;
+    let answer = answer.expect("it ends").unwrap();
+    assert_eq!(answer.status(), 400);
+    assert!(answer.text().await.unwrap().contains("ended before"));
 }
 
 #[tokio::test]

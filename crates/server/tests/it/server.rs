@@ -168,6 +168,11 @@ impl TestServer {
         self.shutdown.cancel();
     }
 
+    /// Where a path is, for a client of another kind.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     pub(crate) fn stranger(&self) -> Client {
         Client::stranger(self.address)
     }

@@ -25,6 +25,7 @@ use rollcall_wire::operator::profiles::{
 };
 use rollcall_wire::query::parse_query_beta_only;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::named_profile_id;
 use crate::app::{App, Operation};
@@ -130,7 +131,12 @@ pub(crate) async fn import(call: OperatorCall<'_>) -> Outcome {
         return Err(Failure::internal("a body was read twice", Written::Nothing));
     };
     let mut import = Import::new(&call);
-    while let Some(frame) = body.frame().await {
+    // The listener sees bytes move, an HTTP/2 peer's pings among them, and not that this body stopped.
+    let patience = call.app().settings.listener.quiet_timeout;
+    while let Some(frame) = timeout(patience, body.frame())
+        .await
+        .map_err(|_elapsed| BodyError::Incomplete)?
+    {
         let frame = frame.map_err(|_broken| BodyError::Incomplete)?;
         let Ok(mut chunk) = frame.into_data() else {
             continue;
