@@ -7,9 +7,11 @@
 )]
 
 mod bad_input;
+mod http2;
 #[path = "../support/passing.rs"]
 mod passing;
 mod refusals;
 mod second_client;
+mod slow_clients;
 #[path = "../support/mod.rs"]
 mod support;
