@@ -6,9 +6,11 @@
 //! # Leases
 //!
 //! Any number of workers on any number of nodes may claim. A claimed delivery belongs to its
-//! [`Claim::owner`] until the claim's `lease_until`, and carries a fencing number that every claim
-//! raises: what a worker reports under an older number is not kept. An attempt that was claimed and
-//! never recorded counts, is shown as one of unknown outcome, and is made again.
+//! [`Claim::owner`] until the claim's `lease_until`, which its worker puts off for as long as it has the
+//! attempt under way, and carries a fencing number that every claim raises: what a worker reports under an
+//! older number is not kept. An attempt that was claimed and never recorded counts, is shown as one of
+//! unknown outcome, and is made again. So the places that a dead worker had at an endpoint are free again as
+//! soon as its leases have run out.
 //!
 //! A worker's own leases do not run out for itself: it knows what it has under way.
 
@@ -120,6 +122,15 @@ pub struct Claimed {
     pub full: bool,
 }
 
+/// A delivery that a worker has under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryLease {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// The claim's number, which says whose it is.
+    pub fence: i64,
+}
+
 /// What became of a claimed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptReport {
@@ -165,6 +176,9 @@ pub trait Deliveries: Send + Sync {
     /// [`IN_FLIGHT_PER_ENDPOINT`](rollcall_domain::delivery::IN_FLIGHT_PER_ENDPOINT) leased at a time
     /// for each endpoint, in the order they were due, with the endpoint that has waited longest first.
     async fn claim_deliveries(&self, claim: Claim) -> Stored<Claimed>;
+
+    /// Puts the end of leases off until `until`; those that were lost stay lost.
+    async fn renew_leases(&self, leases: Vec<DeliveryLease>, until: Timestamp) -> Stored<()>;
 
     /// Records attempts, with what follows from them for the delivery and for its endpoint.
     async fn record_attempts(&self, reports: Vec<AttemptReport>) -> Stored<Vec<Recorded>>;

@@ -7,17 +7,19 @@
 //! The store sees to it that none but a few are for the same endpoint.
 //!
 //! Nothing is lost with the worker: what it had claimed is claimed again when its lease ends, by
-//! whatever worker looks first.
+//! whatever worker looks first. Leases are short, so that a dead worker's places at an endpoint are soon
+//! free for others, and renewed for as long as the attempt is under way.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::{Attempt, Outcome};
-use rollcall_domain::id::{Chance as _, SystemChance};
+use rollcall_domain::id::{Chance as _, DeliveryId, SystemChance};
 use rollcall_domain::tenant::OperatorProof;
-use rollcall_store::deliveries::{AttemptReport, Claim, ClaimedAttempt, Recorded};
+use rollcall_store::deliveries::{AttemptReport, Claim, ClaimedAttempt, DeliveryLease, Recorded};
 use rollcall_store::{StoreError, Stored};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -28,8 +30,10 @@ use super::sender::{Sender, Sent};
 use super::{headers, signature};
 use crate::app::{App, log_failed};
 
-/// How long a claim is this worker's: well beyond the longest attempt and a slow disk.
-const LEASE: Duration = Duration::from_mins(1);
+/// How long a claim is this worker's unless it is renewed.
+const LEASE: Duration = Duration::from_secs(8);
+/// How often claims are renewed whose attempts are under way or not recorded yet.
+const RENEW_EVERY: Duration = Duration::from_millis(2_500);
 /// How far the clocks of nodes may be apart; what ends later than any wait and this was begun before the
 /// clock was set back.
 const CLOCKS_APART: Duration = Duration::from_mins(1);
@@ -65,6 +69,8 @@ pub(crate) async fn run(app: Arc<App>, shutdown: CancellationToken) {
         reporter,
         reports,
         ended: Vec::new(),
+        held: HashMap::new(),
+        renewed_at: Instant::now(),
         gathered_at: Instant::now(),
     };
     worker.run(&shutdown).await;
@@ -81,6 +87,10 @@ struct Worker {
     reports: mpsc::UnboundedReceiver<AttemptReport>,
     /// To be recorded.
     ended: Vec<AttemptReport>,
+    /// What is under way or to be recorded: under which number, and in which task.
+    held: HashMap<DeliveryId, (i64, tokio::task::Id)>,
+    /// When leases were last renewed.
+    renewed_at: Instant,
     /// When the next round may begin.
     gathered_at: Instant,
 }
@@ -95,6 +105,7 @@ impl Worker {
             }
             self.note_what_ended();
             let recorded = self.record().await;
+            self.renew().await;
             if shutdown.is_cancelled() {
                 return self.drain().await;
             }
@@ -113,13 +124,17 @@ impl Worker {
                 () = app.deliveries_due.notified() => {}
                 () = shutdown.cancelled() => {}
                 () = sleep(wait) => {}
+                () = sleep_until(self.renewed_at + RENEW_EVERY), if !self.held.is_empty() => {}
             }
         }
     }
 
     async fn drain(mut self) {
         while !self.under_way.is_empty() {
-            self.under_way.join_next().await;
+            tokio::select! {
+                _ = self.under_way.join_next() => {}
+                () = sleep_until(self.renewed_at + RENEW_EVERY) => self.renew().await,
+            }
         }
         self.note_what_ended();
         for _ in 0..LAST_TRIES {
@@ -140,6 +155,7 @@ impl Worker {
                 // Its deliveries stay claimed: under another name the leases on them run out.
                 tracing::error!(%error, "attempts of a webhook ended without a report");
                 self.owner = new_owner();
+                self.held.retain(|_, (_, task)| *task != error.id());
             }
         }
         self.show_in_flight();
@@ -155,7 +171,9 @@ impl Worker {
                 for (report, recorded) in self.ended.iter().zip(recorded) {
                     self.show(report, recorded);
                 }
-                self.ended.clear();
+                for report in self.ended.drain(..) {
+                    self.held.remove(&report.delivery_id);
+                }
                 Ok(())
             }
             // Something is wrong with one of them; the others need not wait for it.
@@ -167,10 +185,29 @@ impl Worker {
                         Ok(_) => {}
                         Err(error) => log_failed("recording a webhook attempt", error),
                     }
+                    self.held.remove(&report.delivery_id);
                 }
                 Ok(())
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Renews the leases on what is under way, when it is time.
+    async fn renew(&mut self) {
+        if self.held.is_empty() || self.renewed_at.elapsed() < RENEW_EVERY {
+            return;
+        }
+        self.renewed_at = Instant::now();
+        let held = self.held.iter();
+        let leases = held.map(|(delivery_id, (fence, _))| DeliveryLease {
+            delivery_id: delivery_id.clone(),
+            fence: *fence,
+        });
+        let until = self.app.clock.now().saturating_add(LEASE);
+        let renewed = self.app.store.renew_leases(leases.collect(), until).await;
+        if let Err(error) = renewed {
+            log_failed("renewing the leases of webhook deliveries", &error);
         }
     }
 
@@ -229,13 +266,22 @@ impl Worker {
             while let Some(next) = left.next_if(|next| next.endpoint_id == endpoint_id) {
                 attempts.push(self.attempting(next));
             }
+            if self.held.is_empty() {
+                self.renewed_at = Instant::now();
+            }
+            let claimed = attempts.iter().map(|attempting| &attempting.claimed);
+            let held: Vec<_> = claimed
+                .map(|claimed| (claimed.delivery_id.clone(), claimed.fence))
+                .collect();
             let batch = Batch {
                 app: Arc::clone(&self.app),
                 sender: self.sender.clone(),
                 owner: self.owner.clone(),
                 reporter: self.reporter.clone(),
             };
-            self.under_way.spawn(batch.make(attempts));
+            let task = self.under_way.spawn(batch.make(attempts)).id();
+            let held = held.into_iter().map(|(id, fence)| (id, (fence, task)));
+            self.held.extend(held);
         }
         self.show_in_flight();
     }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_scratch_postgres as scratch;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, PROFILES, eventually, text};
+use crate::cluster::{Cluster, Node, PROFILES, eventually, text};
 use crate::support::client::Client;
 
 #[test]
@@ -215,4 +215,121 @@ fn a_dead_nodes_delivery_is_taken_over_when_its_lease_ends() {
         assert_eq!(deliveries["data"].as_array().unwrap().len(), 1);
         deliveries["data"][0]["status"] == "delivered"
     });
+}
+
+/// Development servers on one database with one endpoint, and profiles to decide about.
+struct Deliverers {
+    cluster: Cluster,
+    seed: String,
+}
+
+impl Deliverers {
+    /// Whose endpoint is at `url`.
+    fn telling(url: &str) -> Self {
+        let cluster = Cluster::new();
+        let events = ["user_profile.enforcement_action_opened"];
+        let hooks = json!({"type": "webhook_endpoint", "url": url, "enabled_events": events});
+        let seed = cluster.write("seed.ndjson", &hooks.to_string());
+        Self { cluster, seed }
+    }
+
+    fn start(&self, name: &str, seeded: bool) -> Node {
+        let mut arguments = vec![
+            "dev",
+            "--organization-id",
+            &self.cluster.organization,
+            "--operator-key",
+            "operator-of-both",
+            "--api-key",
+            "platform-of-both",
+        ];
+        if seeded {
+            arguments.extend(["--seed", &self.seed]);
+        }
+        self.cluster.start(name, &arguments)
+    }
+
+    /// Makes an event on this node.
+    fn emit(node: &Node) {
+        let mut platform = Client::new(node.program.address, "platform-of-both");
+        let made = platform.ok("POST", PROFILES, "ga", Some(&json!({})));
+        let path = format!(
+            "/operator/v1/user_profiles/{}/enforcement_actions",
+            text(&made["id"])
+        );
+        let ban = json!({"type": "ban", "reason": "high_harm"});
+        let mut operator = Client::new(node.program.address, "operator-of-both");
+        operator.ok("POST", &path, "ga", Some(&ban));
+    }
+}
+
+/// A receiver that answers its first `late` callers after this long, and the others at once; tells each
+/// delivery's id.
+fn slow_receiver(late: usize, after: Duration) -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut callers = 0;
+        for stream in listener.incoming().map_while(Result::ok) {
+            let Some(id) = delivery_id(&stream) else {
+                continue;
+            };
+            callers += 1;
+            let wait = if callers > late {
+                Duration::ZERO
+            } else {
+                after
+            };
+            std::thread::spawn(move || {
+                std::thread::sleep(wait);
+                let ok = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let _ = (&stream).write_all(ok);
+            });
+            if tell.send(id).is_err() {
+                return;
+            }
+        }
+    });
+    (url, told)
+}
+
+#[test]
+fn a_dead_nodes_places_at_an_endpoint_are_free_within_ten_seconds() {
+    const PLACES: usize = 10;
+    let (url, told) = slow_receiver(PLACES, Duration::from_mins(2));
+    let nodes = Deliverers::telling(&url);
+    let one = nodes.start("one", true);
+    for _ in 0..PLACES {
+        Deliverers::emit(&one);
+    }
+    let patience = Duration::from_mins(1);
+    let begun: Vec<_> = (0..PLACES)
+        .map(|_| told.recv_timeout(patience).unwrap())
+        .collect();
+    let two = nodes.start("two", false);
+    drop(one);
+    let died = Instant::now();
+    Deliverers::emit(&two);
+    while begun.contains(&told.recv_timeout(patience).unwrap()) {}
+    let took = died.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
+fn an_attempt_that_outlasts_its_lease_is_made_once() {
+    let (url, told) = slow_receiver(1, Duration::from_secs(9));
+    let nodes = Deliverers::telling(&url);
+    let (one, two) = (nodes.start("one", true), nodes.start("two", false));
+    Deliverers::emit(&one);
+    told.recv_timeout(Duration::from_secs(20)).unwrap();
+    let mut operator = Client::new(two.program.address, "operator-of-both");
+    eventually("it is delivered", || {
+        let deliveries = operator.ok("GET", "/operator/v1/webhook_deliveries", "ga", None);
+        deliveries["data"][0]["status"] == "delivered"
+    });
+    let deliveries = operator.ok("GET", "/operator/v1/webhook_deliveries", "ga", None);
+    let attempts = deliveries["data"][0]["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 1, "{attempts:?}");
+    assert!(told.try_recv().is_err(), "it is attempted twice");
 }

@@ -19,7 +19,8 @@ use super::value::{Value, values};
 use super::{PostgresStore, webhooks};
 use crate::Stored;
 use crate::deliveries::{
-    AttemptReport, Claim, Claimed, Deliveries, DeliveryFilter, DeliveryPage, NotSent, Recorded,
+    AttemptReport, Claim, Claimed, Deliveries, DeliveryFilter, DeliveryLease, DeliveryPage,
+    NotSent, Recorded,
 };
 
 /// The columns that [`delivery`] reads, of `webhook_deliveries d` and `events v`.
@@ -78,6 +79,22 @@ impl Deliveries for PostgresStore {
             }
         }
         Ok(claimed)
+    }
+
+    async fn renew_leases(&self, leases: Vec<DeliveryLease>, until: Timestamp) -> Stored<()> {
+        let (mut ids, mut fences) = (Vec::new(), Vec::new());
+        for lease in leases {
+            ids.push(lease.delivery_id.as_str().to_owned());
+            fences.push(lease.fence);
+        }
+        let parameters = [Value::Texts(ids), Value::Integers(fences), until.into()];
+        self.run("renew_leases", &parameters, |tx, parameters| {
+            Box::pin(async move {
+                tx.write(outbox::RENEW, parameters.to_vec());
+                Ok(())
+            })
+        })
+        .await
     }
 
     async fn record_attempts(&self, reports: Vec<AttemptReport>) -> Stored<Vec<Recorded>> {

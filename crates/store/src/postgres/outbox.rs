@@ -281,6 +281,14 @@ impl EndpointClaim<'_> {
     }
 }
 
+/// Puts the end of leases off. A fencing number is given once, so it says that the lease is still the
+/// one that was claimed. The rows are locked in the order in which recording locks them.
+pub(super) const RENEW: &str = "UPDATE webhook_deliveries d SET due_at = $3 FROM \
+    (SELECT w.organization, w.id FROM unnest($1, $2) AS lease (id, fence) \
+     JOIN webhook_deliveries w ON w.id = lease.id AND w.fence = lease.fence \
+     WHERE w.lease_owner IS NOT NULL AND w.due_at IS NOT NULL ORDER BY w.id FOR UPDATE OF w) AS held \
+    WHERE d.organization = held.organization AND d.id = held.id";
+
 /// A delivery that can be claimed.
 struct Waiting {
     organization: String,

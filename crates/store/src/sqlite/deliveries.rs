@@ -19,7 +19,8 @@ use super::rows::{damaged, execute, optional_timestamp, parsed, query, timestamp
 use super::{SqliteStore, failed, outbox, webhooks};
 use crate::Stored;
 use crate::deliveries::{
-    AttemptReport, Claim, Claimed, Deliveries, DeliveryFilter, DeliveryPage, NotSent, Recorded,
+    AttemptReport, Claim, Claimed, Deliveries, DeliveryFilter, DeliveryLease, DeliveryPage,
+    NotSent, Recorded,
 };
 
 /// The columns that [`delivery`] reads, of `webhook_deliveries d`, `events v` and `organizations o`.
@@ -40,6 +41,15 @@ impl Deliveries for SqliteStore {
     async fn claim_deliveries(&self, claim: Claim) -> Stored<Claimed> {
         self.writer
             .write(move |connection| outbox::claim(connection, &claim))
+            .await
+    }
+
+    async fn renew_leases(&self, leases: Vec<DeliveryLease>, until: Timestamp) -> Stored<()> {
+        self.writer
+            .write(move |connection| {
+                let renew = |lease| outbox::renew(connection, lease, until);
+                leases.iter().try_for_each(renew)
+            })
             .await
     }
 

@@ -20,7 +20,7 @@ use super::failed;
 use super::rows::{execute, optional_timestamp, parsed, query, timestamp};
 use super::webhooks::{self, EndpointRow};
 use crate::Stored;
-use crate::deliveries::{AttemptReport, Claim, Claimed, ClaimedAttempt, Recorded};
+use crate::deliveries::{AttemptReport, Claim, Claimed, ClaimedAttempt, DeliveryLease, Recorded};
 
 /// How many deliveries are canceled at once, so that no write waits behind a large backlog.
 const CANCEL_AT_ONCE: usize = 1_000;
@@ -323,6 +323,22 @@ fn lease(
         created_at: waiting.created_at,
         body: waiting.body.clone(),
     })
+}
+
+/// Puts the end of a lease off. A fencing number is given once, so it says that the lease is still the
+/// one that was claimed.
+pub(super) fn renew(
+    connection: &Connection,
+    lease: &DeliveryLease,
+    until: Timestamp,
+) -> Stored<()> {
+    execute(
+        connection,
+        "UPDATE webhook_deliveries SET due_at = ?3 WHERE id = ?1 AND fence = ?2 \
+         AND lease_owner IS NOT NULL AND due_at IS NOT NULL",
+        params![lease.delivery_id.as_str(), lease.fence, until.as_micros()],
+    )
+    .map(|_| ())
 }
 
 /// A delivery whose attempt is being recorded.

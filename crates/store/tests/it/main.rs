@@ -71,6 +71,7 @@ macro_rules! store_suite {
             deliveries: claims_go_in_order_and_never_pass_ten_an_endpoint,
             deliveries: a_full_endpoint_keeps_no_other_from_its_turn,
             deliveries: a_lease_that_ends_is_taken_over_and_the_late_report_is_not_kept,
+            deliveries: a_lease_that_is_renewed_is_kept_and_one_that_was_lost_is_not,
             deliveries: failures_are_tried_again_and_end,
             deliveries: a_redirect_disables_at_once_and_cancels_the_rest,
             deliveries: a_day_of_failures_disables_and_a_success_starts_over,

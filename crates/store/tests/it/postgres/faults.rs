@@ -19,7 +19,7 @@ use rollcall_domain::session::ConsoleSession;
 use rollcall_domain::tenant::{ApiKey, KeyOwner, KeyStatus, SecretHash, Workspace};
 use rollcall_domain::webhook::{EndpointDraft, EndpointPatch, EndpointState, WebhookEndpoint};
 use rollcall_store::audit::AuditFilter;
-use rollcall_store::deliveries::{AttemptReport, Claim, Recorded};
+use rollcall_store::deliveries::{AttemptReport, Claim, DeliveryLease, Recorded};
 use rollcall_store::enrollments::{Decided as DecidedEnrollment, Submitted};
 use rollcall_store::postgres::{Fault, Faults, PostgresStore};
 use rollcall_store::registry::Put;
@@ -221,6 +221,12 @@ async fn write_webhooks(world: &World) {
     };
     let claimed = store.claim_deliveries(claim).await.unwrap();
     assert_eq!(claimed.attempts.len(), 2, "each exactly once");
+    let leases = claimed.attempts.iter().map(|claimed| DeliveryLease {
+        delivery_id: claimed.delivery_id.clone(),
+        fence: claimed.fence,
+    });
+    let renewed = store.renew_leases(leases.collect(), at(95)).await;
+    assert_eq!(renewed, Ok(()));
     let report = |claimed: &rollcall_store::deliveries::ClaimedAttempt| AttemptReport {
         delivery_id: claimed.delivery_id.clone(),
         owner: "worker".into(),

@@ -13,7 +13,7 @@ use rollcall_domain::tenant::OrganizationScope;
 use rollcall_domain::webhook::{AutoDisabled, EndpointPatch, EndpointState};
 use rollcall_store::audit::AuditFilter;
 use rollcall_store::deliveries::{
-    AttemptReport, Claim, Claimed, ClaimedAttempt, DeliveryFilter, NotSent, Recorded,
+    AttemptReport, Claim, Claimed, ClaimedAttempt, DeliveryFilter, DeliveryLease, NotSent, Recorded,
 };
 use rollcall_store::overview::WebhookFigures;
 use rollcall_store::webhooks::EndpointFilter;
@@ -280,6 +280,34 @@ pub(crate) async fn a_lease_that_ends_is_taken_over_and_the_late_report_is_not_k
     assert_eq!(delivery.attempts.len(), 2);
     assert_eq!(delivery.attempts[0].at, at(1));
     assert_eq!(delivery.attempts[0].error.as_deref(), Some(OUTCOME_UNKNOWN));
+    check(&world).await;
+}
+
+pub(crate) async fn a_lease_that_is_renewed_is_kept_and_one_that_was_lost_is_not(world: World) {
+    let (scope, profile, _) = subscribed(&world).await;
+    emit(&world, &scope, &profile, at(1)).await;
+    let mine = claim(&world, "a", at(1)).await.attempts.remove(0);
+    let lease = |claimed: &ClaimedAttempt| DeliveryLease {
+        delivery_id: claimed.delivery_id.clone(),
+        fence: claimed.fence,
+    };
+    let first_end = at(1).saturating_add(LEASE);
+    let next_end = first_end.saturating_add(LEASE);
+    let renew = async |claimed: &ClaimedAttempt, until| {
+        let renewed = world.store.renew_leases(vec![lease(claimed)], until).await;
+        renewed.unwrap();
+    };
+    renew(&mine, next_end).await;
+    let waiting = claim(&world, "b", first_end).await;
+    assert_eq!((waiting.attempts.len(), waiting.next), (0, Some(next_end)));
+    let taken = claim(&world, "b", next_end).await.attempts.remove(0);
+    renew(&mine, at(9_000)).await;
+    let again = next_end.saturating_add(LEASE);
+    assert_eq!(claim(&world, "c", next_end).await.next, Some(again));
+    let reports = vec![report(&taken, "b", Outcome::Succeeded, next_end)];
+    world.store.record_attempts(reports).await.unwrap();
+    renew(&taken, at(9_000)).await;
+    assert_eq!(statuses(&world).await, [DeliveryStatus::Delivered]);
     check(&world).await;
 }
 
