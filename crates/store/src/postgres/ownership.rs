@@ -10,7 +10,8 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, ConfigConnectImpl, Connect};
 use tokio::task::JoinHandle;
@@ -19,6 +20,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::target::by_host;
 use super::value::Value;
 
 /// The setting that a session is marked with; the database lets anyone make up names with a dot.
@@ -52,9 +54,11 @@ impl Ownership {
     }
 }
 
-/// Connects with a mark.
+/// Connects with a mark, to the first host that answers as it should.
 pub(super) struct Connector {
     inner: ConfigConnectImpl<MakeRustlsConnect>,
+    /// The host that did the last time, which is asked first.
+    last: AtomicUsize,
     mark: String,
     ownership: Ownership,
 }
@@ -63,6 +67,7 @@ impl Connector {
     pub(super) fn new(tls: MakeRustlsConnect, ownership: Ownership) -> Self {
         Self {
             inner: ConfigConnectImpl { tls },
+            last: AtomicUsize::default(),
             // The same for all connections of this process, whose statements have different names.
             mark: format!("{:016x}", rand::random::<u64>()),
             ownership,
@@ -92,18 +97,36 @@ impl Connector {
         }
     }
 
-    async fn connect_marked(
-        &self,
-        plain: Config,
-        marked: Config,
-    ) -> Result<(Client, JoinHandle<()>), Error> {
-        if !self.ownership.holds() {
-            return self.inner.connect(&plain).await;
+    /// Asks one host after the other. The client library would do that too, but it limits the time for a
+    /// connection alone: a host that is frozen accepts one and never says a word, and those behind it would
+    /// not be asked. The last one may take what is left of the pool's own limit.
+    async fn connect_to_any(&self, config: Config) -> Result<(Client, JoinHandle<()>), Error> {
+        let hosts = by_host(&config);
+        let limit = config.get_connect_timeout().copied();
+        let first = self.last.load(Ordering::Relaxed);
+        for asked in 0..hosts.len().saturating_sub(1) {
+            let number = (first + asked) % hosts.len();
+            let connecting = self.connect_marked(&hosts[number]);
+            let connected = tokio::time::timeout(limit.unwrap_or(Duration::MAX), connecting).await;
+            if let Ok(Ok(connected)) = connected {
+                self.last.store(number, Ordering::Relaxed);
+                return Ok(connected);
+            }
         }
-        let connected = match self.inner.connect(&marked).await {
+        let number = (first + hosts.len() - 1) % hosts.len();
+        let connected = self.connect_marked(&hosts[number]).await?;
+        self.last.store(number, Ordering::Relaxed);
+        Ok(connected)
+    }
+
+    async fn connect_marked(&self, plain: &Config) -> Result<(Client, JoinHandle<()>), Error> {
+        if !self.ownership.holds() {
+            return self.inner.connect(plain).await;
+        }
+        let connected = match self.inner.connect(&self.marked(plain)).await {
             Err(error) if refuses_settings(&error) => {
                 self.ownership.lost("the setting of a mark is refused");
-                return self.inner.connect(&plain).await;
+                return self.inner.connect(plain).await;
             }
             connected => connected?,
         };
@@ -116,7 +139,7 @@ impl Connector {
 
 impl Connect for Connector {
     fn connect(&self, config: &Config) -> Connecting<'_> {
-        Box::pin(self.connect_marked(config.clone(), self.marked(config)))
+        Box::pin(self.connect_to_any(config.clone()))
     }
 }
 
