@@ -198,7 +198,8 @@ settings! {
 settings! {
     /// The PostgreSQL storage.
     pub struct PostgresConfig in "postgres." {
-        /// Most connections to the database.
+        /// Most sessions in the database, those included whose commit nobody waits for any more. At least 2;
+        /// one in eight, and one at the least, is kept for reads.
         pool_size: NonZeroUsize = count(16),
         /// Longest time for a connection to be made.
         connect_timeout: Duration = Duration::from_secs(5),

@@ -1,8 +1,12 @@
 //! The database goes away, fills up, or is not what was meant.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rollcall_scratch_postgres::{self as scratch, Server};
 use serde_json::json;
@@ -288,4 +292,147 @@ fn a_write_under_way_when_the_database_falls_silent_is_answered_in_time() {
             == 200
     });
     cluster.run(&["check"]);
+}
+
+const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rollcall'";
+const IMPATIENT: [&str; 6] = [
+    "--postgres-pool-size",
+    "4",
+    "--postgres-statement-timeout",
+    "1s",
+    "--postgres-connect-timeout",
+    "1s",
+];
+
+/// Says which standbys a commit has to wait for.
+fn wait_for_standbys(server: &Server, names: &str) {
+    let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'");
+    let url = server.url("postgres");
+    scratch::wait(scratch::execute(&url, &[&set, "SELECT pg_reload_conf()"]));
+    scratch::wait(scratch::wait_for(
+        &url,
+        "SHOW synchronous_standby_names",
+        names,
+    ));
+}
+
+#[test]
+fn writes_that_wait_for_a_standby_that_is_away_stay_within_the_pool_and_reads_go_on() {
+    let server = scratch::wait(Server::start(&["max_connections=30"]));
+    let cluster = Cluster::on(server.url("postgres"));
+    let nodes = ["one", "two"].map(|name| cluster.serve(name, &IMPATIENT));
+    let made = cluster
+        .platform(&nodes[0])
+        .ok("POST", PROFILES, "ga", Some(&json!({})));
+    let path = format!("{PROFILES}/{}", text(&made["id"]));
+    wait_for_standbys(&server, "nobody");
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..12)
+        .map(|number| {
+            let mut client = cluster.platform(&nodes[number % 2]);
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let reply = client.send("POST", PROFILES, "ga", Some(&json!({})));
+                    let status = reply.unwrap().status;
+                    assert!(matches!(status, 500 | 529), "{status} without a standby");
+                }
+            })
+        })
+        .collect();
+    let mut readers = nodes.each_ref().map(|node| cluster.platform(node));
+    let (began, mut most) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(15) {
+        for reader in &mut readers {
+            for path in [&path, PROFILES, "/readyz"] {
+                let reply = reader.send("GET", path, "ga", None).unwrap();
+                assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+            }
+        }
+        let sessions: u32 = scratch::wait(scratch::ask(&cluster.url, SESSIONS))
+            .parse()
+            .unwrap();
+        most = most.max(sessions);
+        assert!(sessions <= 8, "{sessions} sessions of two pools of four");
+    }
+    assert!(most >= 6, "writes hang: {most} sessions");
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    wait_for_standbys(&server, "");
+    for reader in &mut readers {
+        eventually("writes go on", || {
+            let reply = reader.send("POST", PROFILES, "ga", Some(&json!({})));
+            reply.unwrap().status == 200
+        });
+    }
+    cluster.run(&["check"]);
+}
+
+#[test]
+fn clients_that_give_up_while_a_standby_is_away_leave_no_more_sessions_than_the_pool() {
+    let server = scratch::wait(Server::start(&["max_connections=30"]));
+    let cluster = Cluster::on(server.url("postgres"));
+    let node = cluster.serve("node", &IMPATIENT[..2]);
+    wait_for_standbys(&server, "nobody");
+    for _ in 0..40 {
+        // Its connection is closed before there is an answer.
+        let mut connection = TcpStream::connect(node.program.address).unwrap();
+        let request = format!(
+            "POST {PROFILES} HTTP/1.1\r\nhost: rollcall.test\r\nx-api-key: {}\r\n\
+             anthropic-version: 2026-10-21\r\ncontent-length: 2\r\n\r\n{{}}",
+            cluster.key
+        );
+        connection.write_all(request.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let sessions = scratch::wait(scratch::ask(&cluster.url, SESSIONS));
+    assert!(sessions.parse::<u32>().unwrap() <= 4, "{sessions}");
+    cluster.platform(&node).ok("GET", PROFILES, "ga", None);
+}
+
+#[test]
+fn a_primary_that_is_frozen_for_good_keeps_no_place_in_the_pool() {
+    let primary = scratch::wait(Server::start(&[]));
+    let mut cluster = Cluster::on(primary.url("postgres"));
+    let standby = scratch::wait(primary.standby());
+    cluster.url = format!(
+        "postgres://rollcall@127.0.0.1:{},127.0.0.1:{}/postgres?sslmode=disable",
+        primary.port, standby.port
+    );
+    let node = cluster.serve("node", &IMPATIENT);
+    wait_for_standbys(&primary, "*");
+    let mut client = cluster.platform(&node);
+    client.ok("POST", PROFILES, "ga", Some(&json!({})));
+    let signal = |name: &str| {
+        let all = format!(
+            "kill -{name} {0} $(pgrep -P {0})",
+            primary.process_id().unwrap()
+        );
+        scratch::run(Command::new("sh").args(["-c", &all]));
+    };
+    signal("STOP");
+    // As many as the pool has places for writes, and more.
+    let writers: Vec<_> = (0..6)
+        .map(|_| {
+            let mut client = cluster.platform(&node);
+            std::thread::spawn(move || {
+                let reply = client.send("POST", PROFILES, "ga", Some(&json!({})));
+                reply.unwrap().status
+            })
+        })
+        .collect();
+    for writer in writers {
+        let status = writer.join().unwrap();
+        assert!(matches!(status, 500 | 529), "{status}");
+    }
+    standby.promote();
+    eventually("the node writes to the new primary", || {
+        let reply = client.send("POST", PROFILES, "ga", Some(&json!({})));
+        reply.unwrap().status == 200
+    });
+    client.ok("GET", PROFILES, "ga", None);
+    signal("CONT");
 }

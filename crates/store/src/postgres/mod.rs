@@ -11,6 +11,7 @@
 //!
 //! `docs/postgresql.md` is for those who run it.
 
+mod abandoned;
 mod audit;
 mod bulk;
 mod check;
@@ -62,7 +63,8 @@ pub use open::schema_version;
 /// How the database is used.
 #[derive(Clone, Debug)]
 pub struct PostgresSettings {
-    /// Most connections to the primary, and as many to the replica.
+    /// Most connections to the primary, and as many to the replica; at least 2. Those whose answer nobody
+    /// waits for any more are counted.
     pub pool_size: usize,
     /// Longest time for a connection to be made, or to become free.
     pub connect_timeout: Duration,

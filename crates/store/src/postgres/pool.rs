@@ -3,15 +3,24 @@
 //! A connection carries no state from one use to the next but plans, and those only where its session is
 //! ours alone ([`super::ownership`]). So any of them serves any call, and a pooler in transaction mode
 //! may stand between.
+//!
+//! The size of the pool is a limit on sessions: one whose answer is not waited for any more keeps its place
+//! ([`super::abandoned`]). A few places are never given to writes, so that reads go on while writes wait
+//! for a standby that is away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
     RecyclingMethod, Runtime, TimeoutType,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::abandoned::{self, Abandoned};
 use super::ownership::{Connector, Ownership, prepared};
 use super::target::Target;
 use super::trouble::Trouble;
@@ -19,20 +28,34 @@ use super::value::Value;
 use crate::OpenError;
 
 /// A pool, and the limits that hold for whatever uses it.
-pub(super) struct Connections {
+#[derive(Clone)]
+pub(super) struct Connections(Arc<Shared>);
+
+struct Shared {
     pool: Pool,
+    /// The places that writes may have.
+    for_writes: Arc<Semaphore>,
+    /// How many writes wait for such a place.
+    waiting: AtomicUsize,
+    abandoned: Abandoned,
     /// How long one exchange with the server may take.
     limit: Duration,
     wait: Duration,
     ownership: Ownership,
+    tls: MakeRustlsConnect,
 }
 
 /// One connection, returned to the pool when dropped unless it was discarded.
 pub(super) struct Connection {
     object: Option<Object>,
+    /// Its place among those of writes.
+    place: Option<OwnedSemaphorePermit>,
     limit: Duration,
-    ownership: Ownership,
+    connections: Connections,
 }
+
+/// One in so many connections, and one at the least, is kept for reads.
+const KEPT_FOR_READS: usize = 8;
 
 /// How often a statement is planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +78,14 @@ impl Connections {
         limit: Duration,
         recycle: Duration,
     ) -> Result<Self, OpenError> {
+        if size < 2 {
+            return Err(OpenError::Failed(
+                "postgres.pool_size must be at least 2: one connection is kept for reads".into(),
+            ));
+        }
+        let for_writes = size - (size / KEPT_FOR_READS).max(1);
+        let tls = target.tls.clone();
+        let hosts = u32::try_from(target.config.get_hosts().len()).unwrap_or(u32::MAX);
         // Whether a connection still works is found out by using it: asking first would cost every
         // call a round trip.
         let config = ManagerConfig {
@@ -70,7 +101,7 @@ impl Connections {
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(connect_timeout))
             // The library's own limit is for each host and address; this one is for all together.
-            .create_timeout(Some(connect_timeout * 2))
+            .create_timeout(Some(connect_timeout * hosts.max(2)))
             .pre_recycle(Hook::sync_fn(move |client: &mut ClientWrapper, metrics| {
                 if life(metrics.recycled.unwrap_or(metrics.created)) != life(Instant::now()) {
                     client.statement_cache.clear();
@@ -85,12 +116,38 @@ impl Connections {
             .map_err(|error| {
                 OpenError::Failed(format!("cannot set up the connection pool: {error}"))
             })?;
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             pool,
+            for_writes: Arc::new(Semaphore::new(for_writes)),
+            waiting: AtomicUsize::new(0),
+            abandoned: Abandoned::default(),
             limit,
             wait: connect_timeout,
             ownership,
-        })
+            tls,
+        })))
+    }
+
+    /// A connection for a transaction that may write.
+    pub(super) async fn connection_for_writing(&self) -> Result<Connection, Trouble> {
+        let place = {
+            let _waiting = Waiting::among(&self.0.waiting);
+            let free = Arc::clone(&self.0.for_writes).acquire_owned();
+            tokio::time::timeout(self.0.wait, free).await
+        };
+        let Ok(Ok(place)) = place else {
+            return Err(self.none_became_free());
+        };
+        let mut connection = self.connection().await?;
+        connection.place = Some(place);
+        Ok(connection)
+    }
+
+    fn none_became_free(&self) -> Trouble {
+        Trouble::Busy(format!(
+            "no connection became free within {:?}",
+            self.0.wait
+        ))
     }
 
     /// A connection, made or reused.
@@ -101,11 +158,12 @@ impl Connections {
 
     /// Like [`Self::connection`], keeping what the client library says.
     pub(super) async fn first_connection(&self) -> Result<Connection, PoolError> {
-        let object = self.pool.get().await?;
+        let object = self.0.pool.get().await?;
         Ok(Connection {
             object: Some(object),
-            limit: self.limit,
-            ownership: self.ownership.clone(),
+            place: None,
+            limit: self.0.limit,
+            connections: self.clone(),
         })
     }
 
@@ -113,9 +171,7 @@ impl Connections {
         match error {
             PoolError::Backend(error) => Trouble::connecting(error),
             PoolError::Closed => Trouble::Busy("storage is closed".into()),
-            PoolError::Timeout(TimeoutType::Wait) => {
-                Trouble::Busy(format!("no connection became free within {:?}", self.wait))
-            }
+            PoolError::Timeout(TimeoutType::Wait) => self.none_became_free(),
             PoolError::Timeout(_) => {
                 Trouble::Unreachable("the database did not answer in time".into())
             }
@@ -127,11 +183,44 @@ impl Connections {
 
     /// How many calls wait for a connection.
     pub(super) fn waiting(&self) -> usize {
-        self.pool.status().waiting
+        self.0.pool.status().waiting + self.0.waiting.load(Ordering::Relaxed)
     }
 
     pub(super) fn close(&self) {
-        self.pool.close();
+        self.0.pool.close();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.pool.is_closed()
+    }
+
+    /// Closes the connections that nobody uses.
+    pub(super) fn drop_idle(&self) {
+        self.0.pool.retain(|_, _| false);
+    }
+
+    pub(super) fn abandoned(&self) -> &Abandoned {
+        &self.0.abandoned
+    }
+
+    pub(super) fn tls(&self) -> MakeRustlsConnect {
+        self.0.tls.clone()
+    }
+}
+
+/// One that waits, for as long as this lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn among(all: &'a AtomicUsize) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(all)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -151,6 +240,25 @@ impl Connection {
         }
     }
 
+    /// Closes the connection, and has what it was asked canceled: it has not begun to commit.
+    pub(super) fn cancel(&mut self) {
+        if let Some(object) = self.object.take() {
+            abandoned::cancel(&self.connections, object, self.place.take());
+        }
+    }
+
+    /// Leaves the connection to the commit that it has under way.
+    pub(super) fn outlast(&mut self) {
+        if let Some(object) = self.object.take() {
+            abandoned::outlast(&self.connections, object, self.place.take());
+        }
+    }
+
+    /// Shortens how long one exchange with the server may take.
+    pub(super) fn limit_to(&mut self, limit: Duration) {
+        self.limit = self.limit.min(limit);
+    }
+
     /// How long one exchange with the server may take.
     pub(super) fn limit(&self) -> Duration {
         self.limit
@@ -162,7 +270,7 @@ impl Connection {
         sql: &str,
         parameters: &[Value],
     ) -> Result<Option<Statement>, Trouble> {
-        if !self.ownership.holds() {
+        if !self.connections.0.ownership.holds() {
             return Ok(None);
         }
         let statement = within(self.limit, prepared(self.client()?, sql, parameters)).await;
@@ -186,8 +294,10 @@ impl Connection {
         parameters: &[Value],
     ) -> Result<Vec<Row>, Trouble> {
         let result = self.answer(planned, sql, parameters).await;
-        if let Err(Trouble::Lost(_)) = result {
-            self.discard();
+        match &result {
+            Err(Trouble::Lost(_)) => self.discard(),
+            Err(Trouble::Silent(_)) => self.cancel(),
+            _ => {}
         }
         result
     }
@@ -232,15 +342,15 @@ pub(super) async fn query(
     client.query_typed(sql, &typed).await
 }
 
-/// Waits for an answer no longer than `limit`. Whoever is told that it did not come discards the
-/// connection: the answer may still be on its way.
+/// Waits for an answer no longer than `limit`. Whoever is told that it did not come uses the connection
+/// no more: the answer may still be on its way.
 pub(super) async fn within<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Trouble> {
     match tokio::time::timeout(limit, answer).await {
         Ok(result) => result.map_err(|error| Trouble::of(&error)),
-        Err(_) => Err(Trouble::Lost(format!(
+        Err(_) => Err(Trouble::Silent(format!(
             "the database did not answer within {limit:?}"
         ))),
     }

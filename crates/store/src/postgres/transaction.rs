@@ -67,8 +67,12 @@ pub(super) struct Tx {
 enum Stage {
     /// Nothing was sent.
     Fresh,
-    /// Something was sent, and the end was not heard of.
+    /// It is begun, and nothing is under way.
     Begun,
+    /// A question was sent, and its answer was not heard of.
+    Asking,
+    /// The end was sent, and its answer was not heard of.
+    Ending,
     /// It was committed or rolled back.
     Settled,
 }
@@ -111,7 +115,7 @@ impl Tx {
         sql: &str,
         parameters: &[Value],
     ) -> Result<Vec<Row>, Trouble> {
-        let begins = std::mem::replace(&mut self.stage, Stage::Begun) == Stage::Fresh;
+        let begins = std::mem::replace(&mut self.stage, Stage::Asking) == Stage::Fresh;
         let client = self.connection.client()?;
         let answer = async {
             if !begins {
@@ -122,7 +126,11 @@ impl Tx {
             let (first, rows) = futures_util::future::join(begin, asked).await;
             first.and(rows)
         };
-        within(self.connection.limit(), answer).await
+        let answer = within(self.connection.limit(), answer).await;
+        if !matches!(answer, Err(Trouble::Silent(_))) {
+            self.stage = Stage::Begun;
+        }
+        answer
     }
 
     /// Writes now, where what comes of it decides about the rest.
@@ -154,11 +162,11 @@ impl Tx {
         let statements = match self.statements().await {
             Ok(statements) => statements,
             Err(trouble) => {
-                self.connection.discard();
+                self.connection.cancel();
                 return End::NothingDone(trouble);
             }
         };
-        self.stage = Stage::Begun;
+        self.stage = Stage::Ending;
         let limit = self.connection.limit();
         let ending = self.send_and_end(begins, &statements, fault);
         let end = match tokio::time::timeout(limit, ending).await {
@@ -170,7 +178,7 @@ impl Tx {
             End::Committed | End::NothingDone(_) => self.stage = Stage::Settled,
         }
         if fault.is_some_and(Fault::hides_the_answer) {
-            self.stage = Stage::Begun;
+            self.stage = Stage::Ending;
             return End::Unknown("the answer was hidden by a test".into());
         }
         end
@@ -271,8 +279,11 @@ async fn settle(mut sent: Vec<Sent<'_>>) -> End {
 impl Drop for Tx {
     fn drop(&mut self) {
         // Neither committed nor rolled back: the connection must not serve anyone else.
-        if self.stage == Stage::Begun {
-            self.connection.discard();
+        match self.stage {
+            Stage::Fresh | Stage::Settled => {}
+            Stage::Begun => self.connection.discard(),
+            Stage::Asking => self.connection.cancel(),
+            Stage::Ending => self.connection.outlast(),
         }
     }
 }
@@ -327,7 +338,7 @@ impl PostgresStore {
         in_doubt: bool,
         fault: Option<Fault>,
     ) -> Result<(T, Option<String>), Trouble> {
-        let connection = self.primary.connection().await?;
+        let connection = self.primary.connection_for_writing().await?;
         let mut tx = Tx::new(connection, "", in_doubt);
         let value = work(&mut tx, context).await?;
         let (writes, adds_deliveries) = (tx.wrote, tx.adds_deliveries);
@@ -394,7 +405,7 @@ impl Attempts {
                 self.conflicts += 1;
                 self.conflicts < CONFLICTS
             }
-            Trouble::Duplicate(_) | Trouble::Lost(_) => {
+            Trouble::Duplicate(_) | Trouble::Lost(_) | Trouble::Silent(_) => {
                 self.losses += 1;
                 self.losses < LOSSES
             }

@@ -17,6 +17,8 @@ pub(super) enum Trouble {
     NoOrganization,
     /// The connection is gone, and with it what was not committed.
     Lost(String),
+    /// No answer came in time, and the question may still be worked on.
+    Silent(String),
     /// The database cannot be reached at all.
     Unreachable(String),
     /// The database has no room or no time; it did nothing.
@@ -87,9 +89,10 @@ impl From<Trouble> for StoreError {
             }
             Trouble::Duplicate(text) => Self::Failed(text),
             Trouble::NoOrganization => Self::Unavailable("the organization was removed".into()),
-            Trouble::Lost(text) | Trouble::Unreachable(text) | Trouble::Busy(text) => {
-                Self::Unavailable(text)
-            }
+            Trouble::Lost(text)
+            | Trouble::Silent(text)
+            | Trouble::Unreachable(text)
+            | Trouble::Busy(text) => Self::Unavailable(text),
             Trouble::Applied => Self::Failed("an applied decision was run again".into()),
             Trouble::Stored(error) => error,
         }

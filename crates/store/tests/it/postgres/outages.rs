@@ -268,7 +268,7 @@ async fn an_unreachable_database_is_an_overload_and_recovers_by_itself() {
 async fn a_dropped_call_leaves_its_connection_fit_for_the_next() {
     let url = migrated_database().await;
     let one = PostgresSettings {
-        pool_size: 1,
+        pool_size: 2,
         ..impatient()
     };
     let store = PostgresStore::open(&url, one, Arc::new(Ids::default()));
