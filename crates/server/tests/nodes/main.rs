@@ -8,6 +8,7 @@
 
 mod cluster;
 mod database;
+mod migrations;
 mod nodes;
 mod old_server;
 #[path = "../support/mod.rs"]

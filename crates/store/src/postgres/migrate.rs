@@ -4,7 +4,8 @@
 //! binary before must be able to run on the result, because nodes are replaced one after the other.
 //!
 //! Each statement is a transaction of its own and harmless to repeat, so a migration that was broken off
-//! is simply run again. One node migrates at a time, the holder of a lease; the others wait for it.
+//! is simply run again. One node migrates at a time, the holder of a lease that it renews; the others wait
+//! for it, and when it dies, one of them takes over within seconds.
 
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use rollcall_domain::id::Ids;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::leases::claim;
-use super::pool::Connection;
+use super::leases::{claim, release};
+use super::pool::{Connection, Connections};
 use super::trouble::Trouble;
 use super::value::values;
 use crate::OpenError;
@@ -47,40 +48,94 @@ const MIGRATIONS: &[(&str, &str)] = &[
 /// What migrations themselves need.
 const LEDGER: &str = include_str!("migrations/0000_ledger.sql");
 
+/// The name of the lease.
 const LEASE: &str = "migrations";
-/// Longer than any statement of a migration takes on a table that is in use.
-const LEASE_DURATION: Duration = Duration::from_mins(10);
+/// How long a claim of it holds: a node that is killed keeps the others waiting no longer.
+const LEASE_DURATION: Duration = Duration::from_secs(5);
+/// How often the node that migrates claims it again, on a connection of its own: a statement may take hours.
+const RENEW_EVERY: Duration = Duration::from_millis(1_500);
+/// How often a statement is tried: one that a dead node has begun may still be under way, and makes the
+/// same thing.
+const TRIES: u32 = 3;
 
-/// Brings the schema up to date; refuses one that this binary does not know.
-pub(super) async fn run(
-    connection: &mut Connection,
-    ids: &Ids,
-    until: Instant,
-) -> Result<(), OpenError> {
-    prepare(connection).await?;
-    if applied(connection).await? == MIGRATIONS.len() {
-        return Ok(());
-    }
+/// The right to migrate.
+struct Lease {
+    owner: String,
+    fence: u64,
+}
+
+/// Brings the schema up to date; refuses one that this binary does not know. Waits until `until` for
+/// another node that is doing it.
+pub(super) async fn run(primary: &Connections, ids: &Ids, until: Instant) -> Result<(), OpenError> {
     let owner = owner(ids);
-    loop {
-        let now = now(connection).await?;
-        let claimed = claim(connection, LEASE, &owner, LEASE_DURATION, now).await?;
-        if claimed.is_some() {
-            break;
+    let mut connection = primary.connection().await?;
+    prepare(&mut connection).await?;
+    while applied(&mut connection).await? < MIGRATIONS.len() {
+        let Some(fence) = claim_now(&mut connection, &owner).await? else {
+            if Instant::now() >= until {
+                return Err(held_by_another(&mut connection).await?);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            continue;
+        };
+        let lease = Lease {
+            owner: owner.clone(),
+            fence,
+        };
+        tokio::select! {
+            applied = apply_missing(&mut connection, &lease) => {
+                // The lease ends by itself should this fail.
+                let _ = release(&mut connection, LEASE, &owner).await;
+                applied?;
+            }
+            () = keep(primary, &lease) => {
+                tracing::warn!("another node has taken the migrations over");
+                connection.cancel();
+                connection = primary.connection().await?;
+            }
         }
-        if Instant::now() >= until {
-            return Err(OpenError::Failed(
-                "another node is bringing the schema up to date and has not finished; start again \
-                 when it has"
-                    .into(),
-            ));
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let result = apply_missing(connection).await;
-    // The lease ends by itself should this fail.
-    let _ = super::leases::release(connection, LEASE, &owner).await;
-    result
+    Ok(())
+}
+
+/// Claims the lease by the database's clock.
+async fn claim_now(connection: &mut Connection, owner: &str) -> Result<Option<u64>, Trouble> {
+    let now = now(connection).await?;
+    claim(connection, LEASE, owner, LEASE_DURATION, now).await
+}
+
+/// Keeps the lease, and comes back when it is lost.
+async fn keep(primary: &Connections, lease: &Lease) {
+    let mut until = Instant::now() + LEASE_DURATION;
+    loop {
+        tokio::time::sleep(RENEW_EVERY).await;
+        let began = Instant::now();
+        let renewed = async {
+            let mut connection = primary.connection().await?;
+            claim_now(&mut connection, &lease.owner).await
+        };
+        match renewed.await {
+            Ok(Some(fence)) if fence == lease.fence => until = began + LEASE_DURATION,
+            Ok(_) => return,
+            Err(_) if Instant::now() >= until => return,
+            Err(trouble) => tracing::warn!(?trouble, "keeping the lease of the migrations"),
+        }
+    }
+}
+
+/// What is told to a node that cannot wait any longer.
+async fn held_by_another(connection: &mut Connection) -> Result<OpenError, OpenError> {
+    let sql = "SELECT expires_at FROM rollcall_leases WHERE name = $1";
+    let rows = connection.query(sql, &values![LEASE]).await?;
+    let ends = rows
+        .first()
+        .and_then(|row| super::rows::timestamp(row, 0).ok())
+        .map(|end| format!(" until {}", rollcall_record::time::to_text(end)));
+    Ok(OpenError::Failed(format!(
+        "another node is bringing the schema up to date: it has the right to{}, and renews it for as long \
+         as it lives; start again when it has finished",
+        ends.unwrap_or_default()
+    )))
 }
 
 /// The number of the last migration that was applied; 0 when there is none.
@@ -122,14 +177,24 @@ async fn prepare(connection: &mut Connection) -> Result<(), OpenError> {
         ));
     }
     for statement in statements(LEDGER) {
-        let mut tries = 0;
-        while let Err(trouble) = connection.define(statement).await {
-            // Two nodes that make the same table at once: one of them is told that it exists.
-            tries += 1;
-            if tries == 3 {
-                return Err(cannot("0 (ledger)", trouble));
-            }
+        define(connection, "0 (ledger)", statement).await?;
+    }
+    Ok(())
+}
+
+/// Runs one statement. Where two nodes make the same thing at once, one of them is told that it exists,
+/// and finds it the next time.
+async fn define(
+    connection: &mut Connection,
+    migration: &str,
+    statement: &str,
+) -> Result<(), OpenError> {
+    let mut tries = 1;
+    while let Err(trouble) = connection.define(statement).await {
+        if tries == TRIES {
+            return Err(cannot(migration, trouble));
         }
+        tries += 1;
     }
     Ok(())
 }
@@ -162,23 +227,34 @@ async fn applied(connection: &mut Connection) -> Result<usize, OpenError> {
     Ok(rows.len())
 }
 
-async fn apply_missing(connection: &mut Connection) -> Result<(), OpenError> {
+/// Applies what is missing. What is recorded late, when another node has the lease, is not kept.
+async fn apply_missing(connection: &mut Connection, lease: &Lease) -> Result<(), OpenError> {
     let first = applied(connection).await?;
     for (index, (name, sql)) in MIGRATIONS.iter().enumerate().skip(first) {
         let number = index + 1;
         let place = format!("{number} ({name})");
         for statement in statements(sql) {
-            let defined = connection.define(statement).await;
-            defined.map_err(|trouble| cannot(&place, trouble))?;
+            define(connection, &place, statement).await?;
         }
         let recorded = connection
             .query(
-                "INSERT INTO rollcall_migrations (number, name, checksum) VALUES ($1, $2, $3) \
-                 ON CONFLICT (number) DO NOTHING",
-                &values![number, *name, checksum(sql)],
+                "INSERT INTO rollcall_migrations (number, name, checksum) \
+                 SELECT $1, $2, $3 FROM rollcall_leases WHERE name = $4 AND owner = $5 AND fence = $6 \
+                 ON CONFLICT (number) DO NOTHING RETURNING number",
+                &values![
+                    number,
+                    *name,
+                    checksum(sql),
+                    LEASE,
+                    lease.owner.as_str(),
+                    i64::try_from(lease.fence).unwrap_or(i64::MAX),
+                ],
             )
             .await;
-        recorded.map_err(|trouble| cannot(&place, trouble))?;
+        let recorded = recorded.map_err(|trouble| cannot(&place, trouble))?;
+        if recorded.is_empty() {
+            return Ok(());
+        }
         tracing::info!("migration {place} is applied");
     }
     Ok(())
@@ -201,7 +277,7 @@ fn statements(sql: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The database's clock: nodes that start at once need not agree on the time.
-async fn now(connection: &mut Connection) -> Result<Timestamp, OpenError> {
+async fn now(connection: &mut Connection) -> Result<Timestamp, Trouble> {
     let sql = "SELECT (extract(epoch FROM now()) * 1000000)::bigint";
     let rows = connection.query(sql, &[]).await?;
     let micros = rows.first().and_then(|row| row.try_get(0).ok());

@@ -55,7 +55,9 @@ impl PostgresStore {
         let mut connection = store.connect(&name).await?;
         examine(&mut connection, &name).await?;
         let until = Instant::now() + store.settings.migration_patience;
-        migrate::run(&mut connection, &store.ids, until).await?;
+        // Its connection is one of those that migrating needs.
+        drop(connection);
+        migrate::run(&store.primary, &store.ids, until).await?;
         Ok(store)
     }
 

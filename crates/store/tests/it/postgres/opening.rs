@@ -108,6 +108,39 @@ async fn several_nodes_that_start_at_once_migrate_once() {
 }
 
 #[tokio::test]
+async fn who_waits_for_another_nodes_migrations_in_vain_is_told_until_when() {
+    let url = migrated_database().await;
+    let held = [
+        "DELETE FROM rollcall_migrations WHERE number = 5",
+        "UPDATE rollcall_leases SET owner = 'other', expires_at = 4102444800000000 \
+         WHERE name = 'migrations'",
+    ];
+    server::execute(&url, &held).await;
+    let settings = PostgresSettings {
+        migration_patience: Duration::from_millis(300),
+        ..PostgresSettings::default()
+    };
+    let refused = PostgresStore::open(&url, settings, Arc::new(Ids::default())).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("until 2100-01-01T00:00:00Z"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_pool_that_has_no_connection_for_reads_is_refused() {
+    let settings = PostgresSettings {
+        pool_size: 1,
+        ..PostgresSettings::default()
+    };
+    let url = "postgres://rollcall@127.0.0.1:1/postgres";
+    let refused = PostgresStore::open(url, settings, Arc::new(Ids::default())).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("pool_size must be at least 2"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn a_migration_that_was_broken_off_is_run_again() {
     let url = server::fresh_database().await;
     open_at(&url).await.close().await;
