@@ -285,7 +285,8 @@ class Server:
         if self.fault is None and "panicked at" in self.log.read_text(errors="replace"):
             self.fault = "the server panicked"
         if self.fault:
-            self.fault += f" (see {self.log.relative_to(ROOT)})"
+            log = self.log.relative_to(ROOT) if self.log.is_relative_to(ROOT) else self.log
+            self.fault += f" (see {log})"
 
 
 def fresh(directory):
