@@ -38,6 +38,9 @@ use crate::traffic::Traffic;
 use crate::unknown_betas::UnknownBetas;
 use crate::webhooks::WebhookSettings;
 
+/// How long storage may take to answer before the server calls itself not ready.
+const STORAGE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What the parts of the server are allowed, as the configuration says.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -291,6 +294,16 @@ impl App {
         self.deliveries_due.notify_one();
     }
 
+    pub(crate) async fn storage_answers(&self) -> bool {
+        let answer = tokio::time::timeout(STORAGE_PATIENCE, self.store.ping());
+        matches!(answer.await, Ok(Ok(())))
+    }
+
+    pub(crate) async fn storage_takes_writes(&self) -> bool {
+        let answer = tokio::time::timeout(STORAGE_PATIENCE, self.store.writable());
+        matches!(answer.await, Ok(Ok(())))
+    }
+
     /// All metrics as text. Whoever asks while another has not yet taken the text made for it gets the same one:
     /// anybody may ask, and a text for each would be memory for each.
     pub(crate) async fn render_metrics(&self, exposition: Exposition) -> Bytes {
@@ -307,6 +320,8 @@ impl App {
             self.metrics.set_pending_deliveries(pending);
         }
         self.metrics.set_writes(self.store.write_figures());
+        let writable = self.storage_takes_writes().await;
+        self.metrics.set_writable(writable);
         let text = Bytes::from(self.metrics.render(exposition));
         *scrape = Some((Instant::now(), text.clone()));
         text

@@ -49,6 +49,7 @@ pub struct Metrics {
     storage_durations: Durations<OperationLabels>,
     batch_sizes: BatchSizes,
     queue_depth: Gauge,
+    writable: Gauge,
     listener: Figures,
     failed_authentications: Counter,
     rate_limited: Counter,
@@ -115,6 +116,7 @@ impl Metrics {
             storage_durations: Family::new_with_constructor(storage_duration),
             batch_sizes: BatchSizes::default(),
             queue_depth: Gauge::default(),
+            writable: Gauge::default(),
             listener: Figures::default(),
             failed_authentications: Counter::default(),
             rate_limited: Counter::default(),
@@ -200,6 +202,11 @@ impl Metrics {
             "commit_queue_depth",
             "Decisions that wait for the writer",
             self.queue_depth.clone(),
+        );
+        registry.register(
+            "storage_writable",
+            "1 while storage takes writes, 0 while it does not",
+            self.writable.clone(),
         );
         self.register_webhooks();
     }
@@ -296,6 +303,11 @@ impl Metrics {
         let queued = i64::try_from(figures.queued).unwrap_or(i64::MAX);
         self.queue_depth.set(queued);
         *self.batch_sizes.0.lock() = figures;
+    }
+
+    /// Sets whether storage takes writes.
+    pub fn set_writable(&self, writable: bool) {
+        self.writable.set(i64::from(writable));
     }
 
     /// What listeners measure.

@@ -55,6 +55,10 @@ pub trait Check: Send + Sync {
     /// Answers when storage does.
     async fn ping(&self) -> Stored<()>;
 
+    /// Whether writes succeed. Known from the last ones; where there were none lately, or the last one
+    /// failed, a small one is made to find out.
+    async fn writable(&self) -> Stored<()>;
+
     /// Verifies every record, index and invariant; `progress` is told how many profiles are done.
     async fn check(
         &self,

@@ -31,6 +31,7 @@ pub mod sessions;
 pub mod sqlite;
 pub mod tenants;
 pub mod webhooks;
+mod writability;
 
 use thiserror::Error;
 

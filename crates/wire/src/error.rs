@@ -385,12 +385,9 @@ impl ApiError {
         Self::new(ErrorKind::Internal, "Internal server error")
     }
 
-    /// 503: the server is not ready yet, or not any more.
-    pub fn starting_or_draining() -> Self {
-        Self::new(
-            ErrorKind::Unavailable,
-            "The server is starting or shutting down",
-        )
+    /// 503: the server is not ready, and why.
+    pub fn not_ready(why: &'static str) -> Self {
+        Self::new(ErrorKind::Unavailable, why)
     }
 
     /// 504: the server's own time limit passed.

@@ -13,9 +13,6 @@ use super::call::header_values;
 use super::error::Failure;
 use crate::metrics::Exposition;
 
-/// How long storage may take to answer before the server calls itself not ready.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// `GET /`: some clients probe it before they begin.
 pub(crate) async fn root(_exchange: &Exchange<'_>) -> Outcome {
     Ok(json(object(|server| {
@@ -30,19 +27,24 @@ pub(crate) async fn live(_exchange: &Exchange<'_>) -> Outcome {
     Ok(json(r#"{"status":"ok"}"#))
 }
 
-/// `GET /readyz`: storage answers, and the server is not on its way out.
+/// `GET /readyz`: storage answers and takes writes, and the server is not on its way out.
 pub(crate) async fn ready(exchange: &Exchange<'_>) -> Outcome {
     let app = exchange.app;
-    let answers = !app.is_draining()
-        && matches!(
-            tokio::time::timeout(PATIENCE, app.store.ping()).await,
-            Ok(Ok(()))
-        );
-    if answers {
-        Ok(json(r#"{"status":"ready"}"#))
+    let why_not = if app.is_draining() {
+        Some("The server is shutting down")
+    } else if !app.storage_answers().await {
+        Some("Storage does not answer")
+    } else if !app.storage_takes_writes().await {
+        Some("Storage answers but takes no writes")
     } else {
-        let told = ApiError::starting_or_draining();
-        Err(Failure::try_again(told, Duration::from_secs(1)))
+        None
+    };
+    match why_not {
+        None => Ok(json(r#"{"status":"ready"}"#)),
+        Some(why) => {
+            let told = ApiError::not_ready(why);
+            Err(Failure::try_again(told, Duration::from_secs(1)))
+        }
     }
 }
 

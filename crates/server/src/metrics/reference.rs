@@ -36,6 +36,7 @@ const USES: &str = "
 | Are they slow? | `histogram_quantile(0.99, sum by (le, route) (rate(rollcall_http_request_duration_seconds_bucket[5m])))` |
 | Is it the storage? | the same of `rollcall_storage_duration_seconds_bucket`, by `operation` |
 | Do writes wait? | `rollcall_commit_queue_depth` stays above zero; `rate(rollcall_commit_batch_size_sum[5m]) / rate(rollcall_commit_batch_size_count[5m])` is how many share a flush of the disk |
+| Does storage take writes? | `rollcall_storage_writable` is 0; see [readiness.md](../operations/readiness.md) |
 | Does somebody guess keys? | `rate(rollcall_failed_authentications_total[5m])` |
 | Do clients speak of something newer than this server? | `rate(rollcall_unknown_beta_requests_total[1h])`; the log names each once |
 | Is the log whole? | `rate(rollcall_log_lines_dropped_total[5m])`: what reads standard error is too slow, or has stopped |

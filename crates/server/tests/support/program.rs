@@ -33,7 +33,11 @@ pub(crate) struct Program {
 impl Program {
     /// Starts a server and waits until it listens. Its log goes to the file `log`.
     pub(crate) fn start(arguments: &[&str], log: &Path) -> Self {
-        let mut command = rollcall(arguments);
+        Self::launch(rollcall(arguments), log)
+    }
+
+    /// The same of a command that was prepared further.
+    pub(crate) fn launch(mut command: Command, log: &Path) -> Self {
         command.args(["--listen", "127.0.0.1:0"]);
         // What it keeps where it is started goes with the test.
         command.current_dir(log.parent().unwrap());

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use rollcall_domain::clock::Timestamp;
+use rollcall_domain::clock::{Clock as _, SystemClock, Timestamp};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::document::ProfileDocument;
@@ -19,9 +20,13 @@ use super::value::{Value, values};
 use crate::Stored;
 use crate::check::{BATCH_CLASSES, Check, CheckReport, WriteFigures};
 use crate::columns::Narrow;
+use crate::leases::Leases as _;
 
 /// How many profiles are looked at in one go.
 const PIECE: usize = 1_000;
+
+/// The lease that is claimed to see whether anything can be written.
+const PROBE: &str = "write probe";
 
 #[async_trait]
 impl Check for PostgresStore {
@@ -29,6 +34,15 @@ impl Check for PostgresStore {
         self.read("SELECT 1 FROM organizations LIMIT 1", &[])
             .await
             .map(|_| ())
+    }
+
+    async fn writable(&self) -> Stored<()> {
+        let probe = async {
+            // One row for all nodes, and a claim that is always granted.
+            let lease = self.claim_lease(PROBE, PROBE, Duration::ZERO, SystemClock.now());
+            lease.await.map(drop)
+        };
+        self.writability.known_or(probe).await
     }
 
     async fn check(

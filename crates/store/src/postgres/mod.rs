@@ -49,6 +49,7 @@ use tokio::sync::Notify;
 use tokio_postgres::Row;
 
 use crate::Stored;
+use crate::writability::Writability;
 use pool::{Connections, Planned};
 use transaction::Attempts;
 use trouble::Trouble;
@@ -101,6 +102,7 @@ pub struct PostgresStore {
     primary: Connections,
     replica: Option<Connections>,
     commits: AtomicU64,
+    writability: Writability,
     deliveries_added: Notify,
     faults: Option<Arc<dyn Faults>>,
 }

@@ -17,6 +17,7 @@ use super::pool::{Connection, Connections};
 use super::target::Target;
 use super::trouble::{Trouble, line, text};
 use super::{PostgresSettings, PostgresStore, migrate};
+use crate::writability::Writability;
 use crate::{OpenError, StoreError};
 
 /// The oldest server that is supported.
@@ -49,6 +50,7 @@ impl PostgresStore {
             primary,
             replica,
             commits: AtomicU64::new(0),
+            writability: Writability::default(),
             deliveries_added: Notify::new(),
             faults: None,
         };

@@ -320,12 +320,20 @@ impl PostgresStore {
                 Err(trouble) => trouble,
             };
             if let Err(trouble) = attempts.pause(trouble, doubtful.is_some()).await {
-                return Err(match (doubtful, trouble) {
+                let of_the_database = matches!(
+                    trouble,
+                    Trouble::Lost(_) | Trouble::Unreachable(_) | Trouble::Busy(_)
+                );
+                let error = match (doubtful, trouble) {
                     (Some(_), trouble) => {
                         StoreError::OutcomeUnknown(StoreError::from(trouble).to_string())
                     }
                     (None, trouble) => trouble.into(),
-                });
+                };
+                if of_the_database {
+                    self.writability.failed(&error);
+                }
+                return Err(error);
             }
         }
     }
@@ -350,6 +358,7 @@ impl PostgresStore {
             End::Committed => {
                 if writes {
                     self.commits.fetch_add(1, Ordering::Relaxed);
+                    self.writability.succeeded();
                 }
                 Ok((value, None))
             }

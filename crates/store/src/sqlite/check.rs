@@ -43,6 +43,10 @@ impl Check for SqliteStore {
         })
     }
 
+    async fn writable(&self) -> Stored<()> {
+        self.writer.writable().await
+    }
+
     async fn check(
         &self,
         _proof: OperatorProof,

@@ -61,6 +61,11 @@ pub(super) fn leave_log(connection: &Connection) -> bool {
     mode.is_ok_and(|mode| mode.eq_ignore_ascii_case("truncate"))
 }
 
+/// Writes a page that says what it said before.
+pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID)
+}
+
 /// Brings the schema up to date; refuses one that this binary does not know.
 pub(super) fn run(connection: &mut Connection) -> Result<(), OpenError> {
     let cannot =

@@ -10,12 +10,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rusqlite::ffi::SQLITE_IOERR_WRITE;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpoints;
+use super::failed;
+use super::migrate::touch;
 use super::readers::Readers;
 use crate::check::{BATCH_CLASSES, WriteFigures, batch_class};
+use crate::writability::Writability;
 use crate::{StoreError, Stored};
 
 /// How many decisions may wait; beyond that the server says that it is overloaded.
@@ -81,6 +85,7 @@ struct Figures {
     queued: AtomicU64,
     committed: AtomicU64,
     batches: [AtomicU64; BATCH_CLASSES],
+    writability: Writability,
 }
 
 impl Writer {
@@ -141,6 +146,12 @@ impl Writer {
         })
     }
 
+    /// Whether writes succeed; see [`crate::Check::writable`].
+    pub(super) async fn writable(&self) -> Stored<()> {
+        let probe = self.write(|connection| touch(connection).map_err(failed));
+        self.figures.writability.known_or(probe).await
+    }
+
     pub(super) fn figures(&self) -> WriteFigures {
         let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         let batches = self.figures.batches.each_ref().map(read);
@@ -179,7 +190,14 @@ fn write_batches(
         }
         // The log may start over with this commit if nobody keeps an earlier state of it.
         readers.let_go();
+        let changes = connection.total_changes();
         let outcome = commit(connection, &mut batch);
+        match &outcome {
+            // Decisions that change nothing reach no disk, and say nothing of it.
+            Ok(()) if connection.total_changes() == changes => {}
+            Ok(()) => figures.writability.succeeded(),
+            Err(error) => figures.writability.failed(error),
+        }
         // Whatever came of it: a commit that failed may have reached the disk.
         readers.committed();
         let length = u64::try_from(batch.len()).unwrap_or(u64::MAX);
@@ -207,9 +225,14 @@ fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Sto
     }
     execute(connection, "COMMIT").map_err(|error| {
         let _ = execute(connection, "ROLLBACK");
-        match error.sqlite_error_code() {
+        match error.sqlite_error() {
+            // A write that the system refused, as a read-only or broken file system does, is one of those
+            // that a commit is made of: it is not all there, and counts for nothing.
+            Some(refused) if refused.extended_code == SQLITE_IOERR_WRITE => nothing_done(&error),
             // A failed flush may have reached the disk in part; only recovery can tell.
-            Some(ErrorCode::SystemIoFailure) => StoreError::OutcomeUnknown(error.to_string()),
+            Some(failed) if failed.code == ErrorCode::SystemIoFailure => {
+                StoreError::OutcomeUnknown(error.to_string())
+            }
             _ => nothing_done(&error),
         }
     })
