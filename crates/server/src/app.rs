@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
 use rollcall_domain::enrollment::URL_LIFETIME;
-use rollcall_domain::id::Ids;
+use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
 use rollcall_domain::tenant::{ApiKey, SecretHash};
 use rollcall_store::{Store, StoreError, Stored};
 use rollcall_wire::cursor::Cursors;
@@ -302,6 +302,17 @@ impl App {
     pub(crate) async fn storage_takes_writes(&self) -> bool {
         let answer = tokio::time::timeout(STORAGE_PATIENCE, self.store.writable());
         matches!(answer.await, Ok(Ok(())))
+    }
+
+    /// Logs and counts a stored profile that is damaged.
+    pub(crate) fn tell_of_damage(
+        &self,
+        organization: &OrganizationId,
+        profile: &ProfileId,
+        damage: &dyn fmt::Display,
+    ) {
+        self.metrics.record_damaged_profile();
+        tracing::error!(%organization, %profile, %damage, "a stored profile is damaged; restore it from a backup");
     }
 
     /// All metrics as text. Whoever asks while another has not yet taken the text made for it gets the same one:

@@ -6,13 +6,14 @@
 //!
 //! Where several nodes share storage, one of them sweeps and prunes for all ([`duty`]).
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rollcall_domain::audit::{Act, Actor};
 use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_domain::tenant::OperatorProof;
-use rollcall_store::Stored;
+use rollcall_store::{StoreError, Stored};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -42,8 +43,14 @@ const KEEP_EXPIRED_URLS: Duration = Duration::from_hours(24);
 /// The longest sleep of the sweeper. Other instances open actions too, and do not wake this one.
 const SWEEP_AT_LEAST_EVERY: Duration = Duration::from_secs(1);
 
-/// How many profiles are swept at a time.
+/// How many expiries are swept at a time.
 const SWEEP_BATCH: usize = 500;
+
+/// How long a profile whose expiries cannot be recorded is left alone.
+const SET_ASIDE_FOR: Duration = Duration::from_mins(10);
+
+/// The profiles that are left alone, and since when.
+type SetAside = HashMap<ProfileId, Instant>;
 
 /// The running tasks.
 #[derive(Debug)]
@@ -88,9 +95,10 @@ async fn until(shutdown: CancellationToken, task: impl Future<Output = ()> + Sen
 
 /// Records the end of each enforcement action within a second of its expiry.
 async fn sweep_expiries(app: Arc<App>) {
+    let mut set_aside = SetAside::new();
     loop {
         app.duty.ours().await;
-        let wait = match sweep_once(&app).await {
+        let wait = match sweep_once(&app, &mut set_aside).await {
             Ok(wait) => wait,
             Err(error) => {
                 log_failed("sweeper", &error);
@@ -106,19 +114,36 @@ async fn sweep_expiries(app: Arc<App>) {
 }
 
 /// Sweeps what is due and says how long nothing will be, as far as this instance knows.
-async fn sweep_once(app: &App) -> Stored<Duration> {
+async fn sweep_once(app: &App, set_aside: &mut SetAside) -> Stored<Duration> {
     let proof = OperatorProof::of_storage_access();
+    let now = app.clock.now();
+    set_aside.retain(|_, since| since.elapsed() < SET_ASIDE_FOR);
+    let mut after = None;
     loop {
-        let now = app.clock.now();
-        let due = app.store.due_expiries(proof, now, SWEEP_BATCH).await?;
-        for (organization_id, profile_id) in &due {
-            record_expiries(app, proof, organization_id, profile_id).await?;
+        let due = app
+            .store
+            .due_expiries(proof, after.as_ref(), now, SWEEP_BATCH);
+        let due = due.await?;
+        for expiry in &due {
+            let (organization_id, id) = (&expiry.organization_id, &expiry.profile_id);
+            if set_aside.contains_key(id) {
+                continue;
+            }
+            match record_expiries(app, proof, organization_id, id).await {
+                // It is this profile's trouble, and nobody else has to wait for it.
+                Err(error @ StoreError::Failed(_)) => {
+                    app.tell_of_damage(organization_id, id, &error);
+                    set_aside.insert(id.clone(), Instant::now());
+                }
+                recorded => recorded?,
+            }
         }
         if due.len() < SWEEP_BATCH || !app.duty.is_ours() {
             break;
         }
+        after = due.last().cloned();
     }
-    let next = app.store.next_expiry(proof).await?;
+    let next = app.store.next_expiry(proof, now).await?;
     let wait = next.map_or(SWEEP_AT_LEAST_EVERY, |next| next.since(app.clock.now()));
     Ok(wait.clamp(Duration::from_millis(10), SWEEP_AT_LEAST_EVERY))
 }

@@ -50,6 +50,7 @@ pub struct Metrics {
     batch_sizes: BatchSizes,
     queue_depth: Gauge,
     writable: Gauge,
+    damaged_profiles: Counter,
     listener: Figures,
     failed_authentications: Counter,
     rate_limited: Counter,
@@ -117,6 +118,7 @@ impl Metrics {
             batch_sizes: BatchSizes::default(),
             queue_depth: Gauge::default(),
             writable: Gauge::default(),
+            damaged_profiles: Counter::default(),
             listener: Figures::default(),
             failed_authentications: Counter::default(),
             rate_limited: Counter::default(),
@@ -207,6 +209,11 @@ impl Metrics {
             "storage_writable",
             "1 while storage takes writes, 0 while it does not",
             self.writable.clone(),
+        );
+        registry.register(
+            "damaged_profiles",
+            "Times that a stored profile was found damaged",
+            self.damaged_profiles.clone(),
         );
         self.register_webhooks();
     }
@@ -308,6 +315,11 @@ impl Metrics {
     /// Sets whether storage takes writes.
     pub fn set_writable(&self, writable: bool) {
         self.writable.set(i64::from(writable));
+    }
+
+    /// Records that a stored profile was found damaged.
+    pub fn record_damaged_profile(&self) {
+        self.damaged_profiles.inc();
     }
 
     /// What listeners measure.

@@ -36,8 +36,13 @@ struct Found<'a> {
 
 impl PageSink for Found<'_> {
     fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument> {
+        self.sink.profile(view)?;
         self.any = true;
-        self.sink.profile(view)
+        Ok(())
+    }
+
+    fn damaged(&mut self, id: ProfileId, damage: DamagedDocument) {
+        self.sink.damaged(id, damage);
     }
 }
 

@@ -16,6 +16,8 @@ use crate::Stored;
 pub struct OwnedProfile {
     /// The organization.
     pub organization_id: OrganizationId,
+    /// The profile.
+    pub id: ProfileId,
     /// The profile's document.
     pub document: ProfileDocument,
 }
@@ -55,6 +57,19 @@ pub struct ExportPosition {
     pub created_at: Timestamp,
     /// The last profile's id.
     pub id: ProfileId,
+}
+
+/// An expiry that is to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueExpiry {
+    /// When it was reached.
+    pub expires_at: Timestamp,
+    /// The action that expires.
+    pub action_id: EnforcementActionId,
+    /// Whose it is.
+    pub profile_id: ProfileId,
+    /// The organization of that profile.
+    pub organization_id: OrganizationId,
 }
 
 /// All profiles.
@@ -102,16 +117,18 @@ pub trait Registry: Send + Sync {
         limit: usize,
     ) -> Stored<FoundPage<ExportPosition>>;
 
-    /// Up to `limit` profiles with an action whose expiry has been reached and is not yet recorded.
+    /// Up to `limit` expiries that have been reached and are not yet recorded, the earliest first; those
+    /// that follow `after`, if that is given.
     async fn due_expiries(
         &self,
         proof: OperatorProof,
+        after: Option<&DueExpiry>,
         now: Timestamp,
         limit: usize,
-    ) -> Stored<Vec<(OrganizationId, ProfileId)>>;
+    ) -> Stored<Vec<DueExpiry>>;
 
-    /// When the next unrecorded expiry is.
-    async fn next_expiry(&self, proof: OperatorProof) -> Stored<Option<Timestamp>>;
+    /// When the next unrecorded expiry after `now` is.
+    async fn next_expiry(&self, proof: OperatorProof, now: Timestamp) -> Stored<Option<Timestamp>>;
 
     /// How many profiles each organization has, by organization id; maintained, not counted.
     async fn count_profiles(&self, proof: OperatorProof) -> Stored<Vec<(OrganizationId, u64)>>;

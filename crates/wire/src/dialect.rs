@@ -87,6 +87,7 @@ pub struct PageWriter<'a> {
     now: Timestamp,
     out: Vec<u8>,
     empty: bool,
+    damaged: Vec<(ProfileId, DamagedDocument)>,
 }
 
 impl<'a> PageWriter<'a> {
@@ -98,7 +99,13 @@ impl<'a> PageWriter<'a> {
             now,
             out,
             empty: true,
+            damaged: Vec::new(),
         }
+    }
+
+    /// The profiles that belong on the page and are not on it.
+    pub fn damaged(&self) -> &[(ProfileId, DamagedDocument)] {
+        &self.damaged
     }
 
     /// Ends the answer. `next_page` is a cursor of [`Cursors::seal`], which needs no escaping.
@@ -118,12 +125,22 @@ impl<'a> PageWriter<'a> {
 
 impl PageSink for PageWriter<'_> {
     fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument> {
+        let before = self.out.len();
         if !self.empty {
             self.out.push(b',');
         }
-        self.empty = false;
-        self.dialect
-            .write_profile(&mut self.out, view, Answer::Other, self.now)
+        let written = self
+            .dialect
+            .write_profile(&mut self.out, view, Answer::Other, self.now);
+        match written {
+            Ok(()) => self.empty = false,
+            Err(_) => self.out.truncate(before),
+        }
+        written
+    }
+
+    fn damaged(&mut self, id: ProfileId, damage: DamagedDocument) {
+        self.damaged.push((id, damage));
     }
 }
 

@@ -5,6 +5,7 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{
     ActionKind, EnforcementStatus, IdentityCheck, Reason, StatusRules,
 };
+use rollcall_domain::id::ProfileId;
 use rollcall_domain::profile::Relationship;
 
 use super::{DamagedDocument, STORED_LINES};
@@ -225,11 +226,15 @@ fn cut_value(text: &str) -> Option<(Option<&str>, &str)> {
 /// What takes the profiles of a page, one after the other in the order of the listing.
 ///
 /// A store hands each row over while it still holds it, so that a page is copied from the storage's
-/// memory straight into the answer; no page of owned profiles exists in between. An error ends the
-/// page: a damaged profile is never left out in silence.
+/// memory straight into the answer; no page of owned profiles exists in between. A damaged profile is no
+/// part of the page, and never left out in silence.
 pub trait PageSink {
-    /// Takes the next profile; the view is only valid during the call.
+    /// Takes the next profile; the view is only valid during the call. After an error it is as if it had
+    /// not been called.
     fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument>;
+
+    /// Hears of a profile that belongs on the page and cannot be shown.
+    fn damaged(&mut self, id: ProfileId, damage: DamagedDocument);
 }
 
 /// What a line may begin with.

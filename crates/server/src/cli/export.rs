@@ -91,7 +91,9 @@ async fn from_storage(
             .await?;
         lines.clear();
         for found in &page.profiles {
-            let profile = found.document.decode().map_err(Failure::failed)?;
+            let profile = found.document.decode();
+            let profile =
+                profile.map_err(|error| Failure::failed(format!("{}: {error}", found.id)))?;
             line::write(&mut lines, &found.organization_id, &profile);
         }
         out.write_all(lines.as_bytes())?;

@@ -134,7 +134,9 @@ async fn search(
             let written = owned.document.decode().and_then(|profile| {
                 write_record(&mut row, &owned.organization_id, &profile, None, now)
             });
-            written.map_err(|error: DamagedDocument| Failure::failed(error))?;
+            written.map_err(|error: DamagedDocument| {
+                Failure::failed(format!("{}: {error}", owned.id))
+            })?;
             pages::json(|out| out.push_str(&row))
         });
         listing.page(&rows.collect::<Outcome<Vec<_>>>()?)?;

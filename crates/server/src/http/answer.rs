@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::Stream;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::Full;
 
@@ -112,6 +112,21 @@ pub(crate) fn json(text: impl Into<Bytes>) -> Answer {
 pub(crate) fn json_with_status(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     let body = Body::Whole(Full::new(text.into()));
     answer(status, "application/json", body)
+}
+
+/// Names the profiles that a page lacks because what is stored of them is damaged.
+const DAMAGED_PROFILES: HeaderName = HeaderName::from_static("x-rollcall-damaged-profiles");
+
+/// The header that names the profiles which a page lacks, if it lacks any.
+pub(crate) fn naming_damaged<'a>(
+    ids: impl Iterator<Item = &'a str>,
+) -> Option<(HeaderName, HeaderValue)> {
+    let mut ids = ids.peekable();
+    ids.peek()?;
+    let ids: Vec<_> = ids.collect();
+    // Ids are plain.
+    let value = HeaderValue::from_str(&ids.join(", ")).ok()?;
+    Some((DAMAGED_PROFILES, value))
 }
 
 /// An answer without a body.

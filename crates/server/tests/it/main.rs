@@ -21,6 +21,7 @@ mod client;
 mod console;
 mod console_webhooks;
 mod contract;
+mod damage;
 mod development;
 mod durability;
 mod enforcement;

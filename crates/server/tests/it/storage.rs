@@ -26,6 +26,18 @@ impl Place {
         }
     }
 
+    /// Runs a statement behind the back of whoever has it open next.
+    pub(crate) async fn execute(&self, statement: &str) {
+        match self {
+            Self::Directory(directory) => {
+                let file = directory.path().join(rollcall_store::sqlite::FILE_NAME);
+                let connection = rusqlite::Connection::open(file).unwrap();
+                connection.execute_batch(statement).unwrap();
+            }
+            Self::Database(url) => scratch::execute(url, &[statement]).await,
+        }
+    }
+
     pub(crate) async fn open(&self, ids: Arc<Ids>) -> Arc<dyn Store> {
         match self {
             Self::Directory(directory) => {

@@ -12,7 +12,7 @@
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Order, Position, ProfileListing, Start, StatusFilter};
-use rollcall_record::document::{PageSink, ProfileView};
+use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
 use tokio_postgres::Row;
 
 use super::PostgresStore;
@@ -153,14 +153,15 @@ impl Page<'_> {
     fn take(&mut self, row: &Row, stretch: Stretch) -> Stored<Next> {
         let limit = self.listing.limit.get();
         let bound = self.listing.limit.examination_bound();
-        if self.taken == limit || (self.listing.status_filter.is_some() && self.examined == bound) {
+        if self.taken == limit || self.examined == bound {
             return Ok(Next::Full);
         }
-        let view = ProfileView::parse(text(row, DOCUMENT)?)?;
         self.examined += 1;
-        if self.wants(&view)? {
-            self.sink.profile(&view)?;
-            self.taken += 1;
+        match self.show(text(row, DOCUMENT)?) {
+            Ok(shown) => self.taken += usize::from(shown),
+            Err(damage) => self
+                .sink
+                .damaged(parsed(row, ID, ProfileId::parse)?, damage),
         }
         if self.taken == limit || self.examined == bound {
             self.last = Some(position(row, stretch)?);
@@ -168,11 +169,17 @@ impl Page<'_> {
         Ok(Next::More)
     }
 
-    fn wants(&self, view: &ProfileView<'_>) -> Stored<bool> {
-        match self.listing.status_filter {
-            None => Ok(true),
-            Some(filter) => Ok(filter.matches(view.enforcement_status(self.now)?)),
+    /// Shows the profile if it is wanted.
+    fn show(&mut self, document: &str) -> Result<bool, DamagedDocument> {
+        let view = ProfileView::parse(document)?;
+        let wanted = match self.listing.status_filter {
+            None => true,
+            Some(filter) => filter.matches(view.enforcement_status(self.now)?),
+        };
+        if wanted {
+            self.sink.profile(&view)?;
         }
+        Ok(wanted)
     }
 }
 

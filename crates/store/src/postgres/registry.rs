@@ -14,7 +14,7 @@ use super::rows::{document, number, parsed, timestamp};
 use super::value::{Value, values};
 use super::{PostgresStore, puts, search};
 use crate::Stored;
-use crate::registry::{ExportPosition, FoundPage, OwnedProfile, Put, Registry};
+use crate::registry::{DueExpiry, ExportPosition, FoundPage, OwnedProfile, Put, Registry};
 
 #[async_trait]
 impl Registry for PostgresStore {
@@ -25,7 +25,7 @@ impl Registry for PostgresStore {
     ) -> Stored<Option<OwnedProfile>> {
         let rows = self
             .read(
-                "SELECT p.organization, p.document FROM profile_ids i \
+                "SELECT p.organization, p.document, p.created_at, p.id FROM profile_ids i \
                  JOIN profiles p ON p.organization = i.organization AND p.id = i.id \
                  WHERE i.id = $1",
                 &values![id.as_str()],
@@ -95,26 +95,42 @@ impl Registry for PostgresStore {
     async fn due_expiries(
         &self,
         _proof: OperatorProof,
+        after: Option<&DueExpiry>,
         now: Timestamp,
         limit: usize,
-    ) -> Stored<Vec<(OrganizationId, ProfileId)>> {
+    ) -> Stored<Vec<DueExpiry>> {
+        let (time, id) = after.map_or((i64::MIN, ""), |after| {
+            (after.expires_at.as_micros(), after.action_id.as_str())
+        });
         let rows = self
             .read(
-                "SELECT organization, profile_id FROM enforcement_actions \
+                "SELECT expires_at, id, profile_id, organization FROM enforcement_actions \
                  WHERE expires_at IS NOT NULL AND expires_at <= $1 \
-                 GROUP BY organization, profile_id ORDER BY min(expires_at) LIMIT $2",
-                &values![now, limit],
+                 AND (expires_at, id) > ($2, $3) ORDER BY expires_at, id LIMIT $4",
+                &values![now, time, id, limit],
             )
             .await?;
-        rows.iter().map(owner).collect()
+        let due = |row: &Row| -> Stored<DueExpiry> {
+            Ok(DueExpiry {
+                expires_at: timestamp(row, 0)?,
+                action_id: parsed(row, 1, EnforcementActionId::parse)?,
+                profile_id: parsed(row, 2, ProfileId::parse)?,
+                organization_id: parsed(row, 3, OrganizationId::parse)?,
+            })
+        };
+        rows.iter().map(due).collect()
     }
 
-    async fn next_expiry(&self, _proof: OperatorProof) -> Stored<Option<Timestamp>> {
+    async fn next_expiry(
+        &self,
+        _proof: OperatorProof,
+        now: Timestamp,
+    ) -> Stored<Option<Timestamp>> {
         let rows = self
             .read(
-                "SELECT expires_at FROM enforcement_actions WHERE expires_at IS NOT NULL \
-                 ORDER BY expires_at LIMIT 1",
-                &[],
+                "SELECT expires_at FROM enforcement_actions \
+                 WHERE expires_at IS NOT NULL AND expires_at > $1 ORDER BY expires_at LIMIT 1",
+                &values![now],
             )
             .await?;
         rows.first().map(|row| timestamp(row, 0)).transpose()
@@ -151,6 +167,7 @@ fn owned(row: &Row) -> Stored<OwnedProfile> {
     Ok(OwnedProfile {
         organization_id: parsed(row, 0, OrganizationId::parse)?,
         document: document(row, 1)?,
+        id: parsed(row, 3, ProfileId::parse)?,
     })
 }
 

@@ -85,13 +85,17 @@ fn matching(row: &Row, search: &ProfileSearch, now: Timestamp) -> Stored<Option<
     let Some(document) = document.map(ProfileDocument::from_stored) else {
         return Ok(None);
     };
-    if let Some(wanted) = search.enforcement_status
-        && !wanted.matches(document.view()?.enforcement_status(now)?)
-    {
-        return Ok(None);
+    if let Some(wanted) = search.enforcement_status {
+        let status = document.view();
+        let status = status.and_then(|view| view.enforcement_status(now));
+        // A damaged one is found, so that whoever asks is told of it.
+        if status.is_ok_and(|status| !wanted.matches(status)) {
+            return Ok(None);
+        }
     }
     Ok(Some(OwnedProfile {
         organization_id: parsed(row, ORGANIZATION, OrganizationId::parse)?,
+        id: parsed(row, ID, ProfileId::parse)?,
         document,
     }))
 }

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Order, Position, ProfileListing, Start, StatusFilter};
-use rollcall_record::document::{PageSink, ProfileView};
+use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Row, Rows, ToSql, params};
 
@@ -83,15 +83,17 @@ impl Page<'_> {
     ) -> Stored<Next> {
         let limit = self.listing.limit.get();
         let bound = self.listing.limit.examination_bound();
-        if self.taken == limit || (self.listing.status_filter.is_some() && self.examined == bound) {
+        if self.taken == limit || self.examined == bound {
             return Ok(Next::Full);
         }
-        let document = row.get_ref(DOCUMENT).map_err(failed)?;
-        let view = ProfileView::parse(document.as_str().map_err(|_| damaged("a document"))?)?;
         self.examined += 1;
-        if self.wants(&view)? {
-            self.sink.profile(&view)?;
-            self.taken += 1;
+        let document = row.get_ref(DOCUMENT).map_err(failed)?;
+        // What is no text is no document either.
+        match self.show(document.as_str().unwrap_or_default()) {
+            Ok(shown) => self.taken += usize::from(shown),
+            Err(damage) => self
+                .sink
+                .damaged(parsed(row, ID, ProfileId::parse)?, damage),
         }
         // A position owns its id; only the last row of a page needs one.
         if self.taken == limit || self.examined == bound {
@@ -100,19 +102,23 @@ impl Page<'_> {
         Ok(Next::More)
     }
 
-    fn wants(&self, view: &ProfileView<'_>) -> Stored<bool> {
-        match self.listing.status_filter {
-            None => Ok(true),
-            Some(filter) => Ok(filter.matches(view.enforcement_status(self.now)?)),
+    /// Shows the profile if it is wanted.
+    fn show(&mut self, document: &str) -> Result<bool, DamagedDocument> {
+        let view = ProfileView::parse(document)?;
+        let wanted = match self.listing.status_filter {
+            None => true,
+            Some(filter) => filter.matches(view.enforcement_status(self.now)?),
+        };
+        if wanted {
+            self.sink.profile(&view)?;
         }
+        Ok(wanted)
     }
 
-    /// How many rows a statement may have to step: the page, and one that says whether more follows.
+    /// How many rows a statement may have to step: what may be looked at, and one that says whether more
+    /// follows. It steps as far as the page wants.
     fn rows(&self) -> i64 {
-        let most = match self.listing.status_filter {
-            None => self.listing.limit.get() - self.taken,
-            Some(_) => self.listing.limit.examination_bound(),
-        };
+        let most = self.listing.limit.examination_bound();
         i64::try_from(most).unwrap_or(i64::MAX - 1) + 1
     }
 

@@ -14,9 +14,9 @@ use rollcall_record::document::ProfileDocument;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::commit::keep_audit;
-use super::rows::{organization_number, parsed, timestamp};
+use super::rows::{organization_number, parsed, query, timestamp};
 use super::{SqliteStore, failed, overview, profiles, search};
-use crate::registry::{ExportPosition, FoundPage, OwnedProfile, Put, Registry};
+use crate::registry::{DueExpiry, ExportPosition, FoundPage, OwnedProfile, Put, Registry};
 use crate::{StoreError, Stored};
 
 #[async_trait]
@@ -33,6 +33,7 @@ impl Registry for SqliteStore {
             let organization_id = organization_id(connection, number)?;
             Ok(Some(OwnedProfile {
                 organization_id,
+                id: id.clone(),
                 document,
             }))
         })
@@ -119,37 +120,46 @@ impl Registry for SqliteStore {
     async fn due_expiries(
         &self,
         _proof: OperatorProof,
+        after: Option<&DueExpiry>,
         now: Timestamp,
         limit: usize,
-    ) -> Stored<Vec<(OrganizationId, ProfileId)>> {
+    ) -> Stored<Vec<DueExpiry>> {
+        let (time, id) = after.map_or((i64::MIN, ""), |after| {
+            (after.expires_at.as_micros(), after.action_id.as_str())
+        });
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached(
-                    "SELECT DISTINCT o.id, a.profile_id FROM enforcement_actions a \
-                     JOIN organizations o ON o.number = a.organization \
-                     WHERE a.expires_at IS NOT NULL AND a.expires_at <= ?1 \
-                     ORDER BY a.expires_at LIMIT ?2",
-                )
-                .map_err(failed)?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut rows = statement
-                .query(params![now.as_micros(), limit])
-                .map_err(failed)?;
-            let mut due = Vec::new();
-            while let Some(row) = rows.next().map_err(failed)? {
-                due.push(owner(row)?);
-            }
-            Ok(due)
+            query(
+                connection,
+                "SELECT a.expires_at, a.id, a.profile_id, o.id FROM enforcement_actions a \
+                 JOIN organizations o ON o.number = a.organization \
+                 WHERE a.expires_at IS NOT NULL AND a.expires_at <= ?1 \
+                 AND (a.expires_at, a.id) > (?2, ?3) ORDER BY a.expires_at, a.id LIMIT ?4",
+                params![now.as_micros(), time, id, limit],
+                |row| {
+                    Ok(DueExpiry {
+                        expires_at: timestamp(row, 0)?,
+                        action_id: parsed(row, 1, EnforcementActionId::parse)?,
+                        profile_id: parsed(row, 2, ProfileId::parse)?,
+                        organization_id: parsed(row, 3, OrganizationId::parse)?,
+                    })
+                },
+            )
         })
     }
 
-    async fn next_expiry(&self, _proof: OperatorProof) -> Stored<Option<Timestamp>> {
+    async fn next_expiry(
+        &self,
+        _proof: OperatorProof,
+        now: Timestamp,
+    ) -> Stored<Option<Timestamp>> {
         self.read(|connection| {
             let micros: Option<i64> = connection
                 .prepare_cached(
-                    "SELECT MIN(expires_at) FROM enforcement_actions WHERE expires_at IS NOT NULL",
+                    "SELECT MIN(expires_at) FROM enforcement_actions \
+                     WHERE expires_at IS NOT NULL AND expires_at > ?1",
                 )
-                .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+                .and_then(|mut statement| statement.query_row([now.as_micros()], |row| row.get(0)))
                 .map_err(failed)?;
             Ok(micros.and_then(Timestamp::from_micros))
         })
@@ -377,11 +387,13 @@ fn export(
             let document = document
                 .as_str()
                 .map_err(|_| super::rows::damaged("a document"))?;
+            let profile_id = parsed(row, 1, ProfileId::parse)?;
             profiles.push(OwnedProfile {
                 organization_id: id.clone(),
+                id: profile_id.clone(),
                 document: ProfileDocument::from_stored(document),
             });
-            last = Some((timestamp(row, 0)?, parsed(row, 1, ProfileId::parse)?));
+            last = Some((timestamp(row, 0)?, profile_id));
         }
         if profiles.len() >= limit {
             let next = last.map(|(created_at, profile_id)| ExportPosition {

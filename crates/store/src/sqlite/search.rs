@@ -9,7 +9,7 @@ use rollcall_domain::id::ProfileId;
 use rollcall_domain::profile::AccessType;
 use rollcall_domain::program::ProgramStatus;
 use rollcall_domain::search::{ProfileSearch, SearchPage, SearchPosition};
-use rollcall_record::document::ProfileDocument;
+use rollcall_record::document::{DamagedDocument, ProfileDocument};
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Rows, params_from_iter};
@@ -73,6 +73,7 @@ pub(super) fn search(
             let organization_id = registry::organization_id(connection, owner)?;
             found.profiles.push(OwnedProfile {
                 organization_id,
+                id: parsed(row, ID, ProfileId::parse)?,
                 document,
             });
         }
@@ -173,18 +174,20 @@ fn matching(
         return Ok(None);
     }
     let document = ProfileDocument::from_stored(text(DOCUMENT)?.unwrap_or_default());
-    if let Some(wanted) = search.enforcement_status
-        && !wanted.matches(document.view()?.enforcement_status(now)?)
-    {
-        return Ok(None);
-    }
-    if let Some((program, wanted)) = &search.program {
-        let status = document.decode()?.programs.status(program);
-        if status.is_none() || wanted.is_some_and(|wanted| status != Some(wanted)) {
-            return Ok(None);
+    let matches = || -> Result<bool, DamagedDocument> {
+        if let Some(wanted) = search.enforcement_status
+            && !wanted.matches(document.view()?.enforcement_status(now)?)
+        {
+            return Ok(false);
         }
-    }
-    Ok(Some(document))
+        let Some((program, wanted)) = &search.program else {
+            return Ok(true);
+        };
+        let status = document.decode()?.programs.status(program);
+        Ok(status.is_some() && wanted.is_none_or(|wanted| status == Some(wanted)))
+    };
+    // A damaged one is found, so that whoever asks is told of it.
+    Ok(matches().unwrap_or(true).then_some(document))
 }
 
 /// The ordered ranges of one index that together hold every match.

@@ -68,6 +68,10 @@ impl PageSink for Collected {
         self.0.push(view.id.trim_matches('"').to_owned());
         Ok(())
     }
+
+    fn damaged(&mut self, id: ProfileId, damage: DamagedDocument) {
+        panic!("{id}: {damage}");
+    }
 }
 
 pub(crate) fn listing(order_by: OrderBy, order: Order, limit: u8) -> ProfileListing {

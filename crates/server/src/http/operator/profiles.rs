@@ -6,7 +6,7 @@ use rollcall_wire::operator::profiles::{parse_get, parse_search, write_record};
 
 use super::{enrollments, named_profile};
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json};
+use crate::http::answer::{Outcome, json, naming_damaged};
 use crate::http::call::OperatorCall;
 
 /// `GET /operator/v1/user_profiles`
@@ -21,17 +21,29 @@ pub(crate) async fn search(call: OperatorCall<'_>) -> Outcome {
         .read(Operation::SearchProfiles, search)
         .await?;
     let mut records = Vec::with_capacity(found.profiles.len());
+    let mut damaged = Vec::new();
     for owned in &found.profiles {
-        let profile = owned.document.decode()?;
         let mut record = String::with_capacity(1_024);
-        write_record(&mut record, &owned.organization_id, &profile, None, now)?;
-        records.push(record);
+        let written = owned.document.decode().and_then(|profile| {
+            write_record(&mut record, &owned.organization_id, &profile, None, now)
+        });
+        match written {
+            Ok(()) => records.push(record),
+            Err(damage) => {
+                app.tell_of_damage(&owned.organization_id, &owned.id, &damage);
+                damaged.push(owned.id.as_str());
+            }
+        }
     }
     let next = found
         .next
         .map(|position| request.list.next_page(&app.cursors, &position));
     let write = |out: &mut String, record: String| out.push_str(&record);
-    Ok(json(object::page(records, write, next.as_deref())))
+    let mut answer = json(object::page(records, write, next.as_deref()));
+    answer
+        .headers_mut()
+        .extend(naming_damaged(damaged.into_iter()));
+    Ok(answer)
 }
 
 /// `GET /operator/v1/user_profiles/{id}`: the whole record, or with `?as=` the profile as a dialect's

@@ -579,7 +579,10 @@ impl Export {
             .record(Operation::ExportProfiles, started.elapsed());
         let mut lines = String::with_capacity(page.profiles.len() * 1_024);
         for owned in &page.profiles {
-            let profile = owned.document.decode()?;
+            let profile = owned.document.decode().inspect_err(|damage| {
+                self.app
+                    .tell_of_damage(&owned.organization_id, &owned.id, damage);
+            })?;
             line::write(&mut lines, &owned.organization_id, &profile);
         }
         self.more = page.next.is_some();

@@ -9,7 +9,7 @@ use rollcall_wire::error::ApiError;
 use rollcall_wire::query::parse_query_beta_only;
 
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json};
+use crate::http::answer::{Outcome, json, naming_damaged};
 use crate::http::call::PublicCall;
 
 /// Room for a profile of the usual size, so that a page is written without growing its buffer.
@@ -30,7 +30,14 @@ pub(crate) async fn list(call: PublicCall<'_>) -> Outcome {
         .list_profiles(call.scope(), &listing, now, &mut page);
     let next = call.exchange().read(Operation::ListProfiles, pages).await?;
     let next = next.map(|position| app.cursors.seal(organization, &listing, &position));
-    Ok(json(page.finish(next.as_deref())))
+    let damaged = page.damaged().iter().map(|(id, damage)| {
+        app.tell_of_damage(organization, id, damage);
+        id.as_str()
+    });
+    let damaged = naming_damaged(damaged);
+    let mut answer = json(page.finish(next.as_deref()));
+    answer.headers_mut().extend(damaged);
+    Ok(answer)
 }
 
 /// `POST /v1/user_profiles`

@@ -207,9 +207,15 @@ async fn search(call: &ConsoleCall<'_>, form: &Form) -> Result<Found, Finding> {
         .read(Operation::SearchProfiles, search)
         .await?;
     let mut profiles = Vec::with_capacity(found.profiles.len());
+    let mut damaged = Vec::new();
     for owned in found.profiles {
-        let profile = owned.document.decode()?;
-        profiles.push((owned.organization_id, profile));
+        match owned.document.decode() {
+            Ok(profile) => profiles.push((owned.organization_id, profile)),
+            Err(damage) => {
+                app.tell_of_damage(&owned.organization_id, &owned.id, &damage);
+                damaged.push(owned.id);
+            }
+        }
     }
     let next = found
         .next
@@ -217,8 +223,20 @@ async fn search(call: &ConsoleCall<'_>, form: &Form) -> Result<Found, Finding> {
     Ok(Found {
         profiles,
         next,
-        told: None,
+        told: naming(&damaged),
     })
+}
+
+/// What the operator is told of profiles that the page lacks.
+fn naming(damaged: &[ProfileId]) -> Option<Told> {
+    let ids: Vec<_> = damaged.iter().map(ProfileId::as_str).collect();
+    let told = || {
+        format!(
+            "Not shown because what is stored of them is damaged: {}",
+            ids.join(", ")
+        )
+    };
+    (!ids.is_empty()).then(|| Told::bad(told()))
 }
 
 fn search_query(form: &Form) -> String {
@@ -306,31 +324,48 @@ async fn listing(call: &ConsoleCall<'_>, form: &Form, sort: &str) -> Result<Foun
         .store
         .list_profiles(&scope, &listing, app.clock.now(), &mut ids);
     let next = call.exchange().read(Operation::ListProfiles, list).await?;
-    let mut profiles = Vec::with_capacity(ids.0.len());
-    for id in &ids.0 {
+    let mut profiles = Vec::with_capacity(ids.shown.len());
+    let mut damaged = ids.damaged;
+    for id in &ids.shown {
         let find = app.store.find_profile(&scope, id);
         let found = call.exchange().read(Operation::FindProfile, find).await?;
         if let Some(document) = found {
-            profiles.push((organization_id.clone(), document.decode()?));
+            match document.decode() {
+                Ok(profile) => profiles.push((organization_id.clone(), profile)),
+                Err(damage) => damaged.push((id.clone(), damage)),
+            }
         }
     }
+    let damaged = damaged.into_iter().map(|(id, damage)| {
+        app.tell_of_damage(&organization_id, &id, &damage);
+        id
+    });
+    let told = naming(&damaged.collect::<Vec<_>>());
     let next = next.map(|position| app.cursors.seal(&organization_id, &listing, &position));
     Ok(Found {
         profiles,
         next,
-        told: None,
+        told,
     })
 }
 
 /// The ids of a page.
 #[derive(Default)]
-struct Ids(Vec<ProfileId>);
+struct Ids {
+    shown: Vec<ProfileId>,
+    damaged: Vec<(ProfileId, DamagedDocument)>,
+}
 
 impl PageSink for Ids {
     fn profile(&mut self, view: &ProfileView<'_>) -> Result<(), DamagedDocument> {
         // Ids are plain, so that their JSON is themselves in quotes.
-        self.0.extend(ProfileId::parse(view.id.trim_matches('"')));
+        let id = ProfileId::parse(view.id.trim_matches('"'));
+        self.shown.extend(id);
         Ok(())
+    }
+
+    fn damaged(&mut self, id: ProfileId, damage: DamagedDocument) {
+        self.damaged.push((id, damage));
     }
 }
 

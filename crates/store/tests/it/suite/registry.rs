@@ -132,7 +132,7 @@ pub(crate) async fn expiries_are_found_when_due_and_no_more_once_recorded(world:
     let scope = world.organization("org").await;
     let first = world.create(&scope, at(1), None).await;
     let second = world.create(&scope, at(2), None).await;
-    assert_eq!(world.store.next_expiry(proof()).await.unwrap(), None);
+    assert_eq!(world.store.next_expiry(proof(), at(3)).await.unwrap(), None);
     world
         .open_action(&scope, &first, restriction(Some(at(50))), at(3))
         .await;
@@ -143,15 +143,31 @@ pub(crate) async fn expiries_are_found_when_due_and_no_more_once_recorded(world:
         .open_action(&scope, &second, restriction(Some(at(60))), at(3))
         .await;
     assert_eq!(
-        world.store.next_expiry(proof()).await.unwrap(),
+        world.store.next_expiry(proof(), at(3)).await.unwrap(),
         Some(at(40))
     );
     assert_eq!(
-        world.store.due_expiries(proof(), at(39), 10).await.unwrap(),
+        world
+            .store
+            .due_expiries(proof(), None, at(39), 10)
+            .await
+            .unwrap(),
         []
     );
-    let due = world.store.due_expiries(proof(), at(50), 10).await.unwrap();
-    assert_eq!(due, [(scope.organization_id().clone(), first.clone())]);
+    let due = world.store.due_expiries(proof(), None, at(50), 10);
+    let due = due.await.unwrap();
+    let times: Vec<_> = due.iter().map(|due| due.expires_at).collect();
+    assert_eq!(times, [at(40), at(50)]);
+    for due in &due {
+        assert_eq!(due.organization_id, *scope.organization_id());
+        assert_eq!(due.profile_id, first);
+    }
+    let rest = world.store.due_expiries(proof(), due.first(), at(50), 10);
+    assert_eq!(rest.await.unwrap(), due[1..]);
+    assert_eq!(
+        world.store.next_expiry(proof(), at(40)).await.unwrap(),
+        Some(at(50))
+    );
 
     let now = at(50);
     let changed = world
@@ -167,11 +183,15 @@ pub(crate) async fn expiries_are_found_when_due_and_no_more_once_recorded(world:
     };
     assert_eq!(document.decode().unwrap().enforcement.past().len(), 2);
     assert_eq!(
-        world.store.due_expiries(proof(), at(50), 10).await.unwrap(),
+        world
+            .store
+            .due_expiries(proof(), None, at(50), 10)
+            .await
+            .unwrap(),
         []
     );
     assert_eq!(
-        world.store.next_expiry(proof()).await.unwrap(),
+        world.store.next_expiry(proof(), at(50)).await.unwrap(),
         Some(at(60))
     );
 }
