@@ -20,6 +20,7 @@ use super::output::OutputArgs;
 use super::progress::Progress;
 use super::secret_key;
 use super::target::{self, StorageArgs};
+use crate::config::Config;
 
 /// The manifest's name in a backup.
 const MANIFEST: &str = "backup.json";
@@ -73,28 +74,37 @@ pub async fn run(arguments: Arguments) -> Outcome {
     // What an interrupted backup left behind is nobody's.
     let _ = fs::remove_dir_all(&partial);
     private_directory(&partial).map_err(cannot)?;
-    let copied = copy(&config.data_dir, &partial).await;
-    let finished = copied.and_then(|manifest| {
+    let copied = copy(&config, &partial).await;
+    let finished = copied.and_then(|(manifest, unopened)| {
         write_durably(
             &partial.join(MANIFEST),
             json!(manifest).to_string().as_bytes(),
         )
         .and_then(|()| fs::rename(&partial, directory))
         .map_err(cannot)?;
-        Ok(manifest)
+        Ok((manifest, unopened))
     });
     if finished.is_err() {
         let _ = fs::remove_dir_all(&partial);
     }
-    let manifest = finished?;
+    let (manifest, unopened) = finished?;
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     arguments.output.open().item(&json!({
         "backup": directory, "schema": manifest.schema, "bytes": bytes,
         "created_at": manifest.created_at,
-    }))
+    }))?;
+    if unopened > 0 {
+        return Err(Failure::failed(format!(
+            "{shown} lacks the key of {unopened} signing secrets: run this with the server's secret_key and \
+             previous_secret_keys, or regenerate them; all else is in it"
+        )));
+    }
+    Ok(())
 }
 
-async fn copy(data_dir: &Path, to: &Path) -> Outcome<Manifest> {
+/// Copies database and keys; tells how many signing secrets are sealed with a key that is not there.
+async fn copy(config: &Config, to: &Path) -> Outcome<(Manifest, usize)> {
+    let data_dir = &config.data_dir;
     let source = data_dir.join(sqlite::FILE_NAME);
     let target = to.join(sqlite::FILE_NAME);
     let progress = Progress::bytes(fs::metadata(&source).ok().map(|metadata| metadata.len()));
@@ -113,21 +123,23 @@ async fn copy(data_dir: &Path, to: &Path) -> Outcome<Manifest> {
     copied.map_err(Failure::failed)??;
     let cannot = |error: std::io::Error| Failure::failed(format!("cannot copy: {error}"));
     let mut names = vec![sqlite::FILE_NAME];
-    if let Ok(key) = fs::read(data_dir.join(secret_key::FILE_NAME)) {
-        write_durably(&to.join(secret_key::FILE_NAME), &key).map_err(cannot)?;
+    let sealed = sqlite::sealed_secrets(to)?;
+    let (has_keys, unopened) = secret_key::copy_in_use(config, &sealed, to)?;
+    if has_keys {
         names.push(secret_key::FILE_NAME);
     }
     let files = names.into_iter().map(|name| copied_file(to, name));
-    Ok(Manifest {
+    let manifest = Manifest {
         rollcall: env!("CARGO_PKG_VERSION").to_owned(),
         schema: sqlite::schema_version(to)?,
         created_at: time::to_text(created_at),
         files: files.collect::<std::io::Result<_>>().map_err(cannot)?,
-    })
+    };
+    Ok((manifest, unopened))
 }
 
-/// The manifest of the backup in `directory`, every file compared with it.
-pub(crate) fn verified(directory: &Path) -> Outcome<Manifest> {
+/// The manifest of the backup in `directory`, every file compared with it and every signing secret opened.
+pub(crate) fn verified(directory: &Path, config: &Config) -> Outcome<Manifest> {
     let shown = directory.display();
     let manifest = fs::read_to_string(directory.join(MANIFEST)).map_err(|error| {
         Failure::setup(format!(
@@ -138,15 +150,24 @@ pub(crate) fn verified(directory: &Path) -> Outcome<Manifest> {
         .map_err(|error| Failure::setup(format!("{shown}: {MANIFEST} is damaged: {error}")))?;
     for file in &manifest.files {
         let plain = [sqlite::FILE_NAME, secret_key::FILE_NAME].contains(&file.name.as_str());
-        let now = copied_file(directory, &file.name);
-        if !plain || now.is_ok_and(|now| now.sha256 != file.sha256) {
-            return Err(Failure::failed(format!(
-                "{shown}: {} is not what was backed up; use another backup",
-                file.name
-            )));
-        }
+        let wrong = match copied_file(directory, &file.name) {
+            Ok(now) if plain && now.sha256 == file.sha256 => continue,
+            Ok(_) => "is not what was backed up".to_owned(),
+            Err(error) => format!("cannot be read ({error})"),
+        };
+        return Err(Failure::failed(format!(
+            "{shown}: {} {wrong}; use another backup",
+            file.name
+        )));
     }
-    Ok(manifest)
+    let sealed = sqlite::sealed_secrets(directory)?;
+    match secret_key::unopened_in_backup(config, directory, &sealed)? {
+        0 => Ok(manifest),
+        unopened => Err(Failure::failed(format!(
+            "{shown} lacks the key of {unopened} signing secrets of webhook endpoints; use another backup, or set \
+             secret_key to the key that sealed them"
+        ))),
+    }
 }
 
 fn copied_file(directory: &Path, name: &str) -> std::io::Result<CopiedFile> {
@@ -181,6 +202,12 @@ fn copied_file(directory: &Path, name: &str) -> std::io::Result<CopiedFile> {
 /// Whether the directory is a backup and not a data directory.
 pub(crate) fn is_one(directory: &Path) -> bool {
     directory.join(MANIFEST).exists()
+}
+
+/// Whether the directory is neither a backup nor one that a server or command has worked on.
+pub(crate) fn lost_its_manifest(directory: &Path) -> bool {
+    let there = |name| directory.join(name).exists();
+    !there(MANIFEST) && there(sqlite::FILE_NAME) && !there(sqlite::LOCK_NAME)
 }
 
 /// Copies the database of a backup into a directory beside it, which is the caller's to remove.

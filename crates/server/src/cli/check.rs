@@ -6,6 +6,7 @@ use super::backup;
 use super::failure::{Failure, Outcome};
 use super::output::OutputArgs;
 use super::progress::Progress;
+use super::secret_key;
 use super::target::{self, Storage, StorageArgs};
 use crate::config::Config;
 
@@ -27,8 +28,19 @@ pub async fn run(arguments: Arguments) -> Outcome {
     if config.database_url.is_none() && !config.in_memory && backup::is_one(&config.data_dir) {
         return check_backup(config, arguments.output).await;
     }
+    if config.database_url.is_none() && backup::lost_its_manifest(&config.data_dir) {
+        return Err(Failure::setup(format!(
+            "{} is no data directory that was ever opened, and as a backup it lacks backup.json; use another \
+             backup, or if it was put together by hand, run rollcall migrate on it first",
+            config.data_dir.display()
+        )));
+    }
     let storage = arguments.storage.open_existing(ADVICE).await?;
-    let checked = check(&storage, arguments.output).await;
+    let checked = async {
+        let problems = secret_key::problems(&config, &storage).await?;
+        check(&storage, problems, arguments.output).await
+    };
+    let checked = checked.await;
     storage.store.close().await;
     checked
 }
@@ -37,28 +49,34 @@ pub async fn run(arguments: Arguments) -> Outcome {
 /// is none any more.
 async fn check_backup(mut config: Config, output: OutputArgs) -> Outcome {
     let directory = std::mem::take(&mut config.data_dir);
+    // What is wrong with its files, its keys among them, belongs to what is found.
+    let wrong = match backup::verified(&directory, &config) {
+        Ok(_) => Vec::new(),
+        Err(Failure::Failed(wrong)) => vec![wrong],
+        Err(failure) => return Err(failure),
+    };
     config.data_dir = backup::copy_to_look_at(&directory)?;
     let checked = async {
         let storage = target::open(&config).await?;
-        let checked = check(&storage, output).await;
+        let checked = check(&storage, wrong, output).await;
         storage.store.close().await;
         checked
     };
     let checked = checked.await;
     // It was made for this, and that it cannot be removed is not the news.
     let _ = std::fs::remove_dir_all(&config.data_dir);
-    checked?;
-    backup::verified(&directory).map(drop)
+    checked
 }
 
-/// Checks an open storage and prints what was found.
-pub(crate) async fn check(storage: &Storage, output: OutputArgs) -> Outcome {
+/// Checks an open storage and prints what was found, and the problems that are known already.
+pub(crate) async fn check(storage: &Storage, problems: Vec<String>, output: OutputArgs) -> Outcome {
     let Storage { store, proof, .. } = storage;
     let counts = store.count_profiles(*proof).await?;
     let progress = Progress::profiles(Some(counts.iter().map(|(_, count)| count).sum()));
     let report = store.check(*proof, &|done| progress.at(done)).await;
     progress.end();
-    let report = report?;
+    let mut report = report?;
+    problems.into_iter().for_each(|it| report.problem(it));
     output.open().item(&json!({
         "profiles": report.profiles,
         "problem_count": report.problem_count,

@@ -126,7 +126,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Some(file) => seed::read(file, &tenant.organization_id, &storage.ids, now)?,
         None => Seed::default(),
     };
-    let keys = secret_key::server_keys(secret, &storage.ids)?;
+    let keys = secret_key::server_keys(secret, &storage).await?;
     let endpoints = seed.sealed_endpoints(&tenant.organization_id, &keys.vault, &storage.ids)?;
     let development = DevelopmentParts {
         clock: Arc::clone(&clock),

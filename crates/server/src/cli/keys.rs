@@ -19,7 +19,8 @@ use super::import::organization_id;
 use super::orgs;
 use super::output::{Column, Output, OutputArgs, note};
 use super::pages;
-use super::target::{Storage, Target, TargetArgs};
+use super::secret_key;
+use super::target::{Storage, StorageArgs, Target, TargetArgs};
 use crate::secrets::Secret;
 
 /// Make and manage keys of platforms, administrators and operators
@@ -46,6 +47,13 @@ enum Command {
     Enable(One),
     /// Delete a key for good
     Delete(One),
+    /// Replace the server's own secret, and seal with the new one what the old one sealed
+    RotateSecret {
+        #[command(flatten)]
+        storage: StorageArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
 }
 
 /// Make a key; its secret is shown once, here
@@ -131,8 +139,18 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Disable(one) => one.set_status(KeyStatus::Disabled).await,
         Command::Enable(one) => one.set_status(KeyStatus::Active).await,
         Command::Delete(one) => one.delete().await,
+        Command::RotateSecret { storage, output } => {
+            let config = storage.settings()?.config;
+            let storage = storage.open_existing(STOP_IT).await?;
+            let rotated = secret_key::rotate(&config, &storage).await;
+            storage.store.close().await;
+            output.open().item(&rotated?)
+        }
     }
 }
+
+/// A server has its secret in memory.
+const STOP_IT: &str = "stop it first";
 
 /// Whoever holds an operator key reaches everything, so no server makes another one of it.
 const STOP_FIRST: &str =

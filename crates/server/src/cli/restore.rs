@@ -37,7 +37,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             "there is a storage in {shown}; move it away, or name another directory with --data-dir"
         )));
     }
-    let manifest = verified(&arguments.directory)?;
+    let manifest = verified(&arguments.directory, &config)?;
     let cannot = |error: std::io::Error| Failure::failed(format!("cannot write {shown}: {error}"));
     private_directory(data_dir).map_err(cannot)?;
     // The database comes last: until it is there, there is no storage.
@@ -47,7 +47,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         place(&arguments.directory.join(name), &data_dir.join(name)).map_err(cannot)?;
     }
     let storage = target::open(&config).await?;
-    let checked = check(&storage, arguments.output).await;
+    let checked = check(&storage, Vec::new(), arguments.output).await;
     storage.store.close().await;
     checked
 }

@@ -9,15 +9,20 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rollcall_domain::id::Ids;
+use rollcall_domain::id::WebhookEndpointId;
+use rollcall_domain::page::Limit;
+use rollcall_store::webhooks::{EndpointFilter, SealedSecret};
 use rollcall_wire::cursor::CursorKeys;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::backup::write_durably;
 use super::failure::{Failure, Outcome};
+use super::output;
+use super::target::Storage;
 use crate::config::{Config, SecretKeys};
-use crate::webhooks::vault::Vault;
+use crate::webhooks::vault::{Vault, seal_anew};
 
 /// The secret's name in a data directory.
 pub(crate) const FILE_NAME: &str = "secret.key";
@@ -56,29 +61,217 @@ impl Source {
 }
 
 /// The keys that are made of the secret from there.
-pub(crate) fn server_keys(source: Source, ids: &Ids) -> Outcome<ServerKeys> {
-    let alone = |current| SecretKeys {
-        current,
+pub(crate) async fn server_keys(source: Source, storage: &Storage) -> Outcome<ServerKeys> {
+    let fresh = || SecretKeys {
+        current: Zeroizing::new(storage.ids.secret_bytes()),
         previous: Vec::new(),
     };
-    let secret = match source {
-        Source::Stated(keys) => keys,
-        Source::Fleeting => alone(Zeroizing::new(ids.secret_bytes())),
-        Source::Kept(data_dir) => alone(kept(&data_dir, ids)?),
+    let secrets = match source {
+        Source::Stated(secrets) => secrets,
+        Source::Fleeting => fresh(),
+        Source::Kept(data_dir) => match kept(&data_dir)? {
+            Some(secrets) => secrets,
+            None => {
+                refuse_to_replace(&data_dir, storage).await?;
+                let secrets = fresh();
+                keep(&data_dir, &secrets)?;
+                secrets
+            }
+        },
     };
-    let previous = |purpose| -> Outcome<Vec<_>> {
-        let previous = secret.previous.iter();
-        previous.map(|key| derived(key, purpose)).collect()
-    };
-    let sealing = previous(VAULT)?.into_iter().map(Zeroizing::new);
-    let sealing: Vec<_> = sealing.collect();
+    let previous = secrets.previous.iter();
+    let previous = previous.map(|secret| derived(secret, CURSORS));
     Ok(ServerKeys {
         cursors: CursorKeys {
-            current: derived(&secret.current, CURSORS)?,
-            previous: previous(CURSORS)?,
+            current: derived(&secrets.current, CURSORS)?,
+            previous: previous.collect::<Outcome<_>>()?,
         },
-        vault: Vault::new(&Zeroizing::new(derived(&secret.current, VAULT)?), &sealing),
+        vault: vault(&secrets)?,
     })
+}
+
+/// What signing secrets are sealed with, and opened.
+fn vault(secrets: &SecretKeys) -> Outcome<Vault> {
+    let previous = secrets.previous.iter();
+    let previous = previous.map(|secret| derived(secret, VAULT).map(Zeroizing::new));
+    let current = Zeroizing::new(derived(&secrets.current, VAULT)?);
+    Ok(Vault::new(
+        &current,
+        &previous.collect::<Outcome<Vec<_>>>()?,
+    ))
+}
+
+/// A directory with sealed secrets had the key that sealed them, and a new one would open none.
+async fn refuse_to_replace(data_dir: &Path, storage: &Storage) -> Outcome {
+    let any = EndpointFilter::default();
+    let one = Limit::new(1).unwrap_or(Limit::DEFAULT);
+    let found = storage
+        .store
+        .search_webhook_endpoints(storage.proof, &any, None, one);
+    if found.await?.endpoints.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::setup(format!(
+        "{} is missing, and signing secrets of webhook endpoints are sealed with it; restore it from a backup, or set \
+         secret_key to what it held; if it is lost, write a new one there (openssl rand -base64 32) and \
+         regenerate the signing secret of every endpoint",
+        data_dir.join(FILE_NAME).display()
+    )))
+}
+
+/// The secrets of the storage that `config` names: the settings', else the data directory's.
+fn known(config: &Config) -> Outcome<Option<SecretKeys>> {
+    match config.secret_keys().map_err(Failure::setup)? {
+        Some(secrets) => Ok(Some(secrets)),
+        None if config.in_memory || config.database_url.is_some() => Ok(None),
+        None => kept(&config.data_dir),
+    }
+}
+
+/// Writes the secrets in use into a backup: the current one, and those before it that open any of
+/// `sealed`. Answers whether there are any, and how many of `sealed` none of them opens.
+pub(crate) fn copy_in_use(
+    config: &Config,
+    sealed: &[(WebhookEndpointId, SealedSecret)],
+    to: &Path,
+) -> Outcome<(bool, usize)> {
+    let Some(mut secrets) = known(config)? else {
+        return Ok((false, sealed.len()));
+    };
+    let opens_any = |secret: &[u8; 32]| -> Outcome<bool> {
+        let key = Vault::new(&Zeroizing::new(derived(secret, VAULT)?), &[]);
+        Ok(sealed
+            .iter()
+            .any(|(_, sealed)| sealed.key_id == key.key_id()))
+    };
+    let mut previous = Vec::new();
+    for secret in std::mem::take(&mut secrets.previous) {
+        if opens_any(&secret)? {
+            previous.push(secret);
+        }
+    }
+    secrets.previous = previous;
+    keep(to, &secrets)?;
+    Ok((true, unopened(&vault(&secrets)?, sealed)))
+}
+
+/// How many of `sealed` neither the secrets in the backup `directory` nor those of the settings open.
+pub(crate) fn unopened_in_backup(
+    config: &Config,
+    directory: &Path,
+    sealed: &[(WebhookEndpointId, SealedSecret)],
+) -> Outcome<usize> {
+    let mut fewest = sealed.len();
+    for secrets in [
+        kept(directory)?,
+        config.secret_keys().map_err(Failure::setup)?,
+    ] {
+        if let Some(secrets) = secrets {
+            fewest = fewest.min(unopened(&vault(&secrets)?, sealed));
+        }
+    }
+    Ok(fewest)
+}
+
+fn unopened(vault: &Vault, sealed: &[(WebhookEndpointId, SealedSecret)]) -> usize {
+    let closed = sealed.iter();
+    closed
+        .filter(|(id, secret)| vault.open(id, secret).is_err())
+        .count()
+}
+
+/// The signing secrets that do not open, one sentence each.
+pub(crate) async fn problems(config: &Config, storage: &Storage) -> Outcome<Vec<String>> {
+    let vault = known(config)?.as_ref().map(vault).transpose()?;
+    if vault.is_none() && config.database_url.is_some() {
+        output::note(
+            "Signing secrets of webhook endpoints were not opened: secret_key is not set.",
+        );
+        return Ok(Vec::new());
+    }
+    let mut problems = Vec::new();
+    let mut after = None;
+    loop {
+        let all = EndpointFilter::default();
+        let page = storage.store.search_webhook_endpoints(
+            storage.proof,
+            &all,
+            after.as_ref(),
+            Limit::LARGEST,
+        );
+        let page = page.await?;
+        for owned in &page.endpoints {
+            let id = &owned.endpoint.id;
+            let problem = match &vault {
+                Some(vault) => vault.open(id, &owned.secret).err().map(|it| it.to_string()),
+                None => Some(format!("{FILE_NAME} is missing, and it is sealed with it")),
+            };
+            problems.extend(problem.map(|it| format!("signing secret of {id}: {it}")));
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(problems);
+        }
+    }
+}
+
+/// `rollcall keys rotate-secret`: makes a new secret and seals with it what the one before sealed. Killed
+/// anywhere, it leaves a directory that every command and server works on, and run again it goes on.
+pub(crate) async fn rotate(config: &Config, storage: &Storage) -> Outcome<Value> {
+    let (mut secrets, stated) = match config.secret_keys().map_err(Failure::setup)? {
+        // Where it is set it is the settings that change; what it sealed follows.
+        Some(secrets) => (secrets, true),
+        None if config.database_url.is_some() => {
+            return Err(Failure::setup(
+                "secret_key: must be set to the new key, and the old one in previous_secret_keys; make one \
+                 with: openssl rand -base64 32",
+            ));
+        }
+        None => (begin_rotation(&config.data_dir, storage).await?, false),
+    };
+    let vault = vault(&secrets)?;
+    let done = seal_anew(&*storage.store, &vault).await?;
+    if let Some((id, error)) = done.unopened.first() {
+        return Err(Failure::failed(format!(
+            "{} signing secrets cannot be sealed anew, that of {id} among them: {error}; regenerate them, or give \
+             the key, and run this again",
+            done.unopened.len()
+        )));
+    }
+    if !stated {
+        // The one before stays for the page cursors that clients have in their hands.
+        secrets.previous.truncate(1);
+        keep(&config.data_dir, &secrets)?;
+    }
+    Ok(json!({
+        "type": "secret_rotated", "key_id": vault.key_id(), "sealed_anew": done.sealed,
+        "made": !stated,
+    }))
+}
+
+/// Puts a new secret before those in the data directory, unless that was done before and the rest was not.
+async fn begin_rotation(data_dir: &Path, storage: &Storage) -> Outcome<SecretKeys> {
+    let secrets = kept(data_dir)?.ok_or_else(|| {
+        Failure::setup(format!(
+            "there is no {} to replace; a server makes one when it starts",
+            data_dir.join(FILE_NAME).display()
+        ))
+    })?;
+    let current = vault(&secrets)?;
+    let left = storage
+        .store
+        .secrets_sealed_otherwise(storage.proof, current.key_id(), 1);
+    if !secrets.previous.is_empty() && !left.await?.is_empty() {
+        return Ok(secrets);
+    }
+    let mut previous = vec![secrets.current];
+    previous.extend(secrets.previous);
+    let secrets = SecretKeys {
+        current: Zeroizing::new(storage.ids.secret_bytes()),
+        previous,
+    };
+    keep(data_dir, &secrets)?;
+    Ok(secrets)
 }
 
 const CURSORS: &[u8] = b"rollcall page cursors v1";
@@ -91,29 +284,42 @@ fn derived(secret: &[u8; 32], purpose: &[u8]) -> Outcome<[u8; 32]> {
     Ok(mac.finalize().into_bytes().into())
 }
 
-/// The secret in the data directory, made if there is none.
-fn kept(data_dir: &Path, ids: &Ids) -> Outcome<Zeroizing<[u8; 32]>> {
-    let path = data_dir.join(FILE_NAME);
+/// The secrets in the directory, the current one on the first line; `None` if there is no such file.
+fn kept(directory: &Path) -> Outcome<Option<SecretKeys>> {
+    let path = directory.join(FILE_NAME);
     let shown = path.display();
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let text = Zeroizing::new(text);
-            let bytes = STANDARD.decode(text.trim()).ok().map(Zeroizing::new);
-            let secret = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
-            secret.map(Zeroizing::new).ok_or_else(|| {
-                Failure::setup(format!(
-                    "{shown} is damaged; restore it from a backup; without it open page cursors stop \
-                     working and the signing secrets of webhook endpoints have to be regenerated"
-                ))
-            })
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let secret = Zeroizing::new(ids.secret_bytes());
-            let text = Zeroizing::new(format!("{}\n", STANDARD.encode(*secret)));
-            write_durably(&path, text.as_bytes())
-                .map_err(|error| Failure::setup(format!("cannot write {shown}: {error}")))?;
-            Ok(secret)
-        }
-        Err(error) => Err(Failure::setup(format!("cannot read {shown}: {error}"))),
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::setup(format!("cannot read {shown}: {error}"))),
+    };
+    let damaged = || {
+        Failure::setup(format!(
+            "{shown} is damaged; restore it from a backup; without it open page cursors stop \
+             working and the signing secrets of webhook endpoints have to be regenerated"
+        ))
+    };
+    let secrets = text.lines().map(|line| {
+        let bytes = STANDARD.decode(line.trim()).ok().map(Zeroizing::new);
+        let secret = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+        secret.map(Zeroizing::new).ok_or_else(damaged)
+    });
+    let mut secrets = secrets.collect::<Outcome<Vec<_>>>()?.into_iter();
+    let current = secrets.next().ok_or_else(damaged)?;
+    Ok(Some(SecretKeys {
+        current,
+        previous: secrets.collect(),
+    }))
+}
+
+/// Puts the secrets into the directory, in place of those that are there.
+fn keep(directory: &Path, secrets: &SecretKeys) -> Outcome {
+    let path = directory.join(FILE_NAME);
+    let mut text = Zeroizing::new(String::new());
+    for secret in std::iter::once(&secrets.current).chain(&secrets.previous) {
+        STANDARD.encode_string(**secret, &mut text);
+        text.push('\n');
     }
+    write_durably(&path, text.as_bytes())
+        .map_err(|error| Failure::setup(format!("cannot write {}: {error}", path.display())))
 }

@@ -57,7 +57,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let ports = Ports::bind(&config).await?;
     let storage = target::open_to_serve(&config).await?;
     let clock = Arc::new(SystemClock);
-    let keys = secret_key::server_keys(secret, &storage.ids)?;
+    let keys = secret_key::server_keys(secret, &storage).await?;
     let app = startup::app(&config, &storage, clock, ports.address, keys, &log, None)?;
     let shutdown = startup::shutdown_on_signals()?;
     let literal_keys = storage.store.count_literal_keys(storage.proof).await?;

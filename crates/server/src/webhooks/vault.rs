@@ -8,8 +8,10 @@
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use rollcall_domain::id::{Chance as _, SystemChance, WebhookEndpointId};
+use rollcall_domain::tenant::OperatorProof;
 use rollcall_domain::webhook::SigningKey;
 use rollcall_store::webhooks::SealedSecret;
+use rollcall_store::{Store, Stored};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -123,6 +125,43 @@ impl Vault {
         let opened = Zeroizing::new(opened.map_err(|_| VaultError::Damaged)?);
         let bytes = <[u8; 32]>::try_from(opened.as_slice()).map_err(|_| VaultError::Damaged)?;
         Ok(SigningKey(bytes))
+    }
+}
+
+/// What came of sealing secrets anew.
+#[derive(Debug, Default)]
+pub(crate) struct SealedAnew {
+    /// How many are sealed with the current key now.
+    pub(crate) sealed: u64,
+    /// Those that no key opens, and why.
+    pub(crate) unopened: Vec<(WebhookEndpointId, VaultError)>,
+}
+
+/// Seals what an earlier key sealed with the current one. It can be broken off, and begun again, anywhere.
+pub(crate) async fn seal_anew(store: &dyn Store, vault: &Vault) -> Stored<SealedAnew> {
+    const AT_ONCE: usize = 100;
+    let proof = OperatorProof::of_storage_access();
+    let mut done = SealedAnew::default();
+    loop {
+        let before = done.sealed;
+        let found = store.secrets_sealed_otherwise(proof, vault.key_id(), AT_ONCE);
+        let found = found.await?;
+        done.unopened.clear();
+        for owned in &found {
+            let id = &owned.endpoint.id;
+            let opened = vault.open(id, &owned.secret);
+            match opened.and_then(|key| vault.seal(id, &key)) {
+                Ok(secret) => {
+                    let old = owned.secret.clone();
+                    store.reseal_secret(proof, id, old, secret).await?;
+                    done.sealed += 1;
+                }
+                Err(error) => done.unopened.push((id.clone(), error)),
+            }
+        }
+        if found.len() < AT_ONCE || done.sealed == before {
+            return Ok(done);
+        }
     }
 }
 

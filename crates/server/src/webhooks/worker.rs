@@ -18,7 +18,6 @@ use futures_util::future::join_all;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::{Attempt, Outcome};
 use rollcall_domain::id::{Chance as _, DeliveryId, SystemChance};
-use rollcall_domain::tenant::OperatorProof;
 use rollcall_store::deliveries::{AttemptReport, Claim, ClaimedAttempt, DeliveryLease, Recorded};
 use rollcall_store::{StoreError, Stored};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -27,7 +26,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::sender::{Sender, Sent};
-use super::{headers, signature};
+use super::{headers, signature, vault};
 use crate::app::{App, log_failed};
 
 /// How long a claim is this worker's unless it is renewed.
@@ -393,32 +392,12 @@ fn retry_at(app: &App, attempt: u32, now: Timestamp) -> Option<Timestamp> {
 /// Seals what an earlier key sealed with the current one, so that the earlier one can be taken out of
 /// the settings.
 async fn seal_anew(app: &App) -> Stored<()> {
-    const AT_ONCE: usize = 100;
-    let vault = &app.settings.webhooks.vault;
-    let proof = OperatorProof::of_storage_access();
-    loop {
-        let key_id = vault.key_id();
-        let found = app.store.secrets_sealed_otherwise(proof, key_id, AT_ONCE);
-        let found = found.await?;
-        let mut sealed = 0;
-        for owned in &found {
-            let id = &owned.endpoint.id;
-            let opened = vault.open(id, &owned.secret);
-            match opened.and_then(|key| vault.seal(id, &key)) {
-                Ok(secret) => {
-                    let before = owned.secret.clone();
-                    app.store.reseal_secret(proof, id, before, secret).await?;
-                    sealed += 1;
-                }
-                Err(error) => tracing::error!(
-                    endpoint = %id, %error,
-                    "events for this endpoint cannot be signed; set the key again, or regenerate its \
-                     signing secret"
-                ),
-            }
-        }
-        if found.len() < AT_ONCE || sealed == 0 {
-            return Ok(());
-        }
+    let done = vault::seal_anew(&*app.store, &app.settings.webhooks.vault).await?;
+    for (id, error) in done.unopened {
+        tracing::error!(
+            endpoint = %id, %error,
+            "events for this endpoint cannot be signed; set the key again, or regenerate its signing secret"
+        );
     }
+    Ok(())
 }

@@ -99,7 +99,7 @@ fn a_damaged_backup_is_not_restored_and_damaged_storage_is_found_out() {
     $ rollcall check --data-dir [dir]/saved
     status: 1
     stdout:
-    {"profiles":1,"problem_count":2,"problems":["database file: row 1 missing from index profiles_by_name","profile uprof_1: its columns differ from its document"]}
+    {"profiles":1,"problem_count":3,"problems":["database file: row 1 missing from index profiles_by_name","profile uprof_1: its columns differ from its document","[dir]/saved: rollcall.db is not what was backed up; use another backup"]}
     "#);
     assert_ended!(place.run(&["restore", "rollcall-data", "--data-dir", "back"]), @r#"
     $ rollcall restore rollcall-data --data-dir back

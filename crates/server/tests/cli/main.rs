@@ -18,6 +18,7 @@ mod open_files;
 mod records;
 mod rollcall;
 mod serve;
+mod secret_key;
 mod storage;
 mod surroundings;
 mod unread;

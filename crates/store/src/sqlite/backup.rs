@@ -7,10 +7,12 @@
 use std::fs::File;
 use std::path::Path;
 
+use rollcall_domain::id::WebhookEndpointId;
 use rusqlite::{Connection, OpenFlags};
 
 use super::FILE_NAME;
 use crate::OpenError;
+use crate::webhooks::SealedSecret;
 
 /// The number of the last migration applied to the database in `data_dir`.
 pub fn schema_version(data_dir: &Path) -> Result<u32, OpenError> {
@@ -42,6 +44,42 @@ pub fn copy_database(data_dir: &Path, target: &Path) -> Result<(), OpenError> {
         let _ = std::fs::remove_file(target);
     }
     copied
+}
+
+/// The sealed signing secrets in the database in `directory`, which is left as it is: each endpoint's, of
+/// every organization.
+pub fn sealed_secrets(
+    directory: &Path,
+) -> Result<Vec<(WebhookEndpointId, SealedSecret)>, OpenError> {
+    let file = directory.join(FILE_NAME);
+    let failed = |error: rusqlite::Error| cannot("read", &file, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
+    let table = "SELECT 1 FROM sqlite_schema WHERE name = 'webhook_endpoints'";
+    let mut table = connection.prepare(table).map_err(failed)?;
+    // A database of before there were any.
+    if !table.exists([]).map_err(failed)? {
+        return Ok(Vec::new());
+    }
+    let secrets = "SELECT id, key_id, sealed_secret FROM webhook_endpoints";
+    let mut secrets = connection.prepare(secrets).map_err(failed)?;
+    let rows = secrets
+        .query_map([], |row| {
+            let id: String = row.get(0)?;
+            let secret = SealedSecret {
+                key_id: row.get(1)?,
+                bytes: row.get(2)?,
+            };
+            Ok((id, secret))
+        })
+        .map_err(failed)?;
+    rows.map(|row| {
+        let (id, secret) = row.map_err(failed)?;
+        let id = WebhookEndpointId::parse(&id);
+        let id = id.map_err(|error| cannot("read", &file, &error))?;
+        Ok((id, secret))
+    })
+    .collect()
 }
 
 fn open(data_dir: &Path) -> Result<Connection, OpenError> {

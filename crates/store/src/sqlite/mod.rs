@@ -45,15 +45,15 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
 
 use crate::{OpenError, StoreError, Stored};
-pub use backup::{copy_database, schema_version};
+pub use backup::{copy_database, schema_version, sealed_secrets};
 use checkpoint::Checkpoints;
 use readers::Readers;
 use writer::Writer;
 
 /// The database's name in a data directory.
 pub const FILE_NAME: &str = "rollcall.db";
-/// The lock's name in a data directory.
-const LOCK_NAME: &str = "rollcall.lock";
+/// The lock's name in a data directory; every process that opened the storage left it there.
+pub const LOCK_NAME: &str = "rollcall.lock";
 /// Prepared statements kept by each connection; more than there are.
 const STATEMENTS: usize = 128;
 
