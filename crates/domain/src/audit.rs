@@ -59,6 +59,8 @@ crate::text_enum! {
         ProfileUpdated = "user_profile.updated",
         /// A profile was deleted.
         ProfileDeleted = "user_profile.deleted",
+        /// The operator erased a profile with everything that was kept of it.
+        ProfileErased = "user_profile.erased",
         /// The operator wrote a whole profile record over an existing one.
         ProfileReplaced = "user_profile.replaced",
         /// Records were imported.

@@ -228,6 +228,11 @@ impl Profile {
         self.audit(AuditAction::ProfileDeleted)
     }
 
+    /// What the audit trail shows of an erasure.
+    pub fn erasure(&self) -> AuditEntry {
+        self.audit(AuditAction::ProfileErased)
+    }
+
     /// Sets the profile's standing in one program.
     pub fn set_program(
         &self,

@@ -136,6 +136,8 @@ rollcall_domain::text_enum! {
         ChangeProfile = "change_profile",
         /// Deleting a profile.
         RemoveProfile = "remove_profile",
+        /// Erasing a profile.
+        EraseProfile = "erase_profile",
         /// Creating an enrollment or action URL.
         InsertEnrollmentUrl = "insert_enrollment_url",
         /// Finding an enrollment or action URL.

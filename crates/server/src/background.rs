@@ -28,6 +28,9 @@ const STORE_USES_EVERY: Duration = Duration::from_secs(30);
 /// How often expired URLs and old deliveries are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 
+/// How often the log of what was written lately is emptied.
+const EMPTY_LOG_EVERY: Duration = Duration::from_mins(10);
+
 /// How many deliveries are forgotten at a time, and the pause before the next ones.
 const PRUNE_BATCH: usize = 500;
 const PRUNE_PAUSE: Duration = Duration::from_millis(100);
@@ -66,6 +69,7 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) -> Background {
     tasks.spawn(until(shutdown.clone(), prune_urls(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_deliveries(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), fold_counts(Arc::clone(app))));
+    tasks.spawn(until(shutdown.clone(), empty_log(Arc::clone(app))));
     // It ends by itself: what is in flight is waited for.
     tasks.spawn(worker::run(Arc::clone(app), shutdown.clone()));
     tasks.spawn(until(
@@ -220,6 +224,18 @@ async fn fold_counts(app: Arc<App>) {
                 log_failed("folding counts", &error);
                 sleep(FOLD_EVERY).await;
             }
+        }
+    }
+}
+
+/// Sees to it that what was removed does not stay in the log.
+async fn empty_log(app: Arc<App>) {
+    loop {
+        sleep(EMPTY_LOG_EVERY).await;
+        match app.store.empty_log().await {
+            Ok(true) => {}
+            Ok(false) => tracing::debug!("the log is being read and could not be emptied"),
+            Err(error) => log_failed("emptying the log", &error),
         }
     }
 }

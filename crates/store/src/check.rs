@@ -72,6 +72,13 @@ pub trait Check: Send + Sync {
     /// Figures about writing.
     fn write_figures(&self) -> WriteFigures;
 
+    /// Empties the log in which the engine keeps what was written lately, old states of rows included, and so
+    /// what was removed. `false` while somebody still reads it, as a backup does. Nothing to do where
+    /// the database does that by itself.
+    async fn empty_log(&self) -> Stored<bool> {
+        Ok(true)
+    }
+
     /// Finishes what is queued and closes; later calls answer `Unavailable`.
     async fn close(&self);
 }

@@ -122,4 +122,14 @@ pub trait Profiles: Send + Sync {
         act: &Act,
         id: &ProfileId,
     ) -> Stored<bool>;
+
+    /// Removes the profile and everything that is kept of it: its enrollment URLs as well, and the payloads
+    /// of its webhook deliveries, of which those that wait are canceled. `false` when there was none.
+    /// What the files of an engine still hold of it then is [`Check::empty_log`](crate::Check::empty_log)'s concern.
+    async fn erase_profile(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        id: &ProfileId,
+    ) -> Stored<bool>;
 }

@@ -1,17 +1,20 @@
 //! `rollcall profiles`: a client of the public API, of Rollcall or of any other server that speaks it.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 
+use rollcall_domain::id::ProfileId;
 use rollcall_wire::dialect::{Dialect, by_short_name};
 use rollcall_wire::dialects;
+use rollcall_wire::operator::deleted;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
 use super::client::{Call, Client, segment};
 use super::failure::{Failure, Outcome};
-use super::output::{Column, OutputArgs, printable};
+use super::output::{self, Column, OutputArgs, printable};
 use super::pages::{self, PageArgs};
-use super::target::{Address, Told};
+use super::programs::profile_id;
+use super::target::{Address, Storage, Target, TargetArgs, Told};
 
 /// Read and write profiles through the public API, of any server that speaks it
 #[derive(Debug, clap::Args)]
@@ -28,6 +31,8 @@ enum Command {
     Update(UpdateArgs),
     /// Delete a profile for good
     Delete(OneArgs),
+    /// Erase a person: the profile and everything that is kept of it, as the operator
+    Erase(EraseArgs),
     /// Make the URL at which an end user enrolls, which is valid for a short time
     Enroll(OneArgs),
 }
@@ -311,6 +316,78 @@ impl Caller {
     }
 }
 
+#[derive(Debug, clap::Args)]
+struct EraseArgs {
+    /// The profile's id, uprof_…
+    #[arg(value_parser = profile_id)]
+    id: ProfileId,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl EraseArgs {
+    async fn run(self) -> Outcome {
+        self.confirm()?;
+        let target = self.target.open().await?;
+        let erased = match &target {
+            Target::Server(client) => {
+                let id = segment(self.id.as_str());
+                client
+                    .call(Call::delete(format!("/operator/v1/user_profiles/{id}")))
+                    .await
+            }
+            Target::Storage(storage) => self.erase(storage).await,
+        };
+        target.close().await;
+        self.output.open().item(&erased?)
+    }
+
+    /// Has whoever sits before a terminal repeat the id; nobody else can be asked.
+    fn confirm(&self) -> Outcome {
+        if self.yes {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::setup(
+                "what is erased cannot be brought back; repeat this with --yes",
+            ));
+        }
+        output::note(&format!(
+            "{} and everything that is kept of it will be erased for good. Repeat its ID to confirm:",
+            self.id
+        ));
+        let mut answer = String::new();
+        std::io::stdin()
+            .read_line(&mut answer)
+            .map_err(Failure::failed)?;
+        if answer.trim() == self.id.as_str() {
+            Ok(())
+        } else {
+            Err(Failure::failed("nothing was erased"))
+        }
+    }
+
+    async fn erase(&self, storage: &Storage) -> Outcome<Value> {
+        let Storage { store, proof, .. } = storage;
+        let unknown = || Failure::failed(format!("there is no profile {}", self.id));
+        let found = store.locate_profile(*proof, &self.id).await?;
+        let scope = proof.choose(found.ok_or_else(unknown)?.organization_id);
+        // The log is emptied when the storage is closed.
+        if !store
+            .erase_profile(&scope, &storage.act(), &self.id)
+            .await?
+        {
+            return Err(unknown());
+        }
+        pages::json(|out| out.push_str(&deleted("user_profile", self.id.as_str())))
+    }
+}
+
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
@@ -339,6 +416,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             let deleted = caller.call(Call::delete(path(&id))).await?;
             output.open().item(&deleted)
         }
+        Command::Erase(arguments) => arguments.run().await,
         Command::Enroll(OneArgs { id, caller, output }) => {
             let path = path(&id);
             let call = if caller.dialect.allows_enrollment_url().is_ok() {

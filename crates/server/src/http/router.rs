@@ -190,7 +190,7 @@ static PATHS: &[PathRow] = {
         path(Operator, "/operator/v1/user_profiles", &[get(operator!(operator::profiles::search))]),
         path(Operator, "/operator/v1/user_profiles/import", &[post(operator!(records::import)).without_time_limit()]),
         path(Operator, "/operator/v1/user_profiles/export", &[get(operator!(records::export))]),
-        path(Operator, "/operator/v1/user_profiles/{user_profile_id}", &[get(operator!(operator::profiles::get)), put(operator!(records::put))]),
+        path(Operator, "/operator/v1/user_profiles/{user_profile_id}", &[get(operator!(operator::profiles::get)), put(operator!(records::put)), delete(operator!(operator::profiles::erase))]),
         path(Operator, "/operator/v1/user_profiles/{user_profile_id}/programs/{name}", &[put(operator!(programs::set)), delete(operator!(programs::delete))]),
         path(Operator, "/operator/v1/user_profiles/{user_profile_id}/enforcement_actions", &[get(operator!(enforcement_actions::list)), post(operator!(enforcement_actions::open))]),
         path(Operator, "/operator/v1/enforcement_actions/{enforcement_action_id}/resolve", &[post(operator!(enforcement_actions::resolve))]),

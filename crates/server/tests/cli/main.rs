@@ -13,12 +13,13 @@
 mod care;
 mod client;
 mod dev;
+mod erase;
 mod help;
 mod open_files;
 mod records;
 mod rollcall;
-mod serve;
 mod secret_key;
+mod serve;
 mod storage;
 mod surroundings;
 mod unread;

@@ -26,6 +26,7 @@ mod development;
 mod durability;
 mod enforcement;
 mod enrollment;
+mod erasure;
 mod fixtures;
 mod goldens;
 mod headers;

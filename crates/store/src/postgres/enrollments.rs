@@ -324,6 +324,14 @@ fn insert(tx: &mut Tx, enrollment: &Enrollment) {
     );
 }
 
+/// Forgets the URLs of a profile, of which nothing is to be known any more.
+pub(super) fn erase_urls_of(tx: &mut Tx, organization: &str, id: &ProfileId) {
+    tx.write(
+        "DELETE FROM enrollment_urls WHERE profile_id = $1 AND organization = $2",
+        values![id.as_str(), organization],
+    );
+}
+
 /// Removes the enrollments of a profile, whose row is locked and about to go, and ends its URLs; answers
 /// with how many enrollments were waiting.
 pub(super) async fn remove_of(

@@ -11,7 +11,7 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::{
     Attempt, DeliveryStatus, EndpointHealth, IN_FLIGHT_PER_ENDPOINT, Outcome,
 };
-use rollcall_domain::id::{DeliveryId, EventId, Ids, WebhookEndpointId};
+use rollcall_domain::id::{DeliveryId, EventId, Ids, ProfileId, WebhookEndpointId};
 use rollcall_domain::webhook::AutoDisabled;
 use rollcall_record::attempts;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -318,6 +318,26 @@ impl Waiting {
             attempts: parsed(row, 9, attempts::read)?,
         })
     }
+}
+
+/// Empties the events of a profile and what their receivers answered, and cancels what waits.
+pub(super) fn erase_events_of(
+    tx: &mut Tx,
+    organization: &str,
+    profile: &ProfileId,
+    now: Timestamp,
+) {
+    tx.write(
+        "UPDATE webhook_deliveries SET attempts = '[]', due_at = NULL, \
+         status = CASE WHEN status = 'pending' THEN 'canceled' ELSE status END, \
+         finished_at = coalesce(finished_at, $3) WHERE event_id IN \
+         (SELECT id FROM events WHERE profile_id = $1 AND organization = $2)",
+        values![profile.as_str(), organization, now],
+    );
+    tx.write(
+        "UPDATE events SET body = '{}' WHERE profile_id = $1 AND organization = $2",
+        values![profile.as_str(), organization],
+    );
 }
 
 /// Attempts to be recorded in one transaction, the same for each attempt of that.

@@ -18,7 +18,7 @@ use super::rows::{document, small};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::values;
-use super::{PostgresStore, enrollments, listing, overview};
+use super::{PostgresStore, enrollments, listing, outbox, overview};
 use crate::columns::{Narrow, day};
 use crate::profiles::{Changed, Decide, Profiles};
 use crate::{StoreError, Stored};
@@ -96,8 +96,27 @@ impl Profiles for PostgresStore {
             keep: Keep::new(&self.ids, act),
             scope,
             id,
+            erases: false,
         };
         self.run("remove_profile", &removal, |tx, removal| {
+            Box::pin(removal.run(tx))
+        })
+        .await
+    }
+
+    async fn erase_profile(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        id: &ProfileId,
+    ) -> Stored<bool> {
+        let removal = Removal {
+            keep: Keep::new(&self.ids, act),
+            scope,
+            id,
+            erases: true,
+        };
+        self.run("erase_profile", &removal, |tx, removal| {
             Box::pin(removal.run(tx))
         })
         .await
@@ -190,6 +209,8 @@ struct Removal<'a> {
     keep: Keep<'a>,
     scope: &'a OrganizationScope,
     id: &'a ProfileId,
+    /// Whether nothing at all is to be kept.
+    erases: bool,
 }
 
 impl Removal<'_> {
@@ -203,7 +224,14 @@ impl Removal<'_> {
         let profile = stored.decode()?;
         let waiting = enrollments::remove_of(tx, organization, &profile.id).await?;
         remove(tx, organization, &profile.id);
-        self.keep.audit(tx, organization, &[profile.removal()]);
+        let entry = if self.erases {
+            enrollments::erase_urls_of(tx, organization, self.id);
+            outbox::erase_events_of(tx, organization, self.id, self.keep.act().at);
+            profile.erasure()
+        } else {
+            profile.removal()
+        };
+        self.keep.audit(tx, organization, &[entry]);
         count_figures(tx, organization, -open_actions(&profile), -waiting);
         count(tx, organization, &profile, -1);
         Ok(true)

@@ -7,9 +7,9 @@ use rollcall_record::document::ProfileDocument;
 use rusqlite::Connection;
 
 use super::rows::Narrow;
-use super::{SqliteStore, failed};
-use crate::Stored;
+use super::{SqliteStore, checkpoint, failed};
 use crate::check::{Check, CheckReport, WriteFigures};
+use crate::{StoreError, Stored};
 
 /// Every table, children before parents.
 const TABLES: [&str; 15] = [
@@ -80,8 +80,23 @@ impl Check for SqliteStore {
         self.writer.figures()
     }
 
+    async fn empty_log(&self) -> Stored<bool> {
+        let Some(log) = self.log.clone() else {
+            return Ok(true);
+        };
+        let readers = std::sync::Arc::clone(&self.readers);
+        let emptied = tokio::task::spawn_blocking(move || checkpoint::empty(&log.lock(), &readers));
+        emptied
+            .await
+            .map_err(|error| StoreError::Failed(error.to_string()))?
+    }
+
     async fn close(&self) {
         self.writer.close().await;
+        // What is left of it is folded back and emptied the next time.
+        if let Err(error) = self.empty_log().await {
+            tracing::warn!(%error, "the write-ahead log could not be emptied");
+        }
     }
 }
 

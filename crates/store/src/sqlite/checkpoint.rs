@@ -13,9 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
+use super::failed;
 use super::readers::Readers;
+use crate::Stored;
 
 /// How long commits may gather before the log is folded back.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -68,6 +70,28 @@ impl Checkpoints {
             self.log_pages.store(0, Ordering::Relaxed);
         }
     }
+}
+
+/// How often readers are asked to let the log go, and how long each time they may take.
+const EMPTYING_TRIES: usize = 10;
+const EMPTYING_WAIT: Duration = Duration::from_millis(50);
+
+/// Folds everything back and cuts the log off; `false` while somebody reads it.
+pub(super) fn empty(connection: &Connection, readers: &Readers) -> Stored<bool> {
+    connection.busy_timeout(EMPTYING_WAIT).map_err(failed)?;
+    for _ in 0..EMPTYING_TRIES {
+        readers.let_go();
+        let cut = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            row.get::<_, bool>(0)
+        });
+        match cut {
+            Ok(busy) if !busy => return Ok(true),
+            Ok(_) => {}
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(false)
 }
 
 /// Folds back what no reader still needs; answers with the length of the log in pages.

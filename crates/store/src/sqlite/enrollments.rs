@@ -293,6 +293,15 @@ pub(super) fn remove_of(connection: &Connection, organization: i64, id: &Profile
     overview::count_waiting(connection, organization, -waiting)
 }
 
+/// Forgets the URLs of a profile, of which nothing is to be known any more.
+pub(super) fn erase_urls_of(connection: &Connection, id: &ProfileId) -> Stored<()> {
+    connection
+        .prepare_cached("DELETE FROM enrollment_urls WHERE profile_id = ?1")
+        .and_then(|mut statement| statement.execute([id.as_str()]))
+        .map_err(failed)?;
+    Ok(())
+}
+
 const COLUMNS: &str = "e.id, o.id, e.profile_id, e.program, e.status, e.submitted, \
     e.submitted_at, e.decided_at, e.note, e.organization";
 

@@ -41,7 +41,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use rollcall_domain::id::{Ids, OrganizationId};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::Notify;
 
 use crate::{OpenError, StoreError, Stored};
@@ -89,6 +89,8 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     organizations: Arc<Organizations>,
     deliveries_added: Arc<Notify>,
+    /// What the log is emptied with, where there is one.
+    log: Option<Arc<Mutex<Connection>>>,
     // Held for as long as the store is; released by the system when the process ends, however it does.
     _lock: Option<File>,
     // Keeps an in-memory database alive between connections.
@@ -159,10 +161,14 @@ impl SqliteStore {
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
         let cannot = |error: rusqlite::Error| match place {
-            Place::File(file) => OpenError::Failed(format!(
-                "cannot open {}: {error}; restore a backup, or choose another data directory",
-                file.display()
-            )),
+            Place::File(file) => {
+                let advice = match error.sqlite_error_code() {
+                    Some(ErrorCode::DiskFull) => "make room on its disk; nothing is lost",
+                    Some(ErrorCode::ReadOnly | ErrorCode::SystemIoFailure) => "mend its disk",
+                    _ => "restore a backup, or choose another data directory",
+                };
+                OpenError::Failed(format!("cannot open {}: {error}; {advice}", file.display()))
+            }
             Place::Memory(_) => {
                 OpenError::Failed(format!("cannot open in-memory storage: {error}"))
             }
@@ -186,11 +192,14 @@ impl SqliteStore {
         let is_file = matches!(place, Place::File(_));
         let has_log = is_file && !(settings.loading && migrate::leave_log(&connection));
         let readers = Arc::new(readers(place.clone(), settings, has_log));
-        let checkpoints = if has_log {
+        let (checkpoints, log) = if has_log {
             let connection = connect(place, settings, Role::Reader).map_err(cannot)?;
-            Some(Checkpoints::start(connection, Arc::clone(&readers)).map_err(no_thread)?)
+            let log = connect(place, settings, Role::Reader).map_err(cannot)?;
+            let checkpoints = Checkpoints::start(connection, Arc::clone(&readers));
+            let log = Arc::new(Mutex::new(log));
+            (Some(checkpoints.map_err(no_thread)?), Some(log))
         } else {
-            None
+            (None, None)
         };
         let writer =
             Writer::start(connection, Arc::clone(&readers), checkpoints).map_err(no_thread)?;
@@ -200,6 +209,7 @@ impl SqliteStore {
             readers,
             organizations: Arc::default(),
             deliveries_added: Arc::default(),
+            log,
             _lock: lock,
             _anchor: anchor,
         })
@@ -286,6 +296,8 @@ fn connect(place: &Place, settings: SqliteSettings, role: Role) -> rusqlite::Res
     connection.pragma_update(None, "mmap_size", i64::from(settings.mmap_mib) * 1_048_576)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // What is removed or replaced is personal data, and must not stay in free places of the file.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     if matches!(place, Place::Memory(_)) {
         connection.pragma_update(None, "temp_store", "MEMORY")?;
     }
@@ -301,7 +313,6 @@ fn connect(place: &Place, settings: SqliteSettings, role: Role) -> rusqlite::Res
     reason = "it stands in map_err, which gives values"
 )]
 fn failed(error: rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode;
     match error.sqlite_error_code() {
         Some(
             ErrorCode::DatabaseBusy

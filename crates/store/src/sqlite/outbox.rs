@@ -10,7 +10,7 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::{
     Attempt, DeliveryStatus, EndpointHealth, IN_FLIGHT_PER_ENDPOINT, Outcome,
 };
-use rollcall_domain::id::{DeliveryId, EventId, Ids, WebhookEndpointId};
+use rollcall_domain::id::{DeliveryId, EventId, Ids, ProfileId, WebhookEndpointId};
 use rollcall_domain::webhook::{AutoDisabled, EndpointState};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
@@ -104,6 +104,28 @@ pub(super) fn cancel_all(
     now: Timestamp,
 ) -> Stored<()> {
     while cancel_some(connection, endpoint_id, now)? == CANCEL_AT_ONCE {}
+    Ok(())
+}
+
+/// Empties the events of a profile and what their receivers answered, and cancels what waits.
+pub(super) fn erase_events_of(
+    connection: &Connection,
+    profile: &ProfileId,
+    now: Timestamp,
+) -> Stored<()> {
+    execute(
+        connection,
+        "UPDATE webhook_deliveries SET attempts = '[]', due_at = NULL, \
+         status = CASE WHEN status = 'pending' THEN 'canceled' ELSE status END, \
+         finished_at = coalesce(finished_at, ?2) \
+         WHERE event_id IN (SELECT id FROM events WHERE profile_id = ?1)",
+        params![profile.as_str(), now.as_micros()],
+    )?;
+    execute(
+        connection,
+        "UPDATE events SET body = '{}' WHERE profile_id = ?1",
+        params![profile.as_str()],
+    )?;
     Ok(())
 }
 

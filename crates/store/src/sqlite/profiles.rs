@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rollcall_domain::audit::Act;
+use rollcall_domain::audit::{Act, AuditEntry};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::decision::Decided;
 use rollcall_domain::id::ProfileId;
@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::commit::{Emitter, Tenant, keep_audit};
 use super::rows::{Narrow, day, organization_number};
-use super::{Organizations, SqliteStore, enrollments, failed, listing, overview};
+use super::{Organizations, SqliteStore, enrollments, failed, listing, outbox, overview};
 use crate::profiles::{Changed, Decide, Profiles};
 use crate::{StoreError, Stored};
 
@@ -113,18 +113,31 @@ impl Profiles for SqliteStore {
         let id = id.clone();
         self.writer
             .write(move |connection| {
-                let Some(organization) = change.organization(connection)? else {
+                let Some((organization, profile)) = change.remove(connection, &id)? else {
                     return Ok(false);
                 };
-                let Some(stored) = find(connection, organization, &id)? else {
+                change.audit(connection, organization, &[profile.removal()])?;
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn erase_profile(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        id: &ProfileId,
+    ) -> Stored<bool> {
+        let change = self.tenant_change(scope, act);
+        let id = id.clone();
+        self.writer
+            .write(move |connection| {
+                let Some((organization, profile)) = change.remove(connection, &id)? else {
                     return Ok(false);
                 };
-                let profile = stored.decode()?;
-                remove(connection, organization, &profile)?;
-                enrollments::remove_of(connection, organization, &id)?;
-                count(connection, organization, profile.created_at, -1)?;
-                let (ids, act) = (&change.emitter.ids, &change.act);
-                keep_audit(connection, ids, organization, act, &[profile.removal()])?;
+                enrollments::erase_urls_of(connection, &id)?;
+                outbox::erase_events_of(connection, &id, change.act.at)?;
+                change.audit(connection, organization, &[profile.erasure()])?;
                 Ok(true)
             })
             .await
@@ -170,7 +183,26 @@ impl TenantChange {
         };
         let emitter = &self.emitter;
         emitter.keep_events(connection, tenant, &self.act, &decided.events)?;
-        keep_audit(connection, &emitter.ids, number, &self.act, &decided.audit)
+        self.audit(connection, number, &decided.audit)
+    }
+
+    fn audit(&self, connection: &Connection, number: i64, entries: &[AuditEntry]) -> Stored<()> {
+        keep_audit(connection, &self.emitter.ids, number, &self.act, entries)
+    }
+
+    /// Removes a profile with its enrollments; what it was, and the number of its organization.
+    fn remove(&self, connection: &Connection, id: &ProfileId) -> Stored<Option<(i64, Profile)>> {
+        let Some(organization) = self.organization(connection)? else {
+            return Ok(None);
+        };
+        let Some(stored) = find(connection, organization, id)? else {
+            return Ok(None);
+        };
+        let profile = stored.decode()?;
+        remove(connection, organization, &profile)?;
+        enrollments::remove_of(connection, organization, id)?;
+        count(connection, organization, profile.created_at, -1)?;
+        Ok(Some((organization, profile)))
     }
 }
 

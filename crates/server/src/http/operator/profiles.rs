@@ -1,8 +1,11 @@
 //! `/operator/v1/user_profiles`: search, and one profile whole or through a dialect's eyes.
 
 use rollcall_wire::dialect::Answer;
+use rollcall_wire::error::ApiError;
 use rollcall_wire::object;
+use rollcall_wire::operator::deleted;
 use rollcall_wire::operator::profiles::{parse_get, parse_search, write_record};
+use rollcall_wire::query::parse_query_beta_only;
 
 use super::{enrollments, named_profile};
 use crate::app::Operation;
@@ -44,6 +47,32 @@ pub(crate) async fn search(call: OperatorCall<'_>) -> Outcome {
         .headers_mut()
         .extend(naming_damaged(damaged.into_iter()));
     Ok(answer)
+}
+
+/// `DELETE /operator/v1/user_profiles/{id}`: erases a person. The answer comes when neither the database
+/// nor its log holds anything of it, but where the log is being read, as by a backup: then soon after.
+pub(crate) async fn erase(call: OperatorCall<'_>) -> Outcome {
+    let app = call.app();
+    parse_query_beta_only(call.query())?;
+    let owned = named_profile(&call).await?;
+    let scope = call.proof.choose(owned.organization_id);
+    let act = call.act(app.clock.now());
+    let erase = async {
+        let erased = app.store.erase_profile(&scope, &act, &owned.id).await?;
+        if !app.store.empty_log().await.unwrap_or_default() {
+            tracing::warn!("the log is being read and will be emptied of what was erased later");
+        }
+        Ok(erased)
+    };
+    if call
+        .exchange()
+        .write(Operation::EraseProfile, erase)
+        .await?
+    {
+        Ok(json(deleted("user_profile", owned.id.as_str())))
+    } else {
+        Err(ApiError::profile_not_found().into())
+    }
 }
 
 /// `GET /operator/v1/user_profiles/{id}`: the whole record, or with `?as=` the profile as a dialect's

@@ -156,6 +156,8 @@ async fn write_profiles(world: &World) {
     assert_eq!(put.await.unwrap(), [Put::Created, Put::Created]);
     let removed = store.remove_profile(&scope, &act, &first.id);
     assert!(removed.await.unwrap());
+    let erased = store.erase_profile(&scope, &act, &id);
+    assert!(erased.await.unwrap());
 }
 
 async fn write_enrollments(world: &World) {
@@ -320,7 +322,7 @@ async fn every_write_survives(fault: Fault, attempts: u32) {
 }
 
 /// The methods of storage that write nothing; every other one must be tried with faults.
-const READING: [&str; 33] = [
+const READING: [&str; 36] = [
     // Nothing to do on this backend, or nothing that is a transaction.
     "begin_bulk_load",
     "check",
@@ -329,6 +331,7 @@ const READING: [&str; 33] = [
     "count_pending_deliveries",
     "count_profiles",
     "due_expiries",
+    "empty_log",
     "examine_profiles",
     "export_profiles",
     "find_credential",
@@ -356,6 +359,7 @@ const READING: [&str; 33] = [
     "locate_webhook_endpoint",
     "next_expiry",
     "ping",
+    "writable",
 ];
 
 /// Those whose names say so.

@@ -11,7 +11,8 @@ use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schem
 use utoipa::openapi::{ContentBuilder, Required};
 
 use super::{
-    Described, answers, errors, get, list_linked, operation, post, profile_in_path, put, takes,
+    Described, answers, delete, deleted, errors, get, list_linked, operation, post,
+    profile_in_path, put, takes,
 };
 use crate::dialects;
 use crate::error::ErrorKind;
@@ -52,6 +53,12 @@ pub(super) fn operations() -> Vec<Described> {
         "With the given id and times; nothing moves between organizations.",
     ))
     .parameter(profile_in_path());
+    let erase = profiles("erase_user_profile", "Erase a person")
+        .description(Some(
+            "The profile, its enrollments with what was submitted, its URLs; payloads of its webhook deliveries are \
+             emptied. The audit trail keeps ids alone.",
+        ))
+        .parameter(profile_in_path());
     // A line that is no record fails alone, so that there is no body that would be refused.
     let anything = Shape::from(Object::with_type(SchemaType::AnyValue));
     let anything = ContentBuilder::new().schema(Some(anything));
@@ -101,6 +108,10 @@ pub(super) fn operations() -> Vec<Described> {
         ),
         get(ONE, answers(get_one, shown)),
         put(ONE, takes(answers(put_one, named("Record")), "RecordPut")),
+        delete(
+            ONE,
+            answers(erase, deleted("uprof_", "user_profile_deleted")),
+        ),
     ]
 }
 
