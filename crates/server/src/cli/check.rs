@@ -76,7 +76,9 @@ pub(crate) async fn check(storage: &Storage, problems: Vec<String>, output: Outp
     let report = store.check(*proof, &|done| progress.at(done)).await;
     progress.end();
     let mut report = report?;
-    problems.into_iter().for_each(|it| report.problem(it));
+    for problem in problems {
+        report.problem(problem);
+    }
     output.open().item(&json!({
         "profiles": report.profiles,
         "problem_count": report.problem_count,

@@ -69,15 +69,16 @@ pub(crate) async fn server_keys(source: Source, storage: &Storage) -> Outcome<Se
     let secrets = match source {
         Source::Stated(secrets) => secrets,
         Source::Fleeting => fresh(),
-        Source::Kept(data_dir) => match kept(&data_dir)? {
-            Some(secrets) => secrets,
-            None => {
+        Source::Kept(data_dir) => {
+            if let Some(secrets) = kept(&data_dir)? {
+                secrets
+            } else {
                 refuse_to_replace(&data_dir, storage).await?;
                 let secrets = fresh();
                 keep(&data_dir, &secrets)?;
                 secrets
             }
-        },
+        }
     };
     let previous = secrets.previous.iter();
     let previous = previous.map(|secret| derived(secret, CURSORS));
@@ -162,13 +163,9 @@ pub(crate) fn unopened_in_backup(
     sealed: &[(WebhookEndpointId, SealedSecret)],
 ) -> Outcome<usize> {
     let mut fewest = sealed.len();
-    for secrets in [
-        kept(directory)?,
-        config.secret_keys().map_err(Failure::setup)?,
-    ] {
-        if let Some(secrets) = secrets {
-            fewest = fewest.min(unopened(&vault(&secrets)?, sealed));
-        }
+    let stated = config.secret_keys().map_err(Failure::setup)?;
+    for secrets in [kept(directory)?, stated].into_iter().flatten() {
+        fewest = fewest.min(unopened(&vault(&secrets)?, sealed));
     }
     Ok(fewest)
 }

@@ -74,7 +74,7 @@ impl Disk {
                 chance ^= chance << 13;
                 chance ^= chance >> 7;
                 chance ^= chance << 17;
-                if chance % 4 == 0 {
+                if chance.is_multiple_of(4) {
                     continue;
                 }
                 let file = File::options().write(true).open(&replaced.path).unwrap();

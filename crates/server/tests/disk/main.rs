@@ -130,7 +130,7 @@ impl Place {
         let id = organization["id"].as_str().unwrap();
         let create = ["keys", "create", "--kind", "api", "--name", "Api"];
         let key = place.run(&[&create[..], &["--organization-id", id]].concat());
-        place.api_key = key["secret"].as_str().unwrap().to_owned();
+        place.api_key = key["secret"].as_str().unwrap().into();
         place
     }
 

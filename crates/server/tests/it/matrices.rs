@@ -218,6 +218,7 @@ async fn every_route_and_every_kind_of_key() {
     401 401 403 403 200  GET /operator/v1/user_profiles/export
     401 401 403 403 200  GET /operator/v1/user_profiles/{user_profile_id}
     401 401 403 403 200  PUT /operator/v1/user_profiles/{user_profile_id}
+    401 401 403 403 200  DELETE /operator/v1/user_profiles/{user_profile_id}
     401 401 403 403 200  PUT /operator/v1/user_profiles/{user_profile_id}/programs/{name}
     401 401 403 403 200  DELETE /operator/v1/user_profiles/{user_profile_id}/programs/{name}
     401 401 403 403 200  GET /operator/v1/user_profiles/{user_profile_id}/enforcement_actions
