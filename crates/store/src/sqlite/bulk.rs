@@ -2,7 +2,8 @@
 //! orders need are taken away first and built once at the end, which costs a third of keeping them.
 //!
 //! What was taken away is remembered in the database, in the same transaction, so that a load that is
-//! interrupted is put right by whoever opens the storage next.
+//! interrupted is put right by whoever opens the storage next. Each index comes back in one transaction
+//! with the end of its note, so that this can be interrupted as well.
 
 use async_trait::async_trait;
 use rollcall_domain::tenant::OperatorProof;
@@ -11,6 +12,7 @@ use rusqlite::Connection;
 use super::{SqliteStore, failed};
 use crate::Stored;
 use crate::bulk::BulkLoad;
+use crate::opening::Opening;
 
 /// Indexes that no write needs. `profiles_by_id` is not among them: every record is looked up by it.
 const SUSPENDED: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' \
@@ -34,7 +36,7 @@ impl BulkLoad for SqliteStore {
 
     async fn finish_bulk_load(&self, _proof: OperatorProof) -> Stored<()> {
         self.writer
-            .write(|connection| resume(connection).map_err(failed))
+            .write(|connection| resume(connection, &Opening::default()).map_err(failed))
             .await
     }
 }
@@ -48,22 +50,31 @@ fn suspend(connection: &Connection, name: &str, sql: &str) -> rusqlite::Result<(
 }
 
 /// Builds every index that was taken away and is not back yet.
-pub(super) fn resume(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn resume(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
+    // Earlier versions built an index and removed its note in two transactions.
+    connection.execute(
+        "DELETE FROM suspended_indexes WHERE name IN (SELECT name FROM sqlite_schema)",
+        [],
+    )?;
     let temp_store: i64 = connection.pragma_query_value(None, "temp_store", |row| row.get(0))?;
     // What is sorted may be larger than the memory, and the other cores have nothing to do.
     connection.pragma_update(None, "temp_store", "FILE")?;
     connection.pragma_update(None, "threads", SORTING_THREADS)?;
-    let built = build(connection);
+    let built = build(connection, opening);
     connection.pragma_update(None, "threads", 0)?;
     connection.pragma_update(None, "temp_store", temp_store)?;
     built
 }
 
-fn build(connection: &Connection) -> rusqlite::Result<()> {
-    for (name, sql) in definitions(connection, "SELECT name, definition FROM suspended_indexes")? {
-        tracing::info!(index = name, "building an index");
-        connection.execute_batch(&sql)?;
-        connection.execute("DELETE FROM suspended_indexes WHERE name = ?1", [&name])?;
+/// Outside a transaction each index is one of its own, so that a long rebuild that is killed goes on
+/// with the next. After an error the caller gives up connection or transaction, and the savepoint with it.
+fn build(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
+    let missing = definitions(connection, "SELECT name, definition FROM suspended_indexes")?;
+    for (done, (name, sql)) in missing.iter().enumerate() {
+        opening.begin(format!("building the index {name}"), done, missing.len());
+        connection.execute_batch(&format!("SAVEPOINT one_index; {sql}"))?;
+        connection.execute("DELETE FROM suspended_indexes WHERE name = ?1", [name])?;
+        connection.execute_batch("RELEASE one_index")?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
-use crate::OpenError;
+use super::way_out;
+use crate::{OpenError, Opening};
 
 /// Marks a file as Rollcall's ("roll" in ASCII).
 const APPLICATION_ID: i32 = 0x726f_6c6c;
@@ -67,9 +68,11 @@ pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Brings the schema up to date; refuses one that this binary does not know.
-pub(super) fn run(connection: &mut Connection) -> Result<(), OpenError> {
-    let cannot =
-        |error: rusqlite::Error| OpenError::Failed(format!("cannot read the schema: {error}"));
+pub(super) fn run(connection: &mut Connection, opening: &Opening) -> Result<(), OpenError> {
+    let cannot = |error: rusqlite::Error| {
+        let way_out = way_out(&error);
+        OpenError::Failed(format!("cannot read the schema: {error}; {way_out}"))
+    };
     let application: i32 = connection
         .pragma_query_value(None, "application_id", |row| row.get(0))
         .map_err(cannot)?;
@@ -93,8 +96,11 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), OpenError> {
         verify(connection, version)?;
     }
     for (number, (name, sql)) in MIGRATIONS.iter().enumerate().skip(version) {
+        let migration = format!("migration {} ({name})", number + 1);
+        opening.begin(migration.clone(), number, MIGRATIONS.len());
         apply(connection, number + 1, name, sql).map_err(|error| {
-            OpenError::Failed(format!("migration {} ({name}) failed: {error}", number + 1))
+            let way_out = way_out(&error);
+            OpenError::Failed(format!("{migration} failed: {error}; {way_out}"))
         })?;
     }
     Ok(())

@@ -44,7 +44,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::Notify;
 
-use crate::{OpenError, StoreError, Stored};
+use crate::{OpenError, Opening, StoreError, Stored};
 pub use backup::{copy_database, schema_version, sealed_secrets};
 use checkpoint::Checkpoints;
 use readers::Readers;
@@ -56,6 +56,9 @@ pub const FILE_NAME: &str = "rollcall.db";
 pub const LOCK_NAME: &str = "rollcall.lock";
 /// Prepared statements kept by each connection; more than there are.
 const STATEMENTS: usize = 128;
+
+/// After so many of its instructions the database says that it goes on: some thousand times a second.
+const INSTRUCTIONS: i32 = 10_000;
 
 /// How the embedded backend uses memory.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +138,16 @@ impl SqliteStore {
         settings: SqliteSettings,
         ids: Arc<Ids>,
     ) -> Result<Self, OpenError> {
+        Self::open_told(data_dir, settings, ids, &Arc::default())
+    }
+
+    /// The same, and `opening` tells meanwhile how far it is.
+    pub fn open_told(
+        data_dir: &Path,
+        settings: SqliteSettings,
+        ids: Arc<Ids>,
+        opening: &Arc<Opening>,
+    ) -> Result<Self, OpenError> {
         std::fs::create_dir_all(data_dir).map_err(|error| {
             let place = data_dir.display();
             OpenError::Failed(format!(
@@ -143,7 +156,7 @@ impl SqliteStore {
         })?;
         let lock = lock(data_dir)?;
         let file = data_dir.join(FILE_NAME);
-        Self::start(&Place::File(file), settings, ids, Some(lock))
+        Self::start(&Place::File(file), settings, ids, Some(lock), opening)
     }
 
     /// Opens an empty storage that lives in memory and ends with this value.
@@ -151,7 +164,8 @@ impl SqliteStore {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("file:/rollcall-{}-{number}?vfs=memdb", std::process::id());
-        Self::start(&Place::Memory(name), SqliteSettings::default(), ids, None)
+        let settings = SqliteSettings::default();
+        Self::start(&Place::Memory(name), settings, ids, None, &Arc::default())
     }
 
     fn start(
@@ -159,16 +173,14 @@ impl SqliteStore {
         settings: SqliteSettings,
         ids: Arc<Ids>,
         lock: Option<File>,
+        opening: &Arc<Opening>,
     ) -> Result<Self, OpenError> {
         let cannot = |error: rusqlite::Error| match place {
-            Place::File(file) => {
-                let advice = match error.sqlite_error_code() {
-                    Some(ErrorCode::DiskFull) => "make room on its disk; nothing is lost",
-                    Some(ErrorCode::ReadOnly | ErrorCode::SystemIoFailure) => "mend its disk",
-                    _ => "restore a backup, or choose another data directory",
-                };
-                OpenError::Failed(format!("cannot open {}: {error}; {advice}", file.display()))
-            }
+            Place::File(file) => OpenError::Failed(format!(
+                "cannot open {}: {error}; {}",
+                file.display(),
+                way_out(&error)
+            )),
             Place::Memory(_) => {
                 OpenError::Failed(format!("cannot open in-memory storage: {error}"))
             }
@@ -181,8 +193,20 @@ impl SqliteStore {
         };
         let mut connection = connect(place, settings, Role::Writer).map_err(cannot)?;
         migrate::prepare(&connection, matches!(place, Place::File(_))).map_err(cannot)?;
-        migrate::run(&mut connection)?;
-        bulk::resume(&connection).map_err(cannot)?;
+        let told = Arc::clone(opening);
+        let instructions = INSTRUCTIONS.unsigned_abs().into();
+        let told = move || {
+            told.worked(instructions);
+            false
+        };
+        connection
+            .progress_handler(INSTRUCTIONS, Some(told))
+            .map_err(cannot)?;
+        migrate::run(&mut connection, opening)?;
+        bulk::resume(&connection, opening).map_err(cannot)?;
+        connection
+            .progress_handler(0, None::<fn() -> bool>)
+            .map_err(cannot)?;
         // The pages of each decision's savepoint would go through a temporary file otherwise.
         connection
             .pragma_update(None, "temp_store", "MEMORY")
@@ -305,6 +329,26 @@ fn connect(place: &Place, settings: SqliteSettings, role: Role) -> rusqlite::Res
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
+}
+
+/// What to do about a database that cannot be opened.
+fn way_out(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "make room on its disk and start again; nothing is lost",
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            "let this user write to it and to its directory, or choose another data directory"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "end the program that has it open, and start again"
+        }
+        Some(ErrorCode::SystemIoFailure) => {
+            "see in the system's log what the disk says, and start again"
+        }
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "restore a backup, or choose another data directory"
+        }
+        _ => "start again; if it stays so, restore a backup or choose another data directory",
+    }
 }
 
 /// What an unexpected answer of the database means to the caller.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use rollcall_domain::id::Ids;
 use rollcall_domain::page::{Order, OrderBy};
 use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
-use rollcall_store::{Check, Profiles, Store};
+use rollcall_store::{Check, Opening, Profiles, Store};
 use tempfile::TempDir;
 
 use crate::keyed::{awkward_profiles, with_keys};
-use crate::world::{Opened, World, at, ids, proof};
+use crate::world::{Opened, World, act_at, at, ids, proof, whole};
 
 struct OnDisk {
     store: Arc<SqliteStore>,
@@ -275,4 +275,62 @@ async fn an_interrupted_bulk_load_is_put_right_on_opening() {
     let world = World::new(Arc::new(again), ids());
     let by_name = crate::world::listing(OrderBy::Name, Order::Ascending, 20);
     assert_eq!(world.walk_ids(&scope, by_name, at(60)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_index_that_was_built_before_its_note_was_removed_does_not_close_the_storage_for_ever() {
+    let opened = on_disk(ids()).await;
+    let world = World::new(opened.store(), ids());
+    let scope = world.organization("org").await;
+    world.store.begin_bulk_load(proof()).await.unwrap();
+    world.create(&scope, at(1), Some("A")).await;
+    world.store.close().await;
+    let OnDisk { store, directory } = opened;
+    drop((world, store));
+    // What a kill leaves between the two, where they are two transactions.
+    let file = directory.path().join(rollcall_store::sqlite::FILE_NAME);
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let definitions: String = connection
+        .query_row(
+            "SELECT group_concat(definition, ';') FROM suspended_indexes",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    connection.execute_batch(&definitions).unwrap();
+    drop(connection);
+    let again = SqliteStore::open(directory.path(), SqliteSettings::default(), ids()).unwrap();
+    let world = World::new(Arc::new(again), ids());
+    // And the next load begins as the first did.
+    world.store.begin_bulk_load(proof()).await.unwrap();
+    world.store.finish_bulk_load(proof()).await.unwrap();
+    let report = world.store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!((report.profiles, report.problems), (1, vec![]));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_rebuild_is_told_which_index_and_that_it_goes_on() {
+    let opened = on_disk(ids()).await;
+    let world = World::new(opened.store(), ids());
+    let scope = world.organization("org").await;
+    world.store.begin_bulk_load(proof()).await.unwrap();
+    let records = (0..2_000).map(|second| {
+        let draft = world.draft(at(second), Some("A"));
+        (scope.organization_id().clone(), draft)
+    });
+    let records = whole(records);
+    let act = act_at(at(1));
+    let put = world.store.put_profiles(proof(), &act, records);
+    put.await.unwrap();
+    world.store.close().await;
+    let OnDisk { store, directory } = opened;
+    drop((world, store));
+    let opening = Arc::new(Opening::default());
+    let settings = SqliteSettings::default();
+    drop(SqliteStore::open_told(directory.path(), settings, ids(), &opening).unwrap());
+    let last = opening.step().unwrap();
+    let index = last.doing.strip_prefix("building the index ");
+    assert!(index.is_some_and(|name| !name.is_empty()), "{last:?}");
+    assert_eq!(last.done + 1, last.of);
+    assert!(opening.work() > 0);
 }
