@@ -38,7 +38,6 @@ impl Opening {
     }
 
     pub(crate) fn begin(&self, doing: String, done: usize, of: usize) {
-        tracing::info!(step = done + 1, of, "{doing}");
         *self.step.lock() = Some(OpeningStep { doing, done, of });
     }
 

@@ -14,9 +14,11 @@ use rollcall_store::sqlite;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
 
 use super::failure::{Failure, Outcome};
 use super::output::OutputArgs;
+use super::private_files::{finish_directory, private_directory, scratch_directory, write_durably};
 use super::progress::Progress;
 use super::secret_key;
 use super::target::{self, StorageArgs};
@@ -69,25 +71,21 @@ pub async fn run(arguments: Arguments) -> Outcome {
             "{shown} exists already; name a directory that does not"
         )));
     }
-    let partial = partial(directory);
     let cannot = |error: std::io::Error| Failure::failed(format!("cannot write {shown}: {error}"));
-    // What an interrupted backup left behind is nobody's.
-    let _ = fs::remove_dir_all(&partial);
-    private_directory(&partial).map_err(cannot)?;
-    let copied = copy(&config, &partial).await;
-    let finished = copied.and_then(|(manifest, unopened)| {
-        write_durably(
-            &partial.join(MANIFEST),
-            json!(manifest).to_string().as_bytes(),
-        )
-        .and_then(|()| fs::rename(&partial, directory))
-        .map_err(cannot)?;
-        Ok((manifest, unopened))
-    });
-    if finished.is_err() {
-        let _ = fs::remove_dir_all(&partial);
+    if let Some(above) = directory.parent() {
+        private_directory(above).map_err(cannot)?;
     }
-    let (manifest, unopened) = finished?;
+    let partial = scratch_directory(directory).map_err(cannot)?;
+    let copied = copy(&config, partial.path()).await;
+    let (manifest, unopened) = copied.map_err(|reason| {
+        Failure::failed(format!(
+            "cannot make {shown}: {reason}; nothing of it is left"
+        ))
+    })?;
+    let text = json!(manifest).to_string();
+    write_durably(&partial.path().join(MANIFEST), text.as_bytes())
+        .and_then(|()| finish_directory(partial, directory))
+        .map_err(cannot)?;
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     arguments.output.open().item(&json!({
         "backup": directory, "schema": manifest.schema, "bytes": bytes,
@@ -102,8 +100,9 @@ pub async fn run(arguments: Arguments) -> Outcome {
     Ok(())
 }
 
-/// Copies database and keys; tells how many signing secrets are sealed with a key that is not there.
-async fn copy(config: &Config, to: &Path) -> Outcome<(Manifest, usize)> {
+/// Copies database and keys into the directory `to`; tells how many signing secrets are sealed with a key
+/// that is not there. The error is the reason alone.
+async fn copy(config: &Config, to: &Path) -> Result<(Manifest, usize), String> {
     let data_dir = &config.data_dir;
     let source = data_dir.join(sqlite::FILE_NAME);
     let target = to.join(sqlite::FILE_NAME);
@@ -120,20 +119,24 @@ async fn copy(config: &Config, to: &Path) -> Outcome<(Manifest, usize)> {
         }
     };
     progress.end();
-    copied.map_err(Failure::failed)??;
-    let cannot = |error: std::io::Error| Failure::failed(format!("cannot copy: {error}"));
+    copied
+        .map_err(|ended| ended.to_string())?
+        .map_err(|error| error.to_string())?;
     let mut names = vec![sqlite::FILE_NAME];
-    let sealed = sqlite::sealed_secrets(to)?;
-    let (has_keys, unopened) = secret_key::copy_in_use(config, &sealed, to)?;
+    let sealed = sqlite::sealed_secrets(to).map_err(|error| error.to_string())?;
+    let (has_keys, unopened) = secret_key::copy_in_use(config, &sealed, to)
+        .map_err(|failure| failure.reason().unwrap_or_default().to_owned())?;
     if has_keys {
         names.push(secret_key::FILE_NAME);
     }
-    let files = names.into_iter().map(|name| copied_file(to, name));
+    let files = names.into_iter().map(|name| {
+        copied_file(to, name).map_err(|error| format!("cannot read the copy of {name}: {error}"))
+    });
     let manifest = Manifest {
         rollcall: env!("CARGO_PKG_VERSION").to_owned(),
-        schema: sqlite::schema_version(to)?,
+        schema: sqlite::schema_version(to).map_err(|error| error.to_string())?,
         created_at: time::to_text(created_at),
-        files: files.collect::<std::io::Result<_>>().map_err(cannot)?,
+        files: files.collect::<Result<_, _>>()?,
     };
     Ok((manifest, unopened))
 }
@@ -148,6 +151,25 @@ pub(crate) fn verified(directory: &Path, config: &Config) -> Outcome<Manifest> {
     })?;
     let manifest: Manifest = serde_json::from_str(&manifest)
         .map_err(|error| Failure::setup(format!("{shown}: {MANIFEST} is damaged: {error}")))?;
+    if !manifest
+        .files
+        .iter()
+        .any(|file| file.name == sqlite::FILE_NAME)
+    {
+        return Err(Failure::failed(format!(
+            "{shown}: {MANIFEST} names no {}; use another backup",
+            sqlite::FILE_NAME
+        )));
+    }
+    if !(1..=sqlite::KNOWN_SCHEMA).contains(&manifest.schema) {
+        return Err(Failure::setup(format!(
+            "{shown} has schema {} of rollcall {} and this rollcall knows 1 to {}; use the version that \
+             made it, or a newer one",
+            manifest.schema,
+            manifest.rollcall,
+            sqlite::KNOWN_SCHEMA
+        )));
+    }
     for file in &manifest.files {
         let plain = [sqlite::FILE_NAME, secret_key::FILE_NAME].contains(&file.name.as_str());
         let wrong = match copied_file(directory, &file.name) {
@@ -210,46 +232,14 @@ pub(crate) fn lost_its_manifest(directory: &Path) -> bool {
     !there(MANIFEST) && there(sqlite::FILE_NAME) && !there(sqlite::LOCK_NAME)
 }
 
-/// Copies the database of a backup into a directory beside it, which is the caller's to remove.
-pub(crate) fn copy_to_look_at(directory: &Path) -> Outcome<PathBuf> {
-    let mut copy = directory.as_os_str().to_owned();
-    copy.push(".checked");
-    let copy = PathBuf::from(copy);
-    let shown = copy.display();
-    let cannot = |error: std::io::Error| Failure::failed(format!("cannot write {shown}: {error}"));
-    let _ = fs::remove_dir_all(&copy);
-    private_directory(&copy).map_err(cannot)?;
+/// Copies the database of a backup into a directory beside it, which goes with the value.
+pub(crate) fn copy_to_look_at(directory: &Path) -> Outcome<TempDir> {
+    let shown = directory.display();
+    let cannot = |error: std::io::Error| {
+        Failure::failed(format!("cannot copy {shown} to look at the copy: {error}"))
+    };
+    let copy = scratch_directory(directory).map_err(cannot)?;
     let name = sqlite::FILE_NAME;
-    let copied = fs::copy(directory.join(name), copy.join(name)).map_err(cannot);
-    if copied.is_err() {
-        let _ = fs::remove_dir_all(&copy);
-    }
-    copied.map(|_| copy)
-}
-
-fn partial(directory: &Path) -> PathBuf {
-    let mut partial = directory.as_os_str().to_owned();
-    partial.push(".partial");
-    partial.into()
-}
-
-/// Makes a directory that only its owner can look into.
-pub(crate) fn private_directory(path: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-/// Writes a file that only its owner can read, and sees it to the disk.
-pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let mut options = fs::File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    fs::copy(directory.join(name), copy.path().join(name)).map_err(cannot)?;
+    Ok(copy)
 }

@@ -55,7 +55,8 @@ async fn check_backup(mut config: Config, output: OutputArgs) -> Outcome {
         Err(Failure::Failed(wrong)) => vec![wrong],
         Err(failure) => return Err(failure),
     };
-    config.data_dir = backup::copy_to_look_at(&directory)?;
+    let copy = backup::copy_to_look_at(&directory)?;
+    copy.path().clone_into(&mut config.data_dir);
     let checked = async {
         let storage = target::open(&config).await?;
         let checked = check(&storage, wrong, output).await;
@@ -63,8 +64,7 @@ async fn check_backup(mut config: Config, output: OutputArgs) -> Outcome {
         checked
     };
     let checked = checked.await;
-    // It was made for this, and that it cannot be removed is not the news.
-    let _ = std::fs::remove_dir_all(&config.data_dir);
+    drop(copy);
     checked
 }
 

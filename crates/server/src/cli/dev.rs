@@ -18,10 +18,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::backup::{private_directory, write_durably};
 use super::failure::{Failure, Outcome};
 use super::import::organization_id;
 use super::output::{self, Format, OutputArgs};
+use super::private_files::{private_directory, write_durably};
 use super::secret_key;
 use super::seed::{self, Seed};
 use super::startup::{self, Ports};

@@ -3,7 +3,8 @@
 //! The order is the storage's own and does not depend on when or how profiles were written, so that two
 //! exports of the same profiles are the same bytes.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -17,6 +18,7 @@ use super::client::{Call, Client};
 use super::failure::{Failure, Outcome};
 use super::import::organization_id;
 use super::output;
+use super::private_files::NewFile;
 use super::progress::Progress;
 use super::target::{Storage, Target, TargetArgs};
 
@@ -48,18 +50,35 @@ pub async fn run(arguments: Arguments) -> Outcome {
 }
 
 async fn export(arguments: &Arguments, target: &Target) -> Outcome {
-    let mut destination = Destination::open(&arguments.file)?;
+    let cannot = |error| cannot_write(&arguments.file, error);
+    let mut destination = Destination::open(&arguments.file).map_err(cannot)?;
     if arguments.gzip {
         let mut compressed = GzEncoder::new(&mut destination, Compression::default());
-        records(arguments, target, &mut compressed).await?;
-        compressed.finish()?;
+        let mut write = |bytes: &[u8]| compressed.write_all(bytes).map_err(cannot);
+        records(arguments, target, &mut write).await?;
+        compressed.finish().map_err(cannot)?;
     } else {
-        records(arguments, target, &mut destination).await?;
+        let mut write = |bytes: &[u8]| destination.write_all(bytes).map_err(cannot);
+        records(arguments, target, &mut write).await?;
     }
-    destination.finish()
+    destination.finish().map_err(cannot)
 }
 
-async fn records(arguments: &Arguments, target: &Target, out: &mut dyn Write) -> Outcome {
+fn cannot_write(path: &Path, error: std::io::Error) -> Failure {
+    if is_stdout(path) {
+        return error.into();
+    }
+    Failure::failed(format!("cannot write {}: {error}", path.display()))
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Takes some lines on their way out.
+type WriteOut<'a> = &'a mut (dyn FnMut(&[u8]) -> Outcome + Send);
+
+async fn records(arguments: &Arguments, target: &Target, out: WriteOut<'_>) -> Outcome {
     let organization_id = arguments.organization_id.as_ref();
     match target {
         Target::Storage(storage) => from_storage(storage, organization_id, out).await,
@@ -70,7 +89,7 @@ async fn records(arguments: &Arguments, target: &Target, out: &mut dyn Write) ->
 async fn from_storage(
     storage: &Storage,
     organization_id: Option<&OrganizationId>,
-    out: &mut dyn Write,
+    out: WriteOut<'_>,
 ) -> Outcome {
     let Storage { store, proof, .. } = storage;
     if let Some(id) = organization_id
@@ -96,7 +115,7 @@ async fn from_storage(
                 profile.map_err(|error| Failure::failed(format!("{}: {error}", found.id)))?;
             line::write(&mut lines, &found.organization_id, &profile);
         }
-        out.write_all(lines.as_bytes())?;
+        out(lines.as_bytes())?;
         written += page.profiles.len() as u64;
         progress.at(written);
         after = page.next;
@@ -121,7 +140,7 @@ async fn from_storage(
 async fn from_server(
     client: &Client,
     organization_id: Option<&OrganizationId>,
-    out: &mut dyn Write,
+    out: WriteOut<'_>,
 ) -> Outcome {
     let organizations = match organization_id {
         Some(id) => vec![id.to_string()],
@@ -138,7 +157,7 @@ async fn from_server(
                 "the export broke off after {written} records: {error}"
             ))
         })? {
-            out.write_all(&chunk)?;
+            out(&chunk)?;
             let lines = chunk.split(|&byte| byte == b'\n').count() - 1;
             written += lines as u64;
             last = chunk.last().copied().unwrap_or(last);
@@ -175,62 +194,45 @@ async fn organizations(client: &Client) -> Outcome<Vec<String>> {
     }
 }
 
-/// Where an export goes. A file appears under its name when it is complete, and not before.
+/// Where an export goes. A file appears under its name when it is complete, and not before; what is no
+/// ordinary file is written to as it is.
 enum Destination {
-    Stdout(std::io::BufWriter<std::io::Stdout>),
-    File {
-        partial: std::io::BufWriter<std::fs::File>,
-        partial_path: PathBuf,
-        path: PathBuf,
-        finished: bool,
-    },
+    Stdout(BufWriter<std::io::Stdout>),
+    File(BufWriter<File>, NewFile),
+    Other(BufWriter<File>),
 }
+
+/// Bytes that are written at a time.
+const BUFFER: usize = 256 * 1024;
 
 impl Destination {
-    fn open(path: &Path) -> Outcome<Self> {
-        if path.as_os_str() == "-" {
+    fn open(path: &Path) -> std::io::Result<Self> {
+        if is_stdout(path) {
             return Ok(Self::Stdout(output::bytes()));
         }
-        let mut partial_path = path.as_os_str().to_owned();
-        partial_path.push(".partial");
-        let partial_path = PathBuf::from(partial_path);
-        let file = std::fs::File::create(&partial_path).map_err(|error| {
-            Failure::setup(format!("cannot write {}: {error}", partial_path.display()))
-        })?;
-        Ok(Self::File {
-            partial: std::io::BufWriter::with_capacity(256 * 1024, file),
-            partial_path,
-            path: path.to_owned(),
-            finished: false,
-        })
-    }
-
-    fn finish(&mut self) -> Outcome {
-        self.flush()?;
-        if let Self::File {
-            partial,
-            partial_path,
-            path,
-            finished,
-        } = self
-        {
-            partial.get_ref().sync_all()?;
-            std::fs::rename(&*partial_path, &*path)?;
-            *finished = true;
+        // Whoever made a link wants the file where it leads.
+        let led_to = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let is_ordinary = led_to.symlink_metadata().map_or_else(
+            |error| error.kind() == std::io::ErrorKind::NotFound,
+            |there| there.is_file(),
+        );
+        if is_ordinary {
+            let mut new = NewFile::beside(&led_to)?;
+            let file = new.as_file_mut().try_clone()?;
+            return Ok(Self::File(BufWriter::with_capacity(BUFFER, file), new));
         }
-        Ok(())
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
+        Ok(Self::Other(BufWriter::with_capacity(BUFFER, file)))
     }
-}
 
-impl Drop for Destination {
-    fn drop(&mut self) {
-        if let Self::File {
-            partial_path,
-            finished: false,
-            ..
-        } = self
-        {
-            let _ = std::fs::remove_file(partial_path);
+    fn finish(mut self) -> std::io::Result<()> {
+        self.flush()?;
+        match self {
+            Self::File(_, new) => new.finish(),
+            Self::Stdout(_) | Self::Other(_) => Ok(()),
         }
     }
 }
@@ -239,14 +241,14 @@ impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
-            Self::File { partial, .. } => partial.write(bytes),
+            Self::File(file, _) | Self::Other(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
-            Self::File { partial, .. } => partial.flush(),
+            Self::File(file, _) | Self::Other(file) => file.flush(),
         }
     }
 }

@@ -41,6 +41,17 @@ impl Failure {
         Self::Failed(reason.to_string())
     }
 
+    /// What went wrong; `None` where that has been told already.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Setup(reason)
+            | Self::Failed(reason)
+            | Self::NotFound(reason)
+            | Self::UnknownKey(reason) => Some(reason),
+            Self::Told | Self::Misused | Self::Closed => None,
+        }
+    }
+
     /// Tells the person and gives the status to end with.
     pub fn report(&self) -> ExitCode {
         match self {

@@ -176,12 +176,8 @@ async fn import(
 }
 
 fn stopped(failure: &Failure, done: Place, notes: &ProgressNotes) -> Failure {
-    let reason = match failure {
-        Failure::Setup(reason)
-        | Failure::Failed(reason)
-        | Failure::NotFound(reason)
-        | Failure::UnknownKey(reason) => reason,
-        Failure::Told | Failure::Misused | Failure::Closed => return failure.clone(),
+    let Some(reason) = failure.reason() else {
+        return failure.clone();
     };
     let advice = if notes.file.is_some() {
         "; everything before is stored, go on with --resume"

@@ -33,6 +33,7 @@ pub mod openapi;
 pub mod orgs;
 pub mod output;
 pub mod pages;
+mod private_files;
 pub mod profiles;
 pub mod programs;
 mod progress;

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::backup::write_durably;
 use super::failure::{Failure, Outcome};
 use super::output;
+use super::private_files::write_durably;
 use super::target::Storage;
 use crate::config::{Config, SecretKeys};
 use crate::webhooks::vault::{Vault, seal_anew};
@@ -113,7 +113,7 @@ async fn refuse_to_replace(data_dir: &Path, storage: &Storage) -> Outcome {
         return Ok(());
     }
     Err(Failure::setup(format!(
-        "{} is missing, and signing secrets of webhook endpoints are sealed with it; restore it from a backup, or set \
+        "{} is missing or empty, and signing secrets of webhook endpoints are sealed with it; restore it from a backup, or set \
          secret_key to what it held; if it is lost, write a new one there (openssl rand -base64 32) and \
          regenerate the signing secret of every endpoint",
         data_dir.join(FILE_NAME).display()
@@ -281,11 +281,13 @@ fn derived(secret: &[u8; 32], purpose: &[u8]) -> Outcome<[u8; 32]> {
     Ok(mac.finalize().into_bytes().into())
 }
 
-/// The secrets in the directory, the current one on the first line; `None` if there is no such file.
+/// The secrets in the directory, the current one on the first line; `None` if there is no such file, or
+/// an empty one, as a full disk may have left it.
 fn kept(directory: &Path) -> Outcome<Option<SecretKeys>> {
     let path = directory.join(FILE_NAME);
     let shown = path.display();
     let text = match fs::read_to_string(&path) {
+        Ok(text) if text.is_empty() => return Ok(None),
         Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::setup(format!("cannot read {shown}: {error}"))),

@@ -13,13 +13,14 @@ use rollcall_domain::clock::{Clock as _, SystemClock, Timestamp};
 use rollcall_domain::id::Ids;
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
-use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
+use rollcall_store::sqlite::{self, SqliteSettings, SqliteStore};
 use rollcall_store::{OpenError, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::backup::private_directory;
 use super::client::Client;
 use super::failure::{Failure, Outcome};
+use super::private_files::private_directory;
+use super::secret_key;
 use crate::config::{Config, DEFAULT_FILE, FlagOverrides, Loaded};
 
 /// Which storage.
@@ -262,14 +263,47 @@ pub(super) fn file_alone(file: Option<&Path>) -> Outcome<Config> {
 
 /// Refuses an embedded storage that is not there.
 pub fn existing(config: &Config) -> Outcome {
-    let database = config.data_dir.join(rollcall_store::sqlite::FILE_NAME);
-    if config.database_url.is_some() || config.in_memory || database.exists() {
+    if config.database_url.is_some() || config.in_memory || !is_fresh(&config.data_dir)? {
         return Ok(());
     }
     Err(Failure::setup(format!(
         "there is no storage in {}; name its directory with --data-dir, or make one with \"rollcall \
          orgs create\" or \"rollcall dev\"",
         config.data_dir.display()
+    )))
+}
+
+/// Whether a directory holds no storage yet. One whose database is gone or empty is refused: what is left
+/// shows that there was one, and may be all that there is of its last changes.
+fn is_fresh(data_dir: &Path) -> Outcome<bool> {
+    let length = |name: &str| std::fs::metadata(data_dir.join(name)).map(|it| it.len());
+    let gone = match length(sqlite::FILE_NAME) {
+        Ok(1..) => return Ok(false),
+        // A first start that was killed leaves an empty file, and nothing that is named here.
+        Ok(0) => "empty",
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "gone",
+        Err(error) => {
+            let file = data_dir.join(sqlite::FILE_NAME);
+            return Err(Failure::setup(format!(
+                "cannot read {}: {error}",
+                file.display()
+            )));
+        }
+    };
+    let mut left = sqlite::side_files(data_dir);
+    left.retain(|name| gone == "gone" || !name.ends_with("-journal"));
+    if length(secret_key::FILE_NAME).is_ok_and(|length| length > 0) {
+        left.push(secret_key::FILE_NAME.to_owned());
+    }
+    if left.is_empty() {
+        return Ok(true);
+    }
+    Err(Failure::setup(format!(
+        "there was a storage in {}: its {} is {gone}, and this is left of it: {}; put the file back, or move \
+         away what is left and use \"rollcall restore\" or begin anew",
+        data_dir.display(),
+        sqlite::FILE_NAME,
+        left.join(", ")
     )))
 }
 
@@ -319,7 +353,7 @@ fn sqlite_settings(config: &Config) -> SqliteSettings {
 
 async fn open_with(
     config: &Config,
-    sqlite: SqliteSettings,
+    settings: SqliteSettings,
     advice: &str,
     patience: Duration,
 ) -> Outcome<Storage> {
@@ -334,7 +368,8 @@ async fn open_with(
         Arc::new(SqliteStore::open_in_memory(Arc::clone(&ids))?)
     } else {
         data_directory(&config.data_dir)?;
-        let opened = SqliteStore::open(&config.data_dir, sqlite, Arc::clone(&ids));
+        is_fresh(&config.data_dir)?;
+        let opened = SqliteStore::open(&config.data_dir, settings, Arc::clone(&ids));
         Arc::new(opened.map_err(|error| match error {
             OpenError::InUse(_) => Failure::setup(format!("{error}; {advice}")),
             OpenError::Failed(_) => error.into(),

@@ -14,6 +14,7 @@ mod care;
 mod client;
 mod dev;
 mod erase;
+mod files;
 mod help;
 mod open_files;
 mod records;

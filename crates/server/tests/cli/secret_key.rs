@@ -93,7 +93,7 @@ fn a_data_directory_that_lost_its_key_is_found_out_and_not_served_with_another()
     $ rollcall serve --listen 127.0.0.1:[port]
     status: 2
     stderr:
-    rollcall: rollcall-data/secret.key is missing, and signing secrets of webhook endpoints are sealed with it; restore it from a backup, or set secret_key to what it held; if it is lost, write a new one there (openssl rand -base64 32) and regenerate the signing secret of every endpoint
+    rollcall: rollcall-data/secret.key is missing or empty, and signing secrets of webhook endpoints are sealed with it; restore it from a backup, or set secret_key to what it held; if it is lost, write a new one there (openssl rand -base64 32) and regenerate the signing secret of every endpoint
     "#);
     assert!(!place.path("rollcall-data/secret.key").exists());
     // One that opens nothing is no better.

@@ -5,6 +5,7 @@
 //! lasts the log cannot be folded back beyond its beginning, so the log grows.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rollcall_domain::id::WebhookEndpointId;
@@ -25,20 +26,20 @@ pub fn schema_version(data_dir: &Path) -> Result<u32, OpenError> {
 /// Copies the database in `data_dir`, as it is at one instant, to the new file `target`, and sees the
 /// copy to the disk. A copy that fails is removed.
 pub fn copy_database(data_dir: &Path, target: &Path) -> Result<(), OpenError> {
-    if target.exists() {
-        return Err(OpenError::Failed(format!(
-            "{} exists already",
-            target.display()
-        )));
-    }
+    let source = data_dir.join(FILE_NAME);
+    let failed = |error: &dyn std::fmt::Display| cannot("copy", &source, error);
     let connection = open(data_dir)?;
+    // SQLite copies into a file that is empty, and leaves its mode as it is.
+    let made = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(target)
+        .map_err(|error| failed(&error))?;
     let copied = connection
         .execute("VACUUM INTO ?1", [target.to_string_lossy().as_ref()])
-        .map_err(|error| cannot("copy the database to", target, &error))
-        .and_then(|_| {
-            let synced = File::open(target).and_then(|file| file.sync_all());
-            synced.map_err(|error| cannot("write", target, &error))
-        });
+        .map_err(|error| failed(&error))
+        .and_then(|_| made.sync_all().map_err(|error| failed(&error)));
     if copied.is_err() {
         // Half a copy is worth nothing, and that it cannot be removed is not the news.
         let _ = std::fs::remove_file(target);

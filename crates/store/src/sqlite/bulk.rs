@@ -71,6 +71,7 @@ pub(super) fn resume(connection: &Connection, opening: &Opening) -> rusqlite::Re
 fn build(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
     let missing = definitions(connection, "SELECT name, definition FROM suspended_indexes")?;
     for (done, (name, sql)) in missing.iter().enumerate() {
+        tracing::info!(index = name, "building an index");
         opening.begin(format!("building the index {name}"), done, missing.len());
         connection.execute_batch(&format!("SAVEPOINT one_index; {sql}"))?;
         connection.execute("DELETE FROM suspended_indexes WHERE name = ?1", [name])?;

@@ -43,6 +43,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ),
 ];
 
+/// The number of the last migration that this version knows.
+#[expect(clippy::cast_possible_truncation, reason = "there are few")]
+pub const KNOWN_SCHEMA: u32 = MIGRATIONS.len() as u32;
+
 /// Sets what must be set before a database has its first table.
 pub(super) fn prepare(connection: &Connection, on_disk: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", 8_192)?;
@@ -97,6 +101,9 @@ pub(super) fn run(connection: &mut Connection, opening: &Opening) -> Result<(), 
     }
     for (number, (name, sql)) in MIGRATIONS.iter().enumerate().skip(version) {
         let migration = format!("migration {} ({name})", number + 1);
+        if version > 0 {
+            tracing::info!("bringing the storage up to date: {migration}");
+        }
         opening.begin(migration.clone(), number, MIGRATIONS.len());
         apply(connection, number + 1, name, sql).map_err(|error| {
             let way_out = way_out(&error);

@@ -34,6 +34,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +48,7 @@ use tokio::sync::Notify;
 use crate::{OpenError, Opening, StoreError, Stored};
 pub use backup::{copy_database, schema_version, sealed_secrets};
 use checkpoint::Checkpoints;
+pub use migrate::KNOWN_SCHEMA;
 use readers::Readers;
 use writer::Writer;
 
@@ -155,6 +157,7 @@ impl SqliteStore {
             ))
         })?;
         let lock = lock(data_dir)?;
+        keep_private(data_dir)?;
         let file = data_dir.join(FILE_NAME);
         Self::start(&Place::File(file), settings, ids, Some(lock), opening)
     }
@@ -266,7 +269,8 @@ fn readers(place: Place, settings: SqliteSettings, has_log: bool) -> Readers {
     Readers::new(Box::new(move || connect_reader().map_err(failed)), has_log)
 }
 
-fn lock(data_dir: &Path) -> Result<File, OpenError> {
+/// Takes the data directory for this process, until the answer is dropped.
+pub fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let path = data_dir.join(LOCK_NAME);
     let cannot = |error: &dyn std::fmt::Display| {
         OpenError::Failed(format!(
@@ -274,12 +278,7 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
             path.display()
         ))
     };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| cannot(&error))?;
+    let file = private_file(&path).map_err(|error| cannot(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
@@ -287,6 +286,58 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
         }
         Err(std::fs::TryLockError::Error(error)) => Err(cannot(&error)),
     }
+}
+
+/// The files that `SQLite` keeps beside the database in `data_dir` and that are there: what they hold belongs
+/// to that database and is played into whichever lies there the next time.
+pub fn side_files(data_dir: &Path) -> Vec<String> {
+    let names = SIDE_FILES.map(|suffix| format!("{FILE_NAME}{suffix}"));
+    let there = names.into_iter();
+    there.filter(|name| data_dir.join(name).exists()).collect()
+}
+
+const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Sees to it that nobody but the owner can read the database, whoever may look into its directory.
+/// `SQLite` gives the files beside it the same mode.
+fn keep_private(data_dir: &Path) -> Result<(), OpenError> {
+    let cannot = |path: &Path, error: &std::io::Error| {
+        OpenError::Failed(format!(
+            "cannot write {}: {error}; let this user write there, or choose another data directory",
+            path.display()
+        ))
+    };
+    let file = data_dir.join(FILE_NAME);
+    private_file(&file).map_err(|error| cannot(&file, &error))?;
+    for name in side_files(data_dir) {
+        let file = data_dir.join(name);
+        make_private(&file).map_err(|error| cannot(&file, &error))?;
+    }
+    let others = std::fs::metadata(data_dir).map_or(0, |it| it.permissions().mode() & 0o077);
+    if others != 0 {
+        tracing::warn!(
+            "others on this machine can look into the data directory {0}; close it with: chmod 700 {0}",
+            data_dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// Opens a file to write, which is made if it does not exist, and which only its owner can read.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options.open(path)?;
+    make_private(path)?;
+    Ok(file)
+}
+
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let open = std::fs::metadata(path)?.permissions().mode() & 0o077 != 0;
+    if open {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
 }
 
 /// Who a connection is for, which decides how much of the page cache it gets.
