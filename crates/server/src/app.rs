@@ -436,7 +436,7 @@ async fn serve(
     let listener = Listener {
         socket,
         limits,
-        errors: edge_errors(app),
+        errors: edge_errors(&app.ids, &app.clock),
         figures: app.metrics.listener(),
     };
     listener

@@ -115,7 +115,10 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let secret = secret_key::Source::of(&config)?;
     let log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
-    let storage = target::open_to_serve(&config).await?;
+    let shutdown = startup::shutdown_on_signals()?;
+    let Some(storage) = startup::open(&config, &ports, &shutdown).await? else {
+        return Ok(());
+    };
     let starts_at = fixed.clock;
     let clock = starts_at.map_or_else(AdjustableClock::default, AdjustableClock::stopped_at);
     let clock = Arc::new(clock);
@@ -148,7 +151,6 @@ pub async fn run(arguments: Arguments) -> Outcome {
         &log,
         Some(development),
     )?;
-    let shutdown = startup::shutdown_on_signals()?;
     app.prepare().await?;
     tenant.enable_keys(&storage).await?;
     tenant.keep(&config)?;

@@ -55,11 +55,13 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let secret = secret_key::Source::of(&config)?;
     let log = startup::log(&config)?;
     let ports = Ports::bind(&config).await?;
-    let storage = target::open_to_serve(&config).await?;
+    let shutdown = startup::shutdown_on_signals()?;
+    let Some(storage) = startup::open(&config, &ports, &shutdown).await? else {
+        return Ok(());
+    };
     let clock = Arc::new(SystemClock);
     let keys = secret_key::server_keys(secret, &storage).await?;
     let app = startup::app(&config, &storage, clock, ports.address, keys, &log, None)?;
-    let shutdown = startup::shutdown_on_signals()?;
     let literal_keys = storage.store.count_literal_keys(storage.proof).await?;
     if literal_keys > 0 {
         tracing::warn!(

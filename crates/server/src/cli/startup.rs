@@ -2,25 +2,31 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
-use rollcall_domain::clock::Clock;
+use rollcall_domain::clock::{Clock, SystemClock};
 use rollcall_domain::delivery::{RetrySchedule, WaitRange};
 use rollcall_wire::cursor::Cursors;
 use rollcall_wire::headers::KnownBetas;
 use rollcall_wire::webhooks::{EndpointRules, UrlPolicy};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{Failure, Outcome};
 use super::secret_key::ServerKeys;
-use super::target::Storage;
+use super::target::{self, Storage};
 use crate::app::{self, App, AppParts, DevelopmentParts, Settings};
 use crate::config::{Config, DurationRange, unknown_variables};
 use crate::http::body::BodyLimits;
-use crate::http::listener::ListenerLimits;
+use crate::http::edge_errors;
+use crate::http::listener::{Figures, Listener, ListenerLimits};
+use crate::http::router::Surface;
+use crate::http::starting::{self, Starting};
 use crate::log_lines::Flush;
 use crate::metrics::Metrics;
 use crate::open_files;
@@ -90,6 +96,60 @@ pub(crate) fn warn_of_unreachable_urls(config: &Config, address: SocketAddr) {
     tracing::warn!(
         "enrollment URLs begin with {base}, which {why}; set public_base_url to where end users reach this server"
     );
+}
+
+/// Opens the storage. Meanwhile the ports tell what that is doing, which may take minutes. `None` when the
+/// server was told to end before.
+pub(crate) async fn open(
+    config: &Config,
+    ports: &Ports,
+    shutdown: &CancellationToken,
+) -> Outcome<Option<Storage>> {
+    let starting = Starting {
+        opening: Arc::default(),
+        ids: Arc::default(),
+        clock: Arc::new(SystemClock),
+    };
+    let open = CancellationToken::new();
+    let mut telling = JoinSet::new();
+    let of_main = match ports.admin {
+        Some(_) => Surface::WithoutHealth,
+        None => Surface::Everything,
+    };
+    let sockets = [
+        (Some(&ports.main), of_main),
+        (ports.admin.as_ref(), Surface::Health),
+    ];
+    for (socket, surface) in sockets {
+        let Some(socket) = socket else { continue };
+        let listener = Listener {
+            socket: same_port(socket).map_err(Failure::setup)?,
+            limits: ListenerLimits {
+                drain_timeout: LAST_WORDS,
+                ..config.listener_limits()
+            },
+            errors: edge_errors(&starting.ids, &starting.clock),
+            figures: Figures::default(),
+        };
+        let service = starting::service(starting.clone(), surface);
+        telling.spawn(listener.serve(service, open.clone()));
+    }
+    let storage = tokio::select! {
+        storage = target::open_to_serve(config, &starting.opening) => storage.map(Some),
+        () = shutdown.cancelled() => Ok(None),
+    };
+    open.cancel();
+    while telling.join_next().await.is_some() {}
+    storage
+}
+
+/// How long an answer may take to leave that was being made when the storage was open.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Another handle of a port, which stays open when this one goes.
+fn same_port(socket: &TcpListener) -> io::Result<TcpListener> {
+    let handle = socket.as_fd().try_clone_to_owned()?;
+    TcpListener::from_std(handle.into())
 }
 
 /// Puts the server together.

@@ -14,7 +14,7 @@ use rollcall_domain::id::Ids;
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
 use rollcall_store::sqlite::{self, SqliteSettings, SqliteStore};
-use rollcall_store::{OpenError, Store};
+use rollcall_store::{OpenError, Opening, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::client::Client;
@@ -332,15 +332,10 @@ pub async fn open(config: &Config) -> Outcome<Storage> {
     .await
 }
 
-/// Opens the storage that `config` names, for a server.
-pub async fn open_to_serve(config: &Config) -> Outcome<Storage> {
-    open_with(
-        config,
-        sqlite_settings(config),
-        CHOOSE_ANOTHER,
-        SERVER_PATIENCE,
-    )
-    .await
+/// Opens the storage that `config` names, for a server; `opening` tells how far it is.
+pub async fn open_to_serve(config: &Config, opening: &Arc<Opening>) -> Outcome<Storage> {
+    let settings = sqlite_settings(config);
+    open_told(config, settings, CHOOSE_ANOTHER, SERVER_PATIENCE, opening).await
 }
 
 fn sqlite_settings(config: &Config) -> SqliteSettings {
@@ -357,6 +352,16 @@ async fn open_with(
     advice: &str,
     patience: Duration,
 ) -> Outcome<Storage> {
+    open_told(config, settings, advice, patience, &Arc::default()).await
+}
+
+async fn open_told(
+    config: &Config,
+    settings: SqliteSettings,
+    advice: &str,
+    patience: Duration,
+    opening: &Arc<Opening>,
+) -> Outcome<Storage> {
     let ids = Arc::new(Ids::default());
     let store: Arc<dyn Store> = if let Some(url) = &config.database_url {
         let settings = PostgresSettings {
@@ -369,7 +374,10 @@ async fn open_with(
     } else {
         data_directory(&config.data_dir)?;
         is_fresh(&config.data_dir)?;
-        let opened = SqliteStore::open(&config.data_dir, settings, Arc::clone(&ids));
+        let (data_dir, of_store) = (config.data_dir.clone(), Arc::clone(&ids));
+        let opening = Arc::clone(opening);
+        let open = move || SqliteStore::open_told(&data_dir, settings, of_store, &opening);
+        let opened = on_a_thread(open).await?;
         Arc::new(opened.map_err(|error| match error {
             OpenError::InUse(_) => Failure::setup(format!("{error}; {advice}")),
             OpenError::Failed(_) => error.into(),
@@ -377,6 +385,17 @@ async fn open_with(
     };
     // The embedded engine has one writer, PostgreSQL a connection for each write.
     Ok(Storage::new(store, config.database_url.is_none(), ids))
+}
+
+/// Runs what blocks for long on a thread that nobody has to wait for: a server that is told to end before
+/// its storage is open just ends.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("rollcall-open".to_owned())
+        .spawn(move || done.send(work()))
+        .map_err(|error| Failure::setup(format!("cannot start a thread: {error}")))?;
+    result.await.map_err(Failure::failed)
 }
 
 /// Sees to it that there is a data directory.

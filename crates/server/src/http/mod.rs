@@ -20,6 +20,7 @@ pub mod openapi;
 pub(crate) mod operator;
 pub(crate) mod public;
 pub mod router;
+pub mod starting;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -40,8 +41,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
-use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::{RequestId, WorkspaceId};
+use rollcall_domain::clock::{Clock, Timestamp};
+use rollcall_domain::id::{Ids, RequestId, WorkspaceId};
 use rollcall_record::time;
 use rollcall_store::{StoreError, Stored};
 use rollcall_wire::error::{ApiError, ErrorKind};
@@ -75,14 +76,14 @@ pub fn service(app: Arc<App>, surface: Surface) -> impl listener::Answers {
 }
 
 /// Answers to what never became a request, with the headers of those that did.
-pub fn edge_errors(app: &Arc<App>) -> EdgeErrors {
-    let app = Arc::clone(app);
+pub fn edge_errors(ids: &Arc<Ids>, clock: &Arc<dyn Clock>) -> EdgeErrors {
+    let (ids, clock) = (Arc::clone(ids), Arc::clone(clock));
     Arc::new(move |status, message| {
         let kind = ErrorKind::ALL
             .into_iter()
             .find(|kind| kind.status() == status.as_u16())
             .unwrap_or(ErrorKind::InvalidRequest);
-        let request_id = app.ids.request(app.clock.now());
+        let request_id = ids.request(clock.now());
         let text = ApiError::new(kind, message).body(request_id.as_str());
         let mut response = Response::new(Bytes::from(text));
         *response.status_mut() = status;

@@ -387,6 +387,7 @@ fn a_data_directory_that_cannot_be_used_is_named() {
     $ rollcall dev --listen 127.0.0.1:[port] --data-dir damaged
     status: 2
     stderr:
+    {"timestamp":"[time]","level":"WARN","message":"others on this machine can look into the data directory damaged; close it with: chmod 700 damaged","target":"rollcall_store::sqlite"}
     rollcall: damaged/dev.json is damaged; remove it, and rollcall dev makes new keys
     "#);
 }

@@ -1,7 +1,7 @@
 //! `rollcall serve`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -325,4 +325,52 @@ fn settings_are_shown_with_where_they_are_from() {
     assert_eq!(line("request_timeout"), "request_timeout 5s rollcall.toml");
     assert_eq!(line("secret_key "), "secret_key (hidden) rollcall.toml");
     assert!(!ended.stdout.contains("AAAA"));
+}
+
+#[test]
+fn a_server_whose_storage_takes_long_to_open_lives_and_is_not_ready() {
+    // A database that accepts and never says a word.
+    let database = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "postgres://rollcall@{}/rollcall",
+        database.local_addr().unwrap()
+    );
+    let address = {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().to_string()
+    };
+    let place = Place::embedded().with(
+        "ROLLCALL_SECRET_KEY",
+        "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=",
+    );
+    let mut command = place.command(&["serve", "--listen", &address, "--database-url", &url]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let serve = Process::new(command.spawn().unwrap());
+    let _asked = database.accept().unwrap();
+    let health = ask(&address, "/healthz");
+    assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+    assert!(
+        health.ends_with(r#"{"status":"starting","doing":"opening the storage","work":0}"#),
+        "{health}"
+    );
+    assert!(health.contains("connection: close\r\n"), "{health}");
+    for path in ["/readyz", "/v1/user_profiles"] {
+        let ready = ask(&address, path);
+        assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
+        assert!(ready.contains("x-should-retry: true\r\n"), "{ready}");
+        assert!(ready.contains("request-id: req_"), "{ready}");
+    }
+    assert_eq!(serve.end_by("TERM"), 0);
+}
+
+/// The whole answer to a request.
+fn ask(address: &str, path: &str) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    write!(connection, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
 }

@@ -159,7 +159,9 @@ impl SqliteStore {
         let lock = lock(data_dir)?;
         keep_private(data_dir)?;
         let file = data_dir.join(FILE_NAME);
-        Self::start(&Place::File(file), settings, ids, Some(lock), opening)
+        let store = Self::start(&Place::File(file), settings, ids, Some(lock), opening)?;
+        warn_of_others(data_dir);
+        Ok(store)
     }
 
     /// Opens an empty storage that lives in memory and ends with this value.
@@ -313,6 +315,10 @@ fn keep_private(data_dir: &Path) -> Result<(), OpenError> {
         let file = data_dir.join(name);
         make_private(&file).map_err(|error| cannot(&file, &error))?;
     }
+    Ok(())
+}
+
+fn warn_of_others(data_dir: &Path) {
     let others = std::fs::metadata(data_dir).map_or(0, |it| it.permissions().mode() & 0o077);
     if others != 0 {
         tracing::warn!(
@@ -320,7 +326,6 @@ fn keep_private(data_dir: &Path) -> Result<(), OpenError> {
             data_dir.display()
         );
     }
-    Ok(())
 }
 
 /// Opens a file to write, which is made if it does not exist, and which only its owner can read.
