@@ -339,3 +339,17 @@ async fn importing_an_export_restores_it_exactly() {
         "404 not_found_error: The requested organization was not found."
     );
 }
+
+#[tokio::test]
+async fn an_import_of_long_lines_does_not_gather_a_thousand_of_them() {
+    let server = TestServer::start().await;
+    let pad = " ".repeat(900_000);
+    let lines = (0..9).map(|number| format!("{}{pad}\n", record(&format!("uprof_{number}"))));
+    let reply = import(&server, &lines.collect::<String>()).await;
+    assert_eq!(reply.ok()["imported"], 9);
+    let metrics = server.stranger().get("/metrics").await;
+    let metrics = metrics.text();
+    // Three lines are beyond two mebibytes.
+    let puts = r#"rollcall_storage_duration_seconds_count{operation="put_profiles"} 3"#;
+    assert!(metrics.contains(puts), "{metrics}");
+}

@@ -39,6 +39,9 @@ use crate::http::error::{Failure, Written};
 /// How many records are stored, or read, at a time.
 const BATCH: usize = 1_000;
 
+/// How many bytes of lines are stored at a time, give or take one line.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
 /// The longest line, in bytes; as long as a request body of the public API may be.
 const LONGEST_LINE: usize = 1024 * 1024;
 
@@ -177,6 +180,8 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 struct Import<'a> {
     call: &'a OperatorCall<'a>,
     batch: Vec<(u64, OrganizationId, ProfileRecord)>,
+    /// The length of the lines that the batch was read from.
+    batch_bytes: usize,
     storing: Option<Storing>,
     first_ids: FirstIds,
     report: ImportReport,
@@ -192,6 +197,7 @@ impl<'a> Import<'a> {
         Self {
             call,
             batch: Vec::with_capacity(BATCH),
+            batch_bytes: 0,
             storing: None,
             first_ids: FirstIds::up_to(REMEMBERED_IDS),
             report: ImportReport::default(),
@@ -251,13 +257,14 @@ impl<'a> Import<'a> {
                 profile,
             }) => {
                 if self.first_ids.is_first(&profile.profile.id) {
+                    self.batch_bytes += bytes.len();
                     self.batch.push((line.number, organization_id, *profile));
                 } else {
                     self.fail(line.number, "id: stands on an earlier line already".into());
                 }
             }
         }
-        if self.batch.len() >= BATCH {
+        if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
             self.store_batch().await?;
         }
         Ok(())
@@ -274,6 +281,7 @@ impl<'a> Import<'a> {
     async fn store_batch(&mut self) -> Result<(), Failure> {
         self.stored().await?;
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        self.batch_bytes = 0;
         let mut lines = Vec::with_capacity(batch.len());
         let mut records = Vec::with_capacity(batch.len());
         for (line, organization_id, profile) in batch {
@@ -340,6 +348,8 @@ struct Lines {
     /// Decoded and not yet cut; what stands before `cut` is done with.
     decoded: Vec<u8>,
     cut: usize,
+    /// Between `cut` and here there is no line break, so that a long line is read through once.
+    searched: usize,
     number: u64,
     /// The present line is too long, and the rest of it is being passed over.
     skipping: bool,
@@ -353,6 +363,7 @@ impl Lines {
             decoder,
             decoded: Vec::new(),
             cut: 0,
+            searched: 0,
             number: 0,
             skipping: false,
             ended: false,
@@ -369,6 +380,7 @@ impl Lines {
 
     fn feed(&mut self, part: &[u8]) -> Result<(), Failure> {
         self.decoded.drain(..self.cut);
+        self.searched -= self.cut;
         self.cut = 0;
         self.decoder.decode(part, &mut self.decoded)
     }
@@ -392,16 +404,19 @@ impl Lines {
 
     fn next(&mut self) -> Option<Line> {
         loop {
-            let rest = &self.decoded[self.cut..];
-            let end = rest.iter().position(|byte| *byte == b'\n');
+            let new = &self.decoded[self.searched..];
+            let end = new.iter().position(|byte| *byte == b'\n');
+            let end = end.map(|end| self.searched + end);
+            self.searched = self.decoded.len();
             if end.is_none() && !self.ended {
                 return self.pass_over_too_long();
             }
-            if end.is_none() && rest.is_empty() {
+            if end.is_none() && self.cut == self.decoded.len() {
                 return None;
             }
-            let bytes = rest[..end.unwrap_or(rest.len())].to_vec();
-            self.cut = end.map_or(self.decoded.len(), |end| self.cut + end + 1);
+            let bytes = self.decoded[self.cut..end.unwrap_or(self.decoded.len())].to_vec();
+            self.cut = end.map_or(self.decoded.len(), |end| end + 1);
+            self.searched = self.cut;
             if std::mem::take(&mut self.skipping) {
                 continue;
             }
@@ -416,7 +431,7 @@ impl Lines {
             return None;
         }
         self.decoded.clear();
-        self.cut = 0;
+        (self.cut, self.searched) = (0, 0);
         if std::mem::replace(&mut self.skipping, true) {
             return None;
         }
@@ -624,6 +639,18 @@ mod tests {
         );
         assert_eq!(cut(&[b""]), []);
         assert_eq!(cut(&[b"a\n"]), [(1, Some(1))]);
+    }
+
+    #[test]
+    fn a_long_line_is_read_through_once_however_many_parts_it_comes_in() {
+        let mut lines = Lines::new(Decoder::Identity);
+        for part in 1..=100 {
+            lines.feed(&[b'x'; 1_000]).unwrap();
+            assert_eq!(lines.decoded.len() - lines.searched, 1_000, "part {part}");
+            assert!(lines.next().is_none());
+        }
+        lines.feed(b"\ny").unwrap();
+        assert_eq!(lines.next().unwrap().bytes.ok().unwrap().len(), 100_000);
     }
 
     #[test]
