@@ -9,7 +9,7 @@
 //! and the server has to go on by itself. A write that is answered with an error is held against what
 //! the error says: nothing happened (529), or nobody knows.
 //!
-//! `ROLLCALL_CRASH_ROUNDS` sets the number of rounds.
+//! `ROLLCALL_CRASH_ROUNDS` sets the number of rounds. [`commands`] kills every other command that writes.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -19,6 +19,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commands;
 mod place;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,6 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+/// The secret key of instances that share a database.
+pub(crate) const SECRET_KEY: &str = "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=";
+
 /// The program with these arguments, unaffected by the settings of whoever runs the tests.
 pub(crate) fn rollcall(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
@@ -15,10 +18,9 @@ pub(crate) fn rollcall(arguments: &[&str]) -> Command {
         }
     }
     // Instances that share a database share this; the embedded storage makes its own.
-    command.env(
-        "ROLLCALL_SECRET_KEY",
-        "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=",
-    );
+    if arguments.contains(&"--database-url") {
+        command.env("ROLLCALL_SECRET_KEY", SECRET_KEY);
+    }
     command.args(arguments).stdin(Stdio::null());
     command
 }
