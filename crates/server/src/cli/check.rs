@@ -28,6 +28,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     if config.database_url.is_none() && !config.in_memory && backup::is_one(&config.data_dir) {
         return check_backup(config, arguments.output).await;
     }
+    target::existing(&config)?;
     if config.database_url.is_none() && backup::lost_its_manifest(&config.data_dir) {
         return Err(Failure::setup(format!(
             "{} is no data directory that was ever opened, and as a backup it lacks backup.json; use another \

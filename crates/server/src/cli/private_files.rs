@@ -133,8 +133,9 @@ fn prefix_of(path: &Path) -> io::Result<std::ffi::OsString> {
 
 /// The system's own words: whoever asked for a file says which, and nobody knows the other name.
 fn without_path(error: io::Error) -> io::Error {
-    let source = error.get_ref().and_then(std::error::Error::source);
-    let source = source.and_then(|source| source.downcast_ref::<io::Error>());
-    let code = source.and_then(io::Error::raw_os_error);
-    code.map_or(error, io::Error::from_raw_os_error)
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((words, _)) => io::Error::new(error.kind(), words.to_owned()),
+        None => error,
+    }
 }

@@ -27,25 +27,25 @@ pub(crate) async fn live(_exchange: &Exchange<'_>) -> Outcome {
     Ok(json(r#"{"status":"ok"}"#))
 }
 
-/// `GET /readyz`: storage answers and takes writes, and the server is not on its way out.
+/// `GET /readyz`: the server is of use, and not on its way out.
+///
+/// Embedded storage that takes no writes makes its only server unready, for somebody to see. Shared storage does so for
+/// all nodes at once: taking all of them out of rotation would end the reads that go on.
 pub(crate) async fn ready(exchange: &Exchange<'_>) -> Outcome {
     let app = exchange.app;
     let why_not = if app.is_draining() {
-        Some("The server is shutting down")
+        "The server is shutting down"
     } else if !app.storage_answers().await {
-        Some("Storage does not answer")
-    } else if !app.storage_takes_writes().await {
-        Some("Storage answers but takes no writes")
+        "Storage does not answer"
+    } else if app.storage_takes_writes().await {
+        return Ok(json(r#"{"status":"ready"}"#));
+    } else if app.store.is_shared() {
+        return Ok(json(r#"{"status":"ready","writes":"failing"}"#));
     } else {
-        None
+        "Storage answers but takes no writes"
     };
-    match why_not {
-        None => Ok(json(r#"{"status":"ready"}"#)),
-        Some(why) => {
-            let told = ApiError::not_ready(why);
-            Err(Failure::try_again(told, Duration::from_secs(1)))
-        }
-    }
+    let told = ApiError::not_ready(why_not);
+    Err(Failure::try_again(told, Duration::from_secs(1)))
 }
 
 /// `GET /metrics`: everything that is counted, as text.

@@ -95,14 +95,14 @@ fn a_lost_secret_key_is_not_replaced_where_signing_secrets_are_sealed_with_it() 
     $ rollcall serve --listen 127.0.0.1:[port] --log off
     status: 2
     stderr:
-    rollcall: rollcall-data/secret.key is missing or empty, and signing secrets of webhook endpoints are sealed with it; restore it from a backup. If there is none, make another with "openssl rand -base64 32" and regenerate the signing secrets afterwards
+    rollcall: rollcall-data/secret.key is missing or empty, and signing secrets of webhook endpoints are sealed with it; restore it from a backup, or set secret_key to what it held; if it is lost, write a new one there (openssl rand -base64 32) and regenerate the signing secret of every endpoint
     "#);
     std::fs::remove_file(place.path("rollcall-data/secret.key")).unwrap();
     assert_ended!(place.run(&serve), @r#"
     $ rollcall serve --listen 127.0.0.1:[port] --log off
     status: 2
     stderr:
-    rollcall: rollcall-data/secret.key is missing or empty, and signing secrets of webhook endpoints are sealed with it; restore it from a backup. If there is none, make another with "openssl rand -base64 32" and regenerate the signing secrets afterwards
+    rollcall: rollcall-data/secret.key is missing or empty, and signing secrets of webhook endpoints are sealed with it; restore it from a backup, or set secret_key to what it held; if it is lost, write a new one there (openssl rand -base64 32) and regenerate the signing secret of every endpoint
     "#);
     place.write("rollcall-data/secret.key", key);
     place.dev(&[]).stop();
@@ -235,7 +235,7 @@ fn a_backup_that_is_not_whole_or_not_of_this_version_is_not_restored() {
     $ rollcall restore saved --data-dir back
     status: 2
     stderr:
-    rollcall: saved has schema 999 of rollcall 0.1.0 and this rollcall knows 1 to 8; use the version that made it, or a newer one
+    rollcall: saved has schema 999 of rollcall 0.1.0 and this rollcall knows 1 to [schema]; use the version that made it, or a newer one
     "#);
     with("schema", json!(0));
     assert_eq!(place.run(&restore).status, 2);
@@ -245,7 +245,7 @@ fn a_backup_that_is_not_whole_or_not_of_this_version_is_not_restored() {
     $ rollcall restore saved --data-dir back
     status: 1
     stderr:
-    rollcall: saved: cannot read secret.key: No such file or directory (os error 2); use another backup
+    rollcall: saved: secret.key cannot be read (No such file or directory (os error 2)); use another backup
     "#);
     assert!(!place.path("back/rollcall.db").exists());
     place.write("saved/secret.key", key);

@@ -322,9 +322,9 @@ fn an_export_that_fails_leaves_no_half_a_file() {
     "#);
     assert_ended!(place.run(&["export", "no/such/directory.ndjson"]), @r#"
     $ rollcall export no/such/directory.ndjson
-    status: 2
+    status: 1
     stderr:
-    rollcall: cannot write no/such/directory.ndjson.partial: No such file or directory (os error 2)
+    rollcall: cannot write no/such/directory.ndjson: No such file or directory (os error 2)
     "#);
     let names = std::fs::read_dir(place.path("")).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name());

@@ -89,7 +89,7 @@ impl Http2 {
         field(&mut block, ":method", method);
         field(&mut block, ":scheme", "http");
         field(&mut block, ":path", path);
-        field(&mut block, ":authority", "rollcall.test");
+        field(&mut block, ":authority", "localhost");
         for (name, value) in fields {
             field(&mut block, name, value);
         }

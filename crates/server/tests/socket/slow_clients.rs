@@ -70,7 +70,8 @@ impl Kind {
             Self::DripsABody => {
                 let fields = SIGN_IN.map(|(name, value)| format!("{name}: {value}\r\n"));
                 let fields = fields.concat();
-                let head = format!("POST /console/sign-in HTTP/1.1\r\nhost: a\r\n{fields}\r\n");
+                let head =
+                    format!("POST /console/sign-in HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n");
                 http1(address, head.as_bytes(), |it| it.write_all(b"a"))
             }
             Self::ReadsNothing => http1(address, &pipelined("GET"), |_| Ok(())),
@@ -148,7 +149,7 @@ fn watch(client: &Http2) -> io::Result<()> {
 
 /// More requests than the kernel takes answers of for somebody who reads none.
 fn pipelined(method: &str) -> Vec<u8> {
-    let request = |path| format!("{method} {path} HTTP/1.1\r\nhost: rollcall.test\r\n\r\n");
+    let request = |path| format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     LARGE.map(request).concat().repeat(200).into_bytes()
 }
 

@@ -46,13 +46,14 @@ const FORBIDDEN_IN_ANY_LETTERS: [&str; 8] = [
 ];
 
 /// Files in which something is counted: none of it for a tenant's request.
-const COUNTING: [&str; 6] = [
+const COUNTING: [&str; 7] = [
     "check.rs",
     "deliveries.rs",
     "enrollments.rs",
     "outbox.rs",
     "overview.rs",
     "sessions.rs",
+    "tenants.rs",
 ];
 
 fn sources() -> Vec<(String, String)> {
@@ -122,11 +123,16 @@ fn every_migrating_statement_adds_and_can_be_repeated() {
             .chain(&["CREATE UNIQUE INDEX IF NOT EXISTS"])
             .any(|start| sql.starts_with(start));
         assert!(
-            adds || adds_a_column(&sql) || rewrites_documents(&sql),
+            adds || adds_a_column(&sql) || fills_a_column(&sql) || rewrites_documents(&sql),
             "{sql}"
         );
         assert_eq!(sql.matches(';').count(), 1, "{sql}");
     }
+}
+
+/// Whether a statement says of rows what a column that was just added is for. Earlier binaries do not know the column.
+fn fills_a_column(sql: &str) -> bool {
+    sql.starts_with("UPDATE api_keys SET literal = true WHERE ")
 }
 
 /// Whether a statement gives documents the form that the first release has. No released binary has to
