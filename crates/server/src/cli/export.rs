@@ -51,7 +51,12 @@ pub async fn run(arguments: Arguments) -> Outcome {
 
 async fn export(arguments: &Arguments, target: &Target) -> Outcome {
     let cannot = |error| cannot_write(&arguments.file, error);
-    let mut destination = Destination::open(&arguments.file).map_err(cannot)?;
+    let mut destination = Destination::open(&arguments.file).map_err(|error| {
+        Failure::setup(format!(
+            "cannot write {}: {error}",
+            arguments.file.display()
+        ))
+    })?;
     if arguments.gzip {
         let mut compressed = GzEncoder::new(&mut destination, Compression::default());
         let mut write = |bytes: &[u8]| compressed.write_all(bytes).map_err(cannot);

@@ -322,7 +322,7 @@ fn an_export_that_fails_leaves_no_half_a_file() {
     "#);
     assert_ended!(place.run(&["export", "no/such/directory.ndjson"]), @r#"
     $ rollcall export no/such/directory.ndjson
-    status: 1
+    status: 2
     stderr:
     rollcall: cannot write no/such/directory.ndjson: No such file or directory (os error 2)
     "#);
