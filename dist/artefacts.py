@@ -1,0 +1,129 @@
+"""What the scripts beside it share: the version, the binary that is packaged, and where artefacts go.
+
+Standard library only. Every artefact is made of a binary that was built before (`dist/binary`), so that all of them hold the
+same bytes, and of nothing that differs from one run to the next.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import pathlib
+import platform
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT / "sdk-tests"))
+sys.dont_write_bytecode = True
+
+import harness  # noqa: E402 - found through the line above
+from harness import HarnessError  # noqa: E402
+
+OUT = ROOT / "target/artefacts"
+DESCRIPTION = "Your own server for the User Profiles API"
+LICENCES = ("LICENSE-APACHE", "LICENSE-MIT")
+
+# e_machine of an ELF header, and what each kind of package calls it.
+MACHINES = {62: "x86_64", 183: "aarch64"}
+DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
+CONTAINER = {"x86_64": "amd64", "aarch64": "arm64"}
+NODE = {"x86_64": "x64", "aarch64": "arm64"}
+
+
+def version():
+    """The workspace's version, which every artefact bears."""
+    return tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]["version"]
+
+
+def epoch():
+    """The time that artefacts bear, in seconds: SOURCE_DATE_EPOCH, else that of the last commit."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given:
+        return int(given)
+    last = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if last.returncode != 0:
+        raise HarnessError("this is no git checkout; set SOURCE_DATE_EPOCH to the time that the artefacts are to bear")
+    return int(last.stdout)
+
+
+@dataclasses.dataclass(frozen=True)
+class Binary:
+    """A built `rollcall`: `machine` is what it runs on, `static` whether it needs no library of the machine."""
+
+    path: pathlib.Path
+    machine: str
+    static: bool
+
+    @classmethod
+    def read(cls, path):
+        """Refuses what is no Linux program for a machine that is packaged for, and one of another version."""
+        path = pathlib.Path(path).resolve()
+        try:
+            with open(path, "rb") as file:
+                header = file.read(64)
+                if header[:6] != b"\x7fELF\x02\x01":
+                    raise HarnessError(f"{path} is no 64-bit ELF program")
+                number = struct.unpack_from("<H", header, 18)[0]
+                (start,) = struct.unpack_from("<Q", header, 32)
+                size, count = struct.unpack_from("<HH", header, 54)
+                file.seek(start)
+                segments = file.read(size * count)
+        except OSError as error:
+            raise HarnessError(f"{path}: {error.strerror}; `dist/binary` builds one") from error
+        if number not in MACHINES:
+            raise HarnessError(f"{path} is for a machine that is not packaged for (ELF machine {number})")
+        interpreter = any(struct.unpack_from("<I", segments, size * each)[0] == 3 for each in range(count))  # PT_INTERP
+        found = cls(path, MACHINES[number], not interpreter)
+        found.check_version()
+        return found
+
+    def check_version(self):
+        if self.machine != platform.machine():
+            return  # It does not run here.
+        said = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+        if said != f"rollcall {version()}":
+            raise HarnessError(f"{self.path} says {said!r}, but Cargo.toml has version {version()}; build it anew")
+
+
+def parser(script, description, *, several=False):
+    """The command line of an artefact's script: which binary, and where the artefact goes."""
+    made = argparse.ArgumentParser(prog=f"dist/{script}", description=description)
+    more = " (may repeat, one for each machine)" if several else ""
+    made.add_argument("--binary", metavar="PATH", required=True, action="append" if several else "store", help=f"the built program to package{more}")
+    made.add_argument("--out", metavar="DIRECTORY", type=pathlib.Path, default=OUT, help="where the artefact goes (default: target/artefacts)")
+    return made
+
+
+@contextlib.contextmanager
+def stage():
+    """A directory to put an artefact's files together in."""
+    with tempfile.TemporaryDirectory(prefix="rollcall-dist-") as directory:
+        yield pathlib.Path(directory)
+
+
+def put(source, target, mode):
+    """Copies a file with the mode that the artefact is to have, whatever the checkout's umask was."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
+def made(path):
+    """Tells what was made."""
+    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
+    return path
+
+
+def run(script, main):
+    """Ends with status 0, or with 2 and the reason when the artefact could not be made."""
+    try:
+        main()
+    except HarnessError as error:
+        print(f"dist/{script}: {error}", file=sys.stderr)
+        sys.exit(2)
