@@ -1,0 +1,3 @@
+import { sample } from "./sample.js";
+
+sample("e");
