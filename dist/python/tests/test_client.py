@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_without_the_sdk_the_client_says_what_to_install(pytester: pytest.Pytest
     assert result.ret == 1
 
 
-def test_options_of_the_server_stand_in_the_project_s_settings(pytester: pytest.Pytester) -> None:
+def test_options_of_the_server_stand_in_the_project_s_settings(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytester.makeini("[pytest]\nrollcall_options = --organization-id my-organization --seed data/seed.ndjson\n")
     data = pytester.mkdir("data") / "seed.ndjson"
     data.write_text('{"type":"user_profile","id":"uprof_ana","name":"Ana"}\n', encoding="utf-8")
@@ -74,7 +75,8 @@ def test_options_of_the_server_stand_in_the_project_s_settings(pytester: pytest.
             assert rollcall.operator("GET", "/user_profiles/uprof_ana")["name"] == "Ana"
         """
     )
-    assert pytester.runpytest_subprocess("data", ".").ret == 0
+    monkeypatch.chdir("data")
+    assert pytester.run(sys.executable, "-m", "pytest", "..").ret == 0
 
 
 def test_the_fixtures_describe_themselves(pytester: pytest.Pytester) -> None:
