@@ -7,6 +7,8 @@ same bytes, and of nothing that differs from one run to the next.
 import argparse
 import contextlib
 import dataclasses
+import datetime
+import io
 import os
 import pathlib
 import platform
@@ -14,6 +16,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 
@@ -26,6 +29,8 @@ import harness  # noqa: E402 - found through the line above
 from harness import HarnessError  # noqa: E402
 
 OUT = ROOT / "target/artefacts"
+# What each shell calls the file of a program's completions.
+COMPLETIONS = {"bash": "rollcall.bash", "zsh": "_rollcall", "fish": "rollcall.fish"}
 DESCRIPTION = "Your own server for the User Profiles API"
 LICENCES = ("LICENSE-APACHE", "LICENSE-MIT")
 
@@ -52,13 +57,20 @@ def epoch():
     return int(last.stdout)
 
 
+def modified():
+    """That time as ISO 8601."""
+    return datetime.datetime.fromtimestamp(epoch(), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 @dataclasses.dataclass(frozen=True)
 class Binary:
-    """A built `rollcall`: `machine` is what it runs on, `static` whether it needs no library of the machine."""
+    """A built `rollcall`: `machine` is what it runs on, `static` whether it needs no library of the machine, `native` one of
+    the same build that runs here, to be asked in its place."""
 
     path: pathlib.Path
     machine: str
     static: bool
+    native: pathlib.Path | None = None
 
     @classmethod
     def read(cls, path):
@@ -79,13 +91,35 @@ class Binary:
         if number not in MACHINES:
             raise HarnessError(f"{path} is for a machine that is not packaged for (ELF machine {number})")
         interpreter = any(struct.unpack_from("<I", segments, size * each)[0] == 3 for each in range(count))  # PT_INTERP
-        found = cls(path, MACHINES[number], not interpreter)
+        here = MACHINES[number] == platform.machine()
+        found = cls(path, MACHINES[number], not interpreter, path if here else None)
         found.check_version()
         return found
 
+    @classmethod
+    def read_all(cls, paths):
+        """Several of one build, for different machines."""
+        found = [cls.read(path) for path in paths]
+        if len({each.machine for each in found}) < len(found):
+            raise HarnessError("two of the binaries are for the same machine")
+        native = next((each.native for each in found if each.native), None)
+        return [dataclasses.replace(each, native=native) for each in found]
+
+    def completions(self):
+        """The text of each shell's completions, by the name of their file."""
+        if self.native is None:
+            raise HarnessError(f"{self.path} does not run here; package it together with one that does: dist/all --binary … --binary …")
+        found = {}
+        for shell, name in COMPLETIONS.items():
+            said = subprocess.run([self.native, "completions", shell], capture_output=True, check=False)
+            if said.returncode != 0:
+                raise HarnessError(f"{self.path} completions {shell}: {said.stderr.decode(errors='replace')}")
+            found[name] = said.stdout
+        return found
+
     def check_version(self):
-        if self.machine != platform.machine():
-            return  # It does not run here.
+        if self.native is None:
+            return
         said = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=False).stdout.strip()
         if said != f"rollcall {version()}":
             raise HarnessError(f"{self.path} says {said!r}, but Cargo.toml has version {version()}; build it anew")
@@ -98,6 +132,30 @@ def parser(script, description, *, several=False):
     made.add_argument("--binary", metavar="PATH", required=True, action="append" if several else "store", help=f"the built program to package{more}")
     made.add_argument("--out", metavar="DIRECTORY", type=pathlib.Path, default=OUT, help="where the artefact goes (default: target/artefacts)")
     return made
+
+
+class Archive:
+    """A tar archive whose bytes follow from its contents alone."""
+
+    def __init__(self, time):
+        self.time = time
+        self.buffer = io.BytesIO()
+        self.tar = tarfile.open(fileobj=self.buffer, mode="w", format=tarfile.USTAR_FORMAT)
+
+    def directory(self, name, mode=0o755, owner=0):
+        self._add(name, tarfile.DIRTYPE, mode, owner, b"")
+
+    def file(self, name, content, mode=0o644):
+        self._add(name, tarfile.REGTYPE, mode, 0, content)
+
+    def _add(self, name, kind, mode, owner, content):
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.mode, entry.uid, entry.gid, entry.mtime, entry.size = kind, mode, owner, owner, self.time, len(content)
+        self.tar.addfile(entry, io.BytesIO(content))
+
+    def bytes(self):
+        self.tar.close()
+        return self.buffer.getvalue()
 
 
 @contextlib.contextmanager
