@@ -409,7 +409,14 @@ fn a_table_on_a_terminal_without_a_width_has_one_line_a_row() {
     let words: Vec<_> = words
         .map(|it| format!("'{}'", it.to_str().unwrap()))
         .collect();
-    let shown = Command::new("script")
+    let mut script = Command::new("script");
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    let shown = script
         .args(["-qec", &words.join(" "), "/dev/null"])
         .stdin(std::process::Stdio::null())
         .output()

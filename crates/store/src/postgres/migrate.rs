@@ -10,7 +10,6 @@
 use std::time::Duration;
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::Ids;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
@@ -66,8 +65,8 @@ struct Lease {
 
 /// Brings the schema up to date; refuses one that this binary does not know. Waits until `until` for
 /// another node that is doing it.
-pub(super) async fn run(primary: &Connections, ids: &Ids, until: Instant) -> Result<(), OpenError> {
-    let owner = owner(ids);
+pub(super) async fn run(primary: &Connections, until: Instant) -> Result<(), OpenError> {
+    let owner = format!("{:032x}", rand::random::<u128>());
     let mut connection = primary.connection().await?;
     prepare(&mut connection).await?;
     while applied(&mut connection).await? < MIGRATIONS.len() {
@@ -284,10 +283,6 @@ async fn now(connection: &mut Connection) -> Result<Timestamp, Trouble> {
     Ok(micros
         .and_then(Timestamp::from_micros)
         .unwrap_or(Timestamp::EPOCH))
-}
-
-fn owner(ids: &Ids) -> String {
-    hexadecimal(&ids.secret_bytes()[..16])
 }
 
 fn checksum(sql: &str) -> String {

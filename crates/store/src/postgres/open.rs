@@ -59,7 +59,7 @@ impl PostgresStore {
         let until = Instant::now() + store.settings.migration_patience;
         // Its connection is one of those that migrating needs.
         drop(connection);
-        migrate::run(&store.primary, &store.ids, until).await?;
+        migrate::run(&store.primary, until).await?;
         Ok(store)
     }
 
