@@ -26,6 +26,7 @@ pub mod enforcement;
 pub mod enrollments;
 pub mod export;
 pub mod failure;
+pub mod health;
 pub mod import;
 pub mod keys;
 pub mod migrate;
@@ -96,6 +97,7 @@ pub enum Command {
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     Check(check::Arguments),
+    Health(health::Arguments),
     Openapi(openapi::Arguments),
     Completions(completions::Arguments),
 }

@@ -374,3 +374,22 @@ fn ask(address: &str, path: &str) -> String {
     connection.read_to_string(&mut answer).unwrap();
     answer
 }
+
+#[test]
+fn whoever_looks_after_a_server_learns_whether_it_is_ready() {
+    let place = Place::embedded();
+    assert_ended!(place.run(&["health", "--url", "http://127.0.0.1:1"]), @r"
+    $ rollcall health --url http://127.0.0.1:[port]
+    status: 1
+    stderr:
+    rollcall: http://127.0.0.1:[port]/readyz does not answer: Connection refused (os error 111)
+    ");
+    let dev = place.dev(&[]);
+    assert_ended!(place.run(&["health", "--url", dev.get("base_url")]), @r"
+    $ rollcall health --url http://127.0.0.1:[port]
+    status: 0
+    stdout:
+    ready
+    ");
+    dev.stop();
+}
