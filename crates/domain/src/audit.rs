@@ -182,6 +182,14 @@ impl AuditEntry {
     }
 }
 
+/// The names of the fields that changed, of which each comes with whether it did.
+pub(crate) fn fields_that_differ<const N: usize>(
+    compared: [(&'static str, bool); N],
+) -> Vec<&'static str> {
+    let differing = compared.into_iter().filter(|(_, differs)| *differs);
+    differing.map(|(field, _)| field).collect()
+}
+
 /// An entry as the trail keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {

@@ -69,6 +69,12 @@ pub struct Enrolled {
 }
 
 impl EnrollmentUrl {
+    /// What the audit trail shows of its creation: the profile, since it has no id of its own.
+    pub fn creation(&self) -> AuditEntry {
+        let action = AuditAction::EnrollmentUrlCreated;
+        AuditEntry::new(action, TargetKind::UserProfile, self.profile_id.as_str())
+    }
+
     /// Whether it has stopped working.
     pub fn is_expired_at(&self, now: Timestamp) -> bool {
         self.expires_at <= now

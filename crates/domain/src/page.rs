@@ -29,6 +29,15 @@ crate::text_enum! {
     }
 }
 
+/// Where in a list ordered by creation time, then id, to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPosition {
+    /// When the last thing was created.
+    pub created_at: Timestamp,
+    /// The last thing's id.
+    pub id: String,
+}
+
 /// How many profiles a page holds: 1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(NonZeroU8);

@@ -6,7 +6,7 @@
 mod record;
 
 pub use self::record::{LeftOut, PartialAction, ProfileRecord};
-use crate::audit::{AuditAction, AuditEntry, TargetKind};
+use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
 use crate::decision::{Decided, Refusal};
 use crate::enforcement::{
@@ -484,7 +484,7 @@ impl Profile {
 
     fn fields_that_differ(&self, other: &Self) -> Vec<&'static str> {
         let (ours, theirs) = (&self.details, &other.details);
-        let compared = [
+        fields_that_differ([
             ("relationship", self.relationship != other.relationship),
             ("name", self.name != other.name),
             ("metadata", self.metadata != other.metadata),
@@ -516,11 +516,7 @@ impl Profile {
                 "external_user_details.reference_id",
                 ours.reference_id != theirs.reference_id,
             ),
-        ];
-        compared
-            .into_iter()
-            .filter_map(|(field, differs)| differs.then_some(field))
-            .collect()
+        ])
     }
 }
 

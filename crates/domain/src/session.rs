@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
+use crate::audit::{AuditAction, AuditEntry, TargetKind};
 use crate::clock::Timestamp;
+use crate::decision::Decided;
 use crate::id::ApiKeyId;
-use crate::tenant::SecretHash;
+use crate::tenant::{ApiKey, SecretHash};
 
 /// How long a session may idle.
 pub const IDLE_LIFETIME: Duration = Duration::from_hours(1);
@@ -29,6 +31,25 @@ pub struct ConsoleSession {
 }
 
 impl ConsoleSession {
+    /// Begins the session; nothing changes where its key is gone or does not work (any more).
+    pub fn begin(self, key: Option<&ApiKey>) -> Decided<Self> {
+        if !key.is_some_and(|key| key.works_at(self.created_at)) {
+            return Decided::unchanged(self);
+        }
+        let audit = self.audit(AuditAction::ConsoleSignedIn);
+        Decided::changed(self, audit)
+    }
+
+    /// What the audit trail shows of its end.
+    pub fn removal(&self) -> AuditEntry {
+        self.audit(AuditAction::ConsoleSignedOut)
+    }
+
+    fn audit(&self, action: AuditAction) -> AuditEntry {
+        AuditEntry::new(action, TargetKind::ConsoleSession, self.name())
+            .with_details([self.key_id.as_str()])
+    }
+
     /// Whether it has ended by idling or by age.
     pub fn is_over_at(&self, now: Timestamp) -> bool {
         self.ends_at() <= now

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::audit::{AuditAction, AuditEntry, TargetKind};
+use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
 use crate::decision::Decided;
 use crate::id::{ApiKeyId, OrganizationId, WorkspaceId};
@@ -34,6 +34,53 @@ pub struct Organization {
     pub status: OrganizationStatus,
 }
 
+/// What an operator changes of an organization; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrganizationPatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new limit, or none at all.
+    pub rate_limit_rpm: Option<Option<u32>>,
+    /// A new status.
+    pub status: Option<OrganizationStatus>,
+}
+
+impl Organization {
+    /// What the audit trail shows of its creation.
+    pub fn creation(&self) -> AuditEntry {
+        self.audit(AuditAction::OrganizationCreated)
+    }
+
+    /// Applies what the operator sent.
+    pub fn update(&self, patch: &OrganizationPatch) -> Decided<Self> {
+        let updated = Self {
+            name: patch.name.as_ref().unwrap_or(&self.name).clone(),
+            rate_limit_rpm: patch.rate_limit_rpm.unwrap_or(self.rate_limit_rpm),
+            status: patch.status.unwrap_or(self.status),
+            ..self.clone()
+        };
+        let changed_fields = fields_that_differ([
+            ("name", self.name != updated.name),
+            (
+                "rate_limit_rpm",
+                self.rate_limit_rpm != updated.rate_limit_rpm,
+            ),
+            ("status", self.status != updated.status),
+        ]);
+        if changed_fields.is_empty() {
+            return Decided::unchanged(updated);
+        }
+        let audit = self
+            .audit(AuditAction::OrganizationUpdated)
+            .with_details(changed_fields);
+        Decided::changed(updated, audit)
+    }
+
+    fn audit(&self, action: AuditAction) -> AuditEntry {
+        AuditEntry::new(action, TargetKind::Organization, self.id.as_str())
+    }
+}
+
 /// A part of an organization that keys can be bound to. It never narrows which profiles are visible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
@@ -45,6 +92,14 @@ pub struct Workspace {
     pub name: String,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+impl Workspace {
+    /// What the audit trail shows of its creation.
+    pub fn creation(&self) -> AuditEntry {
+        let action = AuditAction::WorkspaceCreated;
+        AuditEntry::new(action, TargetKind::Workspace, self.id.as_str())
+    }
 }
 
 crate::text_enum! {
@@ -196,6 +251,16 @@ impl ApiKey {
         Ok(key)
     }
 
+    /// What the audit trail shows of its creation.
+    pub fn creation(&self) -> AuditEntry {
+        self.audit(AuditAction::ApiKeyCreated)
+    }
+
+    /// What the audit trail shows of its deletion.
+    pub fn removal(&self) -> AuditEntry {
+        self.audit(AuditAction::ApiKeyDeleted)
+    }
+
     /// Whether its expiry has been reached.
     pub fn is_expired_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
@@ -215,8 +280,12 @@ impl ApiKey {
             KeyStatus::Active => AuditAction::ApiKeyEnabled,
             KeyStatus::Disabled => AuditAction::ApiKeyDisabled,
         };
-        let entry = AuditEntry::new(action, TargetKind::ApiKey, self.id.as_str());
-        Decided::changed(Self { status, ..self }, entry)
+        let audit = self.audit(action);
+        Decided::changed(Self { status, ..self }, audit)
+    }
+
+    fn audit(&self, action: AuditAction) -> AuditEntry {
+        AuditEntry::new(action, TargetKind::ApiKey, self.id.as_str())
     }
 
     /// Whether console sessions that were begun with it go on. Those of a disabled key are over for good:

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::audit::{AuditAction, AuditEntry, TargetKind};
+use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
 use crate::decision::Decided;
 use crate::event::Subscription;
@@ -188,7 +188,7 @@ impl WebhookEndpoint {
     }
 
     fn fields_that_differ(&self, other: &Self) -> Vec<&'static str> {
-        let compared = [
+        fields_that_differ([
             ("description", self.description != other.description),
             (
                 "enabled_events",
@@ -197,11 +197,7 @@ impl WebhookEndpoint {
             ("name", self.name != other.name),
             ("state", self.state != other.state),
             ("url", self.url != other.url),
-        ];
-        compared
-            .into_iter()
-            .filter_map(|(field, differs)| differs.then_some(field))
-            .collect()
+        ])
     }
 }
 

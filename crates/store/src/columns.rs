@@ -10,10 +10,10 @@ use rollcall_domain::text::Name;
 use rollcall_domain::text_enum::NotOneOf;
 
 /// The outlook of a profile that an expiry will change, or already has.
-pub(crate) const OUTLOOK_CHANGING: i64 = 4;
+const OUTLOOK_CHANGING: i64 = 4;
 
 /// The number that stands for a certain status.
-pub(crate) fn status_code(status: EnforcementStatus) -> i64 {
+fn status_code(status: EnforcementStatus) -> i64 {
     match status {
         EnforcementStatus::Unrestricted => 0,
         EnforcementStatus::Pending => 1,

@@ -8,11 +8,11 @@ use rollcall_domain::enrollment::{
     Application, Enrollment, EnrollmentStatus, EnrollmentUrl, Verdict,
 };
 use rollcall_domain::id::{EnrollmentId, OrganizationId, ProfileId};
-use rollcall_domain::page::{Limit, Order};
+use rollcall_domain::page::{Limit, ListPosition, Order};
 use rollcall_domain::tenant::{OperatorProof, OrganizationScope, SecretHash};
 
 use crate::Stored;
-use crate::tenants::{ListPosition, Listed};
+use crate::tenants::Listed;
 
 /// Enrollment URLs of one organization, and their way back from a token.
 #[async_trait]

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
-use rollcall_domain::page::Limit;
+use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
-    ApiKey, KeyStatus, OperatorProof, Organization, OrganizationScope, OrganizationStatus,
+    ApiKey, KeyStatus, OperatorProof, Organization, OrganizationPatch, OrganizationScope,
     SecretHash, Workspace,
 };
 
@@ -19,26 +19,6 @@ pub struct Listed<T> {
     pub items: Vec<T>,
     /// The position to go on after; `None` when nothing follows.
     pub next: Option<ListPosition>,
-}
-
-/// Where in a list ordered by creation time, then id, to go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListPosition {
-    /// When the last thing was created.
-    pub created_at: Timestamp,
-    /// The last thing's id.
-    pub id: String,
-}
-
-/// What an operator changes of an organization; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OrganizationPatch {
-    /// A new name.
-    pub name: Option<String>,
-    /// A new limit, or none at all.
-    pub rate_limit_rpm: Option<Option<u32>>,
-    /// A new status.
-    pub status: Option<OrganizationStatus>,
 }
 
 /// Why a tenant's thing was not stored.

@@ -3,7 +3,7 @@
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::Organization;
-use rollcall_store::tenants::{NotStored, OrganizationPatch};
+use rollcall_store::tenants::NotStored;
 use rollcall_wire::operator::tenants::{
     parse_organization, parse_organization_patch, write_organization,
 };
@@ -242,11 +242,6 @@ async fn update(target: &Target, id: &OrganizationId, body: &Value) -> Outcome<V
         Target::Server(client) => client.call(Call::post(path(id, ""), body)).await,
         Target::Storage(storage) => {
             let patch = parse_organization_patch(body.to_string().as_bytes())?;
-            let patch = OrganizationPatch {
-                name: patch.name,
-                rate_limit_rpm: patch.rate_limit_rpm,
-                status: patch.status,
-            };
             let Storage { store, proof, .. } = storage;
             let changed = store
                 .change_organization(*proof, &storage.act(), id, &patch)

@@ -1,9 +1,9 @@
 //! Walking lists: page by page from a server, batch by batch from the storage.
 
 use rollcall_domain::id::Ids;
-use rollcall_domain::page::Limit;
+use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_store::Stored;
-use rollcall_store::tenants::{ListPosition, Listed};
+use rollcall_store::tenants::Listed;
 use rollcall_wire::cursor::{CursorKeys, Cursors};
 use serde_json::Value;
 

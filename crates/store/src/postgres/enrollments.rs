@@ -4,13 +4,13 @@
 //! does; so an enrollment never outlives its profile.
 
 use async_trait::async_trait;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enrollment::{
     Application, Enrolled, Enrollment, EnrollmentStatus, EnrollmentUrl, Verdict,
 };
 use rollcall_domain::id::{EnrollmentId, OrganizationId, ProfileId};
-use rollcall_domain::page::{Limit, Order};
+use rollcall_domain::page::{Limit, ListPosition, Order};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::program::ProgramName;
 use rollcall_domain::tenant::{OperatorProof, OrganizationScope, SecretHash};
@@ -25,7 +25,7 @@ use super::value::{Value, values};
 use super::{PostgresStore, overview, profiles};
 use crate::Stored;
 use crate::enrollments::{Decided, EnrollmentFilter, EnrollmentUrls, Enrollments, Submitted};
-use crate::tenants::{ListPosition, Listed};
+use crate::tenants::Listed;
 
 #[async_trait]
 impl EnrollmentUrls for PostgresStore {
@@ -167,9 +167,7 @@ impl UrlInsertion<'_> {
                 url.expires_at,
             ],
         );
-        let target = TargetKind::UserProfile;
-        let entry = AuditEntry::new(AuditAction::EnrollmentUrlCreated, target, id);
-        self.keep.audit(tx, self.organization, &[entry]);
+        self.keep.audit(tx, self.organization, &[url.creation()]);
         Ok(true)
     }
 }

@@ -20,7 +20,7 @@ use super::pool::Planned;
 use super::rows::{column, parsed, text, timestamp};
 use super::value::Value;
 use crate::Stored;
-use crate::columns::{OUTLOOK_CHANGING, status_code};
+use crate::columns::outlooks;
 
 /// Hands the page to `sink`; answers with the position to go on after, if anything follows.
 pub(super) async fn list(
@@ -181,11 +181,6 @@ impl Page<'_> {
         }
         Ok(wanted)
     }
-}
-
-/// The outlooks that can hold a wanted profile: the wanted statuses, and what is about to change.
-fn outlooks(filter: StatusFilter) -> impl Iterator<Item = i64> {
-    filter.statuses().map(status_code).chain([OUTLOOK_CHANGING])
 }
 
 fn position(row: &Row, stretch: Stretch) -> Stored<Position> {

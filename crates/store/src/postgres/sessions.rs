@@ -1,7 +1,7 @@
 //! Console sessions.
 
 use async_trait::async_trait;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ApiKeyId;
 use rollcall_domain::session::{ConsoleSession, IDLE_LIFETIME, LIFETIME};
@@ -100,7 +100,8 @@ const FIND: &str =
 async fn insert(tx: &mut Tx, keep: &Keep<'_>, session: &ConsoleSession) -> Result<bool, Trouble> {
     let key = lock_key(tx, &session.key_id).await?;
     keep.unless_applied(tx).await?;
-    if !key.is_some_and(|(_, key)| key.works_at(session.created_at)) {
+    let decided = session.clone().begin(key.as_ref().map(|(_, key)| key));
+    if !decided.changed {
         return Ok(false);
     }
     tx.write(
@@ -113,8 +114,7 @@ async fn insert(tx: &mut Tx, keep: &Keep<'_>, session: &ConsoleSession) -> Resul
             session.seen_at,
         ],
     );
-    let entry = audit(AuditAction::ConsoleSignedIn, session);
-    keep.audit(tx, INSTALLATION, &[entry]);
+    keep.audit(tx, INSTALLATION, &decided.audit);
     Ok(true)
 }
 
@@ -138,8 +138,7 @@ async fn remove(tx: &mut Tx, keep: &Keep<'_>, token: &SecretHash) -> Result<bool
         "DELETE FROM console_sessions WHERE token_hash = $1",
         values![&token.0[..]],
     );
-    let entry = audit(AuditAction::ConsoleSignedOut, &session);
-    keep.audit(tx, INSTALLATION, &[entry]);
+    keep.audit(tx, INSTALLATION, &[session.removal()]);
     Ok(true)
 }
 
@@ -151,9 +150,4 @@ fn session(row: &Row) -> Stored<ConsoleSession> {
         created_at: timestamp(row, 2)?,
         seen_at: timestamp(row, 3)?,
     })
-}
-
-fn audit(action: AuditAction, session: &ConsoleSession) -> AuditEntry {
-    AuditEntry::new(action, TargetKind::ConsoleSession, session.name())
-        .with_details([session.key_id.as_str()])
 }

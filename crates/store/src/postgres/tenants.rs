@@ -1,13 +1,13 @@
 //! Organizations, workspaces and keys.
 
 use async_trait::async_trait;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
-use rollcall_domain::page::Limit;
+use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
-    ApiKey, KeyKind, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationScope,
-    OrganizationStatus, SecretHash, Workspace,
+    ApiKey, KeyKind, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationPatch,
+    OrganizationScope, OrganizationStatus, SecretHash, Workspace,
 };
 use tokio_postgres::Row;
 
@@ -19,7 +19,7 @@ use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
 use crate::Stored;
-use crate::tenants::{Credential, ListPosition, Listed, NotStored, OrganizationPatch, Tenants};
+use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
 const KEY: &str = "k.id, k.organization, k.kind, k.workspace_id, k.name, k.created_at, \
@@ -310,10 +310,7 @@ async fn insert_organization(
     if inserted.is_empty() {
         return Ok(Err(NotStored::Taken));
     }
-    let id = new.id.as_str();
-    let target = TargetKind::Organization;
-    let entry = AuditEntry::new(AuditAction::OrganizationCreated, target, id);
-    insertion.keep.audit(tx, id, &[entry]);
+    insertion.keep.audit(tx, new.id.as_str(), &[new.creation()]);
     Ok(Ok(()))
 }
 
@@ -328,14 +325,9 @@ async fn change_organization(
     let Some(row) = rows.first() else {
         return Ok(None);
     };
-    let before = organization(row, 0)?;
-    let after = Organization {
-        name: patch.name.clone().unwrap_or_else(|| before.name.clone()),
-        rate_limit_rpm: patch.rate_limit_rpm.unwrap_or(before.rate_limit_rpm),
-        status: patch.status.unwrap_or(before.status),
-        ..before.clone()
-    };
-    if before == after {
+    let decided = organization(row, 0)?.update(patch);
+    let after = decided.value;
+    if !decided.changed {
         return Ok(Some(after));
     }
     tx.write(
@@ -347,21 +339,7 @@ async fn change_organization(
             after.status.as_str(),
         ],
     );
-    let fields = [
-        ("name", before.name != after.name),
-        (
-            "rate_limit_rpm",
-            before.rate_limit_rpm != after.rate_limit_rpm,
-        ),
-        ("status", before.status != after.status),
-    ];
-    let changed = fields
-        .into_iter()
-        .filter_map(|(field, differs)| differs.then_some(field));
-    let target = TargetKind::Organization;
-    let entry = AuditEntry::new(AuditAction::OrganizationUpdated, target, id.as_str())
-        .with_details(changed);
-    change.keep.audit(tx, id.as_str(), &[entry]);
+    change.keep.audit(tx, id.as_str(), &decided.audit);
     Ok(Some(after))
 }
 
@@ -424,8 +402,7 @@ async fn insert_workspace(
     if inserted.is_empty() {
         return Ok(Err(NotStored::Taken));
     }
-    let entry = AuditEntry::new(AuditAction::WorkspaceCreated, TargetKind::Workspace, id);
-    insertion.keep.audit(tx, organization, &[entry]);
+    insertion.keep.audit(tx, organization, &[new.creation()]);
     Ok(Ok(()))
 }
 
@@ -484,8 +461,7 @@ async fn insert_key(
     if inserted.is_empty() {
         return Ok(Err(NotStored::Taken));
     }
-    let entry = key_audit(AuditAction::ApiKeyCreated, &new.id);
-    insertion.keep.audit(tx, organization, &[entry]);
+    insertion.keep.audit(tx, organization, &[new.creation()]);
     Ok(Ok(()))
 }
 
@@ -530,13 +506,12 @@ async fn remove_key(tx: &mut Tx, removal: &With<'_, &ApiKeyId>) -> Result<bool, 
     let id = removal.what;
     let locked = lock_key(tx, id).await?;
     removal.keep.unless_applied(tx).await?;
-    let Some((organization, _)) = locked else {
+    let Some((organization, key)) = locked else {
         return Ok(false);
     };
     tx.write("DELETE FROM api_keys WHERE id = $1", values![id.as_str()]);
     end_sessions(tx, id);
-    let entry = key_audit(AuditAction::ApiKeyDeleted, id);
-    removal.keep.audit(tx, &organization, &[entry]);
+    removal.keep.audit(tx, &organization, &[key.removal()]);
     Ok(true)
 }
 
@@ -565,10 +540,6 @@ fn listed<T>(
         }
     });
     Ok(Listed { items, next })
-}
-
-fn key_audit(action: AuditAction, id: &ApiKeyId) -> AuditEntry {
-    AuditEntry::new(action, TargetKind::ApiKey, id.as_str())
 }
 
 /// The first eight bytes of a secret's hash.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enrollment::{
     Application, Enrolled, Enrollment, EnrollmentStatus, EnrollmentUrl, Verdict,
 };
 use rollcall_domain::id::{EnrollmentId, OrganizationId, ProfileId};
-use rollcall_domain::page::{Limit, Order};
+use rollcall_domain::page::{Limit, ListPosition, Order};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::program::ProgramName;
 use rollcall_domain::tenant::{OperatorProof, OrganizationScope, SecretHash};
@@ -22,7 +22,7 @@ use super::rows::{damaged, optional, optional_timestamp, organization_number, pa
 use super::{SqliteStore, failed, overview, profiles};
 use crate::Stored;
 use crate::enrollments::{Decided, EnrollmentFilter, EnrollmentUrls, Enrollments, Submitted};
-use crate::tenants::{ListPosition, Listed};
+use crate::tenants::Listed;
 
 #[async_trait]
 impl EnrollmentUrls for SqliteStore {
@@ -58,10 +58,7 @@ impl EnrollmentUrls for SqliteStore {
                         ])
                     })
                     .map_err(failed)?;
-                let target = TargetKind::UserProfile;
-                let id = url.profile_id.as_str();
-                let entry = AuditEntry::new(AuditAction::EnrollmentUrlCreated, target, id);
-                keep_audit(connection, &ids, number, &act, &[entry])?;
+                keep_audit(connection, &ids, number, &act, &[url.creation()])?;
                 Ok(true)
             })
             .await

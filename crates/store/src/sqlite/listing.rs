@@ -16,8 +16,9 @@ use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Row, Rows, ToSql, params};
 
 use super::failed;
-use super::rows::{OUTLOOK_CHANGING, damaged, parsed, status_code, timestamp};
+use super::rows::{damaged, parsed, timestamp};
 use crate::Stored;
+use crate::columns::outlooks;
 
 type CreationStart<'a> = Option<&'a (Timestamp, ProfileId)>;
 type NameStart<'a> = Option<&'a (Option<String>, ProfileId)>;
@@ -286,11 +287,6 @@ const OUTLOOK_AFTER: &str = "SELECT created_at, id, document FROM profiles \
 const OUTLOOK_BEFORE: &str = "SELECT created_at, id, document FROM profiles \
     INDEXED BY profiles_by_outlook WHERE organization = ?1 AND outlook = {outlook} \
     AND outlook <> 0 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC LIMIT ?4";
-
-/// The outlooks that can hold a wanted profile: the wanted statuses, and what is about to change.
-fn outlooks(filter: StatusFilter) -> impl Iterator<Item = i64> {
-    filter.statuses().map(status_code).chain([OUTLOOK_CHANGING])
-}
 
 /// One ordered range for each outlook, merged as they are stepped, so that rows of other statuses are
 /// never looked at. Wanting the unrestricted, who are nearly all, walks everyone and leaves the others

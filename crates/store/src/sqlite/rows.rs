@@ -5,7 +5,7 @@ use rollcall_domain::id::OrganizationId;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Organizations, failed};
-pub(super) use crate::columns::{Narrow, OUTLOOK_CHANGING, access_type_code, day, status_code};
+pub(super) use crate::columns::{Narrow, access_type_code, day};
 use crate::{StoreError, Stored};
 
 /// A column that holds microseconds.

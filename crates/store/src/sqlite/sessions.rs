@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ApiKeyId;
 use rollcall_domain::session::{ConsoleSession, IDLE_LIFETIME, LIFETIME};
@@ -31,9 +31,11 @@ impl ConsoleSessions for SqliteStore {
         self.writer
             .write(move |connection| {
                 let key = find_key(connection, &session.key_id)?;
-                if !key.is_some_and(|(_, key)| key.works_at(session.created_at)) {
+                let decided = session.begin(key.as_ref().map(|(_, key)| key));
+                if !decided.changed {
                     return Ok(false);
                 }
+                let session = &decided.value;
                 let sql =
                     format!("INSERT INTO console_sessions ({COLUMNS}) VALUES (?1, ?2, ?3, ?4)");
                 connection
@@ -47,8 +49,7 @@ impl ConsoleSessions for SqliteStore {
                         ])
                     })
                     .map_err(failed)?;
-                let entry = audit(AuditAction::ConsoleSignedIn, &session);
-                keep_audit(connection, &ids, INSTALLATION, &act, &[entry])?;
+                keep_audit(connection, &ids, INSTALLATION, &act, &decided.audit)?;
                 Ok(true)
             })
             .await
@@ -107,8 +108,7 @@ impl ConsoleSessions for SqliteStore {
                     .prepare_cached("DELETE FROM console_sessions WHERE token_hash = ?1")
                     .and_then(|mut statement| statement.execute([token.0]))
                     .map_err(failed)?;
-                let entry = audit(AuditAction::ConsoleSignedOut, &session);
-                keep_audit(connection, &ids, INSTALLATION, &act, &[entry])?;
+                keep_audit(connection, &ids, INSTALLATION, &act, &[session.removal()])?;
                 Ok(true)
             })
             .await
@@ -154,9 +154,4 @@ fn session(row: &Row<'_>) -> Stored<ConsoleSession> {
         created_at: timestamp(row, 2)?,
         seen_at: timestamp(row, 3)?,
     })
-}
-
-fn audit(action: AuditAction, session: &ConsoleSession) -> AuditEntry {
-    AuditEntry::new(action, TargetKind::ConsoleSession, session.name())
-        .with_details([session.key_id.as_str()])
 }

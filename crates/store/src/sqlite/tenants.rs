@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
-use rollcall_domain::page::Limit;
+use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
-    ApiKey, KeyKind, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationScope,
-    OrganizationStatus, SecretHash, Workspace,
+    ApiKey, KeyKind, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationPatch,
+    OrganizationScope, OrganizationStatus, SecretHash, Workspace,
 };
 use rusqlite::{Connection, Row, ToSql, params};
 
@@ -20,7 +20,7 @@ use super::rows::{
 use super::sessions::end_sessions;
 use super::{SqliteStore, failed};
 use crate::Stored;
-use crate::tenants::{Credential, ListPosition, Listed, NotStored, OrganizationPatch, Tenants};
+use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
 const KEY: &str = "k.id, k.kind, k.workspace_id, k.name, k.created_at, k.expires_at, \
@@ -53,13 +53,7 @@ impl Tenants for SqliteStore {
                     return Ok(Err(NotStored::Taken));
                 }
                 let number = connection.last_insert_rowid();
-                let id = organization.id.as_str();
-                let entry = AuditEntry::new(
-                    AuditAction::OrganizationCreated,
-                    TargetKind::Organization,
-                    id,
-                );
-                keep_audit(connection, &ids, number, &act, &[entry])?;
+                keep_audit(connection, &ids, number, &act, &[organization.creation()])?;
                 Ok(Ok(()))
             })
             .await
@@ -112,13 +106,9 @@ impl Tenants for SqliteStore {
                 let Some(before) = find_organization(connection, &id)? else {
                     return Ok(None);
                 };
-                let after = Organization {
-                    name: patch.name.unwrap_or_else(|| before.name.clone()),
-                    rate_limit_rpm: patch.rate_limit_rpm.unwrap_or(before.rate_limit_rpm),
-                    status: patch.status.unwrap_or(before.status),
-                    ..before.clone()
-                };
-                if before == after {
+                let decided = before.update(&patch);
+                let after = decided.value;
+                if !decided.changed {
                     return Ok(Some(after));
                 }
                 execute(
@@ -132,23 +122,9 @@ impl Tenants for SqliteStore {
                         after.status.as_str()
                     ],
                 )?;
-                let fields = [
-                    ("name", before.name != after.name),
-                    (
-                        "rate_limit_rpm",
-                        before.rate_limit_rpm != after.rate_limit_rpm,
-                    ),
-                    ("status", before.status != after.status),
-                ];
-                let changed = fields
-                    .into_iter()
-                    .filter_map(|(field, differs)| differs.then_some(field));
-                let target = TargetKind::Organization;
-                let entry = AuditEntry::new(AuditAction::OrganizationUpdated, target, id.as_str())
-                    .with_details(changed);
                 let number = organization_number(connection, &known, &id)?;
                 let number = number.ok_or_else(|| damaged("an organization"))?;
-                keep_audit(connection, &ids, number, &act, &[entry])?;
+                keep_audit(connection, &ids, number, &act, &decided.audit)?;
                 Ok(Some(after))
             })
             .await
@@ -218,9 +194,7 @@ impl Tenants for SqliteStore {
                 if inserted == 0 {
                     return Ok(Err(NotStored::Taken));
                 }
-                let entry =
-                    AuditEntry::new(AuditAction::WorkspaceCreated, TargetKind::Workspace, id);
-                keep_audit(connection, &ids, number, &act, &[entry])?;
+                keep_audit(connection, &ids, number, &act, &[workspace.creation()])?;
                 Ok(Ok(()))
             })
             .await
@@ -313,8 +287,7 @@ impl Tenants for SqliteStore {
                 if inserted == 0 {
                     return Ok(Err(NotStored::Taken));
                 }
-                let entry = key_audit(AuditAction::ApiKeyCreated, &key.id);
-                keep_audit(connection, &ids, number, &act, &[entry])?;
+                keep_audit(connection, &ids, number, &act, &[key.creation()])?;
                 Ok(Ok(()))
             })
             .await
@@ -423,7 +396,7 @@ impl Tenants for SqliteStore {
         let (ids, act, id) = (Arc::clone(&self.ids), act.clone(), id.clone());
         self.writer
             .write(move |connection| {
-                let Some((number, _)) = find_key(connection, &id)? else {
+                let Some((number, key)) = find_key(connection, &id)? else {
                     return Ok(false);
                 };
                 execute(
@@ -432,8 +405,7 @@ impl Tenants for SqliteStore {
                     [id.as_str()],
                 )?;
                 end_sessions(connection, &id)?;
-                let entry = key_audit(AuditAction::ApiKeyDeleted, &id);
-                keep_audit(connection, &ids, number, &act, &[entry])?;
+                keep_audit(connection, &ids, number, &act, &[key.removal()])?;
                 Ok(true)
             })
             .await
@@ -480,10 +452,6 @@ fn listed<T>(mut items: Vec<T>, limit: Limit, key: impl Fn(&T) -> (Timestamp, &s
         }
     });
     Listed { items, next }
-}
-
-fn key_audit(action: AuditAction, id: &ApiKeyId) -> AuditEntry {
-    AuditEntry::new(action, TargetKind::ApiKey, id.as_str())
 }
 
 /// The first eight bytes of a secret's hash.

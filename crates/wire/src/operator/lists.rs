@@ -3,6 +3,7 @@
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{AuditEventId, ProfileId};
 use rollcall_domain::page::Limit;
+pub use rollcall_domain::page::ListPosition;
 use rollcall_domain::search::SearchPosition;
 
 use crate::cursor::Cursors;
@@ -59,15 +60,6 @@ pub trait Sealable: Sized {
 
     /// What [`Self::to_bytes`] was called on.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
-}
-
-/// A position in a list ordered by creation time, then id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListPosition {
-    /// When the last thing was created.
-    pub created_at: Timestamp,
-    /// The last thing's id.
-    pub id: String,
 }
 
 impl Sealable for ListPosition {

@@ -3,7 +3,7 @@
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{OrganizationId, WorkspaceId};
 use rollcall_domain::tenant::{
-    ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, Workspace,
+    ApiKey, KeyOwner, KeyStatus, Organization, OrganizationPatch, OrganizationStatus, Workspace,
 };
 use rollcall_record::field::{Field, FieldError, Fields, Read};
 
@@ -21,17 +21,6 @@ pub struct OrganizationDraft {
     pub rate_limit_rpm: Option<u32>,
     /// `active` when left out.
     pub status: OrganizationStatus,
-}
-
-/// A change of an organization; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OrganizationPatch {
-    /// A new name.
-    pub name: Option<String>,
-    /// A new limit, or none at all.
-    pub rate_limit_rpm: Option<Option<u32>>,
-    /// A new status.
-    pub status: Option<OrganizationStatus>,
 }
 
 /// Reads `{name, rate_limit_rpm?, status?}`.

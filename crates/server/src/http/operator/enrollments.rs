@@ -4,7 +4,6 @@ use rollcall_domain::enrollment::{Enrollment, Verdict};
 use rollcall_domain::id::{EnrollmentId, ProfileId};
 use rollcall_domain::page::{Limit, Order};
 use rollcall_store::enrollments::{Decided, EnrollmentFilter};
-use rollcall_store::tenants;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::enrollments::{
     parse_approval, parse_list, parse_rejection, write_enrollment,
@@ -25,17 +24,12 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
         status: request.status,
         ..EnrollmentFilter::default()
     };
-    let after = request.list.after.as_ref();
-    let after = after.map(|after| tenants::ListPosition {
-        created_at: after.created_at,
-        id: after.id.clone(),
-    });
     let limit = request.list.limit;
     let list = app.store.list_enrollments(
         call.proof,
         &filter,
         Order::Descending,
-        after.as_ref(),
+        request.list.after.as_ref(),
         limit,
     );
     let listed = call

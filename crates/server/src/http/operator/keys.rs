@@ -11,7 +11,7 @@ use rollcall_wire::operator::tenants::{parse_api_key, parse_api_key_status, writ
 use rollcall_wire::operator::{ListRequest, deleted};
 use rollcall_wire::query::parse_query_beta_only;
 
-use super::{after, list_answer, named_organization, organizations, written};
+use super::{list_answer, named_organization, organizations, written};
 use crate::app::Operation;
 use crate::http::answer::{Outcome, json};
 use crate::http::call::OperatorCall;
@@ -56,11 +56,10 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
     let name = format!("api_keys {}", call.param(0));
     let request = ListRequest::parse(call.query(), &app.cursors, &name)?;
     let organization = organizations::find(&call).await?;
-    let after = after(&request);
     let owner = Some(&organization.id);
     let list = app
         .store
-        .list_keys(call.proof, owner, after.as_ref(), request.limit);
+        .list_keys(call.proof, owner, request.after.as_ref(), request.limit);
     let listed = call.exchange().read(Operation::ReadTenants, list).await?;
     let write = |out: &mut String, key: &ApiKey| write_api_key(out, key, None);
     Ok(list_answer(&call, &request, &listed, write))

@@ -21,7 +21,7 @@ pub(crate) mod workspaces;
 use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_domain::profile::Profile;
 use rollcall_store::registry::OwnedProfile;
-use rollcall_store::tenants;
+use rollcall_store::tenants::Listed;
 use rollcall_store::{Changed, Decide};
 use rollcall_wire::error::ApiError;
 use rollcall_wire::object;
@@ -79,27 +79,14 @@ async fn decide_on(
     }
 }
 
-/// Where a list of tenants goes on, as storage wants it.
-fn after(request: &ListRequest<ListPosition>) -> Option<tenants::ListPosition> {
-    request.after.as_ref().map(|after| tenants::ListPosition {
-        created_at: after.created_at,
-        id: after.id.clone(),
-    })
-}
-
 /// The answer to a list of tenants or keys.
 fn list_answer<T>(
     call: &OperatorCall<'_>,
     request: &ListRequest<ListPosition>,
-    listed: &tenants::Listed<T>,
+    listed: &Listed<T>,
     write: impl FnMut(&mut String, &T),
 ) -> Answer {
-    let next_page = listed.next.as_ref().map(|next| {
-        let position = ListPosition {
-            created_at: next.created_at,
-            id: next.id.clone(),
-        };
-        request.next_page(&call.app().cursors, &position)
-    });
+    let next = listed.next.as_ref();
+    let next_page = next.map(|position| request.next_page(&call.app().cursors, position));
     json(object::page(&listed.items, write, next_page.as_deref()))
 }

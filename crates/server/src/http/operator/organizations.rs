@@ -1,7 +1,6 @@
 //! `/operator/v1/organizations` and `/operator/v1/organizations/{id}`.
 
 use rollcall_domain::tenant::Organization;
-use rollcall_store::tenants::OrganizationPatch;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::ListRequest;
 use rollcall_wire::operator::tenants::{
@@ -9,7 +8,7 @@ use rollcall_wire::operator::tenants::{
 };
 use rollcall_wire::query::parse_query_beta_only;
 
-use super::{after, list_answer, named_organization, written};
+use super::{list_answer, named_organization, written};
 use crate::app::Operation;
 use crate::http::answer::{Outcome, json};
 use crate::http::call::OperatorCall;
@@ -43,10 +42,9 @@ pub(crate) async fn create(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
     let app = call.app();
     let request = ListRequest::parse(call.query(), &app.cursors, "organizations")?;
-    let after = after(&request);
     let list = app
         .store
-        .list_organizations(call.proof, after.as_ref(), request.limit);
+        .list_organizations(call.proof, request.after.as_ref(), request.limit);
     let listed = call.exchange().read(Operation::ReadTenants, list).await?;
     Ok(list_answer(&call, &request, &listed, write_organization))
 }
@@ -62,13 +60,8 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn update(call: OperatorCall<'_>) -> Outcome {
     let app = call.app();
     parse_query_beta_only(call.query())?;
-    let sent = parse_organization_patch(&call.body().await?)?;
+    let patch = parse_organization_patch(&call.body().await?)?;
     let id = named_organization(&call)?;
-    let patch = OrganizationPatch {
-        name: sent.name,
-        rate_limit_rpm: sent.rate_limit_rpm,
-        status: sent.status,
-    };
     let act = call.act(app.clock.now());
     let change = app.store.change_organization(call.proof, &act, &id, &patch);
     let changed = call

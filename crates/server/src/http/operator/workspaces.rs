@@ -7,7 +7,7 @@ use rollcall_wire::operator::ListRequest;
 use rollcall_wire::operator::tenants::{parse_workspace, write_workspace};
 use rollcall_wire::query::parse_query_beta_only;
 
-use super::{after, list_answer, named_organization, organizations, written};
+use super::{list_answer, named_organization, organizations, written};
 use crate::app::Operation;
 use crate::http::answer::{Outcome, json};
 use crate::http::call::OperatorCall;
@@ -46,10 +46,9 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
     let request = ListRequest::parse(call.query(), &app.cursors, &name)?;
     let organization = organizations::find(&call).await?;
     let scope = call.proof.choose(organization.id);
-    let after = after(&request);
     let list = app
         .store
-        .list_workspaces(&scope, after.as_ref(), request.limit);
+        .list_workspaces(&scope, request.after.as_ref(), request.limit);
     let listed = call.exchange().read(Operation::ReadTenants, list).await?;
     Ok(list_answer(&call, &request, &listed, write_workspace))
 }

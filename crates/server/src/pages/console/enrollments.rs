@@ -7,9 +7,7 @@ use rollcall_domain::enrollment::{Enrollment, EnrollmentStatus, Verdict};
 use rollcall_domain::id::{EnrollmentId, OrganizationId};
 use rollcall_domain::page::{Limit, Order};
 use rollcall_store::enrollments::{Decided, EnrollmentFilter};
-use rollcall_store::tenants::ListPosition;
 use rollcall_wire::error::ApiError;
-use rollcall_wire::operator::ListPosition as SealedPosition;
 use rollcall_wire::operator::enrollments::{NOTE_LIMIT, parse_approval, parse_rejection};
 use serde_json::{Map, Value, json};
 
@@ -106,10 +104,7 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
         Some(EnrollmentStatus::Approved | EnrollmentStatus::Rejected) | None => Order::Descending,
     };
     let paging = Paging::new(&call, "/console/enrollments", &form);
-    let after = paging.after()?.map(|after| ListPosition {
-        created_at: after.created_at,
-        id: after.id,
-    });
+    let after = paging.after()?;
     let list =
         app.store
             .list_enrollments(call.proof, &filter, order, after.as_ref(), Limit::DEFAULT);
@@ -117,10 +112,7 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
         .exchange()
         .read(Operation::ReadEnrollments, list)
         .await?;
-    let pager = paging.pager(listed.next.map(|next| SealedPosition {
-        created_at: next.created_at,
-        id: next.id,
-    }));
+    let pager = paging.pager(listed.next);
     let organizations = Organizations::read(&call).await?;
     let rows = listed.items.iter();
     let rows = rows.map(|it| EnrollmentRow::new(it, organizations.name(&it.organization_id), now));

@@ -6,10 +6,8 @@ use http::StatusCode;
 use rollcall_domain::id::{ApiKeyId, OrganizationId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{ApiKey, KeyStatus, Organization, OrganizationStatus, Workspace};
-use rollcall_store::tenants::OrganizationPatch;
-use rollcall_store::tenants::{ListPosition, NotStored};
+use rollcall_store::tenants::NotStored;
 use rollcall_wire::error::ApiError;
-use rollcall_wire::operator::ListPosition as SealedPosition;
 use rollcall_wire::operator::tenants::{
     parse_api_key, parse_organization, parse_organization_patch, parse_workspace,
 };
@@ -66,18 +64,12 @@ async fn listed(call: &ConsoleCall<'_>, told: Option<Told>, status: StatusCode) 
     let app = call.app();
     let form = Form::of_query(call.exchange().query());
     let paging = Paging::new(call, "/console/organizations", &form);
-    let after = paging.after()?.map(|after| ListPosition {
-        created_at: after.created_at,
-        id: after.id,
-    });
+    let after = paging.after()?;
     let list = app
         .store
         .list_organizations(call.proof, after.as_ref(), Limit::DEFAULT);
     let found = call.exchange().read(Operation::ReadTenants, list).await?;
-    let pager = paging.pager(found.next.map(|next| SealedPosition {
-        created_at: next.created_at,
-        id: next.id,
-    }));
+    let pager = paging.pager(found.next);
     let list = OrganizationsPage {
         frame: Frame::new(call, "organizations").telling(told),
         rows: found.items.iter().map(OrganizationRow::new).collect(),
@@ -271,11 +263,6 @@ pub(crate) async fn update(call: ConsoleCall<'_>) -> Outcome {
             let told = Some(Told::bad(error.message));
             return detail(&call, &organization, told, StatusCode::BAD_REQUEST).await;
         }
-    };
-    let patch = OrganizationPatch {
-        name: patch.name,
-        rate_limit_rpm: patch.rate_limit_rpm,
-        status: patch.status,
     };
     let app = call.app();
     let act = call.act(app.clock.now());

@@ -16,14 +16,15 @@ use rollcall_domain::id::{ApiKeyId, Ids, WebhookEndpointId, WorkspaceId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatus};
 use rollcall_domain::session::ConsoleSession;
-use rollcall_domain::tenant::{ApiKey, KeyOwner, KeyStatus, SecretHash, Workspace};
+use rollcall_domain::tenant::{
+    ApiKey, KeyOwner, KeyStatus, OrganizationPatch, SecretHash, Workspace,
+};
 use rollcall_domain::webhook::{EndpointDraft, EndpointPatch, EndpointState, WebhookEndpoint};
 use rollcall_store::audit::AuditFilter;
 use rollcall_store::deliveries::{AttemptReport, Claim, DeliveryLease, Recorded};
 use rollcall_store::enrollments::{Decided as DecidedEnrollment, Submitted};
 use rollcall_store::postgres::{Fault, Faults, PostgresStore};
 use rollcall_store::registry::Put;
-use rollcall_store::tenants::OrganizationPatch;
 use rollcall_store::webhooks::SealedSecret;
 use rollcall_store::{Changed, Store};
 

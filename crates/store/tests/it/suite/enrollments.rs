@@ -6,14 +6,13 @@ use rollcall_domain::enrollment::{
     Application, Enrollment, EnrollmentStatus, EnrollmentUrl, URL_LIFETIME, Verdict,
 };
 use rollcall_domain::id::ProfileId;
-use rollcall_domain::page::{Limit, Order};
+use rollcall_domain::page::{Limit, ListPosition, Order};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatus, Tiers};
 use rollcall_domain::tenant::{OrganizationScope, SecretHash};
 use rollcall_store::audit::AuditFilter;
 use rollcall_store::enrollments::{Decided, EnrollmentFilter, Submitted};
 use rollcall_store::registry::Put;
-use rollcall_store::tenants::ListPosition;
 
 use crate::world::{World, act_at, at, proof, whole};
 

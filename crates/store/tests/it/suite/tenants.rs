@@ -3,9 +3,10 @@
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{
-    ApiKey, KeyOwner, KeyStatus, OrganizationScope, OrganizationStatus, SecretHash, Workspace,
+    ApiKey, KeyOwner, KeyStatus, OrganizationPatch, OrganizationScope, OrganizationStatus,
+    SecretHash, Workspace,
 };
-use rollcall_store::tenants::{NotStored, OrganizationPatch};
+use rollcall_store::tenants::NotStored;
 
 use crate::world::{World, act_at, at, proof};
 
