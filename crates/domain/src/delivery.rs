@@ -7,9 +7,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use thiserror::Error;
+
+use crate::audit::{Act, Actor, AuditAction, AuditEntry, TargetKind};
 use crate::clock::Timestamp;
+use crate::decision::Decided;
 use crate::id::{DeliveryId, EventId, OrganizationId, WebhookEndpointId};
-use crate::webhook::AutoDisabled;
+use crate::webhook::{AutoDisabled, WebhookEndpoint};
 
 /// The most attempts that are under way to one endpoint at a time.
 pub const IN_FLIGHT_PER_ENDPOINT: usize = 10;
@@ -111,6 +115,189 @@ pub struct Delivery {
     pub attempts: Vec<Attempt>,
 }
 
+/// Why nothing is sent, in words for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotSent {
+    /// The endpoint was deleted.
+    #[error("The webhook endpoint was deleted")]
+    EndpointMissing,
+    /// The endpoint is disabled.
+    #[error("The webhook endpoint is disabled")]
+    EndpointDisabled,
+    /// The delivery is still waiting for an attempt of its own.
+    #[error("The delivery is still pending")]
+    StillPending,
+}
+
+impl Delivery {
+    /// A test event's delivery to this endpoint alone, subscribed or not, due at once.
+    pub fn test(
+        id: DeliveryId,
+        event_id: EventId,
+        owner: &OrganizationId,
+        endpoint: &WebhookEndpoint,
+        now: Timestamp,
+    ) -> Result<Decided<Self>, NotSent> {
+        can_be_sent_to(endpoint)?;
+        let target = TargetKind::WebhookEndpoint;
+        let audit = AuditEntry::new(AuditAction::WebhookTested, target, endpoint.id.as_str());
+        let delivery = Self {
+            id,
+            organization_id: owner.clone(),
+            endpoint_id: endpoint.id.clone(),
+            event_id,
+            event_type: TEST_EVENT_TYPE.to_owned(),
+            status: DeliveryStatus::Pending,
+            created_at: now,
+            next_attempt_at: Some(now),
+            attempts: Vec::new(),
+        };
+        Ok(Decided::changed(delivery, audit))
+    }
+
+    /// Starts a delivery that has ended again, with all its attempts, due at once.
+    pub fn redeliver(
+        self,
+        endpoint: &WebhookEndpoint,
+        now: Timestamp,
+    ) -> Result<Decided<Self>, NotSent> {
+        can_be_sent_to(endpoint)?;
+        if self.status == DeliveryStatus::Pending {
+            return Err(NotSent::StillPending);
+        }
+        let target = TargetKind::WebhookDelivery;
+        let audit = AuditEntry::new(AuditAction::WebhookRedelivered, target, self.id.as_str());
+        let delivery = Self {
+            status: DeliveryStatus::Pending,
+            next_attempt_at: Some(now),
+            ..self
+        };
+        Ok(Decided::changed(delivery, audit))
+    }
+}
+
+fn can_be_sent_to(endpoint: &WebhookEndpoint) -> Result<(), NotSent> {
+    if endpoint.is_enabled() {
+        Ok(())
+    } else {
+        Err(NotSent::EndpointDisabled)
+    }
+}
+
+/// What became of a delivery's attempt, as the worker that held it reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptReport {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// Whose lease it was.
+    pub owner: String,
+    /// The claim's number.
+    pub fence: i64,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What it means.
+    pub outcome: Outcome,
+    /// When to try again if it failed; none when it was the last attempt.
+    pub retry_at: Option<Timestamp>,
+    /// The present.
+    pub now: Timestamp,
+    /// How long an endpoint may fail without a break.
+    pub disable_after: Duration,
+}
+
+impl AttemptReport {
+    /// Who acts, and when.
+    pub fn act(&self) -> Act {
+        Act {
+            actor: Actor::system("webhook-worker"),
+            at: self.now,
+        }
+    }
+}
+
+/// A delivery with an attempt under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// What it is until the attempt is recorded.
+    pub status: DeliveryStatus,
+    /// How many attempts were begun, counted from 1, or from the last redelivery.
+    pub tries: u32,
+    /// The attempts so far, without the one under way.
+    pub attempts: Vec<Attempt>,
+}
+
+/// What an attempt means: for the delivery, and for its endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    /// What the delivery is now.
+    pub status: DeliveryStatus,
+    /// When its next attempt is due, if there is to be one.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When it ended, if it has.
+    pub finished_at: Option<Timestamp>,
+    /// All of its attempts.
+    pub attempts: Vec<Attempt>,
+    /// How the endpoint is doing now, if that has changed.
+    pub health: Option<EndpointHealth>,
+    /// The endpoint, if the attempt disabled it.
+    pub disabled: Option<Decided<WebhookEndpoint>>,
+}
+
+impl Conclusion {
+    /// Why the endpoint was disabled, if it was.
+    pub fn disabled_reason(&self) -> Option<AutoDisabled> {
+        self.disabled.as_ref()?.value.disabled_reason
+    }
+}
+
+/// What the attempt of a delivery means. `endpoint` is where it went, with how that has been doing; it may
+/// have been disabled or deleted meanwhile, and then the delivery is canceled already, or about to be.
+pub fn conclude(
+    report: &AttemptReport,
+    delivery: UnderWay,
+    endpoint: Option<(&WebhookEndpoint, EndpointHealth)>,
+) -> Conclusion {
+    let endpoint = endpoint.filter(|(endpoint, _)| endpoint.is_enabled());
+    let canceled = delivery.status == DeliveryStatus::Canceled || endpoint.is_none();
+    let status = match (report.outcome, report.retry_at) {
+        (Outcome::Succeeded, _) => DeliveryStatus::Delivered,
+        (_, _) if canceled => DeliveryStatus::Canceled,
+        (Outcome::Failed, Some(_)) => DeliveryStatus::Pending,
+        (Outcome::Failed, None) | (Outcome::Disabling(_), _) => DeliveryStatus::Failed,
+    };
+    let pending = status == DeliveryStatus::Pending;
+    let mut attempts = delivery.attempts;
+    attempts.push(report.attempt.clone());
+    let (mut health, mut disabled) = (None, None);
+    if let Some((endpoint, before)) = endpoint {
+        let lost =
+            status == DeliveryStatus::Failed && !before.has_counted(&attempts, delivery.tries);
+        let after = match report.outcome {
+            Outcome::Succeeded => EndpointHealth::default(),
+            Outcome::Failed | Outcome::Disabling(_) => {
+                before.after_failure(report.attempt.at, lost)
+            }
+        };
+        let reason = match report.outcome {
+            Outcome::Succeeded => None,
+            Outcome::Disabling(reason) => Some(reason),
+            Outcome::Failed => after
+                .has_failed_for(report.disable_after, report.now)
+                .then_some(AutoDisabled::SustainedFailures),
+        };
+        health = Some(after).filter(|after| *after != before);
+        disabled = reason.map(|reason| endpoint.disable(reason, report.now));
+    }
+    Conclusion {
+        status,
+        next_attempt_at: report.retry_at.filter(|_| pending),
+        finished_at: (!pending).then_some(report.now),
+        attempts,
+        health,
+        disabled,
+    }
+}
+
 /// A wait that is chosen evenly between two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitRange {
@@ -181,6 +368,8 @@ pub struct EndpointHealth {
     pub failures: u32,
     /// How many different deliveries were lost since.
     pub lost: u32,
+    /// Until when nothing more is tried.
+    pub rests_until: Option<Timestamp>,
 }
 
 impl EndpointHealth {
@@ -212,6 +401,7 @@ impl EndpointHealth {
             failing_since: Some(self.failing_since.map_or(at, |since| since.min(at))),
             failures: self.failures.saturating_add(1),
             lost: self.lost.saturating_add(u32::from(lost)),
+            ..self
         }
     }
 
@@ -223,15 +413,20 @@ impl EndpointHealth {
                 .is_some_and(|since| now.since(since) >= limit)
     }
 
-    /// When the endpoint is to be tried again after a round of attempts begun at `now`.
-    pub fn rests_until(self, now: Timestamp) -> Option<Timestamp> {
-        (self.failures >= Self::FALTERING_AFTER).then(|| now.saturating_add(Self::REST))
+    /// The health after a round of attempts begun at `now`, where the endpoint rests before the next.
+    pub fn resting(self, now: Timestamp) -> Option<Self> {
+        (self.failures >= Self::FALTERING_AFTER).then(|| Self {
+            rests_until: Some(now.saturating_add(Self::REST)),
+            ..self
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::EventType;
+    use crate::webhook::EndpointDraft;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::EPOCH.saturating_add(Duration::from_secs(seconds))
@@ -300,9 +495,241 @@ mod tests {
         let mut health = EndpointHealth::default();
         for _ in 0..9 {
             health = health.after_failure(at(1), false);
-            assert_eq!(health.rests_until(at(1)), None);
+            assert_eq!(health.resting(at(1)), None);
         }
         health = health.after_failure(at(1), false);
-        assert_eq!(health.rests_until(at(1)), Some(at(2)));
+        let resting = health.resting(at(1)).unwrap();
+        assert_eq!(resting.rests_until, Some(at(2)));
+    }
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn endpoint() -> WebhookEndpoint {
+        let draft = EndpointDraft {
+            enabled_events: vec![EventType::ProgramStatusUpdated.into()],
+            url: "https://example.com/".into(),
+            description: String::new(),
+            name: String::new(),
+        };
+        WebhookEndpoint::create(WebhookEndpointId::parse("whep_1").unwrap(), draft, at(1)).value
+    }
+
+    fn attempt(seconds: u64) -> Attempt {
+        Attempt {
+            error: None,
+            ..Attempt::unknown(at(seconds))
+        }
+    }
+
+    /// A report of an attempt at 100 that ended at 101.
+    fn report(outcome: Outcome, retry_at: Option<u64>) -> AttemptReport {
+        AttemptReport {
+            delivery_id: DeliveryId::parse("whd_1").unwrap(),
+            owner: "worker".into(),
+            fence: 1,
+            attempt: attempt(100),
+            outcome,
+            retry_at: retry_at.map(at),
+            now: at(101),
+            disable_after: DAY,
+        }
+    }
+
+    fn under_way(status: DeliveryStatus) -> UnderWay {
+        UnderWay {
+            status,
+            tries: 1,
+            attempts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_attempt_means_this_for_the_delivery() {
+        use DeliveryStatus::{Canceled, Delivered, Failed, Pending};
+        let redirect = Outcome::Disabling(AutoDisabled::Redirect);
+        let enabled = endpoint();
+        let disabled = enabled.disable(AutoDisabled::Redirect, at(2)).value;
+        for (before, endpoint, outcome, retry_at, status) in [
+            (
+                Pending,
+                Some(&enabled),
+                Outcome::Succeeded,
+                Some(110),
+                Delivered,
+            ),
+            (Pending, Some(&enabled), Outcome::Failed, Some(110), Pending),
+            (Pending, Some(&enabled), Outcome::Failed, None, Failed),
+            (Pending, Some(&enabled), redirect, Some(110), Failed),
+            (
+                Pending,
+                Some(&disabled),
+                Outcome::Succeeded,
+                None,
+                Delivered,
+            ),
+            (
+                Pending,
+                Some(&disabled),
+                Outcome::Failed,
+                Some(110),
+                Canceled,
+            ),
+            (Pending, Some(&disabled), redirect, Some(110), Canceled),
+            (Pending, None, Outcome::Succeeded, None, Delivered),
+            (Pending, None, Outcome::Failed, Some(110), Canceled),
+            (
+                Canceled,
+                Some(&enabled),
+                Outcome::Succeeded,
+                None,
+                Delivered,
+            ),
+            (
+                Canceled,
+                Some(&enabled),
+                Outcome::Failed,
+                Some(110),
+                Canceled,
+            ),
+            (Canceled, Some(&enabled), redirect, None, Canceled),
+        ] {
+            let row = format!("{before} {endpoint:?} {outcome:?} {retry_at:?}");
+            let health = EndpointHealth::default();
+            let report = report(outcome, retry_at);
+            let endpoint = endpoint.map(|endpoint| (endpoint, health));
+            let conclusion = conclude(&report, under_way(before), endpoint);
+            assert_eq!(conclusion.status, status, "{row}");
+            let pending = status == Pending;
+            let (next, end) = (conclusion.next_attempt_at, conclusion.finished_at);
+            assert_eq!(next, pending.then_some(at(110)), "{row}");
+            assert_eq!(end, (!pending).then_some(at(101)), "{row}");
+            assert_eq!(conclusion.attempts, [attempt(100)], "{row}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_means_this_for_the_endpoint() {
+        let health = |failing_since: Option<u64>, failures, lost| EndpointHealth {
+            failing_since: failing_since.map(at),
+            failures,
+            lost,
+            rests_until: None,
+        };
+        let resting = |health| EndpointHealth {
+            rests_until: Some(at(99)),
+            ..health
+        };
+        let (well, ill) = (EndpointHealth::default(), health(Some(50), 4, 1));
+        let redirect = Outcome::Disabling(AutoDisabled::Redirect);
+        for (before, outcome, retry_at, after, reason) in [
+            (well, Outcome::Succeeded, None, None, None),
+            (ill, Outcome::Succeeded, None, Some(well), None),
+            (resting(ill), Outcome::Succeeded, None, Some(well), None),
+            (resting(well), Outcome::Succeeded, None, Some(well), None),
+            (
+                well,
+                Outcome::Failed,
+                Some(110),
+                Some(health(Some(100), 1, 0)),
+                None,
+            ),
+            (
+                well,
+                Outcome::Failed,
+                None,
+                Some(health(Some(100), 1, 1)),
+                None,
+            ),
+            (
+                ill,
+                Outcome::Failed,
+                Some(110),
+                Some(health(Some(50), 5, 1)),
+                None,
+            ),
+            (
+                resting(ill),
+                Outcome::Failed,
+                None,
+                Some(resting(health(Some(50), 5, 2))),
+                None,
+            ),
+            (
+                well,
+                redirect,
+                Some(110),
+                Some(health(Some(100), 1, 1)),
+                Some(AutoDisabled::Redirect),
+            ),
+        ] {
+            let row = format!("{before:?} {outcome:?} {retry_at:?}");
+            let report = report(outcome, retry_at);
+            let delivery = under_way(DeliveryStatus::Pending);
+            let conclusion = conclude(&report, delivery, Some((&endpoint(), before)));
+            assert_eq!(conclusion.health, after, "{row}");
+            assert_eq!(conclusion.disabled_reason(), reason, "{row}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_disabled_by_the_loss_that_fills_the_measure() {
+        let long_failing = EndpointHealth {
+            failing_since: Some(at(1)),
+            failures: 8,
+            lost: 2,
+            rests_until: None,
+        };
+        let last = AttemptReport {
+            disable_after: Duration::from_secs(100),
+            ..report(Outcome::Failed, None)
+        };
+        let endpoint = endpoint();
+        let concluded = |report: &AttemptReport, delivery, health| {
+            let conclusion = conclude(report, delivery, Some((&endpoint, health)));
+            conclusion.disabled_reason()
+        };
+        let pending = || under_way(DeliveryStatus::Pending);
+        let sustained = Some(AutoDisabled::SustainedFailures);
+        assert_eq!(concluded(&last, pending(), long_failing), sustained);
+        let to_be_tried_again = AttemptReport {
+            retry_at: Some(at(110)),
+            ..last.clone()
+        };
+        assert_eq!(concluded(&to_be_tried_again, pending(), long_failing), None);
+        // Lost before, started again by hand, and lost once more: it counts once.
+        let again = UnderWay {
+            attempts: vec![attempt(10)],
+            ..pending()
+        };
+        assert_eq!(concluded(&last, again, long_failing), None);
+        let canceled = under_way(DeliveryStatus::Canceled);
+        assert_eq!(concluded(&last, canceled, long_failing), None);
+    }
+
+    #[test]
+    fn a_delivery_is_started_again_once_it_has_ended_and_can_arrive() {
+        let (enabled, now) = (endpoint(), at(9));
+        let disabled = enabled.disable(AutoDisabled::Redirect, at(2)).value;
+        let owner = OrganizationId::parse("org_1").unwrap();
+        let test = |endpoint: &WebhookEndpoint| {
+            let (id, event) = (DeliveryId::parse("whd_1"), EventId::parse("whe_1"));
+            Delivery::test(id.unwrap(), event.unwrap(), &owner, endpoint, at(3))
+        };
+        assert_eq!(test(&disabled), Err(NotSent::EndpointDisabled));
+        let made = test(&enabled).unwrap();
+        assert_eq!(made.audit[0].action, AuditAction::WebhookTested);
+        let pending = made.value;
+        let again = |delivery: &Delivery, endpoint| delivery.clone().redeliver(endpoint, now);
+        assert_eq!(again(&pending, &enabled), Err(NotSent::StillPending));
+        assert_eq!(again(&pending, &disabled), Err(NotSent::EndpointDisabled));
+        let lost = Delivery {
+            status: DeliveryStatus::Failed,
+            next_attempt_at: None,
+            ..pending
+        };
+        let begun = again(&lost, &enabled).unwrap();
+        assert_eq!(begun.value.status, DeliveryStatus::Pending);
+        assert_eq!(begun.value.next_attempt_at, Some(now));
+        assert_eq!(begun.audit[0].action, AuditAction::WebhookRedelivered);
     }
 }

@@ -98,6 +98,11 @@ pub struct EndpointPatch {
 }
 
 impl WebhookEndpoint {
+    /// Whether it receives events.
+    pub fn is_enabled(&self) -> bool {
+        self.state == EndpointState::Enabled
+    }
+
     /// Creates an endpoint, enabled.
     pub fn create(id: WebhookEndpointId, draft: EndpointDraft, now: Timestamp) -> Decided<Self> {
         let endpoint = Self {

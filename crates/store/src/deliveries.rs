@@ -14,12 +14,11 @@
 //!
 //! A worker's own leases do not run out for itself: it knows what it has under way.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::delivery::{Attempt, Delivery, DeliveryStatus, Outcome};
+pub use rollcall_domain::delivery::{AttemptReport, NotSent};
+use rollcall_domain::delivery::{Delivery, DeliveryStatus};
 use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::OperatorProof;
@@ -49,20 +48,6 @@ pub struct DeliveryPage {
     pub next: Option<DeliveryId>,
 }
 
-/// Why nothing is sent, in words for the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotSent {
-    /// The endpoint was deleted.
-    #[error("The webhook endpoint was deleted")]
-    EndpointMissing,
-    /// The endpoint is disabled.
-    #[error("The webhook endpoint is disabled")]
-    EndpointDisabled,
-    /// The delivery is still waiting for an attempt of its own.
-    #[error("The delivery is still pending")]
-    StillPending,
-}
-
 /// A worker's wish for work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -77,13 +62,6 @@ pub struct Claim {
     pub latest: Timestamp,
     /// The most deliveries to claim.
     pub limit: usize,
-}
-
-impl Claim {
-    /// Whether what waits until `end` need not wait any more.
-    pub(crate) fn is_over(&self, end: Timestamp) -> bool {
-        end <= self.now || end > self.latest
-    }
 }
 
 /// An attempt to be made now.
@@ -129,27 +107,6 @@ pub struct DeliveryLease {
     pub delivery_id: DeliveryId,
     /// The claim's number, which says whose it is.
     pub fence: i64,
-}
-
-/// What became of a claimed attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttemptReport {
-    /// The delivery.
-    pub delivery_id: DeliveryId,
-    /// Whose lease it was.
-    pub owner: String,
-    /// The claim's number.
-    pub fence: i64,
-    /// The attempt.
-    pub attempt: Attempt,
-    /// What it means.
-    pub outcome: Outcome,
-    /// When to try again if it failed; none when it was the last attempt.
-    pub retry_at: Option<Timestamp>,
-    /// The present.
-    pub now: Timestamp,
-    /// How long an endpoint may fail without a break.
-    pub disable_after: Duration,
 }
 
 /// What recording an attempt came to.

@@ -19,6 +19,7 @@
 pub mod audit;
 pub mod bulk;
 pub mod check;
+mod claim;
 mod columns;
 pub mod deliveries;
 pub mod enrollments;

@@ -80,7 +80,8 @@ impl<'a> Keep<'a> {
                 .iter()
                 .filter(|endpoint| endpoint.enabled_events.contains(&event_type.into()));
             for endpoint in subscribed {
-                outbox::add(tx, self.ids, &kept, &endpoint.id, self.act.at);
+                let id = self.ids.delivery(self.act.at);
+                outbox::add(tx, &id, &kept, &endpoint.id, self.act.at);
             }
         }
         Ok(())

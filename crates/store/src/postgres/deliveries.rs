@@ -1,7 +1,7 @@
 //! Deliveries as the operator sees them, and the worker's way to the [`outbox`](super::outbox).
 
 use async_trait::async_trait;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::{Delivery, DeliveryStatus, TEST_EVENT_TYPE};
 use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, ProfileId, WebhookEndpointId};
@@ -45,7 +45,7 @@ impl Deliveries for PostgresStore {
             let endpoint_id = parsed(row, 0, WebhookEndpointId::parse)?;
             let first_due = timestamp(row, 1)?;
             if !claim.is_over(first_due) {
-                claimed.next = claimed.next.into_iter().chain([first_due]).min();
+                claimed.add(Claimed::nothing_until(Some(first_due)));
                 continue;
             }
             let left = claim.limit.saturating_sub(claimed.attempts.len());
@@ -65,11 +65,7 @@ impl Deliveries for PostgresStore {
                 })
                 .await;
             match result {
-                Ok(mut more) => {
-                    claimed.attempts.append(&mut more.attempts);
-                    claimed.next = [claimed.next, more.next].into_iter().flatten().min();
-                    claimed.full |= more.full;
-                }
+                Ok(more) => claimed.add(more),
                 Err(error) if claimed.attempts.is_empty() => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, "a claim of deliveries ended early");
@@ -220,18 +216,6 @@ async fn find(tx: &mut Tx, id: &DeliveryId) -> Result<Option<Delivery>, Trouble>
     Ok(rows.first().map(delivery).transpose()?)
 }
 
-/// Whose endpoint this is, if something can be sent to it; its row is locked.
-async fn open_endpoint(
-    tx: &mut Tx,
-    id: &WebhookEndpointId,
-) -> Result<Result<OrganizationId, NotSent>, Trouble> {
-    Ok(match webhooks::lock(tx, id).await? {
-        None => Err(NotSent::EndpointMissing),
-        Some(row) if row.is_enabled() => Ok(row.owned.organization_id),
-        Some(_) => Err(NotSent::EndpointDisabled),
-    })
-}
-
 async fn redeliver(
     tx: &mut Tx,
     keep: &Keep<'_>,
@@ -240,34 +224,29 @@ async fn redeliver(
     let Some(found) = find(tx, id).await? else {
         return Ok(None);
     };
-    let organization = open_endpoint(tx, &found.endpoint_id).await?;
+    let owned = webhooks::lock(tx, &found.endpoint_id).await?;
     keep.unless_applied(tx).await?;
-    let organization = match organization {
-        Err(refusal) => return Ok(Some(Err(refusal))),
-        Ok(organization) => organization,
+    let Some(owned) = owned else {
+        return Ok(Some(Err(NotSent::EndpointMissing)));
     };
     // Under the endpoint's lock nobody claims or records, so this is how it stays.
     let Some(delivery) = find(tx, id).await? else {
         return Ok(None);
     };
-    if delivery.status == DeliveryStatus::Pending {
-        return Ok(Some(Err(NotSent::StillPending)));
-    }
     let now = keep.act().at;
+    let organization = delivery.organization_id.clone();
+    let decided = match delivery.redeliver(&owned.endpoint, now) {
+        Err(refusal) => return Ok(Some(Err(refusal))),
+        Ok(decided) => decided,
+    };
     tx.write(
         "UPDATE webhook_deliveries SET status = 'pending', finished_at = NULL, due_at = $2, \
          tries = 0, lease_owner = NULL WHERE id = $1",
         values![id.as_str(), now],
     );
     tx.adds_deliveries();
-    let target = TargetKind::WebhookDelivery;
-    let entry = AuditEntry::new(AuditAction::WebhookRedelivered, target, id.as_str());
-    keep.audit(tx, organization.as_str(), &[entry]);
-    Ok(Some(Ok(Delivery {
-        status: DeliveryStatus::Pending,
-        next_attempt_at: Some(now),
-        ..delivery
-    })))
+    keep.audit(tx, organization.as_str(), &decided.audit);
+    Ok(Some(Ok(decided.value)))
 }
 
 async fn insert_test(
@@ -275,39 +254,31 @@ async fn insert_test(
     keep: &Keep<'_>,
     endpoint_id: &WebhookEndpointId,
 ) -> Result<Result<Delivery, NotSent>, Trouble> {
-    let organization = open_endpoint(tx, endpoint_id).await?;
+    let owned = webhooks::lock(tx, endpoint_id).await?;
     keep.unless_applied(tx).await?;
-    let organization_id = match organization {
-        Err(refusal) => return Ok(Err(refusal)),
-        Ok(organization) => organization,
+    let Some(owned) = owned else {
+        return Ok(Err(NotSent::EndpointMissing));
     };
     let (ids, now) = (keep.ids(), keep.act().at);
-    let event_id = ids.event(now);
-    let body = rollcall_record::event::test_body(&event_id, &organization_id, endpoint_id, now);
+    let (event_id, id) = (ids.event(now), ids.delivery(now));
+    let owner = &owned.organization_id;
+    let decided = match Delivery::test(id, event_id, owner, &owned.endpoint, now) {
+        Err(refusal) => return Ok(Err(refusal)),
+        Ok(decided) => decided,
+    };
+    let Delivery { id, event_id, .. } = &decided.value;
     let event = KeptEvent {
-        id: &event_id,
-        organization: organization_id.as_str(),
+        id: event_id,
+        organization: owner.as_str(),
         event_type: TEST_EVENT_TYPE,
         created_at: now,
         profile_id: "",
-        body: &body,
+        body: &rollcall_record::event::test_body(event_id, owner, endpoint_id, now),
     };
     outbox::keep_event(tx, &event);
-    let id = outbox::add(tx, ids, &event, endpoint_id, now);
-    let target = TargetKind::WebhookEndpoint;
-    let entry = AuditEntry::new(AuditAction::WebhookTested, target, endpoint_id.as_str());
-    keep.audit(tx, organization_id.as_str(), &[entry]);
-    Ok(Ok(Delivery {
-        id,
-        organization_id,
-        endpoint_id: endpoint_id.clone(),
-        event_id,
-        event_type: TEST_EVENT_TYPE.to_owned(),
-        status: DeliveryStatus::Pending,
-        created_at: now,
-        next_attempt_at: Some(now),
-        attempts: Vec::new(),
-    }))
+    outbox::add(tx, id, &event, endpoint_id, now);
+    keep.audit(tx, owner.as_str(), &decided.audit);
+    Ok(Ok(decided.value))
 }
 
 async fn prune(tx: &mut Tx, parameters: &[Value]) -> Result<u64, Trouble> {

@@ -11,7 +11,7 @@
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ProfileId;
-use rollcall_domain::page::{Order, Position, ProfileListing, Start, StatusFilter};
+use rollcall_domain::page::{Order, Position, ProfileListing, Start};
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
 use tokio_postgres::Row;
 

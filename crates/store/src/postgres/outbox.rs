@@ -6,14 +6,11 @@
 //! endpoint as it may lease. An endpoint's row is the lock under which its deliveries are claimed and
 //! recorded, so any number of workers stay within what one endpoint may have under way.
 
-use rollcall_domain::audit::{Act, Actor};
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::delivery::{
-    Attempt, DeliveryStatus, EndpointHealth, IN_FLIGHT_PER_ENDPOINT, Outcome,
-};
+use rollcall_domain::delivery::{DeliveryStatus, UnderWay, conclude};
 use rollcall_domain::id::{DeliveryId, EventId, Ids, ProfileId, WebhookEndpointId};
-use rollcall_domain::webhook::AutoDisabled;
 use rollcall_record::attempts;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio_postgres::Row;
 
@@ -22,9 +19,11 @@ use super::rows::{column, damaged, number, optional_timestamp, parsed, timestamp
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
-use super::webhooks::{self, EndpointRow};
+use super::webhooks;
 use crate::Stored;
-use crate::deliveries::{AttemptReport, Claim, ClaimedAttempt, Recorded};
+use crate::claim::{Room, Waiting};
+use crate::deliveries::{AttemptReport, Claim, Claimed, ClaimedAttempt, Recorded};
+use crate::webhooks::OwnedEndpoint;
 
 /// How many deliveries are canceled at once, so that no write waits behind a large backlog.
 const CANCEL_AT_ONCE: usize = 1_000;
@@ -58,12 +57,11 @@ pub(super) fn keep_event(tx: &mut Tx, event: &KeptEvent<'_>) {
 /// Adds the delivery of an event to an endpoint, due at once.
 pub(super) fn add(
     tx: &mut Tx,
-    ids: &Ids,
+    id: &DeliveryId,
     event: &KeptEvent<'_>,
     endpoint_id: &WebhookEndpointId,
     now: Timestamp,
-) -> DeliveryId {
-    let id = ids.delivery(now);
+) {
     tx.write(
         "INSERT INTO webhook_deliveries (organization, id, endpoint_id, event_id, status, \
          stored_at, created_at, due_at) VALUES ($1, $2, $3, $4, 'pending', \
@@ -77,7 +75,6 @@ pub(super) fn add(
         ],
     );
     tx.adds_deliveries();
-    id
 }
 
 const CANCEL_SOME: &str = "UPDATE webhook_deliveries SET status = 'canceled', due_at = NULL, \
@@ -123,15 +120,8 @@ pub(super) struct EndpointClaim<'a> {
     pub(super) mark: String,
 }
 
-/// What a claim of one endpoint's deliveries came to.
-pub(super) struct EndpointClaimed {
-    pub(super) attempts: Vec<ClaimedAttempt>,
-    pub(super) next: Option<Timestamp>,
-    pub(super) full: bool,
-}
-
 impl EndpointClaim<'_> {
-    pub(super) async fn run(&self, tx: &mut Tx) -> Result<EndpointClaimed, Trouble> {
+    pub(super) async fn run(&self, tx: &mut Tx) -> Result<Claimed, Trouble> {
         let (claim, id) = (self.claim, self.endpoint_id);
         let endpoint = webhooks::lock(tx, id).await?;
         if tx.is_in_doubt() {
@@ -146,57 +136,33 @@ impl EndpointClaim<'_> {
                 return Err(Trouble::Applied);
             }
         }
-        let nothing = |next| EndpointClaimed {
-            attempts: Vec::new(),
-            next,
-            full: false,
-        };
-        let Some(endpoint) = endpoint.filter(EndpointRow::is_enabled) else {
+        let Some(owned) = endpoint.filter(|owned| owned.endpoint.is_enabled()) else {
             let sql = format!("WITH gone AS ({CANCEL_SOME} RETURNING 1) SELECT count(*) FROM gone");
             let parameters = values![id.as_str(), claim.now, CANCEL_AT_ONCE];
             let rows = tx.write_now(&sql, &parameters).await?;
             let canceled = rows.first().map_or(Ok(0), |row| number(row, 0))?;
             let more = usize::try_from(canceled) == Ok(CANCEL_AT_ONCE);
-            return Ok(nothing(more.then_some(claim.now)));
+            return Ok(Claimed::nothing_until(more.then_some(claim.now)));
         };
-        if let Some(rest) = endpoint.rests_until.filter(|rest| !claim.is_over(*rest)) {
-            return Ok(nothing(Some(rest)));
+        if let Some(rest) = claim.rest(owned.health) {
+            return Ok(Claimed::nothing_until(Some(rest)));
         }
-        let leases = self.leases(tx).await?;
-        let free = IN_FLIGHT_PER_ENDPOINT.saturating_sub(leases.len());
-        let lease_ends = leases.into_iter().flatten().min();
-        if free == 0 {
-            return Ok(EndpointClaimed {
-                full: true,
-                ..nothing(lease_ends)
-            });
+        let room = Room::beside(self.leases(tx).await?);
+        let waiting = match room.free {
+            0 => Vec::new(),
+            free => self.waiting(tx, free + 1).await?,
+        };
+        let round = claim.round(&room, self.left, owned.health, waiting);
+        let begin = round.begin.into_iter();
+        let attempts = begin.map(|waiting| self.lease(tx, &owned, waiting));
+        let attempts = attempts.collect();
+        if let Some(health) = round.health {
+            webhooks::store_health(tx, id, health);
         }
-        // One more than can be claimed says when the next is due.
-        let (mut attempts, mut next_due) = (Vec::new(), None);
-        for waiting in &self.waiting(tx, free + 1).await? {
-            if attempts.len() < free.min(self.left) && claim.is_over(waiting.due_at) {
-                attempts.push(self.lease(tx, &endpoint, waiting));
-            } else if next_due.is_none() {
-                next_due = Some(waiting.due_at);
-            }
-        }
-        let due = attempts.len();
-        let full = due == free;
-        let rests_until = endpoint.owned.health.rests_until(claim.now);
-        if due > 0 && rests_until.is_some() {
-            webhooks::store_health(tx, id, endpoint.owned.health, rests_until);
-            return Ok(EndpointClaimed {
-                attempts,
-                next: rests_until,
-                full,
-            });
-        }
-        let next_due = next_due.filter(|_| due < free);
-        let next = [lease_ends, next_due].into_iter().flatten().min();
-        Ok(EndpointClaimed {
+        Ok(Claimed {
             attempts,
-            next,
-            full,
+            next: round.next,
+            full: round.full,
         })
     }
 
@@ -222,7 +188,7 @@ impl EndpointClaim<'_> {
     }
 
     /// The deliveries that nobody has under way, as far as this worker is concerned.
-    async fn waiting(&self, tx: &mut Tx, limit: usize) -> Result<Vec<Waiting>, Trouble> {
+    async fn waiting(&self, tx: &mut Tx, limit: usize) -> Result<Vec<Waiting<String>>, Trouble> {
         let claim = self.claim;
         let rows = tx
             .query(
@@ -242,42 +208,34 @@ impl EndpointClaim<'_> {
                 ],
             )
             .await?;
-        Ok(rows.iter().map(Waiting::read).collect::<Stored<_>>()?)
+        Ok(rows.iter().map(waiting).collect::<Stored<_>>()?)
     }
 
-    fn lease(&self, tx: &mut Tx, endpoint: &EndpointRow, waiting: &Waiting) -> ClaimedAttempt {
+    fn lease(
+        &self,
+        tx: &mut Tx,
+        endpoint: &OwnedEndpoint,
+        waiting: Waiting<String>,
+    ) -> ClaimedAttempt {
         let claim = self.claim;
-        let mut all = waiting.attempts.clone();
-        all.extend(waiting.started_at.map(Attempt::unknown));
-        let (fence, tries) = (waiting.fence + 1, waiting.tries + 1);
+        let (organization, all) = (waiting.key.clone(), waiting.all_attempts());
+        let claimed = waiting.begin(endpoint);
         tx.write(
             "UPDATE webhook_deliveries SET lease_owner = $3, mark = $4, fence = $5, due_at = $6, \
              started_at = $7, tries = $8, attempts = $9 WHERE organization = $1 AND id = $2",
             values![
-                waiting.organization.as_str(),
-                waiting.id.as_str(),
+                organization,
+                claimed.delivery_id.as_str(),
                 claim.owner.as_str(),
                 self.mark.as_str(),
-                fence,
+                claimed.fence,
                 claim.lease_until,
                 claim.now,
-                i64::from(tries),
+                i64::from(claimed.number),
                 attempts::write(&all),
             ],
         );
-        let owned = &endpoint.owned;
-        ClaimedAttempt {
-            delivery_id: waiting.id.clone(),
-            fence,
-            number: tries,
-            organization_id: owned.organization_id.clone(),
-            endpoint_id: owned.endpoint.id.clone(),
-            url: owned.endpoint.url.clone(),
-            secret: owned.secret.clone(),
-            event_id: waiting.event_id.clone(),
-            created_at: waiting.created_at,
-            body: waiting.body.clone(),
-        }
+        claimed
     }
 }
 
@@ -289,35 +247,19 @@ pub(super) const RENEW: &str = "UPDATE webhook_deliveries d SET due_at = $3 FROM
      WHERE w.lease_owner IS NOT NULL AND w.due_at IS NOT NULL ORDER BY w.id FOR UPDATE OF w) AS held \
     WHERE d.organization = held.organization AND d.id = held.id";
 
-/// A delivery that can be claimed.
-struct Waiting {
-    organization: String,
-    id: DeliveryId,
-    event_id: EventId,
-    body: String,
-    created_at: Timestamp,
-    due_at: Timestamp,
-    started_at: Option<Timestamp>,
-    fence: i64,
-    tries: u32,
-    attempts: Vec<Attempt>,
-}
-
-impl Waiting {
-    fn read(row: &Row) -> Stored<Self> {
-        Ok(Self {
-            organization: column(row, 0)?,
-            id: parsed(row, 1, DeliveryId::parse)?,
-            event_id: parsed(row, 2, EventId::parse)?,
-            body: column(row, 3)?,
-            created_at: timestamp(row, 4)?,
-            due_at: timestamp(row, 5)?,
-            started_at: optional_timestamp(row, 6)?,
-            fence: number(row, 7)?,
-            tries: u32::try_from(number(row, 8)?).map_err(|_| damaged("a count of tries"))?,
-            attempts: parsed(row, 9, attempts::read)?,
-        })
-    }
+fn waiting(row: &Row) -> Stored<Waiting<String>> {
+    Ok(Waiting {
+        key: column(row, 0)?,
+        id: parsed(row, 1, DeliveryId::parse)?,
+        event_id: parsed(row, 2, EventId::parse)?,
+        body: column(row, 3)?,
+        created_at: timestamp(row, 4)?,
+        due_at: timestamp(row, 5)?,
+        started_at: optional_timestamp(row, 6)?,
+        fence: number(row, 7)?,
+        tries: u32::try_from(number(row, 8)?).map_err(|_| damaged("a count of tries"))?,
+        attempts: parsed(row, 9, attempts::read)?,
+    })
 }
 
 /// Empties the events of a profile and what their receivers answered, and cancels what waits.
@@ -348,21 +290,25 @@ pub(super) struct Reports<'a> {
     pub(super) mark: String,
 }
 
-/// A delivery whose attempt is being recorded.
-struct UnderWay {
+/// A delivery whose attempt is being recorded, and who holds it.
+struct Held {
     organization: String,
     endpoint_id: WebhookEndpointId,
-    status: DeliveryStatus,
     lease_owner: Option<String>,
     fence: i64,
-    tries: u32,
-    attempts: Vec<Attempt>,
+    delivery: UnderWay,
+}
+
+impl Held {
+    fn is_held_under(&self, report: &AttemptReport) -> bool {
+        self.lease_owner.as_deref() == Some(report.owner.as_str()) && self.fence == report.fence
+    }
 }
 
 /// What is being recorded about, as it becomes report by report.
 struct Recording {
-    deliveries: HashMap<String, UnderWay>,
-    endpoints: BTreeMap<WebhookEndpointId, EndpointRow>,
+    deliveries: HashMap<String, Held>,
+    endpoints: BTreeMap<WebhookEndpointId, OwnedEndpoint>,
 }
 
 impl Reports<'_> {
@@ -403,20 +349,24 @@ impl Reports<'_> {
             if column::<Option<bool>>(row, 7)? == Some(true) {
                 return Err(Trouble::Applied);
             }
-            let under_way = UnderWay {
+            let tries = u32::try_from(number(row, 8)?);
+            let delivery = UnderWay {
+                status: parsed(row, 3, DeliveryStatus::parse)?,
+                attempts: parsed(row, 6, attempts::read)?,
+                tries: tries.map_err(|_| damaged("a count of tries"))?,
+            };
+            let held = Held {
                 organization: column(row, 1)?,
                 endpoint_id: parsed(row, 2, WebhookEndpointId::parse)?,
-                status: parsed(row, 3, DeliveryStatus::parse)?,
                 lease_owner: column(row, 4)?,
                 fence: number(row, 5)?,
-                attempts: parsed(row, 6, attempts::read)?,
-                tries: u32::try_from(number(row, 8)?).map_err(|_| damaged("a count of tries"))?,
+                delivery,
             };
-            deliveries.insert(column(row, 0)?, under_way);
+            deliveries.insert(column(row, 0)?, held);
         }
         let endpoints = endpoints
             .into_iter()
-            .map(|row| (row.owned.endpoint.id.clone(), row))
+            .map(|owned| (owned.endpoint.id.clone(), owned))
             .collect();
         Ok(Recording {
             deliveries,
@@ -425,91 +375,46 @@ impl Reports<'_> {
     }
 
     fn record(&self, tx: &mut Tx, recording: &mut Recording, report: &AttemptReport) -> Recorded {
-        let Some(under_way) = recording.deliveries.get_mut(report.delivery_id.as_str()) else {
-            return Recorded::Stale;
+        let id = report.delivery_id.as_str();
+        // Taken out: a second report under the same number would be stale.
+        let held = match recording.deliveries.entry(id.to_owned()) {
+            Entry::Occupied(held) if held.get().is_held_under(report) => held.remove(),
+            Entry::Occupied(_) | Entry::Vacant(_) => return Recorded::Stale,
         };
-        if under_way.lease_owner.as_deref() != Some(report.owner.as_str())
-            || under_way.fence != report.fence
-        {
-            return Recorded::Stale;
-        }
-        under_way.attempts.push(report.attempt.clone());
-        under_way.lease_owner = None;
-        let endpoint = recording.endpoints.get_mut(&under_way.endpoint_id);
-        let endpoint = endpoint.filter(|row| row.is_enabled());
-        // Disabled or deleted meanwhile: canceled already, or about to be.
-        let canceled = under_way.status == DeliveryStatus::Canceled || endpoint.is_none();
-        let status = match (report.outcome, report.retry_at) {
-            (Outcome::Succeeded, _) => DeliveryStatus::Delivered,
-            (_, _) if canceled => DeliveryStatus::Canceled,
-            (Outcome::Failed, Some(_)) => DeliveryStatus::Pending,
-            (Outcome::Failed, None) | (Outcome::Disabling(_), _) => DeliveryStatus::Failed,
-        };
-        let pending = status == DeliveryStatus::Pending;
+        let mut endpoint = recording.endpoints.get_mut(&held.endpoint_id);
+        let judged = endpoint.as_deref();
+        let judged = judged.map(|owned| (&owned.endpoint, owned.health));
+        let conclusion = conclude(report, held.delivery, judged);
+        let disabled = conclusion.disabled_reason();
         tx.write(
             "UPDATE webhook_deliveries SET status = $3, finished_at = $4, due_at = $5, \
              lease_owner = NULL, mark = $6, started_at = NULL, attempts = $7 \
              WHERE organization = $1 AND id = $2",
             values![
-                under_way.organization.as_str(),
-                report.delivery_id.as_str(),
-                status.as_str(),
-                (!pending).then_some(report.now),
-                report.retry_at.filter(|_| pending),
+                held.organization.as_str(),
+                id,
+                conclusion.status.as_str(),
+                conclusion.finished_at,
+                conclusion.next_attempt_at,
                 self.mark.as_str(),
-                attempts::write(&under_way.attempts),
+                attempts::write(&conclusion.attempts),
             ],
         );
-        under_way.status = status;
-        let disabled = endpoint.and_then(|endpoint| {
-            let health = endpoint.owned.health;
-            let lost = status == DeliveryStatus::Failed
-                && !health.has_counted(&under_way.attempts, under_way.tries);
-            self.judge(tx, report, endpoint, lost)
-        });
-        Recorded::Kept { status, disabled }
-    }
-
-    /// What an attempt means for its endpoint; answers with why it was disabled, if it was.
-    fn judge(
-        &self,
-        tx: &mut Tx,
-        report: &AttemptReport,
-        endpoint: &mut EndpointRow,
-        lost: bool,
-    ) -> Option<AutoDisabled> {
-        let id = endpoint.owned.endpoint.id.clone();
-        if report.outcome == Outcome::Succeeded {
-            // The usual case writes nothing.
-            if endpoint.owned.health != EndpointHealth::default() || endpoint.rests_until.is_some()
-            {
-                endpoint.owned.health = EndpointHealth::default();
-                endpoint.rests_until = None;
-                webhooks::store_health(tx, &id, endpoint.owned.health, None);
-            }
-            return None;
+        // The usual case writes nothing.
+        if let (Some(owned), Some(health)) = (&mut endpoint, conclusion.health) {
+            webhooks::store_health(tx, &owned.endpoint.id, health);
+            owned.health = health;
         }
-        endpoint.owned.health = endpoint.owned.health.after_failure(report.attempt.at, lost);
-        webhooks::store_health(tx, &id, endpoint.owned.health, endpoint.rests_until);
-        let reason = match report.outcome {
-            Outcome::Disabling(reason) => Some(reason),
-            Outcome::Succeeded | Outcome::Failed => endpoint
-                .owned
-                .health
-                .has_failed_for(report.disable_after, report.now)
-                .then_some(AutoDisabled::SustainedFailures),
-        };
-        let reason = reason?;
-        let decided = endpoint.owned.endpoint.disable(reason, report.now);
-        let act = Act {
-            actor: Actor::system("webhook-worker"),
-            at: report.now,
-        };
-        let secret = endpoint.owned.secret.clone();
-        webhooks::store(tx, endpoint, &decided.value, &secret, report.now);
-        let organization = endpoint.owned.organization_id.as_str();
-        Keep::new(self.ids, &act).audit(tx, organization, &decided.audit);
-        endpoint.owned.endpoint = decided.value;
-        Some(reason)
+        if let (Some(owned), Some(decided)) = (&mut endpoint, conclusion.disabled) {
+            let secret = &owned.secret;
+            webhooks::store(tx, &owned.endpoint, &decided.value, secret, report.now);
+            let organization = owned.organization_id.as_str();
+            Keep::new(self.ids, &report.act()).audit(tx, organization, &decided.audit);
+            owned.endpoint = decided.value;
+        }
+        Recorded::Kept {
+            status: conclusion.status,
+            disabled,
+        }
     }
 }

@@ -35,19 +35,6 @@ use crate::{StoreError, Stored};
 const COLUMNS: &str = "id, created_at, updated_at, description, name, url, enabled_events, state, \
     disabled_reason, key_id, sealed_secret, failing_since, failures, lost, rests_until, organization";
 
-/// An endpoint with everything that its row holds.
-#[derive(Clone)]
-pub(super) struct EndpointRow {
-    pub(super) owned: OwnedEndpoint,
-    pub(super) rests_until: Option<Timestamp>,
-}
-
-impl EndpointRow {
-    pub(super) fn is_enabled(&self) -> bool {
-        self.owned.endpoint.state == EndpointState::Enabled
-    }
-}
-
 #[async_trait]
 impl WebhookEndpoints for PostgresStore {
     async fn insert_webhook_endpoint(
@@ -76,7 +63,7 @@ impl WebhookEndpoints for PostgresStore {
         let sql = format!("SELECT {COLUMNS} FROM webhook_endpoints WHERE organization = $1");
         let parameters = values![scope.organization_id().as_str()];
         let rows = self.read(&sql, &parameters).await?;
-        let endpoint = |found: &Row| row(found).map(|row| row.owned.endpoint);
+        let endpoint = |found: &Row| row(found).map(|owned| owned.endpoint);
         rows.iter().map(endpoint).collect()
     }
 
@@ -90,7 +77,7 @@ impl WebhookEndpoints for PostgresStore {
         let parameters = values![id.as_str(), scope.organization_id().as_str()];
         let rows = self.read(&sql, &parameters).await?;
         let found = rows.first().map(row).transpose()?;
-        Ok(found.map(|row| row.owned.endpoint))
+        Ok(found.map(|owned| owned.endpoint))
     }
 
     async fn change_webhook_endpoint(
@@ -138,8 +125,7 @@ impl WebhookEndpoints for PostgresStore {
     ) -> Stored<Option<OwnedEndpoint>> {
         let sql = format!("SELECT {COLUMNS} FROM webhook_endpoints WHERE id = $1");
         let rows = self.read(&sql, &values![id.as_str()]).await?;
-        let found = rows.first().map(row).transpose()?;
-        Ok(found.map(|row| row.owned))
+        rows.first().map(row).transpose()
     }
 
     async fn search_webhook_endpoints(
@@ -173,8 +159,7 @@ impl WebhookEndpoints for PostgresStore {
              ORDER BY id DESC LIMIT $1"
         );
         let rows = self.read(&sql, &parameters).await?;
-        let owned = |found: &Row| row(found).map(|row| row.owned);
-        let found = rows.iter().map(owned).collect::<Stored<_>>()?;
+        let found = rows.iter().map(row).collect::<Stored<_>>()?;
         Ok(EndpointPage::of(found, limit))
     }
 
@@ -188,8 +173,7 @@ impl WebhookEndpoints for PostgresStore {
             "SELECT {COLUMNS} FROM webhook_endpoints WHERE key_id < $1 OR key_id > $1 LIMIT $2"
         );
         let rows = self.read(&sql, &values![key_id, limit]).await?;
-        let owned = |found: &Row| row(found).map(|row| row.owned);
-        rows.iter().map(owned).collect()
+        rows.iter().map(row).collect()
     }
 
     async fn reseal_secret(
@@ -299,15 +283,16 @@ impl Change<'_> {
     async fn run(&self, tx: &mut Tx) -> Result<Option<WebhookEndpoint>, Trouble> {
         let found = lock(tx, self.id).await?;
         self.keep.unless_applied(tx).await?;
-        let own = found.filter(|row| row.owned.organization_id == *self.organization);
+        let own = found.filter(|owned| owned.organization_id == *self.organization);
         let Some(before) = own else {
             return Ok(None);
         };
-        let decided = catch_unwind(AssertUnwindSafe(|| (self.decide)(&before.owned.endpoint)))
+        let decided = catch_unwind(AssertUnwindSafe(|| (self.decide)(&before.endpoint)))
             .map_err(|_| StoreError::Failed("a decision panicked".into()))?;
         if decided.changed {
-            let secret = self.secret.unwrap_or(&before.owned.secret);
-            store(tx, &before, &decided.value, secret, self.keep.act().at);
+            let secret = self.secret.unwrap_or(&before.secret);
+            let now = self.keep.act().at;
+            store(tx, &before.endpoint, &decided.value, secret, now);
             self.keep
                 .audit(tx, self.organization.as_str(), &decided.audit);
         }
@@ -325,8 +310,8 @@ impl Removal<'_> {
     async fn run(&self, tx: &mut Tx) -> Result<bool, Trouble> {
         let found = lock(tx, self.id).await?;
         self.keep.unless_applied(tx).await?;
-        let own = found.filter(|row| row.owned.organization_id == *self.organization);
-        let Some(row) = own else {
+        let own = found.filter(|owned| owned.organization_id == *self.organization);
+        let Some(owned) = own else {
             return Ok(false);
         };
         tx.write(
@@ -334,7 +319,7 @@ impl Removal<'_> {
             values![self.id.as_str()],
         );
         outbox::cancel_some(tx, self.id, self.keep.act().at);
-        let entry = row.owned.endpoint.removal();
+        let entry = owned.endpoint.removal();
         self.keep.audit(tx, self.organization.as_str(), &[entry]);
         Ok(true)
     }
@@ -344,7 +329,7 @@ impl Removal<'_> {
 /// what waits for it, one that is enabled again begins with nothing waiting and in good health.
 pub(super) fn store(
     tx: &mut Tx,
-    before: &EndpointRow,
+    before: &WebhookEndpoint,
     after: &WebhookEndpoint,
     secret: &SealedSecret,
     now: Timestamp,
@@ -367,23 +352,18 @@ pub(super) fn store(
             &secret.bytes[..],
         ],
     );
-    match (before.owned.endpoint.state, after.state) {
+    match (before.state, after.state) {
         (EndpointState::Enabled, EndpointState::Disabled) => outbox::cancel_some(tx, id, now),
         (EndpointState::Disabled, EndpointState::Enabled) => {
             outbox::cancel_all(tx, id, now);
-            store_health(tx, id, EndpointHealth::default(), None);
+            store_health(tx, id, EndpointHealth::default());
         }
         (EndpointState::Enabled, EndpointState::Enabled)
         | (EndpointState::Disabled, EndpointState::Disabled) => {}
     }
 }
 
-pub(super) fn store_health(
-    tx: &mut Tx,
-    id: &WebhookEndpointId,
-    health: EndpointHealth,
-    rests_until: Option<Timestamp>,
-) {
+pub(super) fn store_health(tx: &mut Tx, id: &WebhookEndpointId, health: EndpointHealth) {
     tx.write(
         "UPDATE webhook_endpoints SET failing_since = $2, failures = $3, lost = $4, \
          rests_until = $5 WHERE id = $1",
@@ -392,7 +372,7 @@ pub(super) fn store_health(
             health.failing_since,
             i64::from(health.failures),
             i64::from(health.lost),
-            rests_until,
+            health.rests_until,
         ],
     );
 }
@@ -407,7 +387,7 @@ pub(super) async fn enabled(
          WHERE organization = $1 AND state = 'enabled' ORDER BY created_at, id"
     );
     let rows = tx.query(&sql, &values![organization.as_str()]).await?;
-    let endpoint = |found: &Row| row(found).map(|row| row.owned.endpoint);
+    let endpoint = |found: &Row| row(found).map(|owned| owned.endpoint);
     Ok(rows.iter().map(endpoint).collect::<Stored<_>>()?)
 }
 
@@ -415,13 +395,13 @@ pub(super) async fn enabled(
 pub(super) async fn lock(
     tx: &mut Tx,
     id: &WebhookEndpointId,
-) -> Result<Option<EndpointRow>, Trouble> {
+) -> Result<Option<OwnedEndpoint>, Trouble> {
     let found = lock_all(tx, vec![id.as_str().to_owned()]).await?;
     Ok(found.into_iter().next())
 }
 
 /// The endpoints with these ids, locked in the order of their ids.
-pub(super) async fn lock_all(tx: &mut Tx, ids: Vec<String>) -> Result<Vec<EndpointRow>, Trouble> {
+pub(super) async fn lock_all(tx: &mut Tx, ids: Vec<String>) -> Result<Vec<OwnedEndpoint>, Trouble> {
     let sql = format!(
         "SELECT {COLUMNS} FROM webhook_endpoints WHERE id = ANY ($1) ORDER BY id FOR UPDATE"
     );
@@ -429,7 +409,7 @@ pub(super) async fn lock_all(tx: &mut Tx, ids: Vec<String>) -> Result<Vec<Endpoi
     Ok(rows.iter().map(row).collect::<Stored<_>>()?)
 }
 
-fn row(row: &Row) -> Stored<EndpointRow> {
+fn row(row: &Row) -> Stored<OwnedEndpoint> {
     let endpoint = WebhookEndpoint {
         id: parsed(row, 0, WebhookEndpointId::parse)?,
         created_at: timestamp(row, 1)?,
@@ -447,20 +427,18 @@ fn row(row: &Row) -> Stored<EndpointRow> {
     let count = |at| -> Stored<u32> {
         u32::try_from(number(row, at)?).map_err(|_| damaged("a count of failures"))
     };
-    Ok(EndpointRow {
-        owned: OwnedEndpoint {
-            organization_id: parsed(row, 15, OrganizationId::parse)?,
-            endpoint,
-            secret: SealedSecret {
-                key_id: column(row, 9)?,
-                bytes: column(row, 10)?,
-            },
-            health: EndpointHealth {
-                failing_since: optional_timestamp(row, 11)?,
-                failures: count(12)?,
-                lost: count(13)?,
-            },
+    Ok(OwnedEndpoint {
+        organization_id: parsed(row, 15, OrganizationId::parse)?,
+        endpoint,
+        secret: SealedSecret {
+            key_id: column(row, 9)?,
+            bytes: column(row, 10)?,
         },
-        rests_until: optional_timestamp(row, 14)?,
+        health: EndpointHealth {
+            failing_since: optional_timestamp(row, 11)?,
+            failures: count(12)?,
+            lost: count(13)?,
+            rests_until: optional_timestamp(row, 14)?,
+        },
     })
 }

@@ -53,7 +53,8 @@ impl Emitter {
             };
             outbox::keep_event(connection, &kept)?;
             for endpoint in webhooks::subscribed(connection, tenant.number, event_type)? {
-                outbox::add(connection, &self.ids, &kept, &endpoint, act.at)?;
+                let id = self.ids.delivery(act.at);
+                outbox::add(connection, &id, &kept, &endpoint, act.at)?;
                 // Not committed yet; but a claim waits its turn behind this very transaction.
                 self.deliveries_added.notify_one();
             }

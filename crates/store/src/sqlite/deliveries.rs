@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::delivery::{Delivery, DeliveryStatus, TEST_EVENT_TYPE};
 use rollcall_domain::id::{DeliveryId, EventId, OrganizationId, WebhookEndpointId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::OperatorProof;
-use rollcall_domain::webhook::EndpointState;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use tokio::sync::Notify;
 
 use super::commit::keep_audit;
-use super::rows::{damaged, execute, optional_timestamp, parsed, query, timestamp};
+use super::rows::{execute, optional_timestamp, parsed, query, timestamp};
 use super::{SqliteStore, failed, outbox, webhooks};
 use crate::Stored;
 use crate::deliveries::{
@@ -57,7 +56,7 @@ impl Deliveries for SqliteStore {
         let ids = Arc::clone(&self.ids);
         self.writer
             .write(move |connection| {
-                let mut known = outbox::HealthyEndpoints::new();
+                let mut known = outbox::UnchangedEndpoints::new();
                 let record = |report| outbox::record(connection, &ids, &mut known, report);
                 reports.iter().map(record).collect()
             })
@@ -139,12 +138,12 @@ impl Deliveries for SqliteStore {
                 let Some(delivery) = find(connection, &id)? else {
                     return Ok(None);
                 };
-                let organization = match open_endpoint(connection, &delivery.endpoint_id)? {
+                let Some(row) = webhooks::find_row(connection, &delivery.endpoint_id)? else {
+                    return Ok(Some(Err(NotSent::EndpointMissing)));
+                };
+                let decided = match delivery.redeliver(&row.owned.endpoint, act.at) {
                     Err(refusal) => return Ok(Some(Err(refusal))),
-                    Ok(_) if delivery.status == DeliveryStatus::Pending => {
-                        return Ok(Some(Err(NotSent::StillPending)));
-                    }
-                    Ok((organization, _)) => organization,
+                    Ok(decided) => decided,
                 };
                 execute(
                     connection,
@@ -152,11 +151,9 @@ impl Deliveries for SqliteStore {
                      due_at = ?2, tries = 0, lease_owner = NULL WHERE id = ?1",
                     params![id.as_str(), act.at.as_micros()],
                 )?;
-                let target = TargetKind::WebhookDelivery;
-                let entry = AuditEntry::new(AuditAction::WebhookRedelivered, target, id.as_str());
-                keep_audit(connection, &ids, organization, &act, &[entry])?;
+                keep_audit(connection, &ids, row.number, &act, &decided.audit)?;
                 added.notify_one();
-                find(connection, &id).map(|found| found.map(Ok))
+                Ok(Some(Ok(decided.value)))
             })
             .await
     }
@@ -171,19 +168,21 @@ impl Deliveries for SqliteStore {
         let (act, endpoint_id) = (act.clone(), endpoint_id.clone());
         self.writer
             .write(move |connection| {
-                let (number, organization_id) = match open_endpoint(connection, &endpoint_id)? {
-                    Err(refusal) => return Ok(Err(refusal)),
-                    Ok(owner) => owner,
+                let Some(row) = webhooks::find_row(connection, &endpoint_id)? else {
+                    return Ok(Err(NotSent::EndpointMissing));
                 };
-                let event_id = ids.event(act.at);
-                let body = rollcall_record::event::test_body(
-                    &event_id,
-                    &organization_id,
-                    &endpoint_id,
-                    act.at,
-                );
+                let (number, owned) = (row.number, row.owned);
+                let (event_id, id) = (ids.event(act.at), ids.delivery(act.at));
+                let owner = &owned.organization_id;
+                let test = Delivery::test(id, event_id, owner, &owned.endpoint, act.at);
+                let decided = match test {
+                    Err(refusal) => return Ok(Err(refusal)),
+                    Ok(decided) => decided,
+                };
+                let Delivery { id, event_id, .. } = &decided.value;
+                let body = rollcall_record::event::test_body(event_id, owner, &endpoint_id, act.at);
                 let event = outbox::KeptEvent {
-                    id: &event_id,
+                    id: event_id,
                     organization: number,
                     event_type: TEST_EVENT_TYPE,
                     created_at: act.at,
@@ -191,14 +190,10 @@ impl Deliveries for SqliteStore {
                     body: &body,
                 };
                 outbox::keep_event(connection, &event)?;
-                let id = outbox::add(connection, &ids, &event, &endpoint_id, act.at)?;
-                let target = TargetKind::WebhookEndpoint;
-                let entry =
-                    AuditEntry::new(AuditAction::WebhookTested, target, endpoint_id.as_str());
-                keep_audit(connection, &ids, number, &act, &[entry])?;
+                outbox::add(connection, id, &event, &endpoint_id, act.at)?;
+                keep_audit(connection, &ids, number, &act, &decided.audit)?;
                 added.notify_one();
-                let delivery = find(connection, &id)?;
-                delivery.map(Ok).ok_or_else(|| damaged("a new delivery"))
+                Ok(Ok(decided.value))
             })
             .await
     }
@@ -244,20 +239,6 @@ impl Deliveries for SqliteStore {
 
 /// Sorts after every id, which are plain ASCII.
 const AFTER_EVERY_ID: &str = "\u{7f}";
-
-/// Whose endpoint this is, if something can be sent to it.
-fn open_endpoint(
-    connection: &Connection,
-    id: &WebhookEndpointId,
-) -> Stored<Result<(i64, OrganizationId), NotSent>> {
-    Ok(match webhooks::find_row(connection, id)? {
-        None => Err(NotSent::EndpointMissing),
-        Some(row) => match row.owned.endpoint.state {
-            EndpointState::Disabled => Err(NotSent::EndpointDisabled),
-            EndpointState::Enabled => Ok((row.number, row.owned.organization_id)),
-        },
-    })
-}
 
 fn find(connection: &Connection, id: &DeliveryId) -> Stored<Option<Delivery>> {
     let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE d.id = ?1");

@@ -5,13 +5,9 @@
 //! found by hopping over the index of due deliveries, one hop each, and a claim reads at most as many
 //! deliveries of an endpoint as it may lease.
 
-use rollcall_domain::audit::{Act, Actor};
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::delivery::{
-    Attempt, DeliveryStatus, EndpointHealth, IN_FLIGHT_PER_ENDPOINT, Outcome,
-};
+use rollcall_domain::delivery::{DeliveryStatus, UnderWay, conclude};
 use rollcall_domain::id::{DeliveryId, EventId, Ids, ProfileId, WebhookEndpointId};
-use rollcall_domain::webhook::{AutoDisabled, EndpointState};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 
@@ -20,7 +16,9 @@ use super::failed;
 use super::rows::{execute, optional_timestamp, parsed, query, timestamp};
 use super::webhooks::{self, EndpointRow};
 use crate::Stored;
+use crate::claim::{Room, Waiting};
 use crate::deliveries::{AttemptReport, Claim, Claimed, ClaimedAttempt, DeliveryLease, Recorded};
+use crate::webhooks::OwnedEndpoint;
 
 /// How many deliveries are canceled at once, so that no write waits behind a large backlog.
 const CANCEL_AT_ONCE: usize = 1_000;
@@ -56,12 +54,11 @@ pub(super) fn keep_event(connection: &Connection, event: &KeptEvent<'_>) -> Stor
 /// Adds the delivery of an event to an endpoint, due at once.
 pub(super) fn add(
     connection: &Connection,
-    ids: &Ids,
+    id: &DeliveryId,
     event: &KeptEvent<'_>,
     endpoint_id: &WebhookEndpointId,
     now: Timestamp,
-) -> Stored<DeliveryId> {
-    let id = ids.delivery(now);
+) -> Stored<()> {
     execute(
         connection,
         "INSERT INTO webhook_deliveries (id, organization, endpoint_id, event_id, status, \
@@ -73,8 +70,8 @@ pub(super) fn add(
             event.id.as_str(),
             now.as_micros()
         ],
-    )?;
-    Ok(id)
+    )
+    .map(|_| ())
 }
 
 /// Cancels what waits for an endpoint, as far as one write may go; answers with how many it were.
@@ -145,7 +142,7 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> Stored<Claimed> {
     let mut claimed = Claimed::default();
     for (endpoint_id, first_due) in waiting_endpoints(connection)? {
         if !claim.is_over(first_due) {
-            claimed.next = claimed.next.into_iter().chain([first_due]).min();
+            claimed.add(Claimed::nothing_until(Some(first_due)));
             continue;
         }
         let left = claim.limit.saturating_sub(claimed.attempts.len());
@@ -153,8 +150,7 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> Stored<Claimed> {
             // What is left over is claimed as soon as there is room for it.
             break;
         }
-        let next = claim_for(connection, claim, &endpoint_id, left, &mut claimed)?;
-        claimed.next = [claimed.next, next].into_iter().flatten().min();
+        claimed.add(claim_for(connection, claim, &endpoint_id, left)?);
     }
     Ok(claimed)
 }
@@ -187,51 +183,39 @@ fn waiting_endpoints(connection: &Connection) -> Stored<Vec<(WebhookEndpointId, 
     Ok(waiting)
 }
 
-/// Claims what is due for one endpoint, and says when claiming for it again may come to something.
+/// Claims what is due for one endpoint.
 fn claim_for(
     connection: &Connection,
     claim: &Claim,
     endpoint_id: &WebhookEndpointId,
     left: usize,
-    claimed: &mut Claimed,
-) -> Stored<Option<Timestamp>> {
-    let endpoint = webhooks::find_row(connection, endpoint_id)?;
-    let endpoint = endpoint.filter(|row| row.owned.endpoint.state == EndpointState::Enabled);
-    let Some(endpoint) = endpoint else {
+) -> Stored<Claimed> {
+    let endpoint = webhooks::find_row(connection, endpoint_id)?.map(|row| row.owned);
+    let Some(owned) = endpoint.filter(|owned| owned.endpoint.is_enabled()) else {
         let canceled = cancel_some(connection, endpoint_id, claim.now)?;
-        return Ok((canceled == CANCEL_AT_ONCE).then_some(claim.now));
+        let more = canceled == CANCEL_AT_ONCE;
+        return Ok(Claimed::nothing_until(more.then_some(claim.now)));
     };
-    if let Some(rest) = endpoint.rests_until.filter(|rest| !claim.is_over(*rest)) {
-        return Ok(Some(rest));
+    if let Some(rest) = claim.rest(owned.health) {
+        return Ok(Claimed::nothing_until(Some(rest)));
     }
-    let leases = leases(connection, claim, endpoint_id)?;
-    let free = IN_FLIGHT_PER_ENDPOINT.saturating_sub(leases.len());
-    let lease_ends = leases.into_iter().flatten().min();
-    if free == 0 {
-        claimed.full = true;
-        return Ok(lease_ends);
+    let room = Room::beside(leases(connection, claim, endpoint_id)?);
+    let waiting = match room.free {
+        0 => Vec::new(),
+        free => waiting_deliveries(connection, claim, endpoint_id, free + 1)?,
+    };
+    let round = claim.round(&room, left, owned.health, waiting);
+    let begin = round.begin.into_iter();
+    let attempts = begin.map(|waiting| lease(connection, claim, &owned, waiting));
+    let attempts = attempts.collect::<Stored<_>>()?;
+    if let Some(health) = round.health {
+        webhooks::store_health(connection, endpoint_id, health)?;
     }
-    // One more than can be claimed says when the next is due.
-    let waiting = waiting_deliveries(connection, claim, endpoint_id, free + 1)?;
-    let (mut due, mut next_due) = (0, None);
-    for waiting in &waiting {
-        if due < free.min(left) && claim.is_over(waiting.due_at) {
-            claimed
-                .attempts
-                .push(lease(connection, claim, &endpoint, waiting)?);
-            due += 1;
-        } else if next_due.is_none() {
-            next_due = Some(waiting.due_at);
-        }
-    }
-    claimed.full |= due == free;
-    let rests_until = endpoint.owned.health.rests_until(claim.now);
-    if due > 0 && rests_until.is_some() {
-        webhooks::store_health(connection, endpoint_id, endpoint.owned.health, rests_until)?;
-        return Ok(rests_until);
-    }
-    let next_due = next_due.filter(|_| due < free);
-    Ok([lease_ends, next_due].into_iter().flatten().min())
+    Ok(Claimed {
+        attempts,
+        next: round.next,
+        full: round.full,
+    })
 }
 
 /// The leases on an endpoint's deliveries; for each that another worker holds, when it ends.
@@ -256,26 +240,12 @@ fn leases(
     )
 }
 
-/// A delivery that nobody has under way, as far as this worker is concerned.
-struct Waiting {
-    number: i64,
-    id: DeliveryId,
-    event_id: EventId,
-    body: String,
-    created_at: Timestamp,
-    due_at: Timestamp,
-    started_at: Option<Timestamp>,
-    fence: i64,
-    tries: u32,
-    attempts: Vec<Attempt>,
-}
-
 fn waiting_deliveries(
     connection: &Connection,
     claim: &Claim,
     endpoint_id: &WebhookEndpointId,
     limit: usize,
-) -> Stored<Vec<Waiting>> {
+) -> Stored<Vec<Waiting<i64>>> {
     query(
         connection,
         "SELECT d.number, d.id, d.event_id, v.body, d.created_at, d.due_at, d.started_at, d.fence, \
@@ -294,7 +264,7 @@ fn waiting_deliveries(
         ],
         |row| {
             Ok(Waiting {
-                number: row.get(0).map_err(failed)?,
+                key: row.get(0).map_err(failed)?,
                 id: parsed(row, 1, DeliveryId::parse)?,
                 event_id: parsed(row, 2, EventId::parse)?,
                 body: row.get(3).map_err(failed)?,
@@ -312,39 +282,26 @@ fn waiting_deliveries(
 fn lease(
     connection: &Connection,
     claim: &Claim,
-    endpoint: &EndpointRow,
-    waiting: &Waiting,
+    endpoint: &OwnedEndpoint,
+    waiting: Waiting<i64>,
 ) -> Stored<ClaimedAttempt> {
-    let mut attempts = waiting.attempts.clone();
-    attempts.extend(waiting.started_at.map(Attempt::unknown));
-    let (fence, number) = (waiting.fence + 1, waiting.tries + 1);
+    let (row, attempts) = (waiting.key, waiting.all_attempts());
+    let claimed = waiting.begin(endpoint);
     execute(
         connection,
         "UPDATE webhook_deliveries SET lease_owner = ?2, fence = ?3, due_at = ?4, \
          started_at = ?5, tries = ?6, attempts = ?7 WHERE number = ?1",
         params![
-            waiting.number,
+            row,
             claim.owner,
-            fence,
+            claimed.fence,
             claim.lease_until.as_micros(),
             claim.now.as_micros(),
-            number,
+            claimed.number,
             rollcall_record::attempts::write(&attempts)
         ],
     )?;
-    let owned = &endpoint.owned;
-    Ok(ClaimedAttempt {
-        delivery_id: waiting.id.clone(),
-        fence,
-        number,
-        organization_id: owned.organization_id.clone(),
-        endpoint_id: owned.endpoint.id.clone(),
-        url: owned.endpoint.url.clone(),
-        secret: owned.secret.clone(),
-        event_id: waiting.event_id.clone(),
-        created_at: waiting.created_at,
-        body: waiting.body.clone(),
-    })
+    Ok(claimed)
 }
 
 /// Puts the end of a lease off. A fencing number is given once, so it says that the lease is still the
@@ -363,133 +320,82 @@ pub(super) fn renew(
     .map(|_| ())
 }
 
-/// A delivery whose attempt is being recorded.
-struct UnderWay {
-    number: i64,
-    endpoint_id: WebhookEndpointId,
-    status: DeliveryStatus,
-    tries: u32,
-    attempts: Vec<Attempt>,
-}
-
-/// Endpoints that need not be looked up again for the next report in the same transaction: nothing about
-/// them changes as long as attempts succeed.
-pub(super) type HealthyEndpoints = HashMap<WebhookEndpointId, EndpointRow>;
-
-fn is_healthy(endpoint: &EndpointRow) -> bool {
-    endpoint.owned.health == EndpointHealth::default() && endpoint.rests_until.is_none()
-}
+/// Endpoints that need not be looked up again for the next report in the same transaction: the last one
+/// changed nothing about them.
+pub(super) type UnchangedEndpoints = HashMap<WebhookEndpointId, EndpointRow>;
 
 pub(super) fn record(
     connection: &Connection,
     ids: &Ids,
-    known: &mut HealthyEndpoints,
+    known: &mut UnchangedEndpoints,
     report: &AttemptReport,
 ) -> Stored<Recorded> {
-    let Some(mut under_way) = find_under_way(connection, report)? else {
+    let Some((number, endpoint_id, delivery)) = find_under_way(connection, report)? else {
         return Ok(Recorded::Stale);
     };
-    under_way.attempts.push(report.attempt.clone());
-    let endpoint = match known.remove(&under_way.endpoint_id) {
+    let endpoint = match known.remove(&endpoint_id) {
         Some(endpoint) => Some(endpoint),
-        None => webhooks::find_row(connection, &under_way.endpoint_id)?,
+        None => webhooks::find_row(connection, &endpoint_id)?,
     };
-    let enabled = endpoint
-        .as_ref()
-        .is_some_and(|row| row.owned.endpoint.state == EndpointState::Enabled);
-    // Disabled or deleted meanwhile: canceled already, or about to be.
-    let canceled = under_way.status == DeliveryStatus::Canceled || !enabled;
-    let status = match (report.outcome, report.retry_at) {
-        (Outcome::Succeeded, _) => DeliveryStatus::Delivered,
-        (_, _) if canceled => DeliveryStatus::Canceled,
-        (Outcome::Failed, Some(_)) => DeliveryStatus::Pending,
-        (Outcome::Failed, None) | (Outcome::Disabling(_), _) => DeliveryStatus::Failed,
-    };
-    let pending = status == DeliveryStatus::Pending;
+    let judged = endpoint.as_ref().map(|row| &row.owned);
+    let judged = judged.map(|owned| (&owned.endpoint, owned.health));
+    let conclusion = conclude(report, delivery, judged);
     execute(
         connection,
         "UPDATE webhook_deliveries SET status = ?2, finished_at = ?3, due_at = ?4, \
          lease_owner = NULL, started_at = NULL, attempts = ?5 WHERE number = ?1",
         params![
-            under_way.number,
-            status.as_str(),
-            (!pending).then(|| report.now.as_micros()),
-            report
-                .retry_at
-                .filter(|_| pending)
-                .map(Timestamp::as_micros),
-            rollcall_record::attempts::write(&under_way.attempts)
+            number,
+            conclusion.status.as_str(),
+            conclusion.finished_at.map(Timestamp::as_micros),
+            conclusion.next_attempt_at.map(Timestamp::as_micros),
+            rollcall_record::attempts::write(&conclusion.attempts)
         ],
     )?;
-    let disabled = match endpoint.filter(|_| enabled) {
-        None => None,
-        Some(endpoint) => {
-            let health = endpoint.owned.health;
-            let lost = status == DeliveryStatus::Failed
-                && !health.has_counted(&under_way.attempts, under_way.tries);
-            let disabled = judge(connection, ids, report, &endpoint, lost)?;
-            if report.outcome == Outcome::Succeeded && is_healthy(&endpoint) {
-                known.insert(under_way.endpoint_id, endpoint);
-            }
-            disabled
-        }
-    };
-    Ok(Recorded::Kept { status, disabled })
+    // The usual case writes nothing.
+    if let Some(health) = conclusion.health {
+        webhooks::store_health(connection, &endpoint_id, health)?;
+    }
+    if let (Some(endpoint), Some(decided)) = (&endpoint, &conclusion.disabled) {
+        let secret = &endpoint.owned.secret;
+        let before = &endpoint.owned.endpoint;
+        webhooks::store(connection, before, &decided.value, secret, report.now)?;
+        keep_audit(
+            connection,
+            ids,
+            endpoint.number,
+            &report.act(),
+            &decided.audit,
+        )?;
+    }
+    if let (Some(endpoint), None, None) = (endpoint, conclusion.health, &conclusion.disabled) {
+        known.insert(endpoint_id, endpoint);
+    }
+    Ok(Recorded::Kept {
+        status: conclusion.status,
+        disabled: conclusion.disabled_reason(),
+    })
 }
 
-fn find_under_way(connection: &Connection, report: &AttemptReport) -> Stored<Option<UnderWay>> {
+/// A delivery whose attempt is being recorded, with the number of its row and its endpoint.
+fn find_under_way(
+    connection: &Connection,
+    report: &AttemptReport,
+) -> Stored<Option<(i64, WebhookEndpointId, UnderWay)>> {
     let found = query(
         connection,
         "SELECT number, endpoint_id, status, attempts, tries FROM webhook_deliveries \
          WHERE id = ?1 AND lease_owner = ?2 AND fence = ?3",
         params![report.delivery_id.as_str(), report.owner, report.fence],
         |row| {
-            Ok(UnderWay {
-                number: row.get(0).map_err(failed)?,
-                endpoint_id: parsed(row, 1, WebhookEndpointId::parse)?,
+            let delivery = UnderWay {
                 status: parsed(row, 2, DeliveryStatus::parse)?,
                 attempts: parsed(row, 3, rollcall_record::attempts::read)?,
                 tries: row.get(4).map_err(failed)?,
-            })
+            };
+            let endpoint_id = parsed(row, 1, WebhookEndpointId::parse)?;
+            Ok((row.get(0).map_err(failed)?, endpoint_id, delivery))
         },
     )?;
     Ok(found.into_iter().next())
-}
-
-/// What an attempt means for its endpoint; answers with why it was disabled, if it was.
-fn judge(
-    connection: &Connection,
-    ids: &Ids,
-    report: &AttemptReport,
-    endpoint: &EndpointRow,
-    lost: bool,
-) -> Stored<Option<AutoDisabled>> {
-    let id = &endpoint.owned.endpoint.id;
-    if report.outcome == Outcome::Succeeded {
-        // The usual case writes nothing.
-        if !is_healthy(endpoint) {
-            webhooks::store_health(connection, id, EndpointHealth::default(), None)?;
-        }
-        return Ok(None);
-    }
-    let health = endpoint.owned.health.after_failure(report.attempt.at, lost);
-    webhooks::store_health(connection, id, health, endpoint.rests_until)?;
-    let reason = match report.outcome {
-        Outcome::Disabling(reason) => Some(reason),
-        Outcome::Succeeded | Outcome::Failed => health
-            .has_failed_for(report.disable_after, report.now)
-            .then_some(AutoDisabled::SustainedFailures),
-    };
-    let Some(reason) = reason else {
-        return Ok(None);
-    };
-    let decided = endpoint.owned.endpoint.disable(reason, report.now);
-    let act = Act {
-        actor: Actor::system("webhook-worker"),
-        at: report.now,
-    };
-    let secret = &endpoint.owned.secret;
-    webhooks::store(connection, endpoint, &decided.value, secret, report.now)?;
-    keep_audit(connection, ids, endpoint.number, &act, &decided.audit)?;
-    Ok(Some(reason))
 }

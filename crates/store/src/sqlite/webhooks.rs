@@ -38,7 +38,6 @@ const COLUMNS: &str = "e.id, e.created_at, e.updated_at, e.description, e.name, 
 pub(super) struct EndpointRow {
     pub(super) number: i64,
     pub(super) owned: OwnedEndpoint,
-    pub(super) rests_until: Option<Timestamp>,
 }
 
 #[async_trait]
@@ -116,7 +115,8 @@ impl WebhookEndpoints for SqliteStore {
                 let decided = decide(&before.owned.endpoint);
                 if decided.changed {
                     let secret = secret.unwrap_or_else(|| before.owned.secret.clone());
-                    store(connection, &before, &decided.value, &secret, act.at)?;
+                    let endpoint = &before.owned.endpoint;
+                    store(connection, endpoint, &decided.value, &secret, act.at)?;
                     keep_audit(connection, &ids, before.number, &act, &decided.audit)?;
                 }
                 Ok(Some(decided.value))
@@ -273,7 +273,7 @@ fn insert(
 /// what waits for it, one that is enabled again begins with nothing waiting and in good health.
 pub(super) fn store(
     connection: &Connection,
-    before: &EndpointRow,
+    before: &WebhookEndpoint,
     after: &WebhookEndpoint,
     secret: &SealedSecret,
     now: Timestamp,
@@ -297,13 +297,13 @@ pub(super) fn store(
             secret.bytes
         ],
     )?;
-    match (before.owned.endpoint.state, after.state) {
+    match (before.state, after.state) {
         (EndpointState::Enabled, EndpointState::Disabled) => {
             outbox::cancel_some(connection, id, now).map(|_| ())
         }
         (EndpointState::Disabled, EndpointState::Enabled) => {
             outbox::cancel_all(connection, id, now)?;
-            store_health(connection, id, EndpointHealth::default(), None)
+            store_health(connection, id, EndpointHealth::default())
         }
         (EndpointState::Enabled, EndpointState::Enabled)
         | (EndpointState::Disabled, EndpointState::Disabled) => Ok(()),
@@ -314,7 +314,6 @@ pub(super) fn store_health(
     connection: &Connection,
     id: &WebhookEndpointId,
     health: EndpointHealth,
-    rests_until: Option<Timestamp>,
 ) -> Stored<()> {
     execute(
         connection,
@@ -325,7 +324,7 @@ pub(super) fn store_health(
             health.failing_since.map(Timestamp::as_micros),
             health.failures,
             health.lost,
-            rests_until.map(Timestamp::as_micros)
+            health.rests_until.map(Timestamp::as_micros)
         ],
     )
     .map(|_| ())
@@ -408,8 +407,8 @@ fn row(row: &Row<'_>) -> Stored<EndpointRow> {
                 failing_since: optional_timestamp(row, 11)?,
                 failures: row.get(12).map_err(failed)?,
                 lost: row.get(13).map_err(failed)?,
+                rests_until: optional_timestamp(row, 14)?,
             },
         },
-        rests_until: optional_timestamp(row, 14)?,
     })
 }
