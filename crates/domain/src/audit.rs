@@ -150,8 +150,36 @@ crate::text_enum! {
     }
 }
 
-/// What was done, to what.
+/// What a rule of this crate did, to what. Nobody else can make one, so nobody else can decide:
+///
+/// ```compile_fail
+/// use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
+///
+/// AuditEntry::new(AuditAction::ApiKeyDeleted, TargetKind::ApiKey, "apikey_1");
+/// ```
+///
+/// ```compile_fail
+/// use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
+///
+/// AuditEntry {
+///     action: AuditAction::ApiKeyDeleted,
+///     target_kind: TargetKind::ApiKey,
+///     target_id: "apikey_1".into(),
+///     details: Vec::new(),
+/// };
+/// ```
+///
+/// What a rule did can be read, and kept:
+///
+/// ```
+/// use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
+///
+/// let entry: AuditEntry = rollcall_domain::profile::export_audit(None, None);
+/// assert_eq!(entry.action, AuditAction::ProfilesExported);
+/// assert_eq!(entry.target_kind, TargetKind::Organization);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuditEntry {
     /// What was done.
     pub action: AuditAction,
@@ -165,7 +193,11 @@ pub struct AuditEntry {
 
 impl AuditEntry {
     /// An entry without details.
-    pub fn new(action: AuditAction, target_kind: TargetKind, target_id: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        action: AuditAction,
+        target_kind: TargetKind,
+        target_id: impl Into<String>,
+    ) -> Self {
         Self {
             action,
             target_kind,
@@ -176,7 +208,10 @@ impl AuditEntry {
 
     /// The same entry with these details.
     #[must_use]
-    pub fn with_details<T: Into<String>>(mut self, details: impl IntoIterator<Item = T>) -> Self {
+    pub(crate) fn with_details<T: Into<String>>(
+        mut self,
+        details: impl IntoIterator<Item = T>,
+    ) -> Self {
         self.details.extend(details.into_iter().map(Into::into));
         self
     }
@@ -190,7 +225,7 @@ pub(crate) fn fields_that_differ<const N: usize>(
     differing.map(|(field, _)| field).collect()
 }
 
-/// An entry as the trail keeps it.
+/// What the trail holds of an entry: what was read, of which no decision can be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
     /// Its own id.
@@ -199,6 +234,12 @@ pub struct AuditEvent {
     pub act: Act,
     /// The organization it happened in; none for what concerns the whole installation.
     pub organization_id: Option<OrganizationId>,
-    /// What was done, to what.
-    pub entry: AuditEntry,
+    /// What was done.
+    pub action: AuditAction,
+    /// The kind of thing it was done to.
+    pub target_kind: TargetKind,
+    /// Its id.
+    pub target_id: String,
+    /// Names of changed fields, counts of records.
+    pub details: Vec<String>,
 }

@@ -5,7 +5,7 @@
 
 mod record;
 
-pub use self::record::{LeftOut, PartialAction, ProfileRecord};
+pub use self::record::{LeftOut, PartialAction, ProfileRecord, export_audit, import_audit};
 use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
 use crate::decision::{Decided, Refusal};
@@ -190,8 +190,13 @@ impl Profile {
     /// Creates a profile (contract, *Create*).
     pub fn create(id: ProfileId, draft: ProfileDraft, now: Timestamp) -> Decided<Self> {
         let profile = Self::new(id, draft, now);
-        let audit = profile.audit(AuditAction::ProfileCreated);
+        let audit = profile.creation();
         Decided::changed(profile, audit)
+    }
+
+    /// What the audit trail shows of its creation.
+    pub fn creation(&self) -> AuditEntry {
+        self.audit(AuditAction::ProfileCreated)
     }
 
     /// Applies what the platform sent (contract, *Update*): all of it or nothing.

@@ -1,15 +1,15 @@
-//! Whole records of profiles, as seeds, imports and replication write them.
+//! Whole records of profiles, as seeds, imports and replication write them and exports show them.
 //!
 //! A record replaces what is stored under its id, whatever that was. What it leaves out stays where that is
 //! the profile's own: when it was created and last modified, and the ids and opening times of actions that
 //! are there already. So the same record written again changes nothing.
 
 use super::Profile;
-use crate::audit::AuditAction;
+use crate::audit::{AuditAction, AuditEntry, TargetKind};
 use crate::clock::Timestamp;
 use crate::decision::Decided;
 use crate::enforcement::{Enforcement, EnforcementAction, PastAction, Resolution};
-use crate::id::EnforcementActionId;
+use crate::id::{EnforcementActionId, OrganizationId};
 
 /// A whole record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +137,30 @@ impl ProfileRecord {
         }
         without_endings(actions)
     }
+}
+
+/// What the audit trail of an organization shows of records that were written together: of a single one
+/// `last`, which is what was done to it, of several how many of them were `written` there.
+pub fn import_audit(
+    organization_id: &OrganizationId,
+    sent: usize,
+    written: usize,
+    last: AuditEntry,
+) -> AuditEntry {
+    if sent == 1 {
+        return last;
+    }
+    let (action, target) = (AuditAction::ProfilesImported, TargetKind::Organization);
+    AuditEntry::new(action, target, organization_id.as_str())
+        .with_details([format!("{written} records")])
+}
+
+/// What the audit trail shows of an export: of one organization, or of all of them; with how many profiles,
+/// where it is over already.
+pub fn export_audit(organization_id: Option<&OrganizationId>, written: Option<u64>) -> AuditEntry {
+    let target_id = organization_id.map_or("all", OrganizationId::as_str);
+    let (action, target) = (AuditAction::ProfilesExported, TargetKind::Organization);
+    AuditEntry::new(action, target, target_id).with_details(written.map(|count| count.to_string()))
 }
 
 /// An action, and how it ended if it has.

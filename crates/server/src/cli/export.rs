@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
 use rollcall_domain::id::OrganizationId;
+use rollcall_domain::profile::export_audit;
 use rollcall_record::line;
 use serde_json::Value;
 
@@ -129,13 +129,7 @@ async fn from_storage(
         }
     }
     progress.end();
-    let target_id = organization_id.map_or("*", OrganizationId::as_str);
-    let entry = AuditEntry::new(
-        AuditAction::ProfilesExported,
-        TargetKind::Organization,
-        target_id,
-    );
-    let entry = entry.with_details([written.to_string()]);
+    let entry = export_audit(organization_id, Some(written));
     store
         .record(*proof, &storage.act(), organization_id, entry)
         .await?;

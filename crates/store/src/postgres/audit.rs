@@ -148,11 +148,9 @@ fn event(row: &Row) -> Stored<AuditEvent> {
             },
         },
         organization_id,
-        entry: AuditEntry {
-            action: parsed(row, 5, AuditAction::parse)?,
-            target_kind: parsed(row, 6, TargetKind::parse)?,
-            target_id: text(row, 7)?.to_owned(),
-            details: serde_json::from_str(text(row, 8)?).map_err(|_| damaged("audit details"))?,
-        },
+        action: parsed(row, 5, AuditAction::parse)?,
+        target_kind: parsed(row, 6, TargetKind::parse)?,
+        target_id: text(row, 7)?.to_owned(),
+        details: serde_json::from_str(text(row, 8)?).map_err(|_| damaged("audit details"))?,
     })
 }

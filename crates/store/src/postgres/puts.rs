@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::AuditEntry;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
-use rollcall_domain::profile::{Profile, ProfileRecord};
+use rollcall_domain::profile::{Profile, ProfileRecord, import_audit};
 use rollcall_record::document::ProfileDocument;
 
 use super::commit::Keep;
@@ -35,14 +35,14 @@ impl Records<'_> {
             .map(|(organization, record)| known.put(organization, record))
             .collect();
         known.write(tx);
-        self.audit(tx, &puts, &known.last_replaced);
+        self.audit(tx, &puts, known.last.pop());
         known.count(tx);
         Ok(puts)
     }
 
-    /// One audit entry for each organization: for a single record what was done to it, for several how
-    /// many there were.
-    fn audit(&self, tx: &mut Tx, puts: &[Put], replaced: &[AuditEntry]) {
+    /// One audit entry for each organization; `last` is what was done to the record that was written last.
+    fn audit(&self, tx: &mut Tx, puts: &[Put], last: Option<AuditEntry>) {
+        let Some(last) = last else { return };
         let written = self
             .records
             .iter()
@@ -53,20 +53,7 @@ impl Records<'_> {
             *organizations.entry(organization).or_default() += 1;
         }
         for (number, (organization, count)) in organizations.into_iter().enumerate() {
-            let entry = match (self.records, replaced) {
-                ([_], [entry]) => entry.clone(),
-                ([(_, record)], _) => AuditEntry::new(
-                    AuditAction::ProfileCreated,
-                    TargetKind::UserProfile,
-                    record.profile.id.as_str(),
-                ),
-                _ => AuditEntry::new(
-                    AuditAction::ProfilesImported,
-                    TargetKind::Organization,
-                    organization.as_str(),
-                )
-                .with_details([format!("{count} records")]),
-            };
+            let entry = import_audit(organization, self.records.len(), count, last.clone());
             if number == 0 {
                 self.keep.audit(tx, organization.as_str(), &[entry]);
             } else {
@@ -103,8 +90,8 @@ struct Known<'a> {
     counts: BTreeMap<(String, i64, i16), i64>,
     /// Changes of the figures, by organization.
     figures: BTreeMap<&'a str, Change>,
-    /// What the trail is to show of the record that was replaced last.
-    last_replaced: Vec<AuditEntry>,
+    /// What was done to the record that was written last.
+    last: Vec<AuditEntry>,
     now: Timestamp,
     /// The first day that is not over.
     today: i64,
@@ -157,7 +144,7 @@ impl<'a> Known<'a> {
             replaced: BTreeSet::new(),
             counts: BTreeMap::new(),
             figures: BTreeMap::new(),
-            last_replaced: Vec::new(),
+            last: Vec::new(),
             now: writing.keep.act().at,
             today: day(writing.keep.act().at),
             stored: HashMap::new(),
@@ -204,7 +191,10 @@ impl<'a> Known<'a> {
         // What was put earlier in this very call is not stored yet; only the last one is written.
         let written = self.written.get(id).map(|(_, profile)| profile);
         let (result, profile) = match written.or_else(|| self.stored.get(id.as_str())) {
-            None => (Put::Created, record.profile.clone()),
+            None => {
+                self.last = vec![record.profile.creation()];
+                (Put::Created, record.profile.clone())
+            }
             Some(before) => {
                 let decided = record.replace(before, self.now);
                 if !decided.changed {
@@ -217,7 +207,7 @@ impl<'a> Known<'a> {
                 if self.stored.contains_key(id.as_str()) {
                     self.replaced.insert(id);
                 }
-                self.last_replaced = decided.audit;
+                self.last = decided.audit;
                 (Put::Replaced, decided.value)
             }
         };

@@ -121,11 +121,9 @@ fn event(row: &Row<'_>) -> Stored<AuditEvent> {
             },
         },
         organization_id: optional(row, 2, OrganizationId::parse)?,
-        entry: AuditEntry {
-            action: parsed(row, 5, AuditAction::parse)?,
-            target_kind: parsed(row, 6, TargetKind::parse)?,
-            target_id: row.get(7).map_err(failed)?,
-            details: serde_json::from_str(&details).map_err(|_| damaged("audit details"))?,
-        },
+        action: parsed(row, 5, AuditAction::parse)?,
+        target_kind: parsed(row, 6, TargetKind::parse)?,
+        target_id: row.get(7).map_err(failed)?,
+        details: serde_json::from_str(&details).map_err(|_| damaged("audit details"))?,
     })
 }

@@ -1,13 +1,13 @@
 //! All profiles of all organizations, as the operator reaches them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::{Act, AuditEntry};
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
-use rollcall_domain::profile::{Profile, ProfileRecord};
+use rollcall_domain::id::{EnforcementActionId, Ids, OrganizationId, ProfileId};
+use rollcall_domain::profile::{Profile, ProfileRecord, import_audit};
 use rollcall_domain::search::{SearchPage, SearchPosition};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::document::ProfileDocument;
@@ -75,10 +75,13 @@ impl Registry for SqliteStore {
                     let number = organization_number(connection, &organizations, organization_id)?;
                     results.push(match number {
                         None => Put::UnknownOrganization,
-                        Some(number) => batch.put(connection, number, record, document, act.at)?,
+                        Some(number) => {
+                            let owner = (number, organization_id);
+                            batch.put(connection, owner, record, document, act.at)?
+                        }
                     });
                 }
-                batch.keep(connection, &ids, &act, &records, &results)?;
+                batch.keep(connection, &ids, &act, records.len())?;
                 Ok(results)
             })
             .await
@@ -187,18 +190,19 @@ impl Registry for SqliteStore {
 
 /// Records being written in one transaction, and what is counted over all of them.
 #[derive(Default)]
-struct Batch {
+struct Batch<'a> {
     counts: BTreeMap<(i64, i64), (Timestamp, i64)>,
-    organizations: BTreeSet<i64>,
-    /// What the trail is to show of the record that was replaced last.
-    replaced: Vec<AuditEntry>,
+    /// How many records were written for each organization.
+    written: BTreeMap<i64, (&'a OrganizationId, usize)>,
+    /// What was done to the record that was written last.
+    last: Vec<AuditEntry>,
 }
 
-impl Batch {
+impl<'a> Batch<'a> {
     fn put(
         &mut self,
         connection: &Connection,
-        organization: i64,
+        (organization, organization_id): (i64, &'a OrganizationId),
         record: &ProfileRecord,
         document: &ProfileDocument,
         now: Timestamp,
@@ -209,7 +213,8 @@ impl Batch {
         }
         // Nearly every record is new, and inserting it tells.
         if profiles::insert_unless_there(connection, organization, profile, document)? {
-            self.wrote(organization, profile);
+            self.count(organization, profile.created_at, 1);
+            self.wrote((organization, organization_id), vec![profile.creation()]);
             return Ok(Put::Created);
         }
         let Some((owner, old)) = stored(connection, &profile.id)? else {
@@ -229,14 +234,14 @@ impl Batch {
         profiles::remove(connection, organization, &old)?;
         self.count(organization, old.created_at, -1);
         profiles::insert(connection, organization, &decided.value, &document)?;
-        self.wrote(organization, &decided.value);
-        self.replaced = decided.audit;
+        self.count(organization, decided.value.created_at, 1);
+        self.wrote((organization, organization_id), decided.audit);
         Ok(Put::Replaced)
     }
 
-    fn wrote(&mut self, organization: i64, profile: &Profile) {
-        self.count(organization, profile.created_at, 1);
-        self.organizations.insert(organization);
+    fn wrote(&mut self, (number, id): (i64, &'a OrganizationId), audit: Vec<AuditEntry>) {
+        self.written.entry(number).or_insert((id, 0)).1 += 1;
+        self.last = audit;
     }
 
     fn count(&mut self, organization: i64, created_at: Timestamp, change: i64) {
@@ -244,45 +249,19 @@ impl Batch {
         self.counts.entry(key).or_insert((created_at, 0)).1 += change;
     }
 
-    /// Writes the counts and one audit entry: for a single record what was done to it, for several
-    /// how many there were.
-    fn keep(
-        &self,
-        connection: &Connection,
-        ids: &rollcall_domain::id::Ids,
-        act: &Act,
-        records: &[(OrganizationId, ProfileRecord)],
-        results: &[Put],
-    ) -> Stored<()> {
+    /// Writes the counts, and one audit entry for each organization.
+    fn keep(mut self, connection: &Connection, ids: &Ids, act: &Act, sent: usize) -> Stored<()> {
         for ((organization, _), (created_at, change)) in &self.counts {
             if *change != 0 {
                 profiles::count(connection, *organization, *created_at, *change)?;
             }
         }
-        for organization in &self.organizations {
-            let entries = match (records, results) {
-                ([(_, record)], [Put::Created]) => vec![AuditEntry::new(
-                    AuditAction::ProfileCreated,
-                    TargetKind::UserProfile,
-                    record.profile.id.as_str(),
-                )],
-                ([_], _) => self.replaced.clone(),
-                _ => {
-                    let id = organization_id(connection, *organization)?;
-                    let written = records.iter().zip(results);
-                    let written = written.filter(|((owner, _), result)| {
-                        *owner == id && matches!(result, Put::Created | Put::Replaced)
-                    });
-                    let count = written.count();
-                    let entry = AuditEntry::new(
-                        AuditAction::ProfilesImported,
-                        TargetKind::Organization,
-                        id.as_str(),
-                    );
-                    vec![entry.with_details([format!("{count} records")])]
-                }
-            };
-            keep_audit(connection, ids, *organization, act, &entries)?;
+        let Some(last) = self.last.pop() else {
+            return Ok(());
+        };
+        for (number, (id, written)) in self.written {
+            let entry = import_audit(id, sent, written, last.clone());
+            keep_audit(connection, ids, number, act, &[entry])?;
         }
         Ok(())
     }

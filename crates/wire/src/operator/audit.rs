@@ -42,7 +42,7 @@ pub fn parse_list(query: Option<&str>, cursors: &Cursors) -> Result<AuditRequest
 
 /// Appends an audit event.
 pub fn write_audit_event(out: &mut String, event: &AuditEvent) {
-    let (actor, entry) = (&event.act.actor, &event.entry);
+    let (actor, entry) = (&event.act.actor, event);
     let organization_id = event.organization_id.as_ref().map(OrganizationId::as_str);
     ObjectWriter::new(out)
         .text("type", "audit_event")

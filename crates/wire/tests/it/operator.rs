@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use rollcall_domain::audit::{
-    Act, Actor, ActorKind, AuditAction, AuditEntry, AuditEvent, TargetKind,
-};
+use rollcall_domain::audit::{Act, Actor, ActorKind, AuditAction, AuditEvent, TargetKind};
 use rollcall_domain::delivery::{Attempt, Delivery, DeliveryStatus};
 use rollcall_domain::enforcement::Enforcement;
 use rollcall_domain::enforcement::{CheckState, IdentityCheck, PastAction, Resolution};
@@ -562,12 +560,10 @@ fn audit_events_name_fields_and_no_values() {
             at: at("2026-11-01T00:00:00Z"),
         },
         organization_id: None,
-        entry: AuditEntry::new(
-            AuditAction::ProfileUpdated,
-            TargetKind::UserProfile,
-            "uprof_1",
-        )
-        .with_details(["name"]),
+        action: AuditAction::ProfileUpdated,
+        target_kind: TargetKind::UserProfile,
+        target_id: "uprof_1".into(),
+        details: vec!["name".into()],
     };
     assert_eq!(
         written(|out| audit::write_audit_event(out, &event)),

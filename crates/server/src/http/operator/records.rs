@@ -11,10 +11,10 @@ use flate2::write::MultiGzDecoder;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
-use rollcall_domain::audit::{Act, AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::OrganizationId;
-use rollcall_domain::profile::{LeftOut, ProfileRecord};
+use rollcall_domain::profile::{LeftOut, ProfileRecord, export_audit};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::line::{self, Record};
 use rollcall_store::registry::{ExportPosition, Put};
@@ -545,9 +545,7 @@ async fn note_export(
     act: &Act,
     organization_id: Option<&OrganizationId>,
 ) -> Result<(), Failure> {
-    let target = organization_id.map_or("all", OrganizationId::as_str);
-    let action = AuditAction::ProfilesExported;
-    let entry = AuditEntry::new(action, TargetKind::Organization, target);
+    let entry = export_audit(organization_id, None);
     let record = exchange
         .app
         .store

@@ -37,7 +37,7 @@ pub(super) struct AuditRow {
 
 impl AuditRow {
     pub(super) fn new(event: &AuditEvent) -> Self {
-        let (actor, entry) = (&event.act.actor, &event.entry);
+        let (actor, entry) = (&event.act.actor, event);
         let id = segment(&entry.target_id);
         let base = match entry.target_kind {
             TargetKind::UserProfile => Some("profiles"),

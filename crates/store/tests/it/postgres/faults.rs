@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
 use rollcall_domain::decision::Decided;
 use rollcall_domain::delivery::{Attempt, Outcome};
 use rollcall_domain::enforcement::ActionKind;
@@ -14,6 +13,7 @@ use rollcall_domain::enrollment::{Application, EnrollmentUrl, URL_LIFETIME, Verd
 use rollcall_domain::event::EventType;
 use rollcall_domain::id::{ApiKeyId, Ids, WebhookEndpointId, WorkspaceId};
 use rollcall_domain::page::Limit;
+use rollcall_domain::profile::export_audit;
 use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatus};
 use rollcall_domain::session::ConsoleSession;
 use rollcall_domain::tenant::{
@@ -82,11 +82,7 @@ async fn write_everything(world: &World) {
     write_profiles(world).await;
     write_enrollments(world).await;
     write_webhooks(world).await;
-    let entry = AuditEntry::new(
-        AuditAction::ProfilesExported,
-        TargetKind::Organization,
-        org.as_str(),
-    );
+    let entry = export_audit(Some(&org), None);
     store
         .record(proof(), &act, Some(&org), entry)
         .await
@@ -291,10 +287,7 @@ async fn trail(store: &dyn Store) -> Vec<String> {
         let limit = Limit::new(100).unwrap();
         let page = store.list_audit_events(proof(), &filter, after.as_ref(), limit);
         let page = page.await.unwrap();
-        let actions = page
-            .events
-            .iter()
-            .map(|event| event.entry.action.to_string());
+        let actions = page.events.iter().map(|event| event.action.to_string());
         trail.extend(actions);
         after = page.next;
         if after.is_none() {
@@ -454,7 +447,7 @@ async fn a_write_whose_request_is_lost_is_applied_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conflicts_without_end_are_an_overload_and_store_nothing() {
     let (world, _) = world_with(Fault::Conflict, u32::MAX).await;
-    let entry = AuditEntry::new(AuditAction::ProfilesExported, TargetKind::Organization, "x");
+    let entry = export_audit(None, None);
     let refused = world
         .store
         .record(proof(), &act_at(at(1)), None, entry)

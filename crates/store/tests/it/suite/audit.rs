@@ -1,8 +1,9 @@
 //! The audit trail.
 
-use rollcall_domain::audit::{AuditAction, AuditEntry, TargetKind};
+use rollcall_domain::audit::AuditAction;
 use rollcall_domain::enforcement::ActionKind;
 use rollcall_domain::page::Limit;
+use rollcall_domain::profile::export_audit;
 use rollcall_store::audit::AuditFilter;
 
 use crate::world::{World, act_at, at, proof};
@@ -24,13 +25,7 @@ pub(crate) async fn every_change_leaves_its_entry_with_who_and_when(world: World
     let trail: Vec<_> = page
         .events
         .iter()
-        .map(|event| {
-            (
-                event.entry.action,
-                event.act.at,
-                event.entry.target_id.as_str(),
-            )
-        })
+        .map(|event| (event.action, event.act.at, event.target_id.as_str()))
         .collect();
     assert_eq!(
         trail,
@@ -63,11 +58,7 @@ pub(crate) async fn the_trail_is_filtered_and_paged_newest_first(world: World) {
         world.create(&other, at(second), None).await;
     }
     created.reverse();
-    let entry = AuditEntry::new(
-        AuditAction::ProfilesExported,
-        TargetKind::Organization,
-        "org",
-    );
+    let entry = export_audit(Some(scope.organization_id()), None);
     world
         .store
         .record(proof(), &act_at(at(50)), None, entry)
@@ -87,7 +78,7 @@ pub(crate) async fn the_trail_is_filtered_and_paged_newest_first(world: World) {
             .list_audit_events(proof(), &filter, after.as_ref(), limit)
             .await
             .unwrap();
-        walked.extend(page.events.into_iter().map(|event| event.entry.target_id));
+        walked.extend(page.events.into_iter().map(|event| event.target_id));
         after = page.next;
         if after.is_none() {
             break;
@@ -104,7 +95,7 @@ pub(crate) async fn the_trail_is_filtered_and_paged_newest_first(world: World) {
             .list_audit_events(proof(), &filter, None, Limit::DEFAULT)
             .await
             .unwrap();
-        let found = page.events.into_iter().map(|event| event.entry.target_id);
+        let found = page.events.into_iter().map(|event| event.target_id);
         assert_eq!(found.collect::<Vec<_>>(), targets);
     }
     let newest = world

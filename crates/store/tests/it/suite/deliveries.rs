@@ -375,7 +375,7 @@ pub(crate) async fn a_redirect_disables_at_once_and_cancels_the_rest(world: Worl
         .list_audit_events(proof(), &filter, None, Limit::DEFAULT)
         .await
         .unwrap();
-    let entry = &trail.events[0].entry;
+    let entry = &trail.events[0];
     assert_eq!(entry.action, AuditAction::WebhookEndpointAutoDisabled);
     check(&world).await;
 }

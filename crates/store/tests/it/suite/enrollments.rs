@@ -104,7 +104,7 @@ pub(crate) async fn an_application_is_stored_whole_and_once(world: World) {
         .list_audit_events(proof(), &filter, None, Limit::DEFAULT)
         .await
         .unwrap();
-    let entry = &trail.events[0].entry;
+    let entry = &trail.events[0];
     assert_eq!(entry.details, [id.as_str(), "cyber"]);
     assert_eq!(
         world.store.check(proof(), &|_| {}).await.unwrap().problems,

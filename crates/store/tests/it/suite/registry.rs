@@ -555,7 +555,7 @@ pub(crate) async fn what_a_record_leaves_out_stays(world: World) {
         .list_audit_events(proof(), &filter, None, Limit::DEFAULT)
         .await
         .unwrap();
-    let details: Vec<_> = trail.events.iter().map(|it| &it.entry.details).collect();
+    let details: Vec<_> = trail.events.iter().map(|it| &it.details).collect();
     assert_eq!(details, [&["external_user_details.country"]]);
     let report = world.store.check(proof(), &|_| {}).await.unwrap();
     assert_eq!((report.profiles, report.problems), (1, vec![]));

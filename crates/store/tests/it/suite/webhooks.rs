@@ -89,7 +89,7 @@ async fn actions(world: &World, id: &WebhookEndpointId) -> Vec<AuditAction> {
         .await
         .unwrap();
     let events = trail.events.into_iter().rev();
-    events.map(|event| event.entry.action).collect()
+    events.map(|event| event.action).collect()
 }
 
 pub(crate) async fn endpoints_belong_to_their_organization(world: World) {
