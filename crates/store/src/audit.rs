@@ -6,7 +6,7 @@ use rollcall_domain::id::{AuditEventId, OrganizationId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::OperatorProof;
 
-use crate::Stored;
+use crate::{Stored, page};
 
 /// Which audit events are wanted; what is absent matches every one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,14 @@ pub struct AuditPage {
     pub events: Vec<AuditEvent>,
     /// The event to go on after; `None` when nothing follows.
     pub next: Option<AuditEventId>,
+}
+
+impl AuditPage {
+    /// The page of at most `limit` of what was found, which is one more where something follows.
+    pub(crate) fn of(found: Vec<AuditEvent>, limit: Limit) -> Self {
+        let (events, next) = page::cut(found, limit, |last| last.id.clone());
+        Self { events, next }
+    }
 }
 
 /// The audit trail.

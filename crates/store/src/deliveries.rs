@@ -25,8 +25,8 @@ use rollcall_domain::tenant::OperatorProof;
 use rollcall_domain::webhook::AutoDisabled;
 use tokio::sync::Notify;
 
-use crate::Stored;
 use crate::webhooks::SealedSecret;
+use crate::{Stored, page};
 
 /// Which deliveries are wanted; what is absent matches every one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,14 @@ pub struct DeliveryPage {
     pub deliveries: Vec<Delivery>,
     /// The delivery to go on after; `None` when nothing follows.
     pub next: Option<DeliveryId>,
+}
+
+impl DeliveryPage {
+    /// The page of at most `limit` of what was found, which is one more where something follows.
+    pub(crate) fn of(found: Vec<Delivery>, limit: Limit) -> Self {
+        let (deliveries, next) = page::cut(found, limit, |last| last.id.clone());
+        Self { deliveries, next }
+    }
 }
 
 /// A worker's wish for work.

@@ -13,7 +13,7 @@ use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{OperatorProof, OrganizationScope};
 use rollcall_domain::webhook::{EndpointState, WebhookEndpoint};
 
-use crate::Stored;
+use crate::{Stored, page};
 
 /// A rule to apply to an endpoint as it is in the transaction. It may be run again after a conflict.
 pub type DecideEndpoint = Box<dyn Fn(&WebhookEndpoint) -> Decided<WebhookEndpoint> + Send + Sync>;
@@ -62,14 +62,9 @@ pub struct EndpointPage {
 
 impl EndpointPage {
     /// The page of at most `limit` of what was found, which is one more where something follows.
-    pub(crate) fn of(mut found: Vec<OwnedEndpoint>, limit: Limit) -> Self {
-        let more = found.len() > limit.get();
-        found.truncate(limit.get());
-        let next = found.last().filter(|_| more);
-        Self {
-            next: next.map(|last| last.endpoint.id.clone()),
-            endpoints: found,
-        }
+    pub(crate) fn of(found: Vec<OwnedEndpoint>, limit: Limit) -> Self {
+        let (endpoints, next) = page::cut(found, limit, |last| last.endpoint.id.clone());
+        Self { endpoints, next }
     }
 }
 

@@ -27,11 +27,8 @@ impl AuditTrail for PostgresStore {
     ) -> Stored<AuditPage> {
         let (sql, parameters) = page(filter, after, limit);
         let rows = self.read(&sql, &parameters).await?;
-        let mut events: Vec<AuditEvent> = rows.iter().map(event).collect::<Stored<_>>()?;
-        let more = events.len() > limit.get();
-        events.truncate(limit.get());
-        let next = events.last().filter(|_| more).map(|event| event.id.clone());
-        Ok(AuditPage { events, next })
+        let events: Vec<AuditEvent> = rows.iter().map(event).collect::<Stored<_>>()?;
+        Ok(AuditPage::of(events, limit))
     }
 
     async fn record(

@@ -11,12 +11,12 @@ use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::document::ProfileDocument;
 use tokio_postgres::Row;
 
-use super::PostgresStore;
 use super::profiles::{actions, open_actions};
 use super::rows::{column, number, text};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
+use super::{PostgresStore, tables};
 use crate::Stored;
 use crate::check::{BATCH_CLASSES, Check, CheckReport, WriteFigures};
 use crate::columns::Narrow;
@@ -61,9 +61,7 @@ impl Check for PostgresStore {
     async fn reset(&self, _proof: OperatorProof) -> Stored<()> {
         self.run("reset", &(), |tx, ()| {
             Box::pin(async move {
-                for statement in EMPTY {
-                    tx.write(statement, []);
-                }
+                tables::empty(tx);
                 Ok(())
             })
         })
@@ -90,26 +88,6 @@ impl Check for PostgresStore {
         }
     }
 }
-
-/// Empties every table, children before parents; the schema and the leases stay.
-const EMPTY: [&str; 16] = [
-    "DELETE FROM profiles",
-    "DELETE FROM profile_ids",
-    "DELETE FROM profile_programs",
-    "DELETE FROM enforcement_actions",
-    "DELETE FROM profile_counts",
-    "DELETE FROM enrollment_urls",
-    "DELETE FROM enrollments",
-    "DELETE FROM organization_figures",
-    "DELETE FROM console_sessions",
-    "DELETE FROM webhook_deliveries",
-    "DELETE FROM webhook_endpoints",
-    "DELETE FROM events",
-    "DELETE FROM audit_events",
-    "DELETE FROM api_keys",
-    "DELETE FROM workspaces",
-    "DELETE FROM organizations",
-];
 
 /// Every profile reads back as itself, and its row repeats its document rightly.
 async fn check_profiles(

@@ -114,14 +114,8 @@ impl Deliveries for PostgresStore {
     ) -> Stored<DeliveryPage> {
         let (sql, parameters) = page(filter, after, limit);
         let rows = self.read(&sql, &parameters).await?;
-        let mut deliveries: Vec<Delivery> = rows.iter().map(delivery).collect::<Stored<_>>()?;
-        let more = deliveries.len() > limit.get();
-        deliveries.truncate(limit.get());
-        let next = deliveries.last().filter(|_| more);
-        Ok(DeliveryPage {
-            next: next.map(|last| last.id.clone()),
-            deliveries,
-        })
+        let found = rows.iter().map(delivery).collect::<Stored<_>>()?;
+        Ok(DeliveryPage::of(found, limit))
     }
 
     async fn find_delivery(

@@ -104,14 +104,10 @@ impl Enrollments for PostgresStore {
     ) -> Stored<Listed<Enrollment>> {
         let (sql, parameters) = list(filter, order, after, limit);
         let rows = self.read(&sql, &parameters).await?;
-        let page = rows.iter().take(limit.get());
-        let items: Vec<Enrollment> = page.map(enrollment).collect::<Stored<_>>()?;
-        let last = items.last().filter(|_| rows.len() > limit.get());
-        let next = last.map(|last| ListPosition {
-            created_at: last.submitted_at,
-            id: last.id.to_string(),
-        });
-        Ok(Listed { items, next })
+        let found = rows.iter().map(enrollment).collect::<Stored<_>>()?;
+        Ok(Listed::of(found, limit, |last: &Enrollment| {
+            (last.submitted_at, last.id.as_str())
+        }))
     }
 
     async fn decide_enrollment(
@@ -322,17 +318,9 @@ fn insert(tx: &mut Tx, enrollment: &Enrollment) {
     );
 }
 
-/// Forgets the URLs of a profile, of which nothing is to be known any more.
-pub(super) fn erase_urls_of(tx: &mut Tx, organization: &str, id: &ProfileId) {
-    tx.write(
-        "DELETE FROM enrollment_urls WHERE profile_id = $1 AND organization = $2",
-        values![id.as_str(), organization],
-    );
-}
-
-/// Removes the enrollments of a profile, whose row is locked and about to go, and ends its URLs; answers
-/// with how many enrollments were waiting.
-pub(super) async fn remove_of(
+/// Ends the URLs of a profile, whose row is locked and about to go; answers with how many of its enrollments
+/// are waiting.
+pub(super) async fn end_of(
     tx: &mut Tx,
     organization: &str,
     id: &ProfileId,
@@ -350,13 +338,6 @@ pub(super) async fn remove_of(
             &values![id.as_str(), organization],
         )
         .await?;
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    tx.write(
-        "DELETE FROM enrollments WHERE profile_id = $1 AND organization = $2",
-        values![id.as_str(), organization],
-    );
     let mut waiting = 0;
     for row in &rows {
         let pending = text(row, 0)? == EnrollmentStatus::Pending.as_str();

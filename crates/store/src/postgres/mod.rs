@@ -33,6 +33,7 @@ mod registry;
 mod rows;
 mod search;
 mod sessions;
+mod tables;
 mod target;
 mod tenants;
 mod transaction;

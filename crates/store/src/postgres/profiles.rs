@@ -18,7 +18,7 @@ use super::rows::{document, small};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::values;
-use super::{PostgresStore, enrollments, listing, outbox, overview};
+use super::{PostgresStore, enrollments, listing, outbox, overview, tables};
 use crate::columns::{Narrow, day};
 use crate::profiles::{Changed, Decide, Profiles};
 use crate::{StoreError, Stored};
@@ -222,10 +222,10 @@ impl Removal<'_> {
             return Ok(false);
         };
         let profile = stored.decode()?;
-        let waiting = enrollments::remove_of(tx, organization, &profile.id).await?;
-        remove(tx, organization, &profile.id);
+        let waiting = enrollments::end_of(tx, organization, &profile.id).await?;
+        tables::remove_profile(tx, organization, profile.id.as_str());
         let entry = if self.erases {
-            enrollments::erase_urls_of(tx, organization, self.id);
+            tables::erase_profile(tx, organization, self.id.as_str());
             outbox::erase_events_of(tx, organization, self.id, self.keep.act().at);
             profile.erasure()
         } else {
@@ -333,21 +333,6 @@ pub(super) fn update(
     if before.enforcement != after.enforcement {
         update_actions(tx, organization, before, after);
     }
-}
-
-/// Removes a profile with everything that points at it.
-fn remove(tx: &mut Tx, organization: &str, id: &ProfileId) {
-    let id = id.as_str();
-    tx.write(
-        "DELETE FROM profiles WHERE organization = $1 AND id = $2",
-        values![organization, id],
-    );
-    delete_programs(tx, organization, id);
-    tx.write(
-        "DELETE FROM enforcement_actions WHERE organization = $1 AND profile_id = $2",
-        values![organization, id],
-    );
-    tx.write("DELETE FROM profile_ids WHERE id = $1", values![id]);
 }
 
 fn count_figures(tx: &mut Tx, organization: &str, open_actions: i64, waiting: i64) {

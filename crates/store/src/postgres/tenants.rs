@@ -11,13 +11,13 @@ use rollcall_domain::tenant::{
 };
 use tokio_postgres::Row;
 
-use super::PostgresStore;
 use super::commit::{INSTALLATION, Keep};
 use super::rows::{column, damaged, optional, optional_timestamp, parsed, text, timestamp};
 use super::sessions::end_sessions;
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
+use super::{PostgresStore, tables};
 use crate::Stored;
 use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
@@ -343,25 +343,6 @@ async fn change_organization(
     Ok(Some(after))
 }
 
-/// Everything an organization has, by organization.
-const REMOVE: [&str; 15] = [
-    "DELETE FROM profiles WHERE organization = $1",
-    "DELETE FROM profile_ids WHERE organization = $1",
-    "DELETE FROM profile_programs WHERE organization = $1",
-    "DELETE FROM enforcement_actions WHERE organization = $1",
-    "DELETE FROM profile_counts WHERE organization = $1",
-    "DELETE FROM enrollment_urls WHERE organization = $1",
-    "DELETE FROM enrollments WHERE organization = $1",
-    "DELETE FROM organization_figures WHERE organization = $1",
-    "DELETE FROM webhook_deliveries WHERE organization = $1",
-    "DELETE FROM webhook_endpoints WHERE organization = $1",
-    "DELETE FROM events WHERE organization = $1",
-    "DELETE FROM audit_events WHERE organization = $1",
-    "DELETE FROM api_keys WHERE organization = $1",
-    "DELETE FROM workspaces WHERE organization = $1",
-    "DELETE FROM organizations WHERE id = $1",
-];
-
 async fn remove_organization(tx: &mut Tx, id: &OrganizationId) -> Result<bool, Trouble> {
     let parameters = values![id.as_str()];
     let found = tx
@@ -375,9 +356,7 @@ async fn remove_organization(tx: &mut Tx, id: &OrganizationId) -> Result<bool, T
     if found.is_empty() {
         return Ok(tx.is_in_doubt());
     }
-    for statement in REMOVE {
-        tx.write(statement, parameters.clone());
-    }
+    tables::remove_organization(tx, id.as_str());
     Ok(true)
 }
 
@@ -522,24 +501,15 @@ fn position(after: Option<&ListPosition>) -> (Value, &str) {
     }
 }
 
-/// Reads a page, and cuts the row that says whether more follows off again.
+/// Reads a page.
 fn listed<T>(
     rows: &[Row],
     limit: Limit,
     read: impl Fn(&Row) -> Stored<T>,
     key: impl Fn(&T) -> (Timestamp, &str),
 ) -> Stored<Listed<T>> {
-    let page = rows.iter().take(limit.get());
-    let items: Vec<T> = page.map(read).collect::<Stored<_>>()?;
-    let last = items.last().filter(|_| rows.len() > limit.get());
-    let next = last.map(|last| {
-        let (created_at, id) = key(last);
-        ListPosition {
-            created_at,
-            id: id.to_owned(),
-        }
-    });
-    Ok(Listed { items, next })
+    let found = rows.iter().map(read).collect::<Stored<_>>()?;
+    Ok(Listed::of(found, limit, key))
 }
 
 /// The first eight bytes of a secret's hash.

@@ -1,9 +1,10 @@
 //! What can be said about this backend's SQL without a server; the rest is tested with one, in
 //! `tests/it/postgres/`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{listing, migrate};
+use super::{listing, migrate, tables};
 
 /// What the distributed relatives of `PostgreSQL` lack, or have in name only.
 const FORBIDDEN: [&str; 24] = [
@@ -175,4 +176,21 @@ fn a_range_never_joins_conditions_with_or() {
         let (_, limit) = sql.rsplit_once("LIMIT ").unwrap();
         assert!(["$2", "21", "101"].contains(&limit), "{sql}");
     }
+}
+
+#[test]
+fn it_is_known_of_every_table_with_what_its_rows_go() {
+    let mut found = BTreeMap::new();
+    for statement in migrate::all_statements() {
+        let Some((_, table)) = statement.split_once("CREATE TABLE IF NOT EXISTS ") else {
+            continue;
+        };
+        let (name, columns) = table.split_once(" (").unwrap();
+        let columns = columns
+            .lines()
+            .filter_map(|line| line.split_whitespace().next());
+        found.insert(name.to_owned(), columns.map(str::to_owned).collect());
+    }
+    let bookkeeping = ["rollcall_migrations", "rollcall_leases"];
+    crate::tables::assert_known(&found, &tables::OWN, &bookkeeping);
 }

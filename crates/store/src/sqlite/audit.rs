@@ -69,13 +69,7 @@ impl AuditTrail for SqliteStore {
             while let Some(row) = rows.next().map_err(failed)? {
                 events.push(event(row)?);
             }
-            let more = events.len() > limit.get();
-            events.truncate(limit.get());
-            let next = more.then(|| events.last().map(|event: &AuditEvent| event.id.clone()));
-            Ok(AuditPage {
-                events,
-                next: next.flatten(),
-            })
+            Ok(AuditPage::of(events, limit))
         })
     }
 

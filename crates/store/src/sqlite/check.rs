@@ -9,26 +9,8 @@ use rusqlite::Connection;
 use super::rows::Narrow;
 use super::{SqliteStore, checkpoint, failed};
 use crate::check::{Check, CheckReport, WriteFigures};
+use crate::tables::TABLES;
 use crate::{StoreError, Stored};
-
-/// Every table, children before parents.
-const TABLES: [&str; 15] = [
-    "profiles",
-    "profile_programs",
-    "enforcement_actions",
-    "profile_counts",
-    "enrollment_urls",
-    "enrollments",
-    "organization_figures",
-    "console_sessions",
-    "webhook_deliveries",
-    "webhook_endpoints",
-    "events",
-    "audit_events",
-    "api_keys",
-    "workspaces",
-    "organizations",
-];
 
 #[async_trait]
 impl Check for SqliteStore {
@@ -65,7 +47,8 @@ impl Check for SqliteStore {
         let known = std::sync::Arc::clone(&self.organizations);
         self.writer
             .write(move |connection| {
-                for table in TABLES {
+                let names = TABLES.iter().map(|table| table.name);
+                for table in names.chain(["organizations"]) {
                     connection
                         .execute_batch(&format!("DELETE FROM {table}"))
                         .map_err(failed)?;

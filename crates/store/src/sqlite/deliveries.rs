@@ -97,14 +97,8 @@ impl Deliveries for SqliteStore {
         );
         self.read(|connection| {
             let parameters = params_from_iter(parameters);
-            let mut deliveries = query(connection, &sql, parameters, delivery)?;
-            let more = deliveries.len() > limit.get();
-            deliveries.truncate(limit.get());
-            let next = deliveries.last().filter(|_| more);
-            Ok(DeliveryPage {
-                next: next.map(|last| last.id.clone()),
-                deliveries,
-            })
+            let found = query(connection, &sql, parameters, delivery)?;
+            Ok(DeliveryPage::of(found, limit))
         })
     }
 

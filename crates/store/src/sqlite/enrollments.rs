@@ -269,17 +269,13 @@ fn update(connection: &Connection, enrollment: &Enrollment) -> Stored<()> {
         .map_err(failed)
 }
 
-/// Removes the enrollments of a profile, which is being removed, and ends its URLs.
-pub(super) fn remove_of(connection: &Connection, organization: i64, id: &ProfileId) -> Stored<()> {
+/// Ends the URLs of a profile, which is about to be removed, and counts its enrollments no more.
+pub(super) fn end_of(connection: &Connection, organization: i64, id: &ProfileId) -> Stored<()> {
     let waiting: i64 = connection
         .prepare_cached(
             "SELECT count(*) FROM enrollments WHERE profile_id = ?1 AND status = 'pending'",
         )
         .and_then(|mut statement| statement.query_row([id.as_str()], |row| row.get(0)))
-        .map_err(failed)?;
-    connection
-        .prepare_cached("DELETE FROM enrollments WHERE profile_id = ?1")
-        .and_then(|mut statement| statement.execute([id.as_str()]))
         .map_err(failed)?;
     // They stay for as long as expired ones do, and show the same page. Should a record bring the id back,
     // they are still over.
@@ -288,15 +284,6 @@ pub(super) fn remove_of(connection: &Connection, organization: i64, id: &Profile
         .and_then(|mut statement| statement.execute([id.as_str()]))
         .map_err(failed)?;
     overview::count_waiting(connection, organization, -waiting)
-}
-
-/// Forgets the URLs of a profile, of which nothing is to be known any more.
-pub(super) fn erase_urls_of(connection: &Connection, id: &ProfileId) -> Stored<()> {
-    connection
-        .prepare_cached("DELETE FROM enrollment_urls WHERE profile_id = ?1")
-        .and_then(|mut statement| statement.execute([id.as_str()]))
-        .map_err(failed)?;
-    Ok(())
 }
 
 const COLUMNS: &str = "e.id, o.id, e.profile_id, e.program, e.status, e.submitted, \
@@ -359,14 +346,9 @@ fn list(
     while let Some(row) = rows.next().map_err(failed)? {
         items.push(enrollment(row)?);
     }
-    let more = items.len() > limit.get();
-    items.truncate(limit.get());
-    let last = items.last().filter(|_| more);
-    let next = last.map(|last: &Enrollment| ListPosition {
-        created_at: last.submitted_at,
-        id: last.id.to_string(),
-    });
-    Ok(Listed { items, next })
+    Ok(Listed::of(items, limit, |last: &Enrollment| {
+        (last.submitted_at, last.id.as_str())
+    }))
 }
 
 fn enrollment(row: &Row<'_>) -> Stored<Enrollment> {

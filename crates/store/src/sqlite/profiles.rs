@@ -14,9 +14,10 @@ use rollcall_record::document::{PageSink, ProfileDocument};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::commit::{Emitter, Tenant, keep_audit};
-use super::rows::{Narrow, day, organization_number};
+use super::rows::{Narrow, day, execute, organization_number};
 use super::{Organizations, SqliteStore, enrollments, failed, listing, outbox, overview};
 use crate::profiles::{Changed, Decide, Profiles};
+use crate::tables::{TABLES, WithProfile};
 use crate::{StoreError, Stored};
 
 #[async_trait]
@@ -135,7 +136,10 @@ impl Profiles for SqliteStore {
                 let Some((organization, profile)) = change.remove(connection, &id)? else {
                     return Ok(false);
                 };
-                enrollments::erase_urls_of(connection, &id)?;
+                delete_rows(connection, &id, |with| match with {
+                    WithProfile::Erased(column) => Some(column),
+                    _ => None,
+                })?;
                 outbox::erase_events_of(connection, &id, change.act.at)?;
                 change.audit(connection, organization, &[profile.erasure()])?;
                 Ok(true)
@@ -200,7 +204,11 @@ impl TenantChange {
         };
         let profile = stored.decode()?;
         remove(connection, organization, &profile)?;
-        enrollments::remove_of(connection, organization, id)?;
+        enrollments::end_of(connection, organization, id)?;
+        delete_rows(connection, id, |with| match with {
+            WithProfile::Removed(column) => Some(column),
+            _ => None,
+        })?;
         count(connection, organization, profile.created_at, -1)?;
         Ok(Some((organization, profile)))
     }
@@ -436,6 +444,21 @@ pub(super) fn remove(connection: &Connection, organization: i64, profile: &Profi
     }
     let open = i64::try_from(profile.enforcement.unresolved().len()).unwrap_or(i64::MAX);
     overview::count_open_actions(connection, organization, -open)
+}
+
+/// Deletes a profile's rows in every table of which `column` names the one that holds its id.
+fn delete_rows(
+    connection: &Connection,
+    id: &ProfileId,
+    column: impl Fn(WithProfile) -> Option<&'static str>,
+) -> Stored<()> {
+    for table in &TABLES {
+        if let Some(column) = column(table.with_profile) {
+            let sql = format!("DELETE FROM {} WHERE {column} = ?1", table.name);
+            execute(connection, &sql, [id.as_str()])?;
+        }
+    }
+    Ok(())
 }
 
 /// Counts `change` profiles more for their organization and the day of their creation.

@@ -20,6 +20,7 @@ use super::rows::{
 use super::sessions::end_sessions;
 use super::{SqliteStore, failed};
 use crate::Stored;
+use crate::tables::TABLES;
 use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
@@ -81,7 +82,7 @@ impl Tenants for SqliteStore {
             let (created_at, id) = position(after);
             let parameters = params![created_at, id, rows_wanted(limit)];
             let found = query(connection, &sql, parameters, organization)?;
-            Ok(listed(found, limit, |found| {
+            Ok(Listed::of(found, limit, |found| {
                 (found.created_at, found.id.as_str())
             }))
         })
@@ -141,22 +142,8 @@ impl Tenants for SqliteStore {
                 let Some(number) = organization_number(connection, &known, &id)? else {
                     return Ok(false);
                 };
-                for table in [
-                    "profiles",
-                    "profile_programs",
-                    "enforcement_actions",
-                    "profile_counts",
-                    "enrollment_urls",
-                    "enrollments",
-                    "organization_figures",
-                    "webhook_deliveries",
-                    "webhook_endpoints",
-                    "events",
-                    "audit_events",
-                    "api_keys",
-                    "workspaces",
-                ] {
-                    let sql = format!("DELETE FROM {table} WHERE organization = ?1");
+                for table in TABLES.iter().filter(|table| table.of_organization) {
+                    let sql = format!("DELETE FROM {} WHERE organization = ?1", table.name);
                     execute(connection, &sql, [number])?;
                 }
                 execute(
@@ -224,7 +211,7 @@ impl Tenants for SqliteStore {
                     })
                 },
             )?;
-            Ok(listed(found, limit, |found| {
+            Ok(Listed::of(found, limit, |found| {
                 (found.created_at, found.id.as_str())
             }))
         })
@@ -345,7 +332,7 @@ impl Tenants for SqliteStore {
             let found = query(connection, &sql, parameters, |row| {
                 key(row, organization_id)
             })?;
-            Ok(listed(found, limit, |found| {
+            Ok(Listed::of(found, limit, |found| {
                 (found.created_at, found.id.as_str())
             }))
         })
@@ -436,22 +423,6 @@ fn position(after: Option<&ListPosition>) -> (i64, &str) {
 
 fn rows_wanted(limit: Limit) -> i64 {
     i64::try_from(limit.get()).unwrap_or(i64::MAX - 1) + 1
-}
-
-/// Cuts the row that says whether more follows off again.
-fn listed<T>(mut items: Vec<T>, limit: Limit, key: impl Fn(&T) -> (Timestamp, &str)) -> Listed<T> {
-    if items.len() <= limit.get() {
-        return Listed { items, next: None };
-    }
-    items.truncate(limit.get());
-    let next = items.last().map(|last| {
-        let (created_at, id) = key(last);
-        ListPosition {
-            created_at,
-            id: id.to_owned(),
-        }
-    });
-    Listed { items, next }
 }
 
 /// The first eight bytes of a secret's hash.

@@ -1,5 +1,6 @@
 //! What the query planner makes of the statements that must not scan.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rollcall_domain::clock::Timestamp;
@@ -13,7 +14,7 @@ use rollcall_domain::text::{Country, OpaqueHash, ReferenceId};
 use rusqlite::StatementStatus;
 
 use super::search::Plan;
-use super::{SqliteStore, listing, profiles};
+use super::{SqliteStore, failed, listing, profiles, rows};
 
 /// The plan of a statement, one step a line.
 fn plan(store: &SqliteStore, sql: &str) -> String {
@@ -146,4 +147,22 @@ fn every_search_walks_an_index_in_order() {
             }
         }
     }
+}
+
+#[test]
+fn it_is_known_of_every_table_with_what_its_rows_go() {
+    let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
+    let columns = store.read(|connection| {
+        let sql = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c \
+                   WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'";
+        let names = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(String, String)> {
+            Ok((row.get(0)?, row.get(1)?))
+        };
+        rows::query(connection, sql, [], |row| names(row).map_err(failed))
+    });
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (table, column) in columns.unwrap() {
+        found.entry(table).or_default().push(column);
+    }
+    crate::tables::assert_known(&found, &[], &["migrations", "suspended_indexes"]);
 }

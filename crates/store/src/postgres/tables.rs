@@ -1,0 +1,77 @@
+//! Everything that goes at once, as statements: an organization, a profile, everything.
+
+use std::sync::LazyLock;
+
+use super::transaction::Tx;
+use super::value::values;
+use crate::tables::{TABLES, Table, WithProfile};
+
+/// What this backend has beside the tables of all: the ids, which are unique over all organizations.
+pub(super) const OWN: [Table; 1] = [Table::of_organization(
+    "profile_ids",
+    WithProfile::Repeat("id"),
+)];
+
+fn tables() -> impl Iterator<Item = &'static Table> {
+    OWN.iter().chain(&TABLES)
+}
+
+/// Empties every table; the schema and the leases stay.
+pub(super) fn empty(tx: &mut Tx) {
+    static STATEMENTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let names = tables().map(|table| table.name).chain(["organizations"]);
+        names.map(|name| format!("DELETE FROM {name}")).collect()
+    });
+    for statement in STATEMENTS.iter() {
+        tx.write(statement, []);
+    }
+}
+
+/// Removes everything that an organization has, and itself.
+pub(super) fn remove_organization(tx: &mut Tx, id: &str) {
+    static STATEMENTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let theirs = tables().filter(|table| table.of_organization);
+        theirs
+            .map(|table| format!("DELETE FROM {} WHERE organization = $1", table.name))
+            .chain(["DELETE FROM organizations WHERE id = $1".to_owned()])
+            .collect()
+    });
+    for statement in STATEMENTS.iter() {
+        tx.write(statement, values![id]);
+    }
+}
+
+/// Removes the rows that go with a profile, its own first.
+pub(super) fn remove_profile(tx: &mut Tx, organization: &str, id: &str) {
+    static STATEMENTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        profile_statements(|with| match with {
+            WithProfile::Repeat(column) | WithProfile::Removed(column) => Some(column),
+            WithProfile::Erased(_) | WithProfile::Emptied | WithProfile::Stay => None,
+        })
+    });
+    for statement in STATEMENTS.iter() {
+        tx.write(statement, values![organization, id]);
+    }
+}
+
+/// Removes what a removal leaves of a profile.
+pub(super) fn erase_profile(tx: &mut Tx, organization: &str, id: &str) {
+    static STATEMENTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        profile_statements(|with| match with {
+            WithProfile::Erased(column) => Some(column),
+            _ => None,
+        })
+    });
+    for statement in STATEMENTS.iter() {
+        tx.write(statement, values![organization, id]);
+    }
+}
+
+fn profile_statements(column: fn(WithProfile) -> Option<&'static str>) -> Vec<String> {
+    let concerned = tables().filter_map(|table| Some((table.name, column(table.with_profile)?)));
+    concerned
+        .map(|(name, column)| {
+            format!("DELETE FROM {name} WHERE organization = $1 AND {column} = $2")
+        })
+        .collect()
+}
