@@ -165,6 +165,23 @@ pub enum KeyOwner {
 }
 
 impl KeyOwner {
+    /// The owner that a key of this kind has: the operator's key has no organization, the others have one.
+    pub fn of_kind(
+        kind: KeyKind,
+        organization_id: Option<OrganizationId>,
+        workspace_id: Option<WorkspaceId>,
+    ) -> Option<Self> {
+        match (kind, organization_id) {
+            (KeyKind::Api, Some(organization_id)) => Some(Self::Api {
+                organization_id,
+                workspace_id,
+            }),
+            (KeyKind::Admin, Some(organization_id)) => Some(Self::Admin { organization_id }),
+            (KeyKind::Operator, None) => Some(Self::Operator),
+            (KeyKind::Api | KeyKind::Admin, None) | (KeyKind::Operator, Some(_)) => None,
+        }
+    }
+
     /// The kind of key that has this owner.
     pub fn kind(&self) -> KeyKind {
         match self {

@@ -6,6 +6,7 @@ use rollcall_domain::enforcement::{EnforcementStatus, Outlook};
 use rollcall_domain::event::Subscription;
 use rollcall_domain::page::StatusFilter;
 use rollcall_domain::profile::{AccessType, Profile};
+use rollcall_domain::tenant::SecretHash;
 use rollcall_domain::text::Name;
 use rollcall_domain::text_enum::NotOneOf;
 
@@ -104,4 +105,11 @@ pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// What a key is looked up by: the first eight bytes of its secret's hash.
+pub(crate) fn lookup(secret: &SecretHash) -> i64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&secret.0[..8]);
+    i64::from_be_bytes(first)
 }

@@ -16,21 +16,12 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::Object;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::pool::Connections;
-
-/// How often the server is asked about commits that are not answered.
-const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long such a question may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// The age from which a commit that was given up is looked for among those the server names.
 const OLD_ENOUGH: Duration = Duration::from_secs(2);
-
-/// The commits of this user that the server has had under way for a while. What a server is asked that
-/// does not keep such a list, it answers with an error, which counts as none.
-const HANGING: &str = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
-    AND usename = current_user AND state = 'active' AND query = 'COMMIT' \
-    AND query_start < clock_timestamp() - interval '1 second'";
 
 /// The commits that were given up and are not answered.
 #[derive(Default)]
@@ -53,7 +44,7 @@ struct Commit {
 impl Abandoned {
     /// Adds a commit; answers with what ends when it need not be waited for any more, and whether somebody
     /// has to begin to watch.
-    fn add(&self) -> (oneshot::Receiver<()>, bool) {
+    pub(super) fn add(&self) -> (oneshot::Receiver<()>, bool) {
         let (keep, kept) = oneshot::channel();
         let mut commits = self.0.lock();
         commits.all.push(Commit {
@@ -64,7 +55,7 @@ impl Abandoned {
     }
 
     /// Forgets what was answered; whether there is anything left to watch.
-    fn is_any_left(&self) -> bool {
+    pub(super) fn is_any_left(&self) -> bool {
         let mut commits = self.0.lock();
         commits.all.retain(|commit| !commit.keep.is_closed());
         commits.watched = !commits.all.is_empty();
@@ -72,7 +63,7 @@ impl Abandoned {
     }
 
     /// Gives up the oldest of those that were there at `asked`, down to as many as the server has.
-    fn give_up_all_but(&self, hanging: usize, asked: Instant) {
+    pub(super) fn give_up_all_but(&self, hanging: usize, asked: Instant) {
         let mut commits = self.0.lock();
         commits.all.retain(|commit| !commit.keep.is_closed());
         let is_old = |commit: &&Commit| asked.saturating_duration_since(commit.since) >= OLD_ENOUGH;
@@ -80,24 +71,20 @@ impl Abandoned {
         commits.all.drain(..old.saturating_sub(hanging));
     }
 
-    fn give_up_all(&self) {
+    pub(super) fn give_up_all(&self) {
         self.0.lock().all.clear();
     }
 }
 
 /// Cancels what a connection has under way, and closes it.
-pub(super) fn cancel(
-    connections: &Connections,
-    object: Object,
-    place: Option<OwnedSemaphorePermit>,
-) {
+pub(super) fn cancel(tls: MakeRustlsConnect, object: Object, place: Option<OwnedSemaphorePermit>) {
     if object.is_closed() {
         return close(object);
     }
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         return close(object);
     };
-    let (token, tls) = (object.cancel_token(), connections.tls());
+    let token = object.cancel_token();
     runtime.spawn(async move {
         // A server that does not take the request does not go on with the work either.
         let _ = tokio::time::timeout(ANSWER_WITHIN, token.cancel_query(tls)).await;
@@ -106,65 +93,6 @@ pub(super) fn cancel(
     });
 }
 
-/// Keeps a connection that has a commit under way in its place.
-pub(super) fn outlast(
-    connections: &Connections,
-    object: Object,
-    place: Option<OwnedSemaphorePermit>,
-) {
-    if object.is_closed() {
-        return close(object);
-    }
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-        return close(object);
-    };
-    let (kept, unwatched) = connections.abandoned().add();
-    runtime.spawn(async move {
-        let answered = tokio::select! {
-            // Answers come in order, so this one comes after the commit's.
-            answered = object.batch_execute("") => answered.is_ok(),
-            _ = kept => false,
-        };
-        if !answered {
-            close(object);
-        }
-        drop(place);
-    });
-    if unwatched {
-        runtime.spawn(watch(connections.clone()));
-    }
-}
-
-/// Asks the server about commits that are not answered, for as long as there are any.
-async fn watch(connections: Connections) {
-    loop {
-        tokio::time::sleep(ASK_EVERY).await;
-        if !connections.abandoned().is_any_left() {
-            return;
-        }
-        let asked = Instant::now();
-        match hanging(&connections).await {
-            Some(hanging) => connections.abandoned().give_up_all_but(hanging, asked),
-            // Connections that wait to be used lead to where no answer comes from.
-            None => connections.drop_idle(),
-        }
-        if connections.is_closed() {
-            connections.abandoned().give_up_all();
-        }
-    }
-}
-
-/// How many commits hang on the server; none when it does not answer.
-async fn hanging(connections: &Connections) -> Option<usize> {
-    let mut connection = connections.connection().await.ok()?;
-    connection.limit_to(ANSWER_WITHIN);
-    match connection.query(HANGING, &[]).await {
-        Ok(rows) => Some(rows.len()),
-        Err(super::trouble::Trouble::Stored(_)) => Some(0),
-        Err(_) => None,
-    }
-}
-
-fn close(object: Object) {
+pub(super) fn close(object: Object) {
     drop(Object::take(object));
 }

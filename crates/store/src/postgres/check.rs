@@ -11,7 +11,7 @@ use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::document::ProfileDocument;
 use tokio_postgres::Row;
 
-use super::profiles::{actions, open_actions};
+use super::profile_rows::{actions, open_actions};
 use super::rows::{column, number, text};
 use super::transaction::Tx;
 use super::trouble::Trouble;

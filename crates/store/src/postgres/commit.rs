@@ -1,18 +1,15 @@
-//! What every decision leaves behind, written inside its transaction: events with their deliveries, and
-//! audit entries.
+//! What every decision leaves behind, written inside its transaction: audit entries. What it tells is the
+//! [`emitter`](super::emitter)'s.
 //!
 //! The first audit entry also tells one call's attempts apart from everyone else's: its id is made once
 //! for the call, so two attempts cannot both be committed, and a look at the entry says whether one was.
 
 use rollcall_domain::audit::{Act, AuditEntry};
-use rollcall_domain::event::Event;
-use rollcall_domain::id::{AuditEventId, Ids, OrganizationId};
+use rollcall_domain::id::{AuditEventId, Ids};
 
-use super::outbox::{self, KeptEvent};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::values;
-use super::webhooks;
 
 /// What stands for the whole installation where an organization's id would stand.
 pub(super) const INSTALLATION: &str = "";
@@ -50,41 +47,6 @@ impl<'a> Keep<'a> {
         } else {
             Err(Trouble::Applied)
         }
-    }
-
-    /// Keeps events with their bodies as they will be sent, and a delivery for each endpoint that is
-    /// subscribed at this moment.
-    pub(super) async fn events(
-        &self,
-        tx: &mut Tx,
-        organization: &OrganizationId,
-        events: &[Event],
-    ) -> Result<(), Trouble> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let endpoints = webhooks::enabled(tx, organization).await?;
-        for event in events {
-            let id = self.ids.event(self.act.at);
-            let event_type = event.kind.event_type();
-            let kept = KeptEvent {
-                id: &id,
-                organization: organization.as_str(),
-                event_type: event_type.as_str(),
-                created_at: event.at,
-                profile_id: event.profile_id.as_str(),
-                body: &rollcall_record::event::body(&id, organization, event),
-            };
-            outbox::keep_event(tx, &kept);
-            let subscribed = endpoints
-                .iter()
-                .filter(|endpoint| endpoint.enabled_events.contains(&event_type.into()));
-            for endpoint in subscribed {
-                let id = self.ids.delivery(self.act.at);
-                outbox::add(tx, &id, &kept, &endpoint.id, self.act.at);
-            }
-        }
-        Ok(())
     }
 
     /// Appends entries to the audit trail, the first under the mark of this decision.
@@ -132,4 +94,10 @@ impl<'a> Keep<'a> {
             ],
         );
     }
+}
+
+/// What a write is about, and the mark it leaves.
+pub(super) struct With<'a, T> {
+    pub(super) keep: Keep<'a>,
+    pub(super) what: T,
 }

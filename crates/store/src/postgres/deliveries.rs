@@ -16,7 +16,7 @@ use super::rows::{column, number, optional_timestamp, parsed, timestamp};
 use super::transaction::{Tx, removed};
 use super::trouble::Trouble;
 use super::value::{Value, values};
-use super::{PostgresStore, webhooks};
+use super::{PostgresStore, endpoint_rows};
 use crate::Stored;
 use crate::deliveries::{
     AttemptReport, Claim, Claimed, Deliveries, DeliveryFilter, DeliveryLease, DeliveryPage,
@@ -218,7 +218,7 @@ async fn redeliver(
     let Some(found) = find(tx, id).await? else {
         return Ok(None);
     };
-    let owned = webhooks::lock(tx, &found.endpoint_id).await?;
+    let owned = endpoint_rows::lock(tx, &found.endpoint_id).await?;
     keep.unless_applied(tx).await?;
     let Some(owned) = owned else {
         return Ok(Some(Err(NotSent::EndpointMissing)));
@@ -248,7 +248,7 @@ async fn insert_test(
     keep: &Keep<'_>,
     endpoint_id: &WebhookEndpointId,
 ) -> Result<Result<Delivery, NotSent>, Trouble> {
-    let owned = webhooks::lock(tx, endpoint_id).await?;
+    let owned = endpoint_rows::lock(tx, endpoint_id).await?;
     keep.unless_applied(tx).await?;
     let Some(owned) = owned else {
         return Ok(Err(NotSent::EndpointMissing));

@@ -22,7 +22,7 @@ use super::rows::{column, damaged, optional, optional_timestamp, parsed, text, t
 use super::transaction::{Tx, removed};
 use super::trouble::Trouble;
 use super::value::{Value, values};
-use super::{PostgresStore, overview, profiles};
+use super::{PostgresStore, overview, profile_rows};
 use crate::Stored;
 use crate::enrollments::{Decided, EnrollmentFilter, EnrollmentUrls, Enrollments, Submitted};
 use crate::tenants::Listed;
@@ -183,7 +183,7 @@ impl Submission<'_> {
             return Ok(Submitted::Missing);
         };
         let organization = url.organization_id.as_str();
-        let stored = profiles::lock(tx, organization, &url.profile_id).await?;
+        let stored = profile_rows::lock(tx, organization, &url.profile_id).await?;
         let url = self.find(tx, " FOR UPDATE").await?;
         self.keep.unless_applied(tx).await?;
         let (Some(stored), Some(url)) = (stored, url) else {
@@ -229,7 +229,7 @@ impl Decision<'_> {
             return Ok(Decided::Missing);
         };
         let organization = waiting.organization_id.as_str();
-        let stored = profiles::lock(tx, organization, &waiting.profile_id).await?;
+        let stored = profile_rows::lock(tx, organization, &waiting.profile_id).await?;
         let waiting = self.find(tx, " FOR UPDATE").await?;
         self.keep.unless_applied(tx).await?;
         let (Some(stored), Some(waiting)) = (stored, waiting) else {
@@ -275,7 +275,7 @@ async fn keep(
     let organization = &enrolled.enrollment.organization_id;
     if decided.changed {
         let document = ProfileDocument::encode(&decided.value);
-        profiles::update(tx, organization.as_str(), before, &decided.value, &document);
+        profile_rows::update(tx, organization.as_str(), before, &decided.value, &document);
     }
     keep.events(tx, organization, &decided.events).await?;
     keep.audit(tx, organization.as_str(), &decided.audit);

@@ -7,26 +7,66 @@
 //! recorded, so any number of workers stay within what one endpoint may have under way.
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::delivery::{DeliveryStatus, UnderWay, conclude};
+use rollcall_domain::delivery::{DeliveryStatus, EndpointHealth, UnderWay, conclude};
 use rollcall_domain::id::{DeliveryId, EventId, Ids, ProfileId, WebhookEndpointId};
+use rollcall_domain::webhook::{AutoDisabled, EndpointState, WebhookEndpoint};
 use rollcall_record::attempts;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio_postgres::Row;
 
 use super::commit::Keep;
+use super::endpoint_rows;
 use super::rows::{column, damaged, number, optional_timestamp, parsed, timestamp};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
-use super::webhooks;
 use crate::Stored;
 use crate::claim::{Room, Waiting};
+use crate::columns::events_text;
 use crate::deliveries::{AttemptReport, Claim, Claimed, ClaimedAttempt, Recorded};
-use crate::webhooks::OwnedEndpoint;
+use crate::webhooks::{OwnedEndpoint, SealedSecret};
 
 /// How many deliveries are canceled at once, so that no write waits behind a large backlog.
 const CANCEL_AT_ONCE: usize = 1_000;
+
+/// Keeps a changed endpoint, and does what a change of its state asks for: one that is disabled loses
+/// what waits for it, one that is enabled again begins with nothing waiting and in good health.
+pub(super) fn store_endpoint(
+    tx: &mut Tx,
+    before: &WebhookEndpoint,
+    after: &WebhookEndpoint,
+    secret: &SealedSecret,
+    now: Timestamp,
+) {
+    let id = &after.id;
+    tx.write(
+        "UPDATE webhook_endpoints SET updated_at = $2, description = $3, name = $4, url = $5, \
+         enabled_events = $6, state = $7, disabled_reason = $8, key_id = $9, sealed_secret = $10 \
+         WHERE id = $1",
+        values![
+            id.as_str(),
+            after.updated_at,
+            after.description.as_str(),
+            after.name.as_str(),
+            after.url.as_str(),
+            events_text(&after.enabled_events),
+            after.state.as_str(),
+            after.disabled_reason.map(AutoDisabled::as_str),
+            secret.key_id.as_str(),
+            &secret.bytes[..],
+        ],
+    );
+    match (before.state, after.state) {
+        (EndpointState::Enabled, EndpointState::Disabled) => cancel_some(tx, id, now),
+        (EndpointState::Disabled, EndpointState::Enabled) => {
+            cancel_all(tx, id, now);
+            endpoint_rows::store_health(tx, id, EndpointHealth::default());
+        }
+        (EndpointState::Enabled, EndpointState::Enabled)
+        | (EndpointState::Disabled, EndpointState::Disabled) => {}
+    }
+}
 
 /// An event as it is kept.
 pub(super) struct KeptEvent<'a> {
@@ -123,7 +163,7 @@ pub(super) struct EndpointClaim<'a> {
 impl EndpointClaim<'_> {
     pub(super) async fn run(&self, tx: &mut Tx) -> Result<Claimed, Trouble> {
         let (claim, id) = (self.claim, self.endpoint_id);
-        let endpoint = webhooks::lock(tx, id).await?;
+        let endpoint = endpoint_rows::lock(tx, id).await?;
         if tx.is_in_doubt() {
             let marked = tx
                 .query(
@@ -157,7 +197,7 @@ impl EndpointClaim<'_> {
         let attempts = begin.map(|waiting| self.lease(tx, &owned, waiting));
         let attempts = attempts.collect();
         if let Some(health) = round.health {
-            webhooks::store_health(tx, id, health);
+            endpoint_rows::store_health(tx, id, health);
         }
         Ok(Claimed {
             attempts,
@@ -336,7 +376,7 @@ impl Reports<'_> {
             )
             .await?;
         let concerned = concerned.iter().map(|row| column(row, 0));
-        let endpoints = webhooks::lock_all(tx, concerned.collect::<Stored<_>>()?).await?;
+        let endpoints = endpoint_rows::lock_all(tx, concerned.collect::<Stored<_>>()?).await?;
         let rows = tx
             .query(
                 "SELECT id, organization, endpoint_id, status, lease_owner, fence, attempts, \
@@ -402,12 +442,12 @@ impl Reports<'_> {
         );
         // The usual case writes nothing.
         if let (Some(owned), Some(health)) = (&mut endpoint, conclusion.health) {
-            webhooks::store_health(tx, &owned.endpoint.id, health);
+            endpoint_rows::store_health(tx, &owned.endpoint.id, health);
             owned.health = health;
         }
         if let (Some(owned), Some(decided)) = (&mut endpoint, conclusion.disabled) {
             let secret = &owned.secret;
-            webhooks::store(tx, &owned.endpoint, &decided.value, secret, report.now);
+            store_endpoint(tx, &owned.endpoint, &decided.value, secret, report.now);
             let organization = owned.organization_id.as_str();
             Keep::new(self.ids, &report.act()).audit(tx, organization, &decided.audit);
             owned.endpoint = decided.value;

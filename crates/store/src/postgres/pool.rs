@@ -202,10 +202,6 @@ impl Connections {
     pub(super) fn abandoned(&self) -> &Abandoned {
         &self.0.abandoned
     }
-
-    pub(super) fn tls(&self) -> MakeRustlsConnect {
-        self.0.tls.clone()
-    }
 }
 
 /// One that waits, for as long as this lives.
@@ -242,16 +238,20 @@ impl Connection {
 
     /// Closes the connection, and has what it was asked canceled: it has not begun to commit.
     pub(super) fn cancel(&mut self) {
-        if let Some(object) = self.object.take() {
-            abandoned::cancel(&self.connections, object, self.place.take());
+        if let Some((object, place)) = self.take() {
+            abandoned::cancel(self.connections.0.tls.clone(), object, place);
         }
     }
 
-    /// Leaves the connection to the commit that it has under way.
-    pub(super) fn outlast(&mut self) {
-        if let Some(object) = self.object.take() {
-            abandoned::outlast(&self.connections, object, self.place.take());
-        }
+    /// Gives the connection up to whoever keeps its place.
+    pub(super) fn take(&mut self) -> Option<(Object, Option<OwnedSemaphorePermit>)> {
+        let object = self.object.take()?;
+        Some((object, self.place.take()))
+    }
+
+    /// Where it comes from.
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Shortens how long one exchange with the server may take.

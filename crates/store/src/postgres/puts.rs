@@ -11,7 +11,7 @@ use rollcall_record::document::ProfileDocument;
 
 use super::commit::Keep;
 use super::overview::{self, Change, FOLDED};
-use super::profiles::{actions, count_slot, open_actions, slot};
+use super::profile_rows::{actions, count_slot, open_actions, slot};
 use super::rows::{column, document, small, text};
 use super::transaction::Tx;
 use super::trouble::Trouble;

@@ -10,8 +10,8 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::commit::{INSTALLATION, Keep};
+use super::keys::lock_key;
 use super::rows::{column, damaged, parsed, timestamp};
-use super::tenants::lock_key;
 use super::transaction::{Tx, removed};
 use super::trouble::Trouble;
 use super::value::values;
@@ -116,14 +116,6 @@ async fn insert(tx: &mut Tx, keep: &Keep<'_>, session: &ConsoleSession) -> Resul
     );
     keep.audit(tx, INSTALLATION, &decided.audit);
     Ok(true)
-}
-
-/// Ends the sessions that were begun with this key.
-pub(super) fn end_sessions(tx: &mut Tx, key: &ApiKeyId) {
-    tx.write(
-        "DELETE FROM console_sessions WHERE key_id = $1",
-        values![key.as_str()],
-    );
 }
 
 async fn remove(tx: &mut Tx, keep: &Keep<'_>, token: &SecretHash) -> Result<bool, Trouble> {

@@ -1,4 +1,4 @@
-//! Organizations, workspaces and keys.
+//! Organizations and workspaces, and the way to [`keys`](super::keys).
 
 use async_trait::async_trait;
 use rollcall_domain::audit::Act;
@@ -6,24 +6,23 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
-    ApiKey, KeyKind, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationPatch,
-    OrganizationScope, OrganizationStatus, SecretHash, Workspace,
+    ApiKey, KeyStatus, OperatorProof, Organization, OrganizationPatch, OrganizationScope,
+    OrganizationStatus, SecretHash, Workspace,
 };
 use tokio_postgres::Row;
 
-use super::commit::{INSTALLATION, Keep};
-use super::rows::{column, damaged, optional, optional_timestamp, parsed, text, timestamp};
-use super::sessions::end_sessions;
+use super::commit::{INSTALLATION, Keep, With};
+use super::keys::{KEY, insert_key, key, organization_exists, remove_key, set_key_status};
+use super::rows::{column, damaged, parsed, timestamp};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
 use super::{PostgresStore, tables};
 use crate::Stored;
+use crate::columns::lookup;
 use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
-const KEY: &str = "k.id, k.organization, k.kind, k.workspace_id, k.name, k.created_at, \
-    k.expires_at, k.last_used_at, k.status, k.literal";
 
 #[async_trait]
 impl Tenants for PostgresStore {
@@ -282,12 +281,6 @@ impl Tenants for PostgresStore {
     }
 }
 
-/// What a write is about, and the mark it leaves.
-struct With<'a, T> {
-    keep: Keep<'a>,
-    what: T,
-}
-
 async fn insert_organization(
     tx: &mut Tx,
     insertion: &With<'_, &Organization>,
@@ -385,115 +378,6 @@ async fn insert_workspace(
     Ok(Ok(()))
 }
 
-async fn organization_exists(tx: &mut Tx, id: &str) -> Result<bool, Trouble> {
-    let found = tx
-        .query("SELECT 1 FROM organizations WHERE id = $1", &values![id])
-        .await?;
-    Ok(!found.is_empty())
-}
-
-async fn insert_key(
-    tx: &mut Tx,
-    insertion: &With<'_, (&ApiKey, &SecretHash)>,
-) -> Result<Result<(), NotStored>, Trouble> {
-    insertion.keep.unless_applied(tx).await?;
-    let (new, secret) = insertion.what;
-    let owner = new.owner.organization_id();
-    let organization = owner.map_or(INSTALLATION, OrganizationId::as_str);
-    if owner.is_some() && !organization_exists(tx, organization).await? {
-        return Ok(Err(NotStored::UnknownOrganization));
-    }
-    let workspace = new.owner.workspace_id().map(WorkspaceId::as_str);
-    if let Some(workspace) = workspace {
-        let found = tx
-            .query(
-                "SELECT 1 FROM workspaces WHERE id = $1 AND organization = $2",
-                &values![workspace, organization],
-            )
-            .await?;
-        if found.is_empty() {
-            return Ok(Err(NotStored::UnknownWorkspace));
-        }
-    }
-    let inserted = tx
-        .write_now(
-            "INSERT INTO api_keys (id, organization, kind, workspace_id, name, created_at, \
-             expires_at, last_used_at, status, literal, lookup, secret_hash) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-             ON CONFLICT DO NOTHING RETURNING id",
-            &values![
-                new.id.as_str(),
-                organization,
-                new.owner.kind().as_str(),
-                workspace,
-                new.name.as_str(),
-                new.created_at,
-                new.expires_at,
-                new.last_used_at,
-                new.status.as_str(),
-                new.literal,
-                lookup(secret),
-                &secret.0[..],
-            ],
-        )
-        .await?;
-    if inserted.is_empty() {
-        return Ok(Err(NotStored::Taken));
-    }
-    insertion.keep.audit(tx, organization, &[new.creation()]);
-    Ok(Ok(()))
-}
-
-/// A key, whose row is ours until the transaction ends, and what stands for its organization.
-pub(super) async fn lock_key(
-    tx: &mut Tx,
-    id: &ApiKeyId,
-) -> Result<Option<(String, ApiKey)>, Trouble> {
-    let sql = format!("SELECT {KEY} FROM api_keys k WHERE k.id = $1 FOR UPDATE");
-    let rows = tx.query(&sql, &values![id.as_str()]).await?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
-    Ok(Some((column(row, 1)?, key(row)?)))
-}
-
-async fn set_key_status(
-    tx: &mut Tx,
-    change: &With<'_, (&ApiKeyId, KeyStatus)>,
-) -> Result<Option<ApiKey>, Trouble> {
-    let (id, status) = change.what;
-    let locked = lock_key(tx, id).await?;
-    change.keep.unless_applied(tx).await?;
-    let Some((organization, before)) = locked else {
-        return Ok(None);
-    };
-    let decided = before.with_status(status);
-    if decided.changed {
-        tx.write(
-            "UPDATE api_keys SET status = $2 WHERE id = $1",
-            values![id.as_str(), decided.value.status.as_str()],
-        );
-        if !decided.value.keeps_sessions() {
-            end_sessions(tx, id);
-        }
-        change.keep.audit(tx, &organization, &decided.audit);
-    }
-    Ok(Some(decided.value))
-}
-
-async fn remove_key(tx: &mut Tx, removal: &With<'_, &ApiKeyId>) -> Result<bool, Trouble> {
-    let id = removal.what;
-    let locked = lock_key(tx, id).await?;
-    removal.keep.unless_applied(tx).await?;
-    let Some((organization, key)) = locked else {
-        return Ok(false);
-    };
-    tx.write("DELETE FROM api_keys WHERE id = $1", values![id.as_str()]);
-    end_sessions(tx, id);
-    removal.keep.audit(tx, &organization, &[key.removal()]);
-    Ok(true)
-}
-
 fn position(after: Option<&ListPosition>) -> (Value, &str) {
     match after {
         None => (i64::MIN.into(), ""),
@@ -512,13 +396,6 @@ fn listed<T>(
     Ok(Listed::of(found, limit, key))
 }
 
-/// The first eight bytes of a secret's hash.
-fn lookup(secret: &SecretHash) -> i64 {
-    let mut first = [0; 8];
-    first.copy_from_slice(&secret.0[..8]);
-    i64::from_be_bytes(first)
-}
-
 fn organization(row: &Row, at: usize) -> Stored<Organization> {
     let rate_limit_rpm: Option<i64> = column(row, at + 3)?;
     let rate_limit_rpm = rate_limit_rpm.map(u32::try_from).transpose();
@@ -528,35 +405,5 @@ fn organization(row: &Row, at: usize) -> Stored<Organization> {
         created_at: timestamp(row, at + 2)?,
         rate_limit_rpm: rate_limit_rpm.map_err(|_| damaged("a limit"))?,
         status: parsed(row, at + 4, OrganizationStatus::parse)?,
-    })
-}
-
-fn key(row: &Row) -> Stored<ApiKey> {
-    let kind = parsed(row, 2, KeyKind::parse)?;
-    let workspace_id = optional(row, 3, WorkspaceId::parse)?;
-    let organization_id = match text(row, 1)? {
-        INSTALLATION => None,
-        _ => Some(parsed(row, 1, OrganizationId::parse)?),
-    };
-    let owner = match (kind, organization_id) {
-        (KeyKind::Api, Some(organization_id)) => KeyOwner::Api {
-            organization_id,
-            workspace_id,
-        },
-        (KeyKind::Admin, Some(organization_id)) => KeyOwner::Admin { organization_id },
-        (KeyKind::Operator, None) => KeyOwner::Operator,
-        (KeyKind::Api | KeyKind::Admin, None) | (KeyKind::Operator, Some(_)) => {
-            return Err(damaged("a key's owner"));
-        }
-    };
-    Ok(ApiKey {
-        id: parsed(row, 0, ApiKeyId::parse)?,
-        owner,
-        name: column(row, 4)?,
-        created_at: timestamp(row, 5)?,
-        expires_at: optional_timestamp(row, 6)?,
-        last_used_at: optional_timestamp(row, 7)?,
-        status: parsed(row, 8, KeyStatus::parse)?,
-        literal: column(row, 9)?,
     })
 }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::commit::keep_audit;
 use super::rows::{execute, optional_timestamp, parsed, query, timestamp};
-use super::{SqliteStore, failed, outbox, webhooks};
+use super::{SqliteStore, endpoint_rows, failed, outbox};
 use crate::Stored;
 use crate::deliveries::{
     AttemptReport, Claim, Claimed, Deliveries, DeliveryFilter, DeliveryLease, DeliveryPage,
@@ -132,7 +132,7 @@ impl Deliveries for SqliteStore {
                 let Some(delivery) = find(connection, &id)? else {
                     return Ok(None);
                 };
-                let Some(row) = webhooks::find_row(connection, &delivery.endpoint_id)? else {
+                let Some(row) = endpoint_rows::find_row(connection, &delivery.endpoint_id)? else {
                     return Ok(Some(Err(NotSent::EndpointMissing)));
                 };
                 let decided = match delivery.redeliver(&row.owned.endpoint, act.at) {
@@ -162,7 +162,7 @@ impl Deliveries for SqliteStore {
         let (act, endpoint_id) = (act.clone(), endpoint_id.clone());
         self.writer
             .write(move |connection| {
-                let Some(row) = webhooks::find_row(connection, &endpoint_id)? else {
+                let Some(row) = endpoint_rows::find_row(connection, &endpoint_id)? else {
                     return Ok(Err(NotSent::EndpointMissing));
                 };
                 let (number, owned) = (row.number, row.owned);

@@ -17,9 +17,10 @@ use rollcall_record::document::ProfileDocument;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
-use super::commit::{Emitter, Tenant, keep_audit};
+use super::commit::keep_audit;
+use super::emitter::{Emitter, Tenant};
 use super::rows::{damaged, optional, optional_timestamp, organization_number, parsed, timestamp};
-use super::{SqliteStore, failed, overview, profiles};
+use super::{SqliteStore, failed, overview, profile_rows};
 use crate::Stored;
 use crate::enrollments::{Decided, EnrollmentFilter, EnrollmentUrls, Enrollments, Submitted};
 use crate::tenants::Listed;
@@ -40,7 +41,7 @@ impl EnrollmentUrls for SqliteStore {
                 let Some(number) = number else {
                     return Ok(false);
                 };
-                if profiles::find(connection, number, &url.profile_id)?.is_none() {
+                if profile_rows::find(connection, number, &url.profile_id)?.is_none() {
                     return Ok(false);
                 }
                 connection
@@ -97,7 +98,7 @@ impl Enrollments for SqliteStore {
                 let Some((number, url)) = find_url(connection, &token)? else {
                     return Ok(Submitted::Missing);
                 };
-                let Some(stored) = profiles::find(connection, number, &url.profile_id)? else {
+                let Some(stored) = profile_rows::find(connection, number, &url.profile_id)? else {
                     return Ok(Submitted::Missing);
                 };
                 if url.is_expired_at(act.at) {
@@ -159,7 +160,7 @@ impl Enrollments for SqliteStore {
                 let Some((number, waiting)) = find(connection, &id)? else {
                     return Ok(Decided::Missing);
                 };
-                let stored = profiles::find(connection, number, &waiting.profile_id)?;
+                let stored = profile_rows::find(connection, number, &waiting.profile_id)?;
                 let before = stored
                     .ok_or_else(|| damaged("an enrollment's profile"))?
                     .decode()?;
@@ -188,7 +189,7 @@ fn keep(
     let decided = &enrolled.profile;
     if decided.changed {
         let document = ProfileDocument::encode(&decided.value);
-        profiles::update(connection, number, before, &decided.value, &document)?;
+        profile_rows::update(connection, number, before, &decided.value, &document)?;
     }
     let tenant = Tenant {
         number,

@@ -16,12 +16,16 @@ mod check;
 mod checkpoint;
 mod commit;
 mod deliveries;
+mod emitter;
+mod endpoint_rows;
 mod enrollments;
+mod key_rows;
 mod leases;
 mod listing;
 mod migrate;
 mod outbox;
 mod overview;
+mod profile_rows;
 mod profiles;
 mod readers;
 mod registry;
@@ -249,8 +253,8 @@ impl SqliteStore {
         self.readers.read(read)
     }
 
-    fn emitter(&self) -> commit::Emitter {
-        commit::Emitter {
+    fn emitter(&self) -> emitter::Emitter {
+        emitter::Emitter {
             ids: Arc::clone(&self.ids),
             deliveries_added: Arc::clone(&self.deliveries_added),
         }

@@ -6,22 +6,65 @@
 //! deliveries of an endpoint as it may lease.
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::delivery::{DeliveryStatus, UnderWay, conclude};
+use rollcall_domain::delivery::{DeliveryStatus, EndpointHealth, UnderWay, conclude};
 use rollcall_domain::id::{DeliveryId, EventId, Ids, ProfileId, WebhookEndpointId};
+use rollcall_domain::webhook::{AutoDisabled, EndpointState, WebhookEndpoint};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 
 use super::commit::keep_audit;
+use super::endpoint_rows::{self, EndpointRow};
 use super::failed;
 use super::rows::{execute, optional_timestamp, parsed, query, timestamp};
-use super::webhooks::{self, EndpointRow};
 use crate::Stored;
 use crate::claim::{Room, Waiting};
+use crate::columns::events_text;
 use crate::deliveries::{AttemptReport, Claim, Claimed, ClaimedAttempt, DeliveryLease, Recorded};
-use crate::webhooks::OwnedEndpoint;
+use crate::webhooks::{OwnedEndpoint, SealedSecret};
 
 /// How many deliveries are canceled at once, so that no write waits behind a large backlog.
 const CANCEL_AT_ONCE: usize = 1_000;
+
+/// Keeps a changed endpoint, and does what a change of its state asks for: one that is disabled loses
+/// what waits for it, one that is enabled again begins with nothing waiting and in good health.
+pub(super) fn store_endpoint(
+    connection: &Connection,
+    before: &WebhookEndpoint,
+    after: &WebhookEndpoint,
+    secret: &SealedSecret,
+    now: Timestamp,
+) -> Stored<()> {
+    let id = &after.id;
+    execute(
+        connection,
+        "UPDATE webhook_endpoints SET updated_at = ?2, description = ?3, name = ?4, url = ?5, \
+         enabled_events = ?6, state = ?7, disabled_reason = ?8, key_id = ?9, sealed_secret = ?10 \
+         WHERE id = ?1",
+        params![
+            id.as_str(),
+            after.updated_at.as_micros(),
+            after.description,
+            after.name,
+            after.url,
+            events_text(&after.enabled_events),
+            after.state.as_str(),
+            after.disabled_reason.map(AutoDisabled::as_str),
+            secret.key_id,
+            secret.bytes
+        ],
+    )?;
+    match (before.state, after.state) {
+        (EndpointState::Enabled, EndpointState::Disabled) => {
+            cancel_some(connection, id, now).map(|_| ())
+        }
+        (EndpointState::Disabled, EndpointState::Enabled) => {
+            cancel_all(connection, id, now)?;
+            endpoint_rows::store_health(connection, id, EndpointHealth::default())
+        }
+        (EndpointState::Enabled, EndpointState::Enabled)
+        | (EndpointState::Disabled, EndpointState::Disabled) => Ok(()),
+    }
+}
 
 /// An event as it is kept.
 pub(super) struct KeptEvent<'a> {
@@ -190,7 +233,7 @@ fn claim_for(
     endpoint_id: &WebhookEndpointId,
     left: usize,
 ) -> Stored<Claimed> {
-    let endpoint = webhooks::find_row(connection, endpoint_id)?.map(|row| row.owned);
+    let endpoint = endpoint_rows::find_row(connection, endpoint_id)?.map(|row| row.owned);
     let Some(owned) = endpoint.filter(|owned| owned.endpoint.is_enabled()) else {
         let canceled = cancel_some(connection, endpoint_id, claim.now)?;
         let more = canceled == CANCEL_AT_ONCE;
@@ -209,7 +252,7 @@ fn claim_for(
     let attempts = begin.map(|waiting| lease(connection, claim, &owned, waiting));
     let attempts = attempts.collect::<Stored<_>>()?;
     if let Some(health) = round.health {
-        webhooks::store_health(connection, endpoint_id, health)?;
+        endpoint_rows::store_health(connection, endpoint_id, health)?;
     }
     Ok(Claimed {
         attempts,
@@ -335,7 +378,7 @@ pub(super) fn record(
     };
     let endpoint = match known.remove(&endpoint_id) {
         Some(endpoint) => Some(endpoint),
-        None => webhooks::find_row(connection, &endpoint_id)?,
+        None => endpoint_rows::find_row(connection, &endpoint_id)?,
     };
     let judged = endpoint.as_ref().map(|row| &row.owned);
     let judged = judged.map(|owned| (&owned.endpoint, owned.health));
@@ -354,12 +397,12 @@ pub(super) fn record(
     )?;
     // The usual case writes nothing.
     if let Some(health) = conclusion.health {
-        webhooks::store_health(connection, &endpoint_id, health)?;
+        endpoint_rows::store_health(connection, &endpoint_id, health)?;
     }
     if let (Some(endpoint), Some(decided)) = (&endpoint, &conclusion.disabled) {
         let secret = &endpoint.owned.secret;
         let before = &endpoint.owned.endpoint;
-        webhooks::store(connection, before, &decided.value, secret, report.now)?;
+        store_endpoint(connection, before, &decided.value, secret, report.now)?;
         keep_audit(
             connection,
             ids,

@@ -14,8 +14,8 @@ use rollcall_record::document::ProfileDocument;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::commit::keep_audit;
-use super::rows::{organization_number, parsed, query, timestamp};
-use super::{SqliteStore, failed, overview, profiles, search};
+use super::rows::{organization_id, organization_number, parsed, query, timestamp};
+use super::{SqliteStore, failed, overview, profile_rows, search};
 use crate::registry::{DueExpiry, ExportPosition, FoundPage, OwnedProfile, Put, Registry};
 use crate::{StoreError, Stored};
 
@@ -212,7 +212,7 @@ impl<'a> Batch<'a> {
             return Ok(Put::ForeignAction(foreign));
         }
         // Nearly every record is new, and inserting it tells.
-        if profiles::insert_unless_there(connection, organization, profile, document)? {
+        if profile_rows::insert_unless_there(connection, organization, profile, document)? {
             self.count(organization, profile.created_at, 1);
             self.wrote((organization, organization_id), vec![profile.creation()]);
             return Ok(Put::Created);
@@ -231,9 +231,9 @@ impl<'a> Batch<'a> {
             return Ok(Put::Unchanged);
         }
         let document = ProfileDocument::encode(&decided.value);
-        profiles::remove(connection, organization, &old)?;
+        profile_rows::remove(connection, organization, &old)?;
         self.count(organization, old.created_at, -1);
-        profiles::insert(connection, organization, &decided.value, &document)?;
+        profile_rows::insert(connection, organization, &decided.value, &document)?;
         self.count(organization, decided.value.created_at, 1);
         self.wrote((organization, organization_id), decided.audit);
         Ok(Put::Replaced)
@@ -253,7 +253,7 @@ impl<'a> Batch<'a> {
     fn keep(mut self, connection: &Connection, ids: &Ids, act: &Act, sent: usize) -> Stored<()> {
         for ((organization, _), (created_at, change)) in &self.counts {
             if *change != 0 {
-                profiles::count(connection, *organization, *created_at, *change)?;
+                profile_rows::count(connection, *organization, *created_at, *change)?;
             }
         }
         let Some(last) = self.last.pop() else {
@@ -317,18 +317,6 @@ fn owner(row: &Row<'_>) -> Stored<(OrganizationId, ProfileId)> {
         parsed(row, 0, OrganizationId::parse)?,
         parsed(row, 1, ProfileId::parse)?,
     ))
-}
-
-/// The id behind an organization's number.
-pub(super) fn organization_id(connection: &Connection, number: i64) -> Stored<OrganizationId> {
-    let mut statement = connection
-        .prepare_cached("SELECT id FROM organizations WHERE number = ?1")
-        .map_err(failed)?;
-    let mut rows = statement.query([number]).map_err(failed)?;
-    match rows.next().map_err(failed)? {
-        Some(row) => parsed(row, 0, OrganizationId::parse),
-        None => Err(super::rows::damaged("an organization's number")),
-    }
 }
 
 /// Organizations in the order of their ids, each one's profiles oldest first.

@@ -104,3 +104,15 @@ pub(super) fn organization_number(
     }
     Ok(number)
 }
+
+/// The id behind an organization's number.
+pub(super) fn organization_id(connection: &Connection, number: i64) -> Stored<OrganizationId> {
+    let mut statement = connection
+        .prepare_cached("SELECT id FROM organizations WHERE number = ?1")
+        .map_err(failed)?;
+    let mut rows = statement.query([number]).map_err(failed)?;
+    match rows.next().map_err(failed)? {
+        Some(row) => parsed(row, 0, OrganizationId::parse),
+        None => Err(damaged("an organization's number")),
+    }
+}

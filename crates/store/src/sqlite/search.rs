@@ -14,8 +14,8 @@ use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Rows, params_from_iter};
 
-use super::rows::{access_type_code, damaged, parsed, timestamp};
-use super::{failed, registry};
+use super::failed;
+use super::rows::{access_type_code, damaged, organization_id, parsed, timestamp};
 use crate::Stored;
 use crate::columns::{after_prefix, outlooks};
 use crate::registry::{FoundPage, OwnedProfile};
@@ -70,7 +70,7 @@ pub(super) fn search(
         found.next = Some(position(row, plan.by_name)?);
         if let Some(document) = matching(row, &page.search, organization, now)? {
             let owner: i64 = row.get(ORGANIZATION).map_err(failed)?;
-            let organization_id = registry::organization_id(connection, owner)?;
+            let organization_id = organization_id(connection, owner)?;
             found.profiles.push(OwnedProfile {
                 organization_id,
                 id: parsed(row, ID, ProfileId::parse)?,

@@ -11,8 +11,8 @@ use rollcall_domain::tenant::{OperatorProof, SecretHash};
 use rusqlite::{Connection, Row, params};
 
 use super::commit::{INSTALLATION, keep_audit};
-use super::rows::{execute, parsed, timestamp};
-use super::tenants::find_key;
+use super::key_rows::find_key;
+use super::rows::{parsed, timestamp};
 use super::{SqliteStore, failed};
 use crate::Stored;
 use crate::sessions::ConsoleSessions;
@@ -132,12 +132,6 @@ impl ConsoleSessions for SqliteStore {
             })
             .await
     }
-}
-
-/// Ends the sessions that were begun with this key.
-pub(super) fn end_sessions(connection: &Connection, key: &ApiKeyId) -> Stored<()> {
-    let sql = "DELETE FROM console_sessions WHERE key_id = ?1";
-    execute(connection, sql, [key.as_str()]).map(|_| ())
 }
 
 fn find(connection: &Connection, token: &SecretHash) -> Stored<Option<ConsoleSession>> {

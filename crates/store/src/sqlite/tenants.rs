@@ -8,24 +8,21 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
-    ApiKey, KeyKind, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationPatch,
-    OrganizationScope, OrganizationStatus, SecretHash, Workspace,
+    ApiKey, KeyStatus, OperatorProof, Organization, OrganizationPatch, OrganizationScope,
+    OrganizationStatus, SecretHash, Workspace,
 };
-use rusqlite::{Connection, Row, ToSql, params};
+use rusqlite::{Connection, Row, params};
 
 use super::commit::{INSTALLATION, keep_audit};
-use super::rows::{
-    damaged, execute, optional, optional_timestamp, organization_number, parsed, query, timestamp,
-};
-use super::sessions::end_sessions;
+use super::key_rows::{KEY, end_sessions, find_key, key};
+use super::rows::{damaged, execute, organization_number, parsed, query, timestamp};
 use super::{SqliteStore, failed};
 use crate::Stored;
+use crate::columns::lookup;
 use crate::tables::TABLES;
 use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
-const KEY: &str = "k.id, k.kind, k.workspace_id, k.name, k.created_at, k.expires_at, \
-    k.last_used_at, k.status, k.literal, k.secret_hash";
 
 #[async_trait]
 impl Tenants for SqliteStore {
@@ -425,13 +422,6 @@ fn rows_wanted(limit: Limit) -> i64 {
     i64::try_from(limit.get()).unwrap_or(i64::MAX - 1) + 1
 }
 
-/// The first eight bytes of a secret's hash.
-fn lookup(secret: &SecretHash) -> i64 {
-    let mut first = [0; 8];
-    first.copy_from_slice(&secret.0[..8]);
-    i64::from_be_bytes(first)
-}
-
 fn find_organization(connection: &Connection, id: &OrganizationId) -> Stored<Option<Organization>> {
     let sql = format!("SELECT {ORGANIZATION} FROM organizations o WHERE o.id = ?1");
     Ok(query(connection, &sql, [id.as_str()], organization)?.pop())
@@ -448,47 +438,5 @@ fn organization_at(row: &Row<'_>, column: usize) -> Stored<Organization> {
         created_at: timestamp(row, column + 2)?,
         rate_limit_rpm: row.get(column + 3).map_err(failed)?,
         status: parsed(row, column + 4, OrganizationStatus::parse)?,
-    })
-}
-
-pub(super) fn find_key(connection: &Connection, id: &ApiKeyId) -> Stored<Option<(i64, ApiKey)>> {
-    let sql = format!(
-        "SELECT {KEY}, o.id, k.organization FROM api_keys k \
-         LEFT JOIN organizations o ON o.number = k.organization WHERE k.id = ?1"
-    );
-    let parameters: [&dyn ToSql; 1] = [&id.as_str()];
-    let found = query(connection, &sql, parameters, |row| {
-        let organization_id = optional(row, 10, OrganizationId::parse)?;
-        Ok((
-            row.get(11).map_err(failed)?,
-            key(row, organization_id.as_ref())?,
-        ))
-    })?;
-    Ok(found.into_iter().next())
-}
-
-fn key(row: &Row<'_>, organization_id: Option<&OrganizationId>) -> Stored<ApiKey> {
-    let kind = parsed(row, 1, KeyKind::parse)?;
-    let workspace_id = optional(row, 2, WorkspaceId::parse)?;
-    let owner = match (kind, organization_id.cloned()) {
-        (KeyKind::Api, Some(organization_id)) => KeyOwner::Api {
-            organization_id,
-            workspace_id,
-        },
-        (KeyKind::Admin, Some(organization_id)) => KeyOwner::Admin { organization_id },
-        (KeyKind::Operator, None) => KeyOwner::Operator,
-        (KeyKind::Api | KeyKind::Admin, None) | (KeyKind::Operator, Some(_)) => {
-            return Err(damaged("a key's owner"));
-        }
-    };
-    Ok(ApiKey {
-        id: parsed(row, 0, ApiKeyId::parse)?,
-        owner,
-        name: row.get(3).map_err(failed)?,
-        created_at: timestamp(row, 4)?,
-        expires_at: optional_timestamp(row, 5)?,
-        last_used_at: optional_timestamp(row, 6)?,
-        status: parsed(row, 7, KeyStatus::parse)?,
-        literal: row.get(8).map_err(failed)?,
     })
 }

@@ -14,7 +14,7 @@ use rollcall_domain::text::{Country, OpaqueHash, ReferenceId};
 use rusqlite::StatementStatus;
 
 use super::search::Plan;
-use super::{SqliteStore, failed, listing, profiles, rows};
+use super::{SqliteStore, failed, listing, profile_rows, rows};
 
 /// The plan of a statement, one step a line.
 fn plan(store: &SqliteStore, sql: &str) -> String {
@@ -66,7 +66,7 @@ fn only_searches_read_rows_away_from_their_index() {
 fn a_profile_whose_id_tells_its_place_is_found_without_an_index() {
     let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
     assert_eq!(
-        plan(&store, profiles::FIND_AT),
+        plan(&store, profile_rows::FIND_AT),
         "SEARCH profiles USING PRIMARY KEY (organization=? AND created_at=? AND id=?)"
     );
 }
