@@ -74,6 +74,7 @@ impl ConsoleSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenant::{KeyOwner, KeyStatus};
 
     #[test]
     fn a_session_ends_by_idling_or_by_age() {
@@ -93,5 +94,30 @@ mod tests {
         };
         assert!(!busy.is_over_at(late));
         assert!(busy.is_over_at(start.saturating_add(LIFETIME)));
+    }
+
+    #[test]
+    fn a_session_begins_with_a_key_that_works() {
+        let (id, now) = (ApiKeyId::parse("apikey_1").unwrap(), Timestamp::EPOCH);
+        let key = ApiKey::create(id.clone(), KeyOwner::Operator, "K".into(), None, now).unwrap();
+        let disabled = key.clone().with_status(KeyStatus::Disabled).value;
+        let expired = ApiKey {
+            expires_at: Some(now),
+            ..key.clone()
+        };
+        let session = ConsoleSession {
+            token_hash: SecretHash([1; 32]),
+            key_id: id,
+            created_at: now,
+            seen_at: now,
+        };
+        for (key, begins) in [
+            (Some(&key), true),
+            (Some(&disabled), false),
+            (Some(&expired), false),
+            (None, false),
+        ] {
+            assert_eq!(session.clone().begin(key).changed, begins, "{key:?}");
+        }
     }
 }

@@ -355,3 +355,39 @@ impl OperatorProof {
         OrganizationScope(organization_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_an_organization_names_the_fields_that_differ() {
+        let before = Organization {
+            id: OrganizationId::parse("org_1").unwrap(),
+            name: "A".into(),
+            created_at: Timestamp::EPOCH,
+            rate_limit_rpm: Some(5),
+            status: OrganizationStatus::Active,
+        };
+        let same = OrganizationPatch {
+            name: Some("A".into()),
+            rate_limit_rpm: Some(Some(5)),
+            status: Some(OrganizationStatus::Active),
+        };
+        assert_eq!(before.update(&same), Decided::unchanged(before.clone()));
+        let patch = OrganizationPatch {
+            rate_limit_rpm: Some(None),
+            status: Some(OrganizationStatus::OnHold),
+            ..same
+        };
+        let decided = before.update(&patch);
+        let after = Organization {
+            rate_limit_rpm: None,
+            status: OrganizationStatus::OnHold,
+            ..before
+        };
+        assert_eq!(decided.value, after);
+        assert_eq!(decided.audit[0].action, AuditAction::OrganizationUpdated);
+        assert_eq!(decided.audit[0].details, ["rate_limit_rpm", "status"]);
+    }
+}

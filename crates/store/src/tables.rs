@@ -19,6 +19,24 @@ pub(crate) enum WithProfile {
     Emptied,
 }
 
+impl WithProfile {
+    /// The column of rows that go whenever a profile does.
+    pub(crate) fn goes(self) -> Option<&'static str> {
+        match self {
+            Self::Repeat(column) | Self::Removed(column) => Some(column),
+            Self::Stay | Self::Erased(_) | Self::Emptied => None,
+        }
+    }
+
+    /// The column of rows that go when one is erased.
+    pub(crate) fn goes_at_erasure(self) -> Option<&'static str> {
+        match self {
+            Self::Erased(column) => Some(column),
+            Self::Stay | Self::Repeat(_) | Self::Removed(_) | Self::Emptied => None,
+        }
+    }
+}
+
 /// A table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Table {

@@ -214,3 +214,19 @@ fn an_expiry_ends_an_action_as_of_its_own_time() {
     assert_eq!(swept.value.enforcement.past()[0].resolved_at, at(10));
     assert!(swept.value.enforcement.unresolved().is_empty());
 }
+
+#[test]
+fn an_import_leaves_what_was_done_to_one_record_or_how_many_there_were() {
+    let organization = crate::id::OrganizationId::parse("org_1").unwrap();
+    let last = Profile::new(
+        ProfileId::parse("uprof_1").unwrap(),
+        ProfileDraft::default(),
+        Timestamp::EPOCH,
+    )
+    .creation();
+    assert_eq!(import_audit(&organization, 1, 1, last.clone()), last);
+    let several = import_audit(&organization, 3, 2, last);
+    assert_eq!(several.action, AuditAction::ProfilesImported);
+    assert_eq!(several.target_id, "org_1");
+    assert_eq!(several.details, ["2 records"]);
+}

@@ -255,23 +255,23 @@ async fn insert_test(
     };
     let (ids, now) = (keep.ids(), keep.act().at);
     let (event_id, id) = (ids.event(now), ids.delivery(now));
-    let owner = &owned.organization_id;
-    let decided = match Delivery::test(id, event_id, owner, &owned.endpoint, now) {
+    let tenant = &owned.organization_id;
+    let decided = match Delivery::test(id, event_id, tenant, &owned.endpoint, now) {
         Err(refusal) => return Ok(Err(refusal)),
         Ok(decided) => decided,
     };
     let Delivery { id, event_id, .. } = &decided.value;
     let event = KeptEvent {
         id: event_id,
-        organization: owner.as_str(),
+        organization: tenant.as_str(),
         event_type: TEST_EVENT_TYPE,
         created_at: now,
         profile_id: "",
-        body: &rollcall_record::event::test_body(event_id, owner, endpoint_id, now),
+        body: &rollcall_record::event::test_body(event_id, tenant, endpoint_id, now),
     };
     outbox::keep_event(tx, &event);
     outbox::add(tx, id, &event, endpoint_id, now);
-    keep.audit(tx, owner.as_str(), &decided.audit);
+    keep.audit(tx, tenant.as_str(), &decided.audit);
     Ok(Ok(decided.value))
 }
 

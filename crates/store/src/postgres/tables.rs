@@ -43,12 +43,8 @@ pub(super) fn remove_organization(tx: &mut Tx, id: &str) {
 
 /// Removes the rows that go with a profile, its own first.
 pub(super) fn remove_profile(tx: &mut Tx, organization: &str, id: &str) {
-    static STATEMENTS: LazyLock<Vec<String>> = LazyLock::new(|| {
-        profile_statements(|with| match with {
-            WithProfile::Repeat(column) | WithProfile::Removed(column) => Some(column),
-            WithProfile::Erased(_) | WithProfile::Emptied | WithProfile::Stay => None,
-        })
-    });
+    static STATEMENTS: LazyLock<Vec<String>> =
+        LazyLock::new(|| profile_statements(WithProfile::goes));
     for statement in STATEMENTS.iter() {
         tx.write(statement, values![organization, id]);
     }
@@ -56,12 +52,8 @@ pub(super) fn remove_profile(tx: &mut Tx, organization: &str, id: &str) {
 
 /// Removes what a removal leaves of a profile.
 pub(super) fn erase_profile(tx: &mut Tx, organization: &str, id: &str) {
-    static STATEMENTS: LazyLock<Vec<String>> = LazyLock::new(|| {
-        profile_statements(|with| match with {
-            WithProfile::Erased(column) => Some(column),
-            _ => None,
-        })
-    });
+    static STATEMENTS: LazyLock<Vec<String>> =
+        LazyLock::new(|| profile_statements(WithProfile::goes_at_erasure));
     for statement in STATEMENTS.iter() {
         tx.write(statement, values![organization, id]);
     }

@@ -167,14 +167,15 @@ impl Deliveries for SqliteStore {
                 };
                 let (number, owned) = (row.number, row.owned);
                 let (event_id, id) = (ids.event(act.at), ids.delivery(act.at));
-                let owner = &owned.organization_id;
-                let test = Delivery::test(id, event_id, owner, &owned.endpoint, act.at);
+                let tenant = &owned.organization_id;
+                let test = Delivery::test(id, event_id, tenant, &owned.endpoint, act.at);
                 let decided = match test {
                     Err(refusal) => return Ok(Err(refusal)),
                     Ok(decided) => decided,
                 };
                 let Delivery { id, event_id, .. } = &decided.value;
-                let body = rollcall_record::event::test_body(event_id, owner, &endpoint_id, act.at);
+                let body =
+                    rollcall_record::event::test_body(event_id, tenant, &endpoint_id, act.at);
                 let event = outbox::KeptEvent {
                     id: event_id,
                     organization: number,

@@ -138,10 +138,7 @@ impl Profiles for SqliteStore {
                 let Some((organization, profile)) = change.remove(connection, &id)? else {
                     return Ok(false);
                 };
-                delete_rows(connection, &id, |with| match with {
-                    WithProfile::Erased(column) => Some(column),
-                    _ => None,
-                })?;
+                delete_rows(connection, &id, WithProfile::goes_at_erasure)?;
                 outbox::erase_events_of(connection, &id, change.act.at)?;
                 change.audit(connection, organization, &[profile.erasure()])?;
                 Ok(true)
