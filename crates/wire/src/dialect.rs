@@ -12,12 +12,11 @@ use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_domain::page::ProfileListing;
 use rollcall_domain::profile::{ProfileDraft, ProfilePatch};
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
+use utoipa::openapi::schema::Object;
 
 use crate::cursor::Cursors;
-use crate::dialects;
 use crate::error::ApiError;
 use crate::object;
-use crate::openapi::Shapes;
 
 /// Which answer a profile stands in. Only get promises the whole truth about programs (contract,
 /// *Programs*).
@@ -72,12 +71,21 @@ pub trait Dialect: Sync + std::fmt::Debug {
     ) -> Result<(), DamagedDocument>;
 }
 
-/// The dialect that the contract calls `name`: `2026-03-24`, …, `ga`.
-pub fn by_short_name(name: &str) -> Option<&'static dyn Dialect> {
-    dialects::ALL
-        .iter()
-        .copied()
-        .find(|dialect| dialect.short_name() == name)
+/// What a dialect's bodies and answers look like, and what else its document depends on.
+#[derive(Debug)]
+pub struct Shapes {
+    /// What it is about, in a sentence.
+    pub(crate) about: &'static str,
+    /// The body of a create.
+    pub(crate) create: Object,
+    /// The body of an update.
+    pub(crate) update: Object,
+    /// A profile, as get answers it.
+    pub(crate) profile: Object,
+    /// A profile in every other answer, where that is something else.
+    pub(crate) profile_elsewhere: Option<Object>,
+    /// Whether the list takes the status filter.
+    pub(crate) status_filter: bool,
 }
 
 /// Writes the answer to a list while a store hands the profiles over.

@@ -18,10 +18,16 @@ pub const ALL: &[&dyn Dialect] = &[
     &v2026_03_24::V2026_03_24,
 ];
 
+/// The dialect that the contract calls `name`: `2026-03-24`, …, `ga`.
+pub fn by_short_name(name: &str) -> Option<&'static dyn Dialect> {
+    ALL.iter()
+        .copied()
+        .find(|dialect| dialect.short_name() == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::by_short_name;
 
     #[test]
     fn dialects_stand_newest_first_and_are_found_by_name() {

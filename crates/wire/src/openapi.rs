@@ -15,16 +15,14 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Info, License, OpenApi, OpenApiBuilder, SecurityRequirement};
 
-use crate::dialect::{Dialect, by_short_name};
-use crate::dialects;
+use crate::dialect::Dialect;
+use crate::dialects::{self, by_short_name};
 
 mod answers;
 mod operator;
 mod public;
 pub(crate) mod schema;
 mod webhooks;
-
-pub use public::Shapes;
 
 /// What the operator API's document is called.
 pub const OPERATOR: &str = "operator";

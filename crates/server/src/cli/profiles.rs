@@ -3,8 +3,9 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use rollcall_domain::id::ProfileId;
-use rollcall_wire::dialect::{Dialect, by_short_name};
+use rollcall_wire::dialect::Dialect;
 use rollcall_wire::dialects;
+use rollcall_wire::dialects::by_short_name;
 use rollcall_wire::operator::deleted;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};

@@ -12,9 +12,9 @@ use rollcall_record::document::{DamagedDocument, ProfileView};
 use rollcall_record::field::{Fields, Read};
 
 use crate::cursor::Cursors;
-use crate::dialect::{Answer, Dialect};
+use crate::dialect::{Answer, Dialect, Shapes};
 use crate::error::ApiError;
-use crate::openapi::{Shapes, schema};
+use crate::openapi::schema;
 use crate::parts::{self, FilterRule, Write};
 
 /// The dialect.

@@ -12,26 +12,9 @@ use utoipa::openapi::{Components, ContentBuilder, OpenApi, Paths, Required};
 use super::answers::{self, Caller, with_errors};
 use super::schema::{self, Shape, named};
 use super::{begin, chosen_by, security};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Shapes};
 use crate::error::ErrorKind;
 use crate::headers::VERSIONS;
-
-/// What a dialect's bodies and answers look like, and what else its document depends on.
-#[derive(Debug)]
-pub struct Shapes {
-    /// What it is about, in a sentence.
-    pub(crate) about: &'static str,
-    /// The body of a create.
-    pub(crate) create: Object,
-    /// The body of an update.
-    pub(crate) update: Object,
-    /// A profile, as get answers it.
-    pub(crate) profile: Object,
-    /// A profile in every other answer, where that is something else.
-    pub(crate) profile_elsewhere: Option<Object>,
-    /// Whether the list takes the status filter.
-    pub(crate) status_filter: bool,
-}
 
 const TAG: &str = "User profiles";
 const LIST: &str = "/v1/user_profiles";

@@ -17,7 +17,8 @@ use rollcall_domain::text::{
 use rollcall_record::document::ProfileDocument;
 use rollcall_record::time;
 use rollcall_wire::cursor::{CursorKeys, Cursors};
-use rollcall_wire::dialect::{Answer, Dialect, by_short_name};
+use rollcall_wire::dialect::{Answer, Dialect};
+use rollcall_wire::dialects::by_short_name;
 
 /// The example `name`, as compact JSON with its members in their order.
 pub(crate) fn compact(name: &str) -> String {
