@@ -1,4 +1,4 @@
-//! The server put together: what handlers need, how it starts, and how it ends.
+//! The server put together: what every request and every task in the background may need.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,31 +9,24 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderValue;
-use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
+use rollcall_domain::clock::Clock;
 use rollcall_domain::enrollment::URL_LIFETIME;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
 use rollcall_domain::tenant::{ApiKey, SecretHash};
 use rollcall_store::{Store, StoreError, Stored};
 use rollcall_wire::cursor::Cursors;
 use rollcall_wire::headers::KnownBetas;
-use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::background;
 use crate::config::ProgramConfig;
 use crate::credentials::{Credentials, Identity};
-use crate::development::Development;
+use crate::development::{Development, DevelopmentParts};
 use crate::duty::Duty;
 use crate::http::body::BodyLimits;
 use crate::http::fences::{AuthenticationFailures, OrganizationRates};
-use crate::http::listener::{Drained, Listener, ListenerLimits};
-use crate::http::router::Surface;
-use crate::http::{edge_errors, service};
-use crate::initial::InitialState;
+use crate::http::listener::ListenerLimits;
 use crate::metrics::{Exposition, Metrics, StorageMetrics};
-use crate::open_files::ADMIN_CONNECTIONS;
 use crate::traffic::Traffic;
 use crate::unknown_betas::UnknownBetas;
 use crate::webhooks::WebhookSettings;
@@ -80,22 +73,6 @@ impl Settings {
             enrollment_url_lifetime: URL_LIFETIME,
         }
     }
-}
-
-/// What makes a server a development server (`operator.md`, *Development controls*).
-#[derive(Debug)]
-pub struct DevelopmentParts {
-    /// The clock that the controls set; [`AppParts::clock`] must be the same one.
-    pub clock: Arc<AdjustableClock>,
-    /// Where the clock stands at the start and after a reset; it follows the machine's when absent.
-    pub starts_at: Option<Timestamp>,
-    /// What is there at the start and after a reset.
-    pub initial: InitialState,
-    /// With it, an unknown key that begins with `test-` becomes an organization of its own, dropped
-    /// when it has idled for so long.
-    pub tenant_idle: Option<Duration>,
-    /// Whether it answers under any name, and not only under those of this machine.
-    pub allow_remote: bool,
 }
 
 /// What an [`App`] is made of.
@@ -290,6 +267,11 @@ impl App {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// From now on the server calls itself not ready.
+    pub(crate) fn begin_to_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
     /// Wakes what sleeps until a time, because time is not what it was.
     pub(crate) fn announce_clock(&self) {
         self.sweep_due.notify_one();
@@ -359,7 +341,9 @@ impl App {
         if !is_test {
             return Ok(None);
         }
-        tenants.make(self, hash).await?;
+        tenants
+            .make(&*self.store, &*self.clock, &self.ids, hash)
+            .await?;
         self.credentials.find(&*self.store, hash).await
     }
 
@@ -372,76 +356,6 @@ impl App {
             tenants.see_again(&organization.id);
         }
     }
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Connections of the main listener that were still open at the drain's deadline and were cut.
-    pub cut: usize,
-}
-
-/// Serves until `shutdown` is cancelled, drains, and closes the storage.
-///
-/// With an admin listener the health paths are on it alone. It answers until the main listener has
-/// drained, so that whoever balances the load sees `/readyz` fail and not a refused connection.
-pub async fn run(
-    app: Arc<App>,
-    listener: TcpListener,
-    admin_listener: Option<TcpListener>,
-    shutdown: CancellationToken,
-) -> Ended {
-    let background = background::start(&app, &shutdown);
-    let surface = if admin_listener.is_some() {
-        Surface::WithoutHealth
-    } else {
-        Surface::Everything
-    };
-    let admin_shutdown = CancellationToken::new();
-    let admin = admin_listener.map(|listener| {
-        let app = Arc::clone(&app);
-        let shutdown = admin_shutdown.clone();
-        tokio::spawn(async move { serve(&app, listener, Surface::Health, shutdown).await })
-    });
-    let draining = {
-        let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
-        tokio::spawn(async move {
-            shutdown.cancelled().await;
-            app.draining.store(true, Ordering::Relaxed);
-        })
-    };
-    let Drained { cut } = serve(&app, listener, surface, shutdown).await;
-    draining.abort();
-    admin_shutdown.cancel();
-    if let Some(admin) = admin
-        && admin.await.is_err()
-    {
-        tracing::error!("the admin listener ended with a panic");
-    }
-    background.finish(&app).await;
-    app.store.close().await;
-    Ended { cut }
-}
-
-async fn serve(
-    app: &Arc<App>,
-    socket: TcpListener,
-    surface: Surface,
-    shutdown: CancellationToken,
-) -> Drained {
-    let mut limits = app.settings.listener.clone();
-    if surface == Surface::Health {
-        limits.max_connections = limits.max_connections.min(ADMIN_CONNECTIONS);
-    }
-    let listener = Listener {
-        socket,
-        limits,
-        errors: edge_errors(&app.ids, &app.clock),
-        figures: app.metrics.listener(),
-    };
-    listener
-        .serve(service(Arc::clone(app), surface), shutdown)
-        .await
 }
 
 /// Logs a storage error of a background task; there is nobody to answer.

@@ -4,7 +4,7 @@
 //! Nothing depends on these tasks being punctual for an answer to be right: an expired action is closed
 //! on every read, an expired URL opens nothing. They make the facts permanent, and the events follow.
 //!
-//! Where several nodes share storage, one of them sweeps and prunes for all ([`duty`]).
+//! Where several nodes share storage, one of them sweeps and prunes for all (`duty`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, log_failed};
-use crate::duty;
+use crate::duty::CLAIM_EVERY;
 use crate::webhooks::worker;
 
 /// How often keys' last uses are stored.
@@ -64,7 +64,7 @@ pub struct Background {
 /// Starts the tasks; they end with `shutdown`.
 pub fn start(app: &Arc<App>, shutdown: &CancellationToken) -> Background {
     let mut tasks = JoinSet::new();
-    tasks.spawn(until(shutdown.clone(), duty::keep(Arc::clone(app))));
+    tasks.spawn(until(shutdown.clone(), hold_duty(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), sweep_expiries(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_urls(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_deliveries(Arc::clone(app))));
@@ -86,7 +86,9 @@ impl Background {
     /// Waits for the tasks to end and stores what they would have stored next.
     pub async fn finish(mut self, app: &App) {
         while self.tasks.join_next().await.is_some() {}
-        app.duty.give_up(&*app.store).await;
+        if let Err(error) = app.duty.give_up(&*app.store).await {
+            log_failed("giving the lease up", &error);
+        }
         store_uses(app).await;
     }
 }
@@ -95,6 +97,19 @@ impl Background {
 async fn until(shutdown: CancellationToken, task: impl Future<Output = ()> + Send) {
     // Cancelled or ended, it is over.
     let _ = shutdown.run_until_cancelled(task).await;
+}
+
+/// Holds the duty whenever no other node does.
+async fn hold_duty(app: Arc<App>) {
+    let Some(owner) = app.duty.owner() else {
+        return;
+    };
+    loop {
+        if let Err(error) = app.duty.claim(&*app.store, owner).await {
+            log_failed("claiming the lease", &error);
+        }
+        sleep(CLAIM_EVERY).await;
+    }
 }
 
 /// Records the end of each enforcement action within a second of its expiry.
@@ -263,7 +278,7 @@ async fn drop_idle_tenants(app: Arc<App>) {
     };
     loop {
         sleep(tenants.look_every()).await;
-        if let Err(error) = tenants.drop_idle(&app).await {
+        if let Err(error) = tenants.drop_idle(&*app.store, &app.credentials).await {
             log_failed("idle tenants", &error);
         }
     }

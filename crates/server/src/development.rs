@@ -2,24 +2,40 @@
 //! really sent, tenants that appear when they are named, and a way back to the start.
 //!
 //! The routes are in [`crate::http`]'s `operator::dev`; under `rollcall serve` there is no
-//! [`Development`] and the routes do not exist.
+//! `Development` and the routes do not exist.
 
 mod faults;
 mod requests;
 mod tenants;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rollcall_domain::clock::{AdjustableClock, Clock as _, Timestamp};
 use rollcall_domain::page::Limit;
 use rollcall_store::{Store, Stored};
 
-use crate::app::DevelopmentParts;
 use crate::http::host::OwnHosts;
 use crate::initial::InitialState;
-pub(crate) use faults::Faults;
+pub(crate) use faults::{Faults, Strike};
 pub(crate) use requests::RecentRequests;
 pub(crate) use tenants::TenantsOnDemand;
+
+/// What makes a server a development server (`operator.md`, *Development controls*).
+#[derive(Debug)]
+pub struct DevelopmentParts {
+    /// The clock that the controls set; [`App`](crate::app::App)'s clock must be the same one.
+    pub clock: Arc<AdjustableClock>,
+    /// Where the clock stands at the start and after a reset; it follows the machine's when absent.
+    pub starts_at: Option<Timestamp>,
+    /// What is there at the start and after a reset.
+    pub initial: InitialState,
+    /// With it, an unknown key that begins with `test-` becomes an organization of its own, dropped
+    /// when it has idled for so long.
+    pub tenant_idle: Option<Duration>,
+    /// Whether it answers under any name, and not only under those of this machine.
+    pub allow_remote: bool,
+}
 
 /// Some of the things that are numbered as they come, and the number to go on after if there are more.
 #[derive(Debug)]

@@ -10,7 +10,6 @@
 //!
 //! Storage of one process alone has no lease, and costs nothing here.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -18,16 +17,13 @@ use rollcall_domain::clock::{Clock as _, SystemClock};
 use rollcall_domain::id::{Chance as _, SystemChance};
 use rollcall_store::{Store, Stored};
 use tokio::sync::Notify;
-use tokio::time::sleep;
-
-use crate::app::{App, log_failed};
 
 /// The lease's name.
 const NAME: &str = "background";
 /// How long a claim holds.
 const LEASE: Duration = Duration::from_secs(5);
 /// How often the lease is claimed: by its holder to keep it, by others to take it over.
-const CLAIM_EVERY: Duration = Duration::from_millis(1_500);
+pub(crate) const CLAIM_EVERY: Duration = Duration::from_millis(1_500);
 
 /// Whether the duty is this node's.
 #[derive(Debug)]
@@ -75,8 +71,13 @@ impl Duty {
         }
     }
 
+    /// What this node calls itself; none when no other can have the storage.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// Claims the duty, again or for the first time.
-    async fn claim(&self, store: &dyn Store, owner: &str) -> Stored<()> {
+    pub(crate) async fn claim(&self, store: &dyn Store, owner: &str) -> Stored<()> {
         let begun = Instant::now();
         // By the machine's clock, whatever the one of a development server shows: this is about who lives.
         let now = SystemClock.now();
@@ -102,25 +103,11 @@ impl Duty {
     }
 
     /// Gives the duty up, so that another node need not wait for the end of its lease.
-    pub(crate) async fn give_up(&self, store: &dyn Store) {
+    pub(crate) async fn give_up(&self, store: &dyn Store) -> Stored<()> {
         let held = self.held.lock().take();
-        if let Some(owner) = self.owner.as_deref().filter(|_| held.is_some())
-            && let Err(error) = store.release_lease(NAME, owner).await
-        {
-            log_failed("giving the lease up", &error);
+        match self.owner().filter(|_| held.is_some()) {
+            Some(owner) => store.release_lease(NAME, owner).await,
+            None => Ok(()),
         }
-    }
-}
-
-/// Holds the duty whenever nobody else does.
-pub(crate) async fn keep(app: Arc<App>) {
-    let Some(owner) = &app.duty.owner else {
-        return;
-    };
-    loop {
-        if let Err(error) = app.duty.claim(&*app.store, owner).await {
-            log_failed("claiming the lease", &error);
-        }
-        sleep(CLAIM_EVERY).await;
     }
 }

@@ -4,35 +4,34 @@
 //!
 //! # The way of one request
 //!
-//! `GET /v1/user_profiles` goes through [`http::listener`] (accepts, times out, drains),
-//! [`http::router`] (every path on one screen), `http::call` (who calls, for whom, in which dialect:
-//! the contract's order of checks), and `http::public::profiles::list`, which asks the dialect to read
+//! `GET /v1/user_profiles` goes through [`http::listener`] (accepts, times out, drains), [`http::service`]
+//! and [`http::router`] (which path of [`http::routes`]), `http::call` (who calls, for whom, in which
+//! dialect: the contract's order of checks), and `http::public::profiles::list`, which asks the dialect to read
 //! the query, storage to hand the rows to the dialect's page writer, and is done. What every response
-//! carries is put on in [`http`]; what goes wrong becomes a `Failure` (`http::error`) through `?`.
+//! carries is put on in [`http::service`]; what goes wrong becomes a `Failure` (`http::error`) through `?`.
 //!
 //! `POST /v1/user_profiles` differs in two steps: the body becomes a draft, `Profile::create` decides,
 //! and storage commits the decision whole, with its events and its audit entry.
 //!
 //! # The map
 //!
-//! - [`app`]: what every request may need, and how the server runs and ends.
+//! - [`app`]: what every request may need. [`serving`]: how the server starts, runs and ends.
 //! - [`http`]: from a connection to a handler and back.
 //! - `pages`: what people see, the Verification Portal and the operator's console.
 //! - [`credentials`], [`secrets`]: whose key it is, and how keys are made.
 //! - [`background`]: what happens without being asked.
 //! - [`webhooks`]: what an organization is told, and how it gets there.
-//! - `development`: what only a development server has; [`initial`]: what it starts with.
+//! - [`development`]: what only a development server has; [`initial`]: what it starts with.
 //! - [`config`], [`metrics`], [`traffic`], [`telemetry`], `log_lines`: what is set, counted and logged.
 //! - `open_files`: how many connections and deliveries fit under the limit of open files.
 //! - `first_ids`: what an import has seen before.
-//! - [`config`], [`metrics`], [`traffic`], [`telemetry`]: what is set, counted and logged.
 
 pub mod app;
 pub mod background;
 pub mod cli;
 pub mod config;
 pub mod credentials;
-mod development;
+pub mod development;
 mod duty;
 mod first_ids;
 pub mod http;
@@ -43,6 +42,7 @@ mod open_files;
 mod outbound;
 mod pages;
 pub mod secrets;
+pub mod serving;
 pub mod telemetry;
 pub mod traffic;
 mod unknown_betas;

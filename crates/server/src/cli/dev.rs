@@ -26,8 +26,8 @@ use super::secret_key;
 use super::seed::{self, Seed};
 use super::startup::{self, Ports};
 use super::target::{self, Storage};
-use crate::app::DevelopmentParts;
 use crate::config::{Config, FlagOverrides, Loaded, Secret as Literal};
+use crate::development::DevelopmentParts;
 use crate::initial::InitialState;
 use crate::secrets::{Secret, is_well_formed_key};
 

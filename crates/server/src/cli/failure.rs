@@ -1,11 +1,13 @@
 //! How a command fails: what the person is told and with which status the process ends.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use rollcall_domain::decision::Refusal;
 use rollcall_store::{OpenError, StoreError};
-
-use super::output;
 
 /// Why a command did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,17 +58,33 @@ impl Failure {
     pub fn report(&self) -> ExitCode {
         match self {
             Self::Setup(reason) => {
-                output::complain(reason);
+                complain(reason);
                 ExitCode::from(2)
             }
             Self::Failed(reason) | Self::NotFound(reason) | Self::UnknownKey(reason) => {
-                output::complain(reason);
+                complain(reason);
                 ExitCode::FAILURE
             }
             Self::Told => ExitCode::FAILURE,
             Self::Misused => ExitCode::from(2),
             Self::Closed => ExitCode::SUCCESS,
         }
+    }
+}
+
+/// How long the end of a process waits for somebody to read why it ends.
+const COMPLAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Tells why a command failed, in one line.
+pub fn complain(text: &str) {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (done, told) = mpsc::channel();
+    let told_by = thread::Builder::new().spawn(move || {
+        let _ = writeln!(io::stderr(), "rollcall: {line}");
+        let _ = done.send(());
+    });
+    if told_by.is_ok() {
+        let _ = told.recv_timeout(COMPLAIN_WITHIN);
     }
 }
 

@@ -111,7 +111,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Option<Ar
             // A server logs them.
             if !matches!(arguments.command, Command::Dev(_) | Command::Serve(_)) {
                 for unknown in unknown_variables(std::env::vars_os()) {
-                    output::complain(&unknown.to_string());
+                    failure::complain(&unknown.to_string());
                 }
             }
             Ok(Some(arguments))

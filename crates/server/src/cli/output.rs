@@ -6,9 +6,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
-use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -337,22 +335,6 @@ pub fn aside(print: impl FnOnce() -> Outcome + Send + 'static) {
 pub fn note(text: &str) {
     // A closed standard error leaves nobody to tell.
     let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// How long the end of a process waits for somebody to read why it ends.
-const COMPLAIN_WITHIN: Duration = Duration::from_secs(5);
-
-/// Tells why a command failed, in one line.
-pub fn complain(text: &str) {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (done, told) = mpsc::channel();
-    let told_by = thread::Builder::new().spawn(move || {
-        let _ = writeln!(io::stderr(), "rollcall: {line}");
-        let _ = done.send(());
-    });
-    if told_by.is_ok() {
-        let _ = told.recv_timeout(COMPLAIN_WITHIN);
-    }
 }
 
 /// Standard output for a stream of bytes.

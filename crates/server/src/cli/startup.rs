@@ -20,17 +20,19 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{Failure, Outcome};
 use super::secret_key::ServerKeys;
 use super::target::{self, Storage};
-use crate::app::{self, App, AppParts, DevelopmentParts, Settings};
+use crate::app::{App, AppParts, Settings};
 use crate::config::{Config, DurationRange, unknown_variables};
+use crate::development::DevelopmentParts;
 use crate::http::body::BodyLimits;
-use crate::http::edge_errors;
 use crate::http::listener::{Figures, Listener, ListenerLimits};
 use crate::http::router::Surface;
+use crate::http::service::edge_errors;
 use crate::http::starting::{self, Starting};
 use crate::log_lines::Flush;
 use crate::metrics::Metrics;
 use crate::open_files;
 use crate::outbound;
+use crate::serving;
 use crate::telemetry;
 use crate::webhooks::WebhookSettings;
 use crate::webhooks::fence::Fence;
@@ -275,7 +277,7 @@ fn ignores_hangup() -> bool {
 
 /// Serves until it is asked to end, and has drained.
 pub(crate) async fn serve(app: Arc<App>, ports: Ports, shutdown: CancellationToken) -> Outcome {
-    let ended = app::run(app, ports.main, ports.admin, shutdown).await;
+    let ended = serving::run(app, ports.main, ports.admin, shutdown).await;
     if ended.cut > 0 {
         tracing::warn!(
             connections = ended.cut,

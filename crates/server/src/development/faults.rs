@@ -9,7 +9,6 @@ use rollcall_domain::page::Limit;
 use rollcall_wire::operator::dev::{Fault, FaultOutcome};
 
 use super::Numbered;
-use crate::http::Exchange;
 use crate::http::error::Failure;
 
 /// The failures to come, in the order they were asked for.
@@ -24,6 +23,15 @@ pub(crate) struct Faults {
 struct Prepared {
     number: u64,
     fault: Fault,
+}
+
+/// What struck a request.
+#[derive(Debug)]
+pub(crate) struct Strike {
+    /// What a header of the answer calls it.
+    pub(crate) name: Option<HeaderValue>,
+    /// What the request comes to; nothing where it was only delayed.
+    pub(crate) failure: Option<Failure>,
 }
 
 impl Faults {
@@ -61,32 +69,28 @@ impl Faults {
         Some(struck)
     }
 
-    /// Lets the first matching failure strike the request, if there is one.
-    pub(crate) async fn strike(&self, exchange: &Exchange<'_>) -> Result<(), Failure> {
-        let Some(Prepared { number, fault }) = self.take(exchange.head) else {
-            return Ok(());
-        };
+    /// Lets the first matching failure strike a request with this head, if there is one.
+    pub(crate) async fn strike(&self, head: &Parts) -> Option<Strike> {
+        let Prepared { number, fault } = self.take(head)?;
         tokio::time::sleep(fault.delay).await;
-        match fault.outcome {
+        let (name, failure) = match fault.outcome {
             FaultOutcome::GoOn => {
-                let name = format!("fault_{number} delay {}ms", fault.delay.as_millis());
-                if let Ok(name) = HeaderValue::from_str(&name) {
-                    exchange.name_fault(name);
-                }
-                Ok(())
+                let delay = fault.delay.as_millis();
+                (format!("fault_{number} delay {delay}ms"), None)
             }
-            FaultOutcome::DropConnection => {
-                exchange.name_fault(HeaderValue::from_static("drop_connection"));
-                Err(Failure::dropped_connection())
-            }
-            FaultOutcome::Answer { status, error_type } => {
-                let name = format!("fault_{number} {status} {error_type}");
-                if let Ok(name) = HeaderValue::from_str(&name) {
-                    exchange.name_fault(name);
-                }
-                Err(Failure::on_demand(status, error_type))
-            }
-        }
+            FaultOutcome::DropConnection => (
+                "drop_connection".to_owned(),
+                Some(Failure::dropped_connection()),
+            ),
+            FaultOutcome::Answer { status, error_type } => (
+                format!("fault_{number} {status} {error_type}"),
+                Some(Failure::on_demand(status, error_type)),
+            ),
+        };
+        Some(Strike {
+            name: HeaderValue::from_str(&name).ok(),
+            failure,
+        })
     }
 }
 

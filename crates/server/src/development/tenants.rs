@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rollcall_domain::audit::{Act, Actor};
-use rollcall_domain::id::OrganizationId;
+use rollcall_domain::clock::Clock;
+use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationStatus, SecretHash,
 };
 use rollcall_store::{Store, Stored};
 
-use crate::app::App;
+use crate::credentials::Credentials;
 
 /// What the organizations are called; those of an earlier run are known by it.
 const NAME: &str = "Tenant on demand";
@@ -39,26 +40,32 @@ impl TenantsOnDemand {
     }
 
     /// Makes the organization of the key whose secret has this hash, if it has none yet.
-    pub(crate) async fn make(&self, app: &App, secret: &SecretHash) -> Stored<()> {
+    pub(crate) async fn make(
+        &self,
+        store: &dyn Store,
+        clock: &dyn Clock,
+        ids: &Ids,
+        secret: &SecretHash,
+    ) -> Stored<()> {
         let _alone = self.making.lock().await;
-        if app.store.find_credential(secret).await?.is_some() {
+        if store.find_credential(secret).await?.is_some() {
             return Ok(());
         }
         let proof = OperatorProof::of_storage_access();
-        let now = app.clock.now();
+        let now = clock.now();
         let act = Act {
             actor: Actor::system("auto-tenants"),
             at: now,
         };
         let organization = Organization {
-            id: app.ids.organization(now),
+            id: ids.organization(now),
             name: NAME.into(),
             created_at: now,
             rate_limit_rpm: None,
             status: OrganizationStatus::Active,
         };
         let key = ApiKey {
-            id: app.ids.api_key(now),
+            id: ids.api_key(now),
             owner: KeyOwner::Api {
                 organization_id: organization.id.clone(),
                 workspace_id: None,
@@ -72,11 +79,10 @@ impl TenantsOnDemand {
         };
         self.see(&organization.id);
         // Both ids are new, so neither can be refused.
-        let _ = app
-            .store
+        let _ = store
             .insert_organization(proof, &act, &organization)
             .await?;
-        let _ = app.store.insert_key(proof, &act, &key, secret).await?;
+        let _ = store.insert_key(proof, &act, &key, secret).await?;
         Ok(())
     }
 
@@ -120,7 +126,11 @@ impl TenantsOnDemand {
     }
 
     /// Drops the tenants that nobody has used for long enough.
-    pub(crate) async fn drop_idle(&self, app: &App) -> Stored<()> {
+    pub(crate) async fn drop_idle(
+        &self,
+        store: &dyn Store,
+        credentials: &Credentials,
+    ) -> Stored<()> {
         let idle: Vec<_> = {
             let mut seen = self.seen.lock();
             let idle = seen.extract_if(|_, seen| seen.elapsed() >= self.idle);
@@ -128,8 +138,8 @@ impl TenantsOnDemand {
         };
         for organization in idle {
             let proof = OperatorProof::of_storage_access();
-            app.store.remove_organization(proof, &organization).await?;
-            app.credentials.forget();
+            store.remove_organization(proof, &organization).await?;
+            credentials.forget();
         }
         Ok(())
     }

@@ -13,9 +13,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::Full;
 
-/// What a handler comes to: an answer, or the failure to be told instead.
-pub(crate) type Outcome = Result<Answer, super::error::Failure>;
-
 /// An answer on its way out.
 pub(crate) type Answer = Response<Body>;
 

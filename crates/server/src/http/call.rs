@@ -37,11 +37,12 @@ use rollcall_wire::dialect::Dialect;
 use rollcall_wire::error::{ApiError, CredentialHeader};
 use rollcall_wire::headers::{parse_version, parse_workspace};
 
-use super::Exchange;
 use super::error::{Failure, Written};
+use super::exchange::Exchange;
 use super::listener::PeerAddress;
 use crate::app::{App, Operation};
 use crate::credentials::Identity;
+use crate::development::{Faults, Strike};
 use crate::secrets;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -379,8 +380,19 @@ async fn admit(exchange: &Exchange<'_>, organization: &Organization) -> Result<(
     }
     match &app.development {
         None => Ok(()),
-        Some(development) => development.faults.strike(exchange).await,
+        Some(development) => strike(exchange, &development.faults).await,
     }
+}
+
+async fn strike(exchange: &Exchange<'_>, faults: &Faults) -> Result<(), Failure> {
+    let Some(Strike { name, failure }) = faults.strike(exchange.head).await else {
+        return Ok(());
+    };
+    if let Some(name) = name {
+        // Set once by construction: a request is admitted once.
+        let _ = exchange.fault.set(name);
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 /// Step 9: the workspace the request acts in, if it acts in one.

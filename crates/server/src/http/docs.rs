@@ -15,8 +15,9 @@ use rollcall_wire::error::ApiError;
 use rollcall_wire::openapi;
 use serde_json::{Map, Value};
 
-use super::Exchange;
-use super::answer::{Answer, Body, Outcome, answer};
+use super::answer::{Answer, Body, answer};
+use super::error::Outcome;
+use super::exchange::Exchange;
 
 /// Nothing but the stylesheet is loaded, nothing is run, framed or sent from here.
 const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \

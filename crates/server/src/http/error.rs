@@ -46,6 +46,9 @@ pub(crate) enum Written {
     Perhaps,
 }
 
+/// What a handler comes to: an answer, or the failure to be told instead.
+pub(crate) type Outcome = Result<Answer, Failure>;
+
 /// What the client is told, and what the log is told. One pointer wide, because most results that
 /// could hold one do not.
 #[derive(Debug)]

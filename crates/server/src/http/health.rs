@@ -7,10 +7,10 @@ use http_body_util::Full;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::object::object;
 
-use super::Exchange;
-use super::answer::{Body, Outcome, answer, json};
+use super::answer::{Body, answer, json};
 use super::call::header_values;
-use super::error::Failure;
+use super::error::{Failure, Outcome};
+use super::exchange::Exchange;
 use crate::metrics::Exposition;
 
 /// `GET /`: some clients probe it before they begin.

@@ -14,8 +14,6 @@ use rollcall_record::json::quotable;
 use rollcall_wire::error::{ApiError, ErrorKind};
 use url::Url;
 
-use super::error::Failure;
-
 /// Why a `Host` was refused. `Display` says what it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HostError {
@@ -92,7 +90,7 @@ impl OwnHosts {
     }
 
     /// Refuses a request for another name.
-    pub(crate) fn admit(&self, name: &str) -> Result<(), Failure> {
+    pub(crate) fn admit(&self, name: &str) -> Result<(), ApiError> {
         if self.has(name) {
             return Ok(());
         }
@@ -101,7 +99,7 @@ impl OwnHosts {
              ask one of those, set public_base_url, or start it with --allow-remote",
             quotable(name)
         );
-        Err(ApiError::new(ErrorKind::Permission, message).into())
+        Err(ApiError::new(ErrorKind::Permission, message))
     }
 
     fn has(&self, name: &str) -> bool {

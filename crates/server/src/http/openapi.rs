@@ -12,8 +12,9 @@ use http::header::CACHE_CONTROL;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::openapi;
 
-use super::Exchange;
-use super::answer::{Outcome, json};
+use super::answer::json;
+use super::error::Outcome;
+use super::exchange::Exchange;
 
 /// The texts of all documents, by name.
 static TEXTS: LazyLock<Vec<(&str, Bytes)>> = LazyLock::new(|| {
@@ -42,7 +43,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::http::router::{Audience, table};
+    use crate::http::router::Audience;
+    use crate::http::routes::table;
 
     fn document(name: &str) -> Value {
         serde_json::from_str(&openapi::text(name).unwrap()).unwrap()

@@ -20,7 +20,7 @@ use super::answer::{Answer, Body, json};
 use super::error::Failure;
 use super::listener::Answers;
 use super::router::Surface;
-use super::{leave_out_body, put_on_every_answer};
+use super::service::{leave_out_body, put_on_every_answer};
 
 /// What the answers are made of.
 #[derive(Clone, Debug)]

@@ -9,8 +9,9 @@ use http_body_util::Full;
 use rollcall_wire::error::ApiError;
 use sha2::{Digest as _, Sha256};
 
-use crate::http::Exchange;
-use crate::http::answer::{Body, Outcome, answer, empty};
+use crate::http::answer::{Body, answer, empty};
+use crate::http::error::Outcome;
+use crate::http::exchange::Exchange;
 
 /// Where assets are.
 const BASE: &str = "/assets/";

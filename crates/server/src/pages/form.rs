@@ -3,8 +3,8 @@
 use http::header::CONTENT_TYPE;
 use rollcall_wire::error::ApiError;
 
-use crate::http::Exchange;
 use crate::http::error::Failure;
+use crate::http::exchange::Exchange;
 
 /// Most fields that a form of ours sends, and more.
 const MOST_FIELDS: usize = 200;

@@ -25,8 +25,8 @@ use http::header::{
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::Full;
 
-use crate::http::answer::{Answer, Body, Outcome, answer, empty};
-use crate::http::error::{Failure, Written};
+use crate::http::answer::{Answer, Body, answer, empty};
+use crate::http::error::{Failure, Outcome, Written};
 
 /// Which pages a page is among, which decides what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,9 +36,9 @@ use super::texts::{ENGLISH, Texts};
 use super::{Room, assets, origin, page, see_other, shown};
 use crate::app::{App, Operation};
 use crate::config::ProgramConfig;
-use crate::http::Exchange;
-use crate::http::answer::{Answer, Outcome};
-use crate::http::error::Failure;
+use crate::http::answer::Answer;
+use crate::http::error::{Failure, Outcome};
+use crate::http::exchange::Exchange;
 use crate::secrets;
 
 const TEXTS: &Texts = &ENGLISH;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use rollcall::http::router::{Audience, table};
+use rollcall::http::router::Audience;
+use rollcall::http::routes::table;
 use rollcall_domain::audit::{Act, Actor};
 use rollcall_domain::clock::Clock as _;
 use rollcall_domain::id::ApiKeyId;

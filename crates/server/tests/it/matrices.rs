@@ -5,7 +5,8 @@
 //! to get as far as looking something up, the test fails and says so.
 
 use insta::assert_snapshot;
-use rollcall::http::router::{Audience, Route, table};
+use rollcall::http::router::Audience;
+use rollcall::http::routes::{Route, table};
 
 use crate::client::{Client, Reply};
 use crate::server::{

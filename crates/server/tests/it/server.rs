@@ -5,10 +5,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall::app::{App, AppParts, DevelopmentParts, Ended, Settings, run};
+use rollcall::app::{App, AppParts, Settings};
+use rollcall::development::DevelopmentParts;
 use rollcall::initial::{InitialState, SeededEndpoint};
 use rollcall::metrics::Metrics;
 use rollcall::secrets;
+use rollcall::serving::{Ended, run};
 use rollcall::webhooks::WebhookSettings;
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
 use rollcall_domain::event::EventType;

@@ -12,7 +12,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
-use rollcall::http::router::{Audience, table};
+use rollcall::http::router::Audience;
+use rollcall::http::routes::table;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,8 +5,9 @@ use rollcall_wire::object;
 use rollcall_wire::operator::audit::{parse_list, write_audit_event};
 
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json};
+use crate::http::answer::json;
 use crate::http::call::OperatorCall;
+use crate::http::error::Outcome;
 
 /// `GET /operator/v1/audit_events`
 pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {

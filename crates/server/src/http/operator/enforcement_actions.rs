@@ -13,9 +13,9 @@ use rollcall_wire::query::parse_query_beta_only;
 
 use super::{decide_on, named_profile, named_profile_id, written};
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json};
+use crate::http::answer::json;
 use crate::http::call::OperatorCall;
-use crate::http::error::{Failure, Written};
+use crate::http::error::{Failure, Outcome, Written};
 
 /// `POST /operator/v1/user_profiles/{id}/enforcement_actions`
 pub(crate) async fn open(call: OperatorCall<'_>) -> Outcome {

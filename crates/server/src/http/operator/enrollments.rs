@@ -12,9 +12,9 @@ use rollcall_wire::query::parse_query_beta_only;
 
 use super::{list_answer, written};
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json};
+use crate::http::answer::json;
 use crate::http::call::OperatorCall;
-use crate::http::error::Failure;
+use crate::http::error::{Failure, Outcome};
 
 /// `GET /operator/v1/enrollments`: the newest first.
 pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {

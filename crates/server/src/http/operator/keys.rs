@@ -13,9 +13,9 @@ use rollcall_wire::query::parse_query_beta_only;
 
 use super::{list_answer, named_organization, organizations, written};
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json};
+use crate::http::answer::json;
 use crate::http::call::OperatorCall;
-use crate::http::error::Failure;
+use crate::http::error::{Failure, Outcome};
 use crate::secrets::Secret;
 
 /// `POST /operator/v1/organizations/{id}/api_keys`

@@ -9,8 +9,9 @@ use rollcall_wire::query::parse_query_beta_only;
 
 use super::{enrollments, named_profile};
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json, naming_damaged};
+use crate::http::answer::{json, naming_damaged};
 use crate::http::call::OperatorCall;
+use crate::http::error::Outcome;
 
 /// `GET /operator/v1/user_profiles`
 pub(crate) async fn search(call: OperatorCall<'_>) -> Outcome {

@@ -5,9 +5,9 @@ use rollcall_wire::operator::profiles::{parse_program, parse_program_name, write
 use rollcall_wire::query::parse_query_beta_only;
 
 use super::{decide_on, named_profile, written};
-use crate::http::answer::{Outcome, json};
+use crate::http::answer::json;
 use crate::http::call::OperatorCall;
-use crate::http::error::Failure;
+use crate::http::error::{Failure, Outcome};
 use rollcall_domain::id::OrganizationId;
 
 /// `PUT /operator/v1/user_profiles/{id}/programs/{name}`: answers with the record as it is now.

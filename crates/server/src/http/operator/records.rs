@@ -30,11 +30,11 @@ use tokio::time::timeout;
 use super::named_profile_id;
 use crate::app::{App, Operation};
 use crate::first_ids::FirstIds;
-use crate::http::Exchange;
-use crate::http::answer::{Body, Outcome, answer, json};
+use crate::http::answer::{Body, answer, json};
 use crate::http::body::BodyError;
 use crate::http::call::OperatorCall;
-use crate::http::error::{Failure, Written};
+use crate::http::error::{Failure, Outcome, Written};
+use crate::http::exchange::Exchange;
 
 /// How many records are stored, or read, at a time.
 const BATCH: usize = 1_000;

@@ -12,10 +12,10 @@ use rollcall_wire::query::parse_query_beta_only;
 
 use super::written;
 use crate::app::Operation;
-use crate::http::Exchange;
-use crate::http::answer::{Answer, Outcome, json};
+use crate::http::answer::{Answer, json};
 use crate::http::call::OperatorCall;
-use crate::http::error::Failure;
+use crate::http::error::{Failure, Outcome};
+use crate::http::exchange::Exchange;
 use crate::webhooks;
 
 /// `GET /operator/v1/webhook_deliveries`: newest first.

@@ -9,8 +9,9 @@ use rollcall_wire::query::parse_query_beta_only;
 
 use super::{list_answer, named_organization, organizations, written};
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json};
+use crate::http::answer::json;
 use crate::http::call::OperatorCall;
+use crate::http::error::Outcome;
 
 /// `POST /operator/v1/organizations/{id}/workspaces`
 pub(crate) async fn create(call: OperatorCall<'_>) -> Outcome {

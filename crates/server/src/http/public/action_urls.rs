@@ -12,9 +12,9 @@ use rollcall_wire::error::ApiError;
 use rollcall_wire::query::parse_query_beta_only;
 
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json};
+use crate::http::answer::json;
 use crate::http::call::PublicCall;
-use crate::http::error::Failure;
+use crate::http::error::{Failure, Outcome};
 use crate::secrets::Secret;
 
 /// `POST /v1/user_profiles/{id}/enrollment_url`

@@ -9,8 +9,9 @@ use rollcall_wire::error::ApiError;
 use rollcall_wire::query::parse_query_beta_only;
 
 use crate::app::Operation;
-use crate::http::answer::{Outcome, json, naming_damaged};
+use crate::http::answer::{json, naming_damaged};
 use crate::http::call::PublicCall;
+use crate::http::error::Outcome;
 
 /// Room for a profile of the usual size, so that a page is written without growing its buffer.
 const USUAL_PROFILE: usize = 704;

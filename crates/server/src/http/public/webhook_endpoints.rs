@@ -14,9 +14,9 @@ use rollcall_wire::webhooks::{
 };
 
 use crate::app::{App, Operation};
-use crate::http::answer::{Answer, Outcome, json};
+use crate::http::answer::{Answer, json};
 use crate::http::call::AdminCall;
-use crate::http::error::{Failure, Written};
+use crate::http::error::{Failure, Outcome, Written};
 
 /// `GET /v1/organizations/webhooks`
 pub(crate) async fn list(call: AdminCall<'_>) -> Outcome {

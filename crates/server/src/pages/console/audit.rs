@@ -8,7 +8,7 @@ use rollcall_wire::operator::audit::parse_list;
 use super::paging::{ASIDE, Pager};
 use super::{Choice, ConsoleCall, Frame, Organizations, segment, shown};
 use crate::app::Operation;
-use crate::http::answer::Outcome;
+use crate::http::error::Outcome;
 use crate::pages::form::Form;
 use crate::pages::shown::{self as values, Moment};
 

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{ConsoleCall, Frame, shown};
-use crate::http::answer::Outcome;
+use crate::http::error::Outcome;
 use crate::pages::form::Form;
 
 #[derive(Template)]

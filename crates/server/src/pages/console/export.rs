@@ -8,7 +8,7 @@ use rollcall_wire::operator::profiles::parse_export;
 
 use super::{Choice, ConsoleCall, Frame, Organizations, shown};
 use crate::app::Operation;
-use crate::http::answer::Outcome;
+use crate::http::error::Outcome;
 use crate::http::operator::records;
 use crate::pages::form::Form;
 use crate::pages::{Room, protect};

@@ -38,8 +38,8 @@ use rollcall_wire::error::ApiError;
 use super::form::Form;
 use super::{Room, assets, page};
 use crate::app::Operation;
-use crate::http::answer::{Answer, Outcome};
-use crate::http::error::Failure;
+use crate::http::answer::Answer;
+use crate::http::error::{Failure, Outcome};
 pub(crate) use session::ConsoleCall;
 
 /// What every page of the console has around it.

@@ -13,8 +13,7 @@ use super::charts::{self, AreaChart, BarChart, Segment};
 use super::webhooks::{self, Condition, EndpointRow};
 use super::{ConsoleCall, Frame, Organizations, enrollments, shown};
 use crate::app::Operation;
-use crate::http::answer::Outcome;
-use crate::http::error::Failure;
+use crate::http::error::{Failure, Outcome};
 use crate::pages::shown::{self as values, Moment};
 
 /// How many days the growth is shown of.

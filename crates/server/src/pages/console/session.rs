@@ -20,9 +20,9 @@ use rollcall_wire::error::{ApiError, ErrorKind};
 
 use super::{go, segment};
 use crate::app::{App, Operation};
-use crate::http::Exchange;
 use crate::http::answer::Answer;
 use crate::http::error::Failure;
+use crate::http::exchange::Exchange;
 use crate::pages::{Room, origin};
 use crate::secrets;
 

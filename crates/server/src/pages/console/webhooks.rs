@@ -12,8 +12,7 @@ use rollcall_wire::operator::ListPosition;
 use super::paging::{Pager, Paging};
 use super::{Choice, ConsoleCall, Frame, Organizations, segment, shown};
 use crate::app::Operation;
-use crate::http::answer::Outcome;
-use crate::http::error::Failure;
+use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
 use crate::pages::shown::Moment;
 

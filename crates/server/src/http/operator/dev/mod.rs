@@ -10,9 +10,9 @@ use rollcall_wire::query::parse_query_beta_only;
 
 use crate::app::Operation;
 use crate::development::{Development, Numbered};
-use crate::http::answer::{Answer, Outcome, json};
+use crate::http::answer::{Answer, json};
 use crate::http::call::OperatorCall;
-use crate::http::error::{Failure, Written};
+use crate::http::error::{Failure, Outcome, Written};
 
 /// `POST /operator/v1/dev/reset`: back to the state right after the start.
 pub(crate) async fn reset(call: OperatorCall<'_>) -> Outcome {

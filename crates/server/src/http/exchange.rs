@@ -1,0 +1,219 @@
+//! What a handler is given: a request on its way, with what has been found out about it.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::request::Parts;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::{RequestId, WorkspaceId};
+use rollcall_store::{StoreError, Stored};
+use tokio::time::Instant;
+
+use super::body;
+use super::error::{Failure, Written};
+use super::fences::RateDecision;
+use crate::app::{App, Operation};
+use crate::credentials::Identity;
+
+/// The most parameters that a path has.
+pub(super) const MOST_PARAMETERS: usize = 2;
+
+/// The decoded parameters of a path, in its order. Bytes that are not UTF-8 have become U+FFFD, which
+/// no identifier contains.
+pub(crate) type Params<'a> = [Cow<'a, str>; MOST_PARAMETERS];
+
+/// One request on its way: what was asked, and what the answer will say whatever becomes of it.
+///
+/// It outlives the handler, so that a request that panics or takes too long is answered with
+/// everything that had been found out about it.
+pub(crate) struct Exchange<'a> {
+    pub(crate) app: &'a Arc<App>,
+    pub(crate) head: &'a Parts,
+    pub(crate) params: Params<'a>,
+    pub(crate) request_id: RequestId,
+    body: Mutex<BodyState>,
+    pub(super) identity: OnceLock<Arc<Identity>>,
+    pub(super) workspace: OnceLock<WorkspaceId>,
+    pub(super) rate: OnceLock<RateDecision>,
+    /// The fault that struck, as a header of the answer names it.
+    pub(super) fault: OnceLock<HeaderValue>,
+    write_sent: AtomicBool,
+    /// What was read of the body, for a development server to show.
+    pub(super) seen_body: OnceLock<Bytes>,
+}
+
+enum BodyState {
+    Unread(Option<Incoming>),
+    Reading,
+    /// Since when, and what was left.
+    Read(Instant, Option<Incoming>),
+}
+
+/// A body that is being read. What is left of it goes back to its exchange when this is dropped, so that it
+/// can be passed over, whatever became of the handler.
+pub(crate) struct TakenBody<'a> {
+    incoming: Option<Incoming>,
+    home: &'a Mutex<BodyState>,
+}
+
+impl http_body::Body for TakenBody<'_> {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.incoming {
+            Some(incoming) => Pin::new(incoming).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let incoming = self.incoming.as_ref();
+        incoming.map_or(SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+impl Drop for TakenBody<'_> {
+    fn drop(&mut self) {
+        *self.home.lock() = BodyState::Read(Instant::now(), self.incoming.take());
+    }
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(
+        app: &'a Arc<App>,
+        head: &'a Parts,
+        body: Option<Incoming>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            app,
+            head,
+            params: Params::default(),
+            request_id: app.ids.request(now),
+            body: Mutex::new(BodyState::Unread(body)),
+            identity: OnceLock::new(),
+            workspace: OnceLock::new(),
+            rate: OnceLock::new(),
+            fault: OnceLock::new(),
+            write_sent: AtomicBool::new(false),
+            seen_body: OnceLock::new(),
+        }
+    }
+
+    /// The query string, without the question mark.
+    pub(crate) fn query(&self) -> Option<&'a str> {
+        self.head.uri.query()
+    }
+
+    /// The whole body, decoded (step 12 of the order of checks).
+    pub(crate) async fn body(&self) -> Result<Bytes, Failure> {
+        let Some(incoming) = self.take_body() else {
+            return Err(Failure::internal("a body was read twice", Written::Nothing));
+        };
+        let bytes = body::read(incoming, &self.head.headers, self.app.settings.body).await?;
+        if self.app.development.is_some() {
+            // Set once by construction: a body cannot be read twice.
+            let _ = self.seen_body.set(bytes.clone());
+        }
+        Ok(bytes)
+    }
+
+    /// The whole body of a form of at most so many bytes. It is not kept for a development server to show: people's
+    /// forms hold secrets.
+    pub(crate) async fn form_body(&self, most: usize) -> Result<Bytes, Failure> {
+        let Some(incoming) = self.take_body() else {
+            return Err(Failure::internal("a body was read twice", Written::Nothing));
+        };
+        let limits = body::BodyLimits {
+            bytes: most,
+            ..self.app.settings.body
+        };
+        Ok(body::read_form(incoming, &self.head.headers, limits).await?)
+    }
+
+    /// The body as it arrives, for what does not fit in memory.
+    pub(crate) fn take_body(&self) -> Option<TakenBody<'_>> {
+        let mut body = self.body.lock();
+        let BodyState::Unread(incoming) = &mut *body else {
+            return None;
+        };
+        let incoming = incoming.take();
+        *body = BodyState::Reading;
+        Some(TakenBody {
+            incoming,
+            home: &self.body,
+        })
+    }
+
+    /// What nobody read of the body.
+    pub(super) fn rest_of_body(&self) -> Option<Incoming> {
+        match &mut *self.body.lock() {
+            BodyState::Unread(rest) | BodyState::Read(_, rest) => rest.take(),
+            BodyState::Reading => None,
+        }
+    }
+
+    /// Reads from storage, taking the time.
+    pub(crate) async fn read<T>(
+        &self,
+        operation: Operation,
+        read: impl Future<Output = Stored<T>>,
+    ) -> Result<T, Failure> {
+        let started = Instant::now();
+        let read = read.await;
+        self.app.record(operation, started.elapsed());
+        read.map_err(|error| Failure::of_read(&error))
+    }
+
+    /// Writes to storage, taking the time. Until it has answered, a timeout or a panic means that
+    /// nobody knows whether anything was written.
+    pub(crate) async fn write<T>(
+        &self,
+        operation: Operation,
+        write: impl Future<Output = Stored<T>>,
+    ) -> Result<T, Failure> {
+        self.write_sent.store(true, Ordering::Relaxed);
+        let started = Instant::now();
+        let written = write.await;
+        self.app.record(operation, started.elapsed());
+        if let Err(StoreError::Unavailable(_) | StoreError::Failed(_)) = written {
+            self.write_sent.store(false, Ordering::Relaxed);
+        }
+        Ok(written?)
+    }
+
+    pub(super) fn written(&self) -> Written {
+        if self.write_sent.load(Ordering::Relaxed) {
+            Written::Perhaps
+        } else {
+            Written::Nothing
+        }
+    }
+
+    /// Until when the answer has to be there, as things stand. Reading a body has its own time limit
+    /// and does not use up this one.
+    pub(super) fn deadline(&self, started: Instant) -> Instant {
+        let limit = self.app.settings.request_timeout;
+        match *self.body.lock() {
+            BodyState::Unread(_) => started + limit,
+            BodyState::Reading => started + self.app.settings.body.time + limit,
+            BodyState::Read(at, _) => at + limit,
+        }
+    }
+}
