@@ -9,34 +9,34 @@
 //! The comment is the help of its flag and its entry in `docs/reference/settings.md`; its key in the file,
 //! its environment variable and its flag follow from its name.
 
+mod error;
 mod flags;
 mod layers;
 mod programs;
 mod reference;
+mod rules;
+mod secret_keys;
 mod value;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipnet::IpNet;
 use rollcall_domain::enrollment;
-use zeroize::Zeroizing;
 
 use crate::http::listener::ListenerLimits;
-use crate::outbound;
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::LogFormat;
 
+pub use error::ConfigError;
 pub use flags::FlagOverrides;
 pub use layers::{Origin, UnknownVariable, unknown_variables};
 pub use reference::reference_markdown;
+pub(crate) use secret_keys::SECRET_KEY_FILE;
+pub use secret_keys::SecretKeys;
 pub use value::{DurationRange, FieldKind, ProgramConfig, ProgramField, ProgramTier, Secret};
 
 use layers::Layers;
@@ -344,6 +344,24 @@ impl Loaded {
     pub fn origin(&self, key: &str) -> &Origin {
         self.origins.get(key).unwrap_or(&Origin::Default)
     }
+
+    /// The error that a setting, whose text had the right form, cannot be what it says.
+    pub(crate) fn invalid(&self, key: &'static str, reason: &str) -> ConfigError {
+        ConfigError::Invalid {
+            origin: self.origin(key).to_string(),
+            key,
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn conflict(&self, one: &'static str, other: &'static str) -> ConfigError {
+        ConfigError::Conflict {
+            one,
+            one_origin: self.origin(one).to_string(),
+            other,
+            other_origin: self.origin(other).to_string(),
+        }
+    }
 }
 
 impl Config {
@@ -465,273 +483,6 @@ impl Config {
             stall_timeout: self.stall_timeout,
             ..defaults
         }
-    }
-
-    /// The secret keys, read from their file if that is where they are. `None` when none is set.
-    pub fn secret_keys(&self) -> Result<Option<SecretKeys>, ConfigError> {
-        let current = match (&self.secret_key, &self.secret_key_file) {
-            (Some(text), _) => parse_key("secret_key", text.expose())?,
-            (None, Some(file)) => key_in(file)?,
-            (None, None) => return Ok(None),
-        };
-        let previous = self.previous_secret_keys.iter();
-        let previous = previous.map(|text| parse_key("previous_secret_keys", text.expose()));
-        Ok(Some(SecretKeys {
-            current,
-            previous: previous.collect::<Result<_, _>>()?,
-        }))
-    }
-}
-
-/// Keys of 32 bytes, wiped from memory when dropped.
-#[derive(Clone)]
-pub struct SecretKeys {
-    /// Closes and opens.
-    pub current: Zeroizing<[u8; 32]>,
-    /// Only open.
-    pub previous: Vec<Zeroizing<[u8; 32]>>,
-}
-
-impl fmt::Debug for SecretKeys {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("SecretKeys")
-            .field("previous", &self.previous.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Whether a browser can send this as `Origin`. What it sends is compared byte by byte.
-fn is_origin(text: &str) -> bool {
-    let Ok(url) = url::Url::parse(text) else {
-        return false;
-    };
-    let host = url.host_str().filter(|host| !host.contains('*'));
-    host.is_some_and(|host| {
-        let port = url.port().map(|port| format!(":{port}"));
-        let origin = format!("{}://{host}{}", url.scheme(), port.unwrap_or_default());
-        origin == text && origin == origin.to_ascii_lowercase()
-    })
-}
-
-fn key_in(file: &Path) -> Result<Zeroizing<[u8; 32]>, ConfigError> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => parse_key("secret_key_file", Zeroizing::new(text).trim()),
-        Err(error) => Err(ConfigError::Unreadable {
-            file: file.to_owned(),
-            reason: error.to_string(),
-        }),
-    }
-}
-
-/// Tools differ in alphabet and padding; the 32 bytes meant are never in doubt.
-fn parse_key(key: &'static str, text: &str) -> Result<Zeroizing<[u8; 32]>, ConfigError> {
-    let lenient =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let bytes = [alphabet::STANDARD, alphabet::URL_SAFE]
-        .iter()
-        .find_map(|alphabet| {
-            GeneralPurpose::new(alphabet, lenient)
-                .decode(text.trim())
-                .ok()
-        })
-        .map(Zeroizing::new);
-    match bytes.map(|bytes| <[u8; 32]>::try_from(bytes.as_slice())) {
-        Some(Ok(key)) => Ok(Zeroizing::new(key)),
-        Some(Err(_)) | None => Err(ConfigError::NotAKey { key }),
-    }
-}
-
-impl Loaded {
-    /// Rules that concern more than one setting, or more than the kind of a value.
-    fn checked(mut self) -> Result<Self, ConfigError> {
-        let config = &self.config;
-        let exclusive = [
-            (
-                "in_memory",
-                config.in_memory,
-                "database_url",
-                config.database_url.is_some(),
-            ),
-            (
-                "secret_key",
-                config.secret_key.is_some(),
-                "secret_key_file",
-                config.secret_key_file.is_some(),
-            ),
-        ];
-        for (one, one_set, other, other_set) in exclusive {
-            if one_set && other_set {
-                return Err(self.conflict(one, other));
-            }
-        }
-        if config.database_read_url.is_some() && config.database_url.is_none() {
-            return Err(self.invalid("database_read_url", "needs database_url to be set too"));
-        }
-        if let Err(error) = telemetry::check_filter(&config.log) {
-            let reason = error.to_string();
-            let reason = reason.strip_prefix("log: ").unwrap_or(&reason);
-            return Err(self.invalid("log", reason));
-        }
-        for (key, limit) in [
-            ("header_read_timeout", config.header_read_timeout),
-            ("request_timeout", config.request_timeout),
-            ("idle_timeout", config.idle_timeout),
-            ("stall_timeout", config.stall_timeout),
-        ] {
-            if limit.is_zero() {
-                return Err(self.invalid(key, "must be longer than nothing"));
-            }
-        }
-        if !enrollment::URL_LIFETIMES.contains(&config.enrollment_url_lifetime) {
-            let expected = "expected from 5m to 7d";
-            return Err(self.invalid("enrollment_url_lifetime", expected));
-        }
-        if let Err(reason) = programs::check(&config.programs) {
-            return Err(self.invalid("programs", &reason));
-        }
-        if let Some(at) = config.cors_origins.iter().position(|it| !is_origin(it)) {
-            let reason = format!(
-                "number {} is nothing that a browser sends as Origin; expected scheme, host in lower case and a port \
-                 that is not the scheme's own, with nothing behind, such as \"https://app.example.com\"",
-                at + 1
-            );
-            return Err(self.invalid("cors_origins", &reason));
-        }
-        if let Some(Err(reason)) = config.ca_file.as_deref().map(outbound::authorities) {
-            return Err(self.invalid("ca_file", &reason));
-        }
-        self.check_base_url()?;
-        self.config.secret_keys()?;
-        Ok(self)
-    }
-
-    fn check_base_url(&mut self) -> Result<(), ConfigError> {
-        let Some(base) = &mut self.config.public_base_url else {
-            return Ok(());
-        };
-        base.truncate(base.trim_end_matches('/').len());
-        let uri = base.parse::<http::Uri>().ok();
-        let usable = uri.is_some_and(|uri| {
-            let scheme = uri.scheme_str();
-            matches!(scheme, Some("http" | "https"))
-                && uri.path() == "/"
-                && uri.query().is_none()
-                && !uri.authority().is_some_and(|it| it.as_str().contains('@'))
-        });
-        if !usable || base.contains('#') {
-            // The pages refer to each other from the root.
-            let expected = "expected scheme, host and port of an http or https URL, with nothing behind, such as \
-                            \"https://profiles.example.com\"";
-            return Err(self.invalid("public_base_url", expected));
-        }
-        Ok(())
-    }
-
-    /// The error that a setting, whose text had the right form, cannot be what it says.
-    pub(crate) fn invalid(&self, key: &'static str, reason: &str) -> ConfigError {
-        ConfigError::Invalid {
-            origin: self.origin(key).to_string(),
-            key,
-            reason: reason.to_owned(),
-        }
-    }
-
-    fn conflict(&self, one: &'static str, other: &'static str) -> ConfigError {
-        ConfigError::Conflict {
-            one,
-            one_origin: self.origin(one).to_string(),
-            other,
-            other_origin: self.origin(other).to_string(),
-        }
-    }
-}
-
-/// Why settings are unusable. `Display` is one line: the source, the setting, what was expected.
-///
-/// What was written is not shown, since it may be a secret put into the wrong place; a log filter is.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {reason}; name a file that exists and is readable", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// The operating system's reason.
-        reason: String,
-    },
-    /// The configuration file is not TOML.
-    #[error("{}, line {line}: not valid TOML: {reason}", file.display())]
-    Syntax {
-        /// The file.
-        file: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// The parser's reason.
-        reason: String,
-    },
-    /// A key or variable that is no setting.
-    #[error("{origin}: {key}: no such setting; {}", advice(nearest.as_deref()))]
-    Unknown {
-        /// The file, or the environment.
-        origin: String,
-        /// The unknown name.
-        key: String,
-        /// The most similar name of a setting.
-        nearest: Option<String>,
-    },
-    /// A section was given a single value.
-    #[error("{}: {key}: is a section; set {example} and its like instead", file.display())]
-    NotASection {
-        /// The file.
-        file: PathBuf,
-        /// The section.
-        key: String,
-        /// One of its settings.
-        example: String,
-    },
-    /// A variable's value is not UTF-8.
-    #[error("{variable}: the value is not valid UTF-8; set it again")]
-    NotUtf8 {
-        /// The variable.
-        variable: String,
-    },
-    /// A value that the setting cannot take.
-    #[error("{origin}: {key}: {reason}")]
-    Invalid {
-        /// Who set it.
-        origin: String,
-        /// The setting.
-        key: &'static str,
-        /// What was expected.
-        reason: String,
-    },
-    /// Two settings that exclude each other.
-    #[error(
-        "{one} ({one_origin}) and {other} ({other_origin}) exclude each other; unset one of them"
-    )]
-    Conflict {
-        /// The one.
-        one: &'static str,
-        /// Who set it.
-        one_origin: String,
-        /// The other.
-        other: &'static str,
-        /// Who set it.
-        other_origin: String,
-    },
-    /// A secret key that is not 32 bytes in base64.
-    #[error("{key}: expected 32 bytes in base64; make one with: openssl rand -base64 32")]
-    NotAKey {
-        /// The setting.
-        key: &'static str,
-    },
-}
-
-fn advice(nearest: Option<&str>) -> String {
-    match nearest {
-        Some(nearest) => format!("did you mean {nearest}?"),
-        None => "docs/reference/settings.md lists all".to_owned(),
     }
 }
 

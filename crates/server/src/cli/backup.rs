@@ -22,7 +22,7 @@ use super::private_files::{finish_directory, private_directory, scratch_director
 use super::progress::Progress;
 use super::secret_key;
 use super::target::{self, StorageArgs};
-use crate::config::Config;
+use crate::config::{Config, SECRET_KEY_FILE};
 
 /// The manifest's name in a backup.
 const MANIFEST: &str = "backup.json";
@@ -127,7 +127,7 @@ async fn copy(config: &Config, to: &Path) -> Result<(Manifest, usize), String> {
     let (has_keys, unopened) = secret_key::copy_in_use(config, &sealed, to)
         .map_err(|failure| failure.reason().unwrap_or_default().to_owned())?;
     if has_keys {
-        names.push(secret_key::FILE_NAME);
+        names.push(SECRET_KEY_FILE);
     }
     let files = names.into_iter().map(|name| {
         copied_file(to, name).map_err(|error| format!("cannot read the copy of {name}: {error}"))
@@ -171,7 +171,7 @@ pub(crate) fn verified(directory: &Path, config: &Config) -> Outcome<Manifest> {
         )));
     }
     for file in &manifest.files {
-        let plain = [sqlite::FILE_NAME, secret_key::FILE_NAME].contains(&file.name.as_str());
+        let plain = [sqlite::FILE_NAME, SECRET_KEY_FILE].contains(&file.name.as_str());
         let wrong = match copied_file(directory, &file.name) {
             Ok(now) if plain && now.sha256 == file.sha256 => continue,
             Ok(_) => "is not what was backed up".to_owned(),

@@ -10,8 +10,8 @@ use super::check::check;
 use super::failure::{Failure, Outcome};
 use super::output::OutputArgs;
 use super::private_files::{copy_durably, private_directory, remove_left_over};
-use super::secret_key;
 use super::target::{self, StorageArgs};
+use crate::config::SECRET_KEY_FILE;
 
 /// Make a data directory of a backup, and check it
 #[derive(Debug, clap::Args)]
@@ -72,13 +72,12 @@ fn refuse_what_is_there(backup: &Path, data_dir: &Path) -> Outcome {
             side_files.join(", ")
         )));
     }
-    let read = |directory: &Path| fs::read(directory.join(secret_key::FILE_NAME)).ok();
+    let read = |directory: &Path| fs::read(directory.join(SECRET_KEY_FILE)).ok();
     let (here, there) = (read(data_dir), read(backup));
     if here.is_some_and(|here| !here.is_empty() && there.is_some_and(|there| here != there)) {
         return Err(Failure::setup(format!(
-            "{} in {shown} is not the backup's, and would be lost; move it away, or name another directory \
-             with --data-dir",
-            secret_key::FILE_NAME
+            "{SECRET_KEY_FILE} in {shown} is not the backup's, and would be lost; move it away, or name another \
+             directory with --data-dir"
         )));
     }
     Ok(())

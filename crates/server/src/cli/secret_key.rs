@@ -21,11 +21,8 @@ use super::failure::{Failure, Outcome};
 use super::output;
 use super::private_files::write_durably;
 use super::target::Storage;
-use crate::config::{Config, SecretKeys};
+use crate::config::{Config, SECRET_KEY_FILE, SecretKeys};
 use crate::webhooks::vault::{Vault, seal_anew};
-
-/// The secret's name in a data directory.
-pub(crate) const FILE_NAME: &str = "secret.key";
 
 /// What is made of the secret.
 pub(crate) struct ServerKeys {
@@ -116,7 +113,7 @@ async fn refuse_to_replace(data_dir: &Path, storage: &Storage) -> Outcome {
         "{} is missing or empty, and signing secrets of webhook endpoints are sealed with it; restore it from a backup, or set \
          secret_key to what it held; if it is lost, write a new one there (openssl rand -base64 32) and \
          regenerate the signing secret of every endpoint",
-        data_dir.join(FILE_NAME).display()
+        data_dir.join(SECRET_KEY_FILE).display()
     )))
 }
 
@@ -201,7 +198,9 @@ pub(crate) async fn problems(config: &Config, storage: &Storage) -> Outcome<Vec<
             let id = &owned.endpoint.id;
             let problem = match &vault {
                 Some(vault) => vault.open(id, &owned.secret).err().map(|it| it.to_string()),
-                None => Some(format!("{FILE_NAME} is missing, and it is sealed with it")),
+                None => Some(format!(
+                    "{SECRET_KEY_FILE} is missing, and it is sealed with it"
+                )),
             };
             problems.extend(problem.map(|it| format!("signing secret of {id}: {it}")));
         }
@@ -251,7 +250,7 @@ async fn begin_rotation(data_dir: &Path, storage: &Storage) -> Outcome<SecretKey
     let secrets = kept(data_dir)?.ok_or_else(|| {
         Failure::setup(format!(
             "there is no {} to replace; a server makes one when it starts",
-            data_dir.join(FILE_NAME).display()
+            data_dir.join(SECRET_KEY_FILE).display()
         ))
     })?;
     let current = vault(&secrets)?;
@@ -284,7 +283,7 @@ fn derived(secret: &[u8; 32], purpose: &[u8]) -> Outcome<[u8; 32]> {
 /// The secrets in the directory, the current one on the first line; `None` if there is no such file, or
 /// an empty one, as a full disk may have left it.
 fn kept(directory: &Path) -> Outcome<Option<SecretKeys>> {
-    let path = directory.join(FILE_NAME);
+    let path = directory.join(SECRET_KEY_FILE);
     let shown = path.display();
     let text = match fs::read_to_string(&path) {
         Ok(text) if text.is_empty() => return Ok(None),
@@ -313,7 +312,7 @@ fn kept(directory: &Path) -> Outcome<Option<SecretKeys>> {
 
 /// Puts the secrets into the directory, in place of those that are there.
 fn keep(directory: &Path, secrets: &SecretKeys) -> Outcome {
-    let path = directory.join(FILE_NAME);
+    let path = directory.join(SECRET_KEY_FILE);
     let mut text = Zeroizing::new(String::new());
     for secret in std::iter::once(&secrets.current).chain(&secrets.previous) {
         STANDARD.encode_string(**secret, &mut text);

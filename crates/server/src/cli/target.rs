@@ -20,8 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::client::Client;
 use super::failure::{Failure, Outcome};
 use super::private_files::private_directory;
-use super::secret_key;
-use crate::config::{Config, DEFAULT_FILE, FlagOverrides, Loaded};
+use crate::config::{Config, DEFAULT_FILE, FlagOverrides, Loaded, SECRET_KEY_FILE};
 
 /// Which storage.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -292,8 +291,8 @@ fn is_fresh(data_dir: &Path) -> Outcome<bool> {
     };
     let mut left = sqlite::side_files(data_dir);
     left.retain(|name| gone == "gone" || !name.ends_with("-journal"));
-    if length(secret_key::FILE_NAME).is_ok_and(|length| length > 0) {
-        left.push(secret_key::FILE_NAME.to_owned());
+    if length(SECRET_KEY_FILE).is_ok_and(|length| length > 0) {
+        left.push(SECRET_KEY_FILE.to_owned());
     }
     if left.is_empty() {
         return Ok(true);

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use super::error::advice;
 use super::flags::{FlagOverrides, flag_of};
-use super::{Config, ConfigError, advice};
+use super::{Config, ConfigError};
 
 /// What every environment variable of ours begins with.
 const PREFIX: &str = "ROLLCALL_";
