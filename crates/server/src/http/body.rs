@@ -11,16 +11,19 @@
 //! body stops being decoded at the first byte past the limit. A compressed body is one gzip member: one with
 //! nothing in it costs two hundred times what its bytes cost to receive, and any number of them makes one valid body.
 
-use std::io::Read as _;
+mod declared;
+mod gzip;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use flate2::bufread::GzDecoder;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::sync::Semaphore;
+use rollcall_wire::error::{ApiError, ErrorCode, ErrorKind};
+
+use declared::{Encoding, check_charset, check_media_type, is_json};
+use gzip::decode_gzip;
 
 /// How much of a body is accepted, and how long it may take to arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,48 +91,29 @@ pub enum BodyError {
     Incomplete,
 }
 
-impl BodyError {
-    /// The answer's status.
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::TooLarge { .. } | Self::TooLargeAfterDecoding { .. } => {
-                StatusCode::PAYLOAD_TOO_LARGE
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        use ErrorKind::{InvalidRequest, TooLarge};
+        let (kind, code) = match error {
+            BodyError::EncodingUnsupported | BodyError::FormEncoded => (
+                InvalidRequest,
+                Some(ErrorCode::RequestBodyEncodingUnsupported),
+            ),
+            BodyError::EncodingInvalid => {
+                (InvalidRequest, Some(ErrorCode::RequestBodyEncodingInvalid))
             }
-            Self::EncodingUnsupported
-            | Self::EncodingInvalid
-            | Self::FormEncoded
-            | Self::TimedOut { .. }
-            | Self::CharsetUnsupported
-            | Self::MediaTypeUnsupported
-            | Self::Incomplete => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    /// The answer's `error.type`.
-    pub fn error_type(self) -> &'static str {
-        match self {
-            Self::TooLarge { .. } | Self::TooLargeAfterDecoding { .. } => "request_too_large",
-            Self::EncodingUnsupported
-            | Self::EncodingInvalid
-            | Self::FormEncoded
-            | Self::TimedOut { .. }
-            | Self::CharsetUnsupported
-            | Self::MediaTypeUnsupported
-            | Self::Incomplete => "invalid_request_error",
-        }
-    }
-
-    /// The answer's `error.details.error_code`, for the rows that have one.
-    pub fn error_code(self) -> Option<&'static str> {
-        match self {
-            Self::EncodingUnsupported | Self::FormEncoded => {
-                Some("request_body_encoding_unsupported")
+            BodyError::TimedOut { .. } => (InvalidRequest, Some(ErrorCode::RequestBodyTimeout)),
+            BodyError::CharsetUnsupported => (InvalidRequest, Some(ErrorCode::UnsupportedCharset)),
+            BodyError::TooLargeAfterDecoding { .. } => {
+                (TooLarge, Some(ErrorCode::RequestBodyTooLargeAfterDecoding))
             }
-            Self::EncodingInvalid => Some("request_body_encoding_invalid"),
-            Self::TimedOut { .. } => Some("request_body_timeout"),
-            Self::CharsetUnsupported => Some("unsupported_charset"),
-            Self::TooLargeAfterDecoding { .. } => Some("request_body_too_large_after_decoding"),
-            Self::MediaTypeUnsupported | Self::TooLarge { .. } | Self::Incomplete => None,
+            BodyError::TooLarge { .. } => (TooLarge, None),
+            BodyError::MediaTypeUnsupported | BodyError::Incomplete => (InvalidRequest, None),
+        };
+        let told = Self::new(kind, error.to_string());
+        match code {
+            Some(code) => told.with_code(code),
+            None => told,
         }
     }
 }
@@ -286,435 +270,5 @@ where
     Ok(None)
 }
 
-#[derive(Clone, Copy)]
-enum Encoding {
-    Identity,
-    Gzip,
-}
-
-impl Encoding {
-    /// The codings of all `Content-Encoding` fields; `identity` and empty elements mean nothing,
-    /// and a body that was encoded twice is not supported.
-    fn of(headers: &HeaderMap) -> Result<Self, BodyError> {
-        let mut encoding = Self::Identity;
-        for value in headers.get_all(CONTENT_ENCODING) {
-            let names = text(value).ok_or(BodyError::EncodingUnsupported)?;
-            for name in names.split(',').map(str::trim) {
-                match encoding {
-                    _ if name.is_empty() || name.eq_ignore_ascii_case("identity") => {}
-                    Self::Identity if name.eq_ignore_ascii_case("gzip") => encoding = Self::Gzip,
-                    Self::Identity | Self::Gzip => return Err(BodyError::EncodingUnsupported),
-                }
-            }
-        }
-        Ok(encoding)
-    }
-}
-
-/// Most compressed bytes that are decoded where they arrive. Made to be slow, a kilobyte of gzip costs some
-/// hundred microseconds.
-const DECODED_AT_ONCE: usize = 16 * 1024;
-
-/// More than that is decoded one body after the other, whoever sent them, so that whoever sends many has one
-/// processor and not all.
-static LONG_DECODING: Semaphore = Semaphore::const_new(1);
-
-async fn decode_gzip(sent: Bytes, limit: usize) -> Result<Bytes, BodyError> {
-    if sent.len() <= DECODED_AT_ONCE {
-        return inflate(&sent, limit);
-    }
-    let turn = LONG_DECODING.acquire().await;
-    let decode = move || {
-        let decoded = inflate(&sent, limit);
-        drop(turn);
-        decoded
-    };
-    let decoded = tokio::task::spawn_blocking(decode).await;
-    decoded.unwrap_or(Err(BodyError::EncodingInvalid))
-}
-
-fn inflate(sent: &[u8], limit: usize) -> Result<Bytes, BodyError> {
-    let mut decoded = Vec::new();
-    let one_too_many = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let mut member = GzDecoder::new(sent).take(one_too_many);
-    member
-        .read_to_end(&mut decoded)
-        .map_err(|_invalid| BodyError::EncodingInvalid)?;
-    if decoded.len() > limit {
-        return Err(BodyError::TooLargeAfterDecoding { limit });
-    }
-    if member.into_inner().into_inner().is_empty() {
-        Ok(Bytes::from(decoded))
-    } else {
-        Err(BodyError::EncodingInvalid)
-    }
-}
-
-/// Every `Content-Type` sent must be the expected one; none, or an empty one, is taken as it.
-fn check_media_type(
-    is_expected: impl Fn(&str) -> bool,
-    headers: &HeaderMap,
-) -> Result<(), BodyError> {
-    for value in headers.get_all(CONTENT_TYPE) {
-        let content_type = text(value).ok_or(BodyError::MediaTypeUnsupported)?;
-        if !content_type.trim().is_empty() && !is_expected(content_type) {
-            return Err(BodyError::MediaTypeUnsupported);
-        }
-    }
-    Ok(())
-}
-
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let lower = essence.to_ascii_lowercase();
-    if content_type.trim().is_empty() || lower == "application/json" {
-        return true;
-    }
-    match lower.split_once('/') {
-        Some((kind, subtype)) => {
-            !kind.is_empty() && subtype.len() > 5 && subtype.ends_with("+json")
-        }
-        None => false,
-    }
-}
-
-fn check_charset(headers: &HeaderMap) -> Result<(), BodyError> {
-    for value in headers.get_all(CONTENT_TYPE) {
-        let content_type = text(value).unwrap_or_default();
-        let supported = parameters(content_type)
-            .filter(|(name, _)| name.eq_ignore_ascii_case("charset"))
-            .all(|(_, charset)| {
-                charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii")
-            });
-        if !supported {
-            return Err(BodyError::CharsetUnsupported);
-        }
-    }
-    Ok(())
-}
-
-/// The `name=value` parameters of a media type, quotes removed.
-///
-/// A `;` inside a quoted value ends it early. No charset contains one, so the worst outcome is a
-/// charset that is refused as unknown, which it is.
-fn parameters(content_type: &str) -> impl Iterator<Item = (&str, &str)> {
-    content_type.split(';').skip(1).filter_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        let value = value.trim();
-        let unquoted = value
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or(value);
-        Some((name.trim(), unquoted))
-    })
-}
-
-fn text(value: &HeaderValue) -> Option<&str> {
-    value.to_str().ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-    use std::io::Write as _;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-    use futures_util::stream;
-    use http_body::Frame;
-    use http_body_util::{Full, StreamBody};
-    use rstest::rstest;
-
-    use super::*;
-
-    const LIMIT: usize = 128;
-    const QUARTER: &str = "0123456789abcdef0123456789abcdef";
-
-    fn limits() -> BodyLimits {
-        BodyLimits {
-            bytes: LIMIT,
-            time: Duration::from_secs(30),
-        }
-    }
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, value.parse().unwrap());
-        }
-        headers
-    }
-
-    fn gzip(plain: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(plain).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    async fn read_whole(sent: &[u8], pairs: &[(&'static str, &str)]) -> Result<Bytes, BodyError> {
-        let body = Full::new(Bytes::copy_from_slice(sent));
-        read(body, &headers(pairs), limits()).await
-    }
-
-    /// A body of unknown length, as `Transfer-Encoding: chunked` makes it.
-    async fn read_chunked(
-        chunks: &[&'static str],
-        pairs: &[(&'static str, &str)],
-    ) -> Result<Bytes, BodyError> {
-        let frames: Vec<_> = chunks
-            .iter()
-            .map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from_static(chunk.as_bytes()))))
-            .collect();
-        let body = StreamBody::new(stream::iter(frames));
-        read(body, &headers(pairs), limits()).await
-    }
-
-    #[rstest]
-    #[case::absent(&[])]
-    #[case::empty(&[("content-type", "")])]
-    #[case::json(&[("content-type", "application/json")])]
-    #[case::any_case(&[("content-type", "Application/JSON")])]
-    #[case::utf8(&[("content-type", "application/json; charset=utf-8")])]
-    #[case::utf8_quoted_any_case(&[("content-type", "application/json;Charset=\"UTF-8\"")])]
-    #[case::us_ascii(&[("content-type", "application/json ; charset=US-ASCII")])]
-    #[case::other_parameters(&[("content-type", "application/json; profile=x; odata.metadata=none")])]
-    #[case::suffix(&[("content-type", "application/merge-patch+json")])]
-    #[case::identity(&[("content-encoding", "identity")])]
-    #[case::identity_any_case(&[("content-encoding", "Identity, ")])]
-    #[tokio::test]
-    async fn accepted(#[case] pairs: &[(&'static str, &str)]) {
-        assert_eq!(read_whole(b"{}", pairs).await.unwrap(), "{}");
-        assert_eq!(read_chunked(&["{", "", "}"], pairs).await.unwrap(), "{}");
-    }
-
-    #[rstest]
-    #[case::text("text/plain")]
-    #[case::form("application/x-www-form-urlencoded")]
-    #[case::prefix_only("application/jsonp")]
-    #[case::bare_suffix("application/+json")]
-    #[case::no_subtype("json")]
-    #[case::suffix_without_type("/x+json")]
-    #[case::charset_does_not_matter_then("text/plain; charset=latin1")]
-    #[tokio::test]
-    async fn another_media_type_is_refused_for_a_body_that_is_not_empty(
-        #[case] content_type: &str,
-    ) {
-        let pairs = [("content-type", content_type)];
-        let refused = Err(BodyError::MediaTypeUnsupported);
-        assert_eq!(read_whole(b"{}", &pairs).await, refused);
-        assert_eq!(read_chunked(&["", "{}"], &pairs).await, refused);
-    }
-
-    #[tokio::test]
-    async fn an_empty_body_may_claim_any_media_type() {
-        let pairs = [("content-type", "text/plain")];
-        assert_eq!(read_whole(b"", &pairs).await.unwrap(), "");
-        assert_eq!(read_chunked(&["", ""], &pairs).await.unwrap(), "");
-    }
-
-    #[tokio::test]
-    async fn a_second_content_type_does_not_hide_behind_the_first() {
-        let pairs = [
-            ("content-type", "application/json"),
-            ("content-type", "text/plain"),
-        ];
-        assert_eq!(
-            read_whole(b"{}", &pairs).await,
-            Err(BodyError::MediaTypeUnsupported)
-        );
-    }
-
-    #[rstest]
-    #[case("application/json; charset=latin1")]
-    #[case("application/json; charset=\"utf-16\"")]
-    #[case("application/json; charset=utf8")]
-    #[case("application/json; charset=")]
-    #[case("application/json; charset=utf-8; charset=utf-7")]
-    #[tokio::test]
-    async fn another_charset_is_refused(#[case] content_type: &str) {
-        let pairs = [("content-type", content_type)];
-        for sent in ["{}", ""] {
-            assert_eq!(
-                read_whole(sent.as_bytes(), &pairs).await,
-                Err(BodyError::CharsetUnsupported)
-            );
-        }
-    }
-
-    #[rstest]
-    #[case("br")]
-    #[case("deflate")]
-    #[case("x-gzip")]
-    #[case("gzip, gzip")]
-    #[case("gzip, br")]
-    #[tokio::test]
-    async fn another_encoding_is_refused(#[case] encoding: &str) {
-        let pairs = [
-            ("content-encoding", encoding),
-            ("content-type", "text/plain"),
-        ];
-        assert_eq!(
-            read_whole(b"{}", &pairs).await,
-            Err(BodyError::EncodingUnsupported)
-        );
-    }
-
-    #[rstest]
-    #[case("gzip")]
-    #[case("GZIP")]
-    #[case("identity, gzip")]
-    #[tokio::test]
-    async fn gzip_is_decoded(#[case] encoding: &str) {
-        let pairs = [("content-encoding", encoding)];
-        assert_eq!(read_whole(&gzip(b"{}"), &pairs).await.unwrap(), "{}");
-        assert_eq!(read_whole(b"", &pairs).await.unwrap(), "");
-    }
-
-    #[tokio::test]
-    async fn what_takes_long_to_decode_is_decoded_too() {
-        let mut state = 1_u32;
-        // Noise, which gzip makes no smaller.
-        let plain: Vec<u8> = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        })
-        .take(2 * DECODED_AT_ONCE)
-        .collect();
-        let sent = gzip(&plain);
-        assert!(sent.len() > DECODED_AT_ONCE);
-        let limits = BodyLimits::CONTRACT;
-        let headers = headers(&[("content-encoding", "gzip")]);
-        let decoded = read(Full::new(Bytes::from(sent)), &headers, limits).await;
-        assert_eq!(decoded.unwrap(), plain);
-    }
-
-    #[rstest]
-    #[case::not_gzip(b"{}".to_vec())]
-    #[case::cut(gzip(b"{\"a\":1}")[..12].to_vec())]
-    #[case::checksum_missing(gzip(b"{}")[..gzip(b"{}").len() - 4].to_vec())]
-    #[case::garbage_after([gzip(b"{}"), b"garbage".to_vec()].concat())]
-    #[case::padding_after([gzip(b"{}"), vec![0; 4]].concat())]
-    #[case::second_member([gzip(b"{"), gzip(b"}")].concat())]
-    #[case::empty_members([gzip(b""), gzip(b""), gzip(b"{}")].concat())]
-    #[tokio::test]
-    async fn invalid_gzip_is_refused(#[case] sent: Vec<u8>) {
-        assert_eq!(
-            read_whole(&sent, &[("content-encoding", "gzip")]).await,
-            Err(BodyError::EncodingInvalid)
-        );
-    }
-
-    #[tokio::test]
-    async fn the_limit_itself_fits_and_one_byte_more_does_not() {
-        let fits = [b'x'; LIMIT];
-        let exceeds = [b'x'; LIMIT + 1];
-        let refused = Err(BodyError::TooLarge { limit: LIMIT });
-        assert_eq!(read_whole(&fits, &[]).await.unwrap().len(), LIMIT);
-        assert_eq!(read_whole(&exceeds, &[]).await, refused);
-        let mut chunks = vec![QUARTER; 4];
-        assert_eq!(read_chunked(&chunks, &[]).await.unwrap().len(), LIMIT);
-        chunks.push("x");
-        assert_eq!(read_chunked(&chunks, &[]).await, refused);
-    }
-
-    #[tokio::test]
-    async fn the_limit_holds_after_decoding_too() {
-        let pairs = [("content-encoding", "gzip")];
-        let fits = gzip(&[b'x'; LIMIT]);
-        assert_eq!(read_whole(&fits, &pairs).await.unwrap().len(), LIMIT);
-
-        let bomb = gzip(&[b'x'; LIMIT + 1]);
-        assert!(bomb.len() <= LIMIT);
-        assert_eq!(
-            read_whole(&bomb, &pairs).await,
-            Err(BodyError::TooLargeAfterDecoding { limit: LIMIT })
-        );
-    }
-
-    #[tokio::test]
-    async fn a_declared_length_over_the_limit_is_refused_before_reading() {
-        struct Unread;
-        impl Body for Unread {
-            type Data = Bytes;
-            type Error = Infallible;
-            fn poll_frame(
-                self: std::pin::Pin<&mut Self>,
-                _: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-                panic!("the body was read");
-            }
-            fn size_hint(&self) -> http_body::SizeHint {
-                http_body::SizeHint::with_exact(u64::MAX)
-            }
-        }
-        assert_eq!(
-            read(Unread, &HeaderMap::new(), limits()).await,
-            Err(BodyError::TooLarge { limit: LIMIT })
-        );
-    }
-
-    #[tokio::test]
-    async fn a_body_that_does_not_arrive_times_out() {
-        let first = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))]);
-        let body = StreamBody::new(futures_util::StreamExt::chain(first, stream::pending()));
-        let short = BodyLimits {
-            time: Duration::from_millis(20),
-            ..limits()
-        };
-        assert_eq!(
-            read(body, &HeaderMap::new(), short).await,
-            Err(BodyError::TimedOut { limit: short.time })
-        );
-    }
-
-    #[tokio::test]
-    async fn a_body_that_breaks_off_is_incomplete() {
-        let frames = [
-            Ok(Frame::data(Bytes::from_static(b"{"))),
-            Err(std::io::Error::other("reset")),
-        ];
-        let body = StreamBody::new(stream::iter(frames));
-        assert_eq!(
-            read(body, &HeaderMap::new(), limits()).await,
-            Err(BodyError::Incomplete)
-        );
-    }
-
-    #[test]
-    fn each_refusal_is_its_row_of_the_contract() {
-        let limit = BodyLimits::CONTRACT.bytes;
-        let time = BodyLimits::CONTRACT.time;
-        let rows: Vec<String> = [
-            BodyError::EncodingUnsupported,
-            BodyError::EncodingInvalid,
-            BodyError::FormEncoded,
-            BodyError::TimedOut { limit: time },
-            BodyError::CharsetUnsupported,
-            BodyError::MediaTypeUnsupported,
-            BodyError::TooLarge { limit },
-            BodyError::TooLargeAfterDecoding { limit },
-            BodyError::Incomplete,
-        ]
-        .into_iter()
-        .map(|refusal| {
-            format!(
-                "{} {} {} | {refusal}",
-                refusal.status().as_u16(),
-                refusal.error_type(),
-                refusal.error_code().unwrap_or("-"),
-            )
-        })
-        .collect();
-        insta::assert_snapshot!(rows.join("\n"), @r"
-        400 invalid_request_error request_body_encoding_unsupported | content-encoding: must be identity or gzip
-        400 invalid_request_error request_body_encoding_invalid | content-encoding: the request body is not one valid gzip member
-        400 invalid_request_error request_body_encoding_unsupported | content-encoding: a form must be sent as it is, without one
-        400 invalid_request_error request_body_timeout | The request body did not arrive within 30 seconds; nothing was done
-        400 invalid_request_error unsupported_charset | content-type: charset must be utf-8 or us-ascii
-        400 invalid_request_error - | content-type: must be application/json
-        413 request_too_large - | The request body exceeds 1048576 bytes
-        413 request_too_large request_body_too_large_after_decoding | The request body exceeds 1048576 bytes after decoding
-        400 invalid_request_error - | The request body ended before it was complete
-        ");
-    }
-}
+mod tests;

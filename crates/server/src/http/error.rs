@@ -23,7 +23,7 @@ use rollcall_record::document::DamagedDocument;
 use rollcall_record::field::FieldError;
 use rollcall_record::json::JsonError;
 use rollcall_store::StoreError;
-use rollcall_wire::error::{ApiError, ErrorCode, ErrorKind};
+use rollcall_wire::error::{ApiError, ErrorKind};
 
 use super::answer::{Answer, Body, answer, json_with_status};
 use super::body::BodyError;
@@ -307,37 +307,7 @@ impl From<HostError> for Failure {
 
 impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
-        let kind = match error {
-            BodyError::TooLarge { .. } | BodyError::TooLargeAfterDecoding { .. } => {
-                ErrorKind::TooLarge
-            }
-            BodyError::EncodingUnsupported
-            | BodyError::EncodingInvalid
-            | BodyError::FormEncoded
-            | BodyError::TimedOut { .. }
-            | BodyError::CharsetUnsupported
-            | BodyError::MediaTypeUnsupported
-            | BodyError::Incomplete => ErrorKind::InvalidRequest,
-        };
-        let told = ApiError::new(kind, error.to_string());
-        let code = match error {
-            BodyError::EncodingUnsupported | BodyError::FormEncoded => {
-                Some(ErrorCode::RequestBodyEncodingUnsupported)
-            }
-            BodyError::EncodingInvalid => Some(ErrorCode::RequestBodyEncodingInvalid),
-            BodyError::TimedOut { .. } => Some(ErrorCode::RequestBodyTimeout),
-            BodyError::CharsetUnsupported => Some(ErrorCode::UnsupportedCharset),
-            BodyError::TooLargeAfterDecoding { .. } => {
-                Some(ErrorCode::RequestBodyTooLargeAfterDecoding)
-            }
-            BodyError::MediaTypeUnsupported
-            | BodyError::TooLarge { .. }
-            | BodyError::Incomplete => None,
-        };
-        Self::new(match code {
-            Some(code) => told.with_code(code),
-            None => told,
-        })
+        Self::new(error.into())
     }
 }
 
@@ -408,32 +378,6 @@ mod tests {
                 header(&answer, "retry-after-ms").as_deref(),
                 millis,
                 "{status}"
-            );
-        }
-    }
-
-    #[test]
-    fn body_errors_agree_with_the_catalogue() {
-        let limit = 1;
-        for error in [
-            BodyError::EncodingUnsupported,
-            BodyError::EncodingInvalid,
-            BodyError::TimedOut {
-                limit: Duration::from_secs(30),
-            },
-            BodyError::CharsetUnsupported,
-            BodyError::MediaTypeUnsupported,
-            BodyError::TooLarge { limit },
-            BodyError::TooLargeAfterDecoding { limit },
-            BodyError::Incomplete,
-        ] {
-            let told = Failure::from(error).0.told;
-            assert_eq!(told.status(), error.status().as_u16(), "{error:?}");
-            assert_eq!(told.kind.error_type(), error.error_type(), "{error:?}");
-            assert_eq!(
-                told.code.map(ErrorCode::as_str),
-                error.error_code(),
-                "{error:?}"
             );
         }
     }
