@@ -1,38 +1,36 @@
 //! `rollcall dev`: the newcomer's one command, and the server of test suites.
 //!
 //! It makes an organization, a workspace and a key of each kind, or finds the ones it made before: what it
-//! generated is kept in [`KEPT_NAME`] in the data directory, readable by its owner alone, so that the keys
+//! generated is kept in the data directory, readable by its owner alone, so that the keys
 //! printed yesterday work today. Literal values from flags win and are kept too.
 
+mod tenant;
+mod welcome;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
-use rollcall_domain::id::{Ids, OrganizationId, WorkspaceId};
-use rollcall_domain::tenant::{
-    ApiKey, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationStatus, Workspace,
-};
+use rollcall_domain::id::{OrganizationId, WorkspaceId};
+use rollcall_domain::tenant::KeyKind;
 use rollcall_record::time;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::failure::{Failure, Outcome};
 use super::import::organization_id;
-use super::output::{self, Format, OutputArgs};
-use super::private_files::{private_directory, write_durably};
+use super::output::{self, OutputArgs};
 use super::secret_key;
 use super::seed::{self, Seed};
 use super::startup::{self, Ports};
-use super::target::{self, Storage};
-use crate::config::{Config, FlagOverrides, Loaded, Secret as Literal};
+use super::target;
+use crate::config::{FlagOverrides, Loaded, Secret as Literal};
 use crate::development::DevelopmentParts;
 use crate::initial::InitialState;
-use crate::secrets::{Secret, is_well_formed_key};
+use tenant::Tenant;
 
-/// The name, in the data directory, of the file that keeps what was generated.
-const KEPT_NAME: &str = "dev.json";
+pub(super) use tenant::{KeptKeys, kept_keys};
+pub(super) use welcome::{reachable, shell_quoted};
 
 /// Run a development server with an organization and one key of each kind ready
 #[derive(Debug, clap::Args)]
@@ -268,325 +266,6 @@ fn exposed(secret: Option<&SecretString>) -> Option<&str> {
     secret.map(SecretString::expose_secret)
 }
 
-/// What the development server stands for: one organization and its keys.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    organization_id: String,
-    workspace_id: String,
-    api_key: String,
-    admin_key: String,
-    operator_key: String,
-}
-
-struct Tenant {
-    organization_id: OrganizationId,
-    workspace_id: WorkspaceId,
-    keys: [TenantKey; 3],
-}
-
-struct TenantKey {
-    kind: KeyKind,
-    secret: Secret,
-    /// Whether somebody chose the secret, now or at an earlier start.
-    literal: bool,
-}
-
-impl Tenant {
-    /// Flags, else what an earlier start kept, else new.
-    fn settle(config: &Config, fixed: &Fixed, ids: &Ids, now: Timestamp) -> Outcome<Self> {
-        let kept = if config.in_memory {
-            None
-        } else {
-            read_kept(&config.data_dir.join(KEPT_NAME))?
-        };
-        let kept_organization = kept
-            .as_ref()
-            .and_then(|kept| OrganizationId::parse(&kept.organization_id).ok());
-        let organization_id = fixed
-            .organization_id
-            .clone()
-            .or(kept_organization.clone())
-            .unwrap_or_else(|| ids.organization(now));
-        // What belongs to another organization stays with it.
-        let kept_here = kept
-            .as_ref()
-            .filter(|_| kept_organization.as_ref() == Some(&organization_id));
-        let kept_workspace = kept_here.and_then(|kept| WorkspaceId::parse(&kept.workspace_id).ok());
-        let workspace_id = fixed
-            .workspace_id
-            .clone()
-            .or(kept_workspace)
-            .unwrap_or_else(|| ids.workspace(now));
-        let [api, admin, operator] = fixed.literals();
-        let key = |(kind, literal): (KeyKind, Option<&str>), kept: Option<&String>| {
-            let known = literal.or(kept.map(String::as_str));
-            TenantKey {
-                kind,
-                literal: literal.is_some() || known.is_some_and(|it| !is_well_formed_key(it)),
-                secret: known.map_or_else(|| Secret::key(kind, ids), Secret::literal),
-            }
-        };
-        Ok(Self {
-            organization_id,
-            workspace_id,
-            keys: [
-                key(api, kept_here.map(|kept| &kept.api_key)),
-                key(admin, kept_here.map(|kept| &kept.admin_key)),
-                key(operator, kept.as_ref().map(|kept| &kept.operator_key)),
-            ],
-        })
-    }
-
-    fn owner(&self, kind: KeyKind) -> KeyOwner {
-        let organization_id = self.organization_id.clone();
-        match kind {
-            KeyKind::Api => KeyOwner::Api {
-                organization_id,
-                workspace_id: Some(self.workspace_id.clone()),
-            },
-            KeyKind::Admin => KeyOwner::Admin { organization_id },
-            KeyKind::Operator => KeyOwner::Operator,
-        }
-    }
-
-    fn secret(&self, wanted: KeyKind) -> &str {
-        let found = self.keys.iter().find(|key| key.kind == wanted);
-        found.map_or("", |key| key.secret.expose())
-    }
-
-    /// A literal that the storage knows as something else would silently be that.
-    async fn refuse_foreign_keys(&self, storage: &Storage) -> Outcome {
-        for TenantKey { kind, secret, .. } in &self.keys {
-            let found = storage.store.find_credential(&secret.hash()).await?;
-            if let Some(found) = found
-                && found.key.owner != self.owner(*kind)
-            {
-                return Err(Failure::setup(format!(
-                    "the --{kind}-key is already the key {} of the kind {} in this storage; give \
-                     another one, or use another --data-dir",
-                    found.key.id,
-                    found.key.owner.kind()
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    /// The keys that are printed work, also when one was disabled the last time.
-    async fn enable_keys(&self, storage: &Storage) -> Outcome {
-        let Storage { store, proof, .. } = storage;
-        for TenantKey { secret, .. } in &self.keys {
-            if let Some(found) = store.find_credential(&secret.hash()).await?
-                && found.key.status == KeyStatus::Disabled
-            {
-                let act = storage.act();
-                store
-                    .set_key_status(*proof, &act, &found.key.id, KeyStatus::Active)
-                    .await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn initial_state(&self, seed: Seed, ids: &Ids, now: Timestamp) -> InitialState {
-        let keys = self.keys.iter().map(|made| {
-            let TenantKey { kind, literal, .. } = *made;
-            let key = ApiKey {
-                id: ids.api_key(now),
-                owner: self.owner(kind),
-                name: format!("rollcall dev ({kind})"),
-                created_at: now,
-                expires_at: None,
-                last_used_at: None,
-                status: KeyStatus::Active,
-                literal,
-            };
-            (key, made.secret.hash())
-        });
-        InitialState {
-            organizations: vec![Organization {
-                id: self.organization_id.clone(),
-                name: "Development".to_owned(),
-                created_at: now,
-                rate_limit_rpm: None,
-                status: OrganizationStatus::Active,
-            }],
-            workspaces: vec![Workspace {
-                id: self.workspace_id.clone(),
-                organization_id: self.organization_id.clone(),
-                name: "Development".to_owned(),
-                created_at: now,
-            }],
-            keys: keys.collect(),
-            profiles: seed.profiles,
-            webhook_endpoints: Vec::new(),
-        }
-    }
-
-    fn keep(&self, config: &Config) -> Outcome {
-        if config.in_memory {
-            return Ok(());
-        }
-        let kept = json!(Kept {
-            organization_id: self.organization_id.to_string(),
-            workspace_id: self.workspace_id.to_string(),
-            api_key: self.secret(KeyKind::Api).to_owned(),
-            admin_key: self.secret(KeyKind::Admin).to_owned(),
-            operator_key: self.secret(KeyKind::Operator).to_owned(),
-        });
-        let path = config.data_dir.join(KEPT_NAME);
-        private_directory(&config.data_dir)
-            .and_then(|()| write_durably(&path, format!("{kept:#}\n").as_bytes()))
-            .map_err(|error| Failure::setup(format!("cannot write {}: {error}", path.display())))
-    }
-
-    fn announce(&self, config: &Config, address: SocketAddr, output: OutputArgs) {
-        let base = config.base_url(reachable(address));
-        let local = format!("http://{}", reachable(address));
-        match output.output {
-            None | Some(Format::Table) => {
-                let welcome = self.welcome(config, &base, &local);
-                output::aside(move || output::write_bytes(welcome.as_bytes()));
-            }
-            Some(Format::Json | Format::Ndjson) => {
-                let ready = json!({
-                    "base_url": local,
-                    "public_base_url": base,
-                    "console_url": format!("{local}/console"),
-                    "organization_id": self.organization_id.as_str(),
-                    "workspace_id": self.workspace_id.as_str(),
-                    "api_key": self.secret(KeyKind::Api),
-                    "admin_key": self.secret(KeyKind::Admin),
-                    "operator_key": self.secret(KeyKind::Operator),
-                });
-                output::aside(move || output.open().item(&ready));
-            }
-        }
-    }
-
-    fn welcome(&self, config: &Config, base: &str, local: &str) -> String {
-        let [api, admin, operator] = KeyKind::ALL else {
-            return String::new();
-        };
-        let (api, admin, operator) = (
-            self.secret(*api),
-            self.secret(*admin),
-            self.secret(*operator),
-        );
-        let data = if config.in_memory {
-            "in memory, gone at the end".to_owned()
-        } else if config.database_url.is_some() {
-            "in the database of --database-url".to_owned()
-        } else {
-            format!("kept in {}", config.data_dir.display())
-        };
-        let quoted = quoted(api);
-        format!(
-            "\
-Rollcall {version}, for development only: its keys are shown here and it obeys development controls.
-
-  Base URL      {local}
-  Console       {local}/console
-  End users     {base}/user-profiles/…
-  Organization  {organization}
-  Workspace     {workspace}
-  API key       {api}
-  Admin key     {admin}
-  Operator key  {operator}
-  Data          {data}
-
-Try it:
-
-  curl {local}/v1/user_profiles -H 'anthropic-version: 2023-06-01' -H {header}
-
-With the official Python SDK (pip install anthropic):
-
-  from anthropic import Anthropic
-  client = Anthropic(base_url=\"{local}\", api_key={quoted})
-  client.beta.user_profiles.create(name=\"Ana\")
-  print(client.beta.user_profiles.list().data)
-
-Ctrl-C ends it.
-",
-            version = env!("CARGO_PKG_VERSION"),
-            organization = self.organization_id,
-            workspace = self.workspace_id,
-            header = shell_quoted(&format!("x-api-key: {api}")),
-        )
-    }
-}
-
-/// The keys that a development server keeps in its data directory.
-#[derive(Debug)]
-pub(super) struct KeptKeys {
-    /// The administrator's.
-    pub(super) admin: SecretString,
-    /// The operator's, if it is known too.
-    pub(super) operator: Option<String>,
-    /// The file that they were read from, if nobody gave them.
-    pub(super) kept_in: Option<PathBuf>,
-}
-
-impl KeptKeys {
-    /// The failure of a call with these keys. Whoever did not choose the key is told where it came from.
-    pub(super) fn explained(&self, failure: Failure) -> Failure {
-        match (failure, &self.kept_in) {
-            (Failure::UnknownKey(said), Some(file)) => Failure::UnknownKey(format!(
-                "{said}; the key is the one that an earlier rollcall dev kept in {}, and this server does not \
-                 know it: pass the admin key that this server printed at its start, with --admin-key KEY \
-                 (under --in-memory none is kept)",
-                file.display()
-            )),
-            (failure, _) => failure,
-        }
-    }
-}
-
-/// The keys that `rollcall dev` keeps in this directory; none when it never ran on it.
-pub(super) fn kept_keys(data_dir: &Path) -> Outcome<Option<KeptKeys>> {
-    let file = data_dir.join(KEPT_NAME);
-    let kept = read_kept(&file)?;
-    Ok(kept.map(|kept| KeptKeys {
-        kept_in: Some(file),
-        admin: kept.admin_key.into(),
-        operator: Some(kept.operator_key),
-    }))
-}
-
-/// An address that a client on this machine can use.
-pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
-    let mut reachable = address;
-    if address.ip().is_unspecified() {
-        reachable.set_ip(if address.is_ipv4() {
-            std::net::Ipv4Addr::LOCALHOST.into()
-        } else {
-            std::net::Ipv6Addr::LOCALHOST.into()
-        });
-    }
-    reachable
-}
-
-fn quoted(text: &str) -> String {
-    json!(text).to_string()
-}
-
-pub(super) fn shell_quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-fn read_kept(path: &Path) -> Outcome<Option<Kept>> {
-    let shown = path.display();
-    match std::fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|_damaged| {
-            Failure::setup(format!(
-                "{shown} is damaged; remove it, and rollcall dev makes new keys"
-            ))
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::setup(format!("cannot read {shown}: {error}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -609,19 +288,5 @@ mod tests {
         assert!(fixed("a", Some("a")).refuse_shared_literal().is_err());
         assert!(fixed("", None).refuse_shared_literal().is_err());
         assert!(fixed("a b", None).refuse_shared_literal().is_err());
-    }
-
-    #[test]
-    fn what_is_pasted_is_quoted() {
-        assert_eq!(shell_quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted("a\"b"), r#""a\"b""#);
-    }
-
-    #[test]
-    fn the_address_of_all_interfaces_is_shown_as_this_machine() {
-        let all: SocketAddr = "0.0.0.0:80".parse().unwrap();
-        assert_eq!(reachable(all).to_string(), "127.0.0.1:80");
-        let one: SocketAddr = "10.0.0.1:80".parse().unwrap();
-        assert_eq!(reachable(one), one);
     }
 }
