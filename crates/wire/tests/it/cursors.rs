@@ -172,6 +172,58 @@ fn a_cursor_belongs_to_one_order_and_filter_and_to_any_limit_and_dialect() {
 }
 
 #[test]
+fn a_cursor_made_before_filters_had_bytes_of_their_own_opens_in_its_listing_alone() {
+    for (query, other, cursor, start) in [
+        (
+            "order=desc&order_by=created_at",
+            "order=desc&enforcement_status=pending",
+            "page_AYzNBcwuN4zZR7MF1YC40E8O0FRZ4zjFZleKImRq5dG7o7mV5l_fPespEzXgqT_GLsJzKnx71bh8Kg",
+            by_time().1,
+        ),
+        (
+            "enforcement_status[]=banned&enforcement_status[]=pending",
+            "enforcement_status=banned",
+            "page_AfAP3j85edQGY6UVep-rg95vNkMqd0L0C94PTHw0CyAUDa5EiKQd1EbqbrRtK93EzZjvCzcNNb0m2Q",
+            by_time().1,
+        ),
+        (
+            "order=asc&order_by=name&enforcement_status=unrestricted",
+            "order=asc&order_by=name",
+            "page_AbyUkWg7uHhtGVhelsY5Be30o3MjfJ96NagDaAE6haNkSVTtygNUWpyQUHrjpl_LyC91J3UBgiix4szg5aYqmw",
+            named(Some("ana ferreira")),
+        ),
+        (
+            "order_by=name&enforcement_status=restricted",
+            "order_by=name",
+            "page_ARquZg9GJ7hooubfr09jlAg_D6Gei8W55B7027QSEEUEZJ6nyrEXzOz6vbQyA1aCdV8",
+            named(None),
+        ),
+    ] {
+        let read = |query: &str| {
+            let query = format!("{query}&page={cursor}");
+            let listing = dialect("ga").parse_list(Some(&query), &cursors(), &organization());
+            listing
+                .map(|listing| listing.start)
+                .map_err(|error| error.message)
+        };
+        assert_eq!(read(query), Ok(Start::after(start)), "{query}");
+        assert_eq!(
+            read(other),
+            Err(format!(
+                "{REFUSED}: send the same enforcement_status on every page"
+            ))
+        );
+    }
+}
+
+fn named(folded: Option<&str>) -> Position {
+    Position::Name {
+        folded: folded.map(str::to_owned),
+        id: ProfileId::parse("uprof_011Caw7UBvkeMCpZkHRpjtPh").unwrap(),
+    }
+}
+
+#[test]
 fn cursors_made_under_the_previous_key_open_and_new_ones_are_made_under_the_current() {
     let (listing, position) = by_time();
     let old = cursors().seal(&organization(), &listing, &position);
