@@ -180,3 +180,15 @@ pub struct ProfileListing {
     /// Only profiles with one of these enforcement statuses.
     pub status_filter: Option<StatusFilter>,
 }
+
+impl ProfileListing {
+    /// Of all profiles, from the beginning.
+    pub fn beginning(limit: Limit, order: Order, order_by: OrderBy) -> Self {
+        Self {
+            limit,
+            order,
+            start: Start::beginning(order_by),
+            status_filter: None,
+        }
+    }
+}

@@ -135,6 +135,16 @@ pub enum RelationshipPatch {
     AccessType(AccessType),
 }
 
+impl RelationshipPatch {
+    /// What it makes of the relationship before it.
+    fn after(self, before: Relationship) -> Relationship {
+        match self {
+            Self::Relationship(relationship) => relationship,
+            Self::AccessType(access_type) => before.after_writing(access_type),
+        }
+    }
+}
+
 /// A change of what the platform states; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfilePatch {
@@ -146,6 +156,20 @@ pub struct ProfilePatch {
     pub metadata: MetadataPatch,
     /// Details to replace.
     pub details: ExternalUserDetails,
+}
+
+impl ProfilePatch {
+    /// What is stated of a new profile, where there is nothing that it changes.
+    pub fn into_draft(self) -> ProfileDraft {
+        ProfileDraft {
+            relationship: self
+                .relationship
+                .map(|relationship| relationship.after(Relationship::External)),
+            name: self.name,
+            metadata: self.metadata.into_metadata(),
+            details: self.details,
+        }
+    }
 }
 
 /// A user profile.
@@ -203,10 +227,7 @@ impl Profile {
     pub fn update(&self, patch: &ProfilePatch, now: Timestamp) -> Result<Decided<Self>, Refusal> {
         let relationship = match patch.relationship {
             None => self.relationship,
-            Some(RelationshipPatch::Relationship(relationship)) => relationship,
-            Some(RelationshipPatch::AccessType(access_type)) => {
-                self.relationship.after_writing(access_type)
-            }
+            Some(relationship) => relationship.after(self.relationship),
         };
         let updated = Self {
             relationship,

@@ -188,6 +188,12 @@ impl MetadataPatch {
             Ok(Self(pairs))
         }
     }
+
+    /// What it makes of no metadata.
+    pub fn into_metadata(self) -> Metadata {
+        let set = self.0.into_iter();
+        Metadata(set.filter_map(|(key, value)| Some((key, value?))).collect())
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@
 //! of what all of a list request should cost.
 //!
 //! To change what a cursor carries, count `VERSION` up; old cursors then stop working, which
-//! clients must bear only at a change of the server.
+//! clients must bear only at a change of the server. A new filter is no such change: each has bytes of
+//! its own ([`crate::filters`]).
 
 use std::fmt;
 
@@ -24,13 +25,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::enforcement::EnforcementStatus;
 use rollcall_domain::id::{OrganizationId, ProfileId};
-use rollcall_domain::page::{Order, OrderBy, Position, ProfileListing, StatusFilter};
+use rollcall_domain::page::{Order, Position, ProfileListing, Start};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::ApiError;
+use crate::filters;
 
 /// The longest cursor, in characters.
 pub const MAX_LENGTH: usize = 2_048;
@@ -98,13 +99,13 @@ impl Cursors {
     ) -> String {
         let opened = OpenedCursor {
             order: listing.order,
-            status_filter: listing.status_filter,
+            filters: filters::bytes_of(listing),
             position: position.clone(),
         };
         self.seal_bytes(&purpose(organization), &opened.to_bytes())
     }
 
-    /// Opens a cursor of that organization's listing; which listing, [`OpenedCursor::position_in`]
+    /// Opens a cursor of that organization's listing; which listing, [`OpenedCursor::resume`]
     /// asks.
     pub fn open(
         &self,
@@ -142,8 +143,10 @@ impl Cursors {
 
 /// Every cursor that does not open is told by this message, so that nothing is learned from trying.
 pub(crate) fn invalid() -> ApiError {
-    ApiError::at("page", "not a valid cursor for this request")
+    ApiError::at("page", INVALID)
 }
+
+const INVALID: &str = "not a valid cursor for this request";
 
 fn purpose(organization: &OrganizationId) -> String {
     format!("{PROFILES} {organization}")
@@ -202,41 +205,50 @@ fn derived(key: &[u8; 32], label: &[u8]) -> [u8; 32] {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedCursor {
     order: Order,
-    status_filter: Option<StatusFilter>,
+    /// Those that are set ([`filters::bytes_of`]).
+    filters: Vec<u8>,
     position: Position,
 }
 
 impl OpenedCursor {
-    /// The position, if the listing that asks is the one the cursor was made in.
-    pub fn position_in(
-        self,
-        order: Order,
-        order_by: OrderBy,
-        status_filter: Option<StatusFilter>,
-    ) -> Result<Position, ApiError> {
-        let differs = [
-            ("order", self.order != order),
-            ("order_by", self.position.order_by() != order_by),
-            ("enforcement_status", self.status_filter != status_filter),
-        ];
-        match differs.into_iter().find(|(_, differs)| *differs) {
-            None => Ok(self.position),
-            Some((parameter, _)) => Err(ApiError::at(
-                "page",
-                format!(
-                    "not a valid cursor for this request: send the same {parameter} on every page"
-                ),
-            )),
+    /// `listing` from the position on, if it is the listing that the cursor was made in.
+    pub fn resume(self, listing: ProfileListing) -> Result<ProfileListing, ApiError> {
+        let changed = |parameter: &str| {
+            let advice = format!("send the same {parameter} on every page");
+            ApiError::at("page", format!("{INVALID}: {advice}"))
+        };
+        if self.order != listing.order {
+            return Err(changed("order"));
         }
+        if self.position.order_by() != listing.start.order_by() {
+            return Err(changed("order_by"));
+        }
+        let filters = filters::bytes_of(&listing);
+        if self.filters != filters {
+            let differing = filters::differing(&self.filters, &filters);
+            return Err(differing.map_or_else(invalid, changed));
+        }
+        Ok(ProfileListing {
+            start: Start::after(self.position),
+            ..listing
+        })
     }
 
-    /// Order, kind of position, filter; then the position: microseconds or name, and id.
+    /// Order, kind of position, filters, if any is set; then the position: microseconds or name, and
+    /// id.
     fn to_bytes(&self) -> Vec<u8> {
         let order = match self.order {
             Order::Ascending => 0,
             Order::Descending => 1,
         };
-        let mut bytes = vec![order, self.kind(), filter_bits(self.status_filter)];
+        let mut bytes = vec![order, self.kind(), 0];
+        if !self.filters.is_empty() {
+            // No filter is longer than 255 bytes.
+            let length = u16::try_from(self.filters.len()).unwrap_or(u16::MAX);
+            bytes[2] = FILTERED;
+            bytes.extend(length.to_be_bytes());
+            bytes.extend(&self.filters);
+        }
         let id = match &self.position {
             Position::CreatedAt { created_at, id } => {
                 bytes.extend(created_at.as_micros().to_be_bytes());
@@ -269,7 +281,17 @@ impl OpenedCursor {
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let ([order, kind, filter], rest) = bytes.split_first_chunk()?;
+        let ([order, kind, statuses], rest) = bytes.split_first_chunk()?;
+        let (filters, rest) = match *statuses {
+            FILTERED => {
+                let (length, rest) = rest.split_first_chunk()?;
+                let length = usize::from(u16::from_be_bytes(*length));
+                let (filters, rest) = rest.split_at_checked(length)?;
+                (filters.to_vec(), rest)
+            }
+            // In cursors made before filters had bytes of their own.
+            statuses => (filters::bytes_of_statuses(statuses), rest),
+        };
         let order = match order {
             0 => Order::Ascending,
             1 => Order::Descending,
@@ -300,7 +322,7 @@ impl OpenedCursor {
         };
         Some(Self {
             order,
-            status_filter: filter_of(*filter),
+            filters,
             position,
         })
     }
@@ -310,19 +332,5 @@ fn profile_id(bytes: &[u8]) -> Option<ProfileId> {
     ProfileId::parse(std::str::from_utf8(bytes).ok()?).ok()
 }
 
-/// One bit for each status, in the contract's order.
-fn filter_bits(filter: Option<StatusFilter>) -> u8 {
-    EnforcementStatus::ALL
-        .iter()
-        .enumerate()
-        .filter(|(_, status)| filter.is_some_and(|filter| filter.matches(**status)))
-        .fold(0, |bits, (place, _)| bits | 1 << place)
-}
-
-fn filter_of(bits: u8) -> Option<StatusFilter> {
-    let wanted = EnforcementStatus::ALL
-        .iter()
-        .enumerate()
-        .filter(|(place, _)| bits & (1 << place) != 0);
-    StatusFilter::any_of(wanted.map(|(_, status)| *status))
-}
+/// Stands where older cursors have one bit for each wanted status.
+const FILTERED: u8 = 0x80;

@@ -1,22 +1,30 @@
 //! A dialect: one dated shape of the profile API (contract `README.md`, *Dialects*).
 //!
-//! Every dialect maps straight to and from the domain's superset, so that its file can be read beside
-//! the contract; what differs between two of them is what differs between their files. Nothing below
-//! this crate knows that there are dialects, and no row remembers which one wrote it.
+//! A dialect is lists: which fields of a body it takes ([`crate::sent`]), which members an answer shows
+//! ([`crate::shown`]), which filters its list has ([`crate::filters`]), each in the contract's order. Its
+//! file can be read beside the contract, and what differs between two of them is what differs between
+//! their files. Reading, writing and documenting are written once, here and in [`crate::openapi`], over
+//! the lists. Nothing below this crate knows that there are dialects, and no row remembers which one
+//! wrote it.
 //!
 //! To add one, write `dialects/<date>.rs` after its newest neighbour, list it in
 //! [`crate::dialects::ALL`], and let the snapshots of `tests/it` show you every answer it gives.
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{OrganizationId, ProfileId};
-use rollcall_domain::page::ProfileListing;
+use rollcall_domain::page::{Order, OrderBy, ProfileListing};
 use rollcall_domain::profile::{ProfileDraft, ProfilePatch};
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
-use utoipa::openapi::schema::Object;
+use rollcall_record::field::FieldError;
 
 use crate::cursor::Cursors;
 use crate::error::ApiError;
+use crate::filters::Filter;
 use crate::object;
+use crate::parts::{self, Write};
+use crate::query::Query;
+use crate::sent::Field;
+use crate::shown::Answered;
 
 /// Which answer a profile stands in. Only get promises the whole truth about programs (contract,
 /// *Programs*).
@@ -29,69 +37,152 @@ pub enum Answer {
 }
 
 /// One dated shape of the profile API.
-pub trait Dialect: Sync + std::fmt::Debug {
+#[derive(Debug)]
+pub struct Dialect {
+    pub(crate) short_name: &'static str,
+    pub(crate) beta: Option<&'static str>,
+    /// What it is about, in a sentence.
+    pub(crate) about: &'static str,
+    /// The fields of a body.
+    pub(crate) sent: &'static [Rule<Field>],
+    /// A profile, as get answers it.
+    pub(crate) shown: Answered,
+    /// A profile in every other answer, where that is something else.
+    pub(crate) listed: Option<Answered>,
+    /// The filters of the list.
+    pub(crate) filters: &'static [Rule<Filter>],
+    /// Whether the enrollment URL endpoint exists.
+    pub(crate) enrollment_url: bool,
+}
+
+/// What a dialect makes of a thing that it or another one knows.
+#[derive(Debug)]
+pub(crate) enum Rule<T: 'static> {
+    /// It is taken.
+    Takes(&'static T),
+    /// It is refused, with words that say what to do instead.
+    Refuses(&'static T, &'static str),
+}
+
+impl<T> Rule<T> {
+    /// What is taken, if it is.
+    pub(crate) fn taken(&self) -> Option<&'static T> {
+        match self {
+            Self::Takes(thing) => Some(thing),
+            Self::Refuses(..) => None,
+        }
+    }
+}
+
+impl Dialect {
     /// What the contract calls it: its date, or `ga`.
-    fn short_name(&self) -> &'static str;
+    pub fn short_name(&self) -> &'static str {
+        self.short_name
+    }
 
     /// The name in `anthropic-beta` that chooses it; none for what a request without one gets.
-    fn beta(&self) -> Option<&'static str>;
+    pub fn beta(&self) -> Option<&'static str> {
+        self.beta
+    }
+
+    /// Whether the enrollment URL endpoint exists.
+    pub fn has_enrollment_url(&self) -> bool {
+        self.enrollment_url
+    }
+
+    /// Whether a body may have the field `name`.
+    pub fn takes(&self, name: &str) -> bool {
+        let mut taken = self.sent.iter().filter_map(Rule::taken);
+        taken.any(|field| field.name == name)
+    }
 
     /// Reads the body of a create.
-    fn parse_create(&self, body: &[u8], now: Timestamp) -> Result<ProfileDraft, ApiError>;
+    pub fn parse_create(&self, body: &[u8], now: Timestamp) -> Result<ProfileDraft, ApiError> {
+        Ok(self.parse(body, Write::Create, now)?.into_draft())
+    }
 
     /// Reads the body of an update.
-    fn parse_update(&self, body: &[u8], now: Timestamp) -> Result<ProfilePatch, ApiError>;
+    pub fn parse_update(&self, body: &[u8], now: Timestamp) -> Result<ProfilePatch, ApiError> {
+        self.parse(body, Write::Update, now)
+    }
 
-    /// Reads the query of a list, opening its cursor.
-    fn parse_list(
+    fn parse(&self, body: &[u8], write: Write, now: Timestamp) -> Result<ProfilePatch, ApiError> {
+        let mut fields = parts::body_fields(body)?;
+        let mut said = ProfilePatch::default();
+        for rule in self.sent {
+            match rule {
+                Rule::Takes(field) => (field.read)(&mut fields, write, now, &mut said)?,
+                Rule::Refuses(field, advice) if fields.contains(field.name) => {
+                    let here = match self.beta {
+                        Some(beta) => format!("under {beta}"),
+                        None => "without a legacy beta header".to_owned(),
+                    };
+                    let message = format!("not accepted {here}; {advice}");
+                    return Err(FieldError::new(fields.path(field.name), message).into());
+                }
+                Rule::Refuses(..) => {}
+            }
+        }
+        fields.finish()?;
+        Ok(said)
+    }
+
+    /// Reads the query of a list, in the order of the contract's table, opening its cursor.
+    pub fn parse_list(
         &self,
         query: Option<&str>,
         cursors: &Cursors,
         organization: &OrganizationId,
-    ) -> Result<ProfileListing, ApiError>;
-
-    /// Whether the enrollment URL endpoint exists; if not, the advice.
-    fn allows_enrollment_url(&self) -> Result<(), ApiError>;
-
-    /// What its bodies and answers look like, for its OpenAPI document: the same members, under the same
-    /// limits, as the functions above read and the one below writes.
-    #[doc(hidden)]
-    fn shapes(&self) -> Shapes;
+    ) -> Result<ProfileListing, ApiError> {
+        let mut query = Query::parse(query)?;
+        query.unbracket(&["limit", "order", "order_by", "page", "beta"]);
+        let limit = query.take_limit()?;
+        let order = query.take_parsed("order", Order::parse)?;
+        let order = order.unwrap_or(Order::Descending);
+        let order_by = query.take_parsed("order_by", OrderBy::parse)?;
+        let order_by = order_by.unwrap_or(OrderBy::CreatedAt);
+        let page = query.take("page")?;
+        let opened = page
+            .map(|page| cursors.open(organization, &page))
+            .transpose()?;
+        let mut listing = ProfileListing::beginning(limit, order, order_by);
+        for rule in self.filters {
+            match rule {
+                Rule::Takes(filter) => filter.read(&mut query, &mut listing)?,
+                Rule::Refuses(filter, instead) => filter.refuse(&mut query, instead)?,
+            }
+        }
+        query.take_beta()?;
+        query.finish()?;
+        match opened {
+            None => Ok(listing),
+            Some(opened) => opened.resume(listing),
+        }
+    }
 
     /// Writes a profile as this dialect shows it at `now`.
     ///
     /// Runs for every profile of every page: it copies parts of the document and allocates nothing,
     /// but where enforcement actions are unresolved. After an error `out` holds half a profile.
-    fn write_profile(
+    pub fn write_profile(
         &self,
         out: &mut Vec<u8>,
         view: &ProfileView<'_>,
         answer: Answer,
         now: Timestamp,
-    ) -> Result<(), DamagedDocument>;
-}
-
-/// What a dialect's bodies and answers look like, and what else its document depends on.
-#[derive(Debug)]
-pub struct Shapes {
-    /// What it is about, in a sentence.
-    pub(crate) about: &'static str,
-    /// The body of a create.
-    pub(crate) create: Object,
-    /// The body of an update.
-    pub(crate) update: Object,
-    /// A profile, as get answers it.
-    pub(crate) profile: Object,
-    /// A profile in every other answer, where that is something else.
-    pub(crate) profile_elsewhere: Option<Object>,
-    /// Whether the list takes the status filter.
-    pub(crate) status_filter: bool,
+    ) -> Result<(), DamagedDocument> {
+        let answered = match (answer, &self.listed) {
+            (Answer::Other, Some(listed)) => listed,
+            (Answer::Other, None) | (Answer::Get, _) => &self.shown,
+        };
+        (answered.write)(out, view, now)
+    }
 }
 
 /// Writes the answer to a list while a store hands the profiles over.
 #[derive(Debug)]
 pub struct PageWriter<'a> {
-    dialect: &'a dyn Dialect,
+    dialect: &'a Dialect,
     now: Timestamp,
     out: Vec<u8>,
     empty: bool,
@@ -100,7 +191,7 @@ pub struct PageWriter<'a> {
 
 impl<'a> PageWriter<'a> {
     /// Begins an answer in `out`, whose capacity the caller chooses by the size of the page.
-    pub fn new(dialect: &'a dyn Dialect, now: Timestamp, mut out: Vec<u8>) -> Self {
+    pub fn new(dialect: &'a Dialect, now: Timestamp, mut out: Vec<u8>) -> Self {
         out.extend_from_slice(b"{\"data\":[");
         Self {
             dialect,

@@ -79,17 +79,17 @@ pub fn lists<'a>(values: impl IntoIterator<Item = &'a [u8]>, name: &str) -> bool
 /// What the betas of a request come to.
 #[derive(Clone, Debug)]
 pub struct Betas<'a> {
-    dialect: &'static dyn Dialect,
+    dialect: &'static Dialect,
     unknown: Vec<&'a str>,
 }
 
 impl<'a> Betas<'a> {
-    /// The dialect: the newest whose beta is listed, wherever it stands in the list; the newest of
-    /// all when none is.
+    /// The dialect: the newest whose beta is listed, wherever it stands in the list; the
+    /// [`dialects::DEFAULT`] when none is.
     ///
     /// Position carries no intent, because SDKs add their own default before or behind what the
     /// caller asked for (contract `README.md`, *Choosing the dialect*).
-    pub fn dialect(&self) -> &'static dyn Dialect {
+    pub fn dialect(&self) -> &'static Dialect {
         self.dialect
     }
 
@@ -133,10 +133,7 @@ impl KnownBetas {
         let mut accepted = Vec::new();
         let mut refused = Vec::new();
         for name in names(values) {
-            let dialect = dialects::ALL
-                .iter()
-                .position(|dialect| dialect.beta().is_some_and(|beta| beta.as_bytes() == name));
-            match (dialect, chosen) {
+            match (dialect_of(name), chosen) {
                 (Some(listed), Some(newest)) => chosen = Some(listed.min(newest)),
                 (Some(listed), None) => chosen = Some(listed),
                 (None, _) if self.contains(name) || !seen.insert(name) => {}
@@ -151,7 +148,7 @@ impl KnownBetas {
         }
         let dialect = chosen.and_then(|at| dialects::ALL.get(at).copied());
         Ok(Betas {
-            dialect: dialect.unwrap_or(dialects::NEWEST),
+            dialect: dialect.unwrap_or(dialects::DEFAULT),
             unknown: accepted,
         })
     }
@@ -168,6 +165,7 @@ impl KnownBetas {
         COMPILED_IN
             .binary_search_by(|known| known.as_bytes().cmp(name))
             .is_ok()
+            || dialect_of(name).is_some()
             || self.extra.iter().any(|extra| extra.as_bytes() == name)
     }
 }
@@ -230,8 +228,15 @@ fn unexpected(unknown: &[&[u8]]) -> ApiError {
     ))
 }
 
-/// In ascending order, so that a name is found by bisection.
-const COMPILED_IN: [&str; 64] = [
+/// Where in [`dialects::ALL`] the dialect stands that the beta `name` chooses.
+fn dialect_of(name: &[u8]) -> Option<usize> {
+    dialects::ALL
+        .iter()
+        .position(|dialect| dialect.beta().is_some_and(|beta| beta.as_bytes() == name))
+}
+
+/// Beside the dialects' own; in ascending order, so that a name is found by bisection.
+const COMPILED_IN: [&str; 61] = [
     "admin-user-sign-out-2026-10-08",
     "advisor-tool-2026-03-01",
     "agent-memory-2026-07-22",
@@ -290,9 +295,6 @@ const COMPILED_IN: [&str; 64] = [
     "thinking-token-count-2026-05-13",
     "token-counting-2024-11-01",
     "token-efficient-tools-2025-02-19",
-    "user-profiles-2026-03-24",
-    "user-profiles-2026-08-18",
-    "user-profiles-2026-09-04",
     "user-profiles-billing-2026-10-01",
     "user-profiles-search-2026-08-30",
     "webhooks-2026-10-07",
@@ -302,7 +304,7 @@ const COMPILED_IN: [&str; 64] = [
 mod tests {
     use super::*;
 
-    fn dialect_of(values: &[&str]) -> Result<&'static str, String> {
+    fn chosen_by(values: &[&str]) -> Result<&'static str, String> {
         let values = values.iter().map(|value| value.as_bytes());
         let betas = KnownBetas::default().parse(values);
         betas
@@ -353,13 +355,13 @@ mod tests {
             ),
             (&["user-profiles-search-2026-08-30"], "ga"),
         ] {
-            assert_eq!(dialect_of(values), Ok(expected), "{values:?}");
+            assert_eq!(chosen_by(values), Ok(expected), "{values:?}");
         }
     }
 
     #[test]
     fn every_unknown_name_is_told_once_in_the_order_sent() {
-        let message = dialect_of(&[
+        let message = chosen_by(&[
             "b-1,user-profiles-2026-03-24, a-1",
             "b-1",
             "User-Profiles-2026-03-24",
@@ -371,7 +373,7 @@ mod tests {
              setting `extra_betas` makes further ones known."
         );
         let long = "x".repeat(200);
-        let message = dialect_of(&[&long]).unwrap_err();
+        let message = chosen_by(&[&long]).unwrap_err();
         assert!(message.contains(&format!("`{}`", "x".repeat(128))));
     }
 
@@ -416,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_nothing_that_would_have_been_accepted() {
-        let message = dialect_of(&["quantum-2027-02-28,nonsense"]).unwrap_err();
+        let message = chosen_by(&["quantum-2027-02-28,nonsense"]).unwrap_err();
         assert!(
             message.starts_with("Unexpected value(s) `nonsense` for"),
             "{message}"

@@ -6,7 +6,8 @@
 //!
 //! - [`headers`]: version, betas, workspace; from the betas follows the [`dialect::Dialect`].
 //! - [`dialect`] and [`dialects`]: one file for each dated shape of the profile API, to be read beside
-//!   the contract. A new dialect is a new file and one line in [`dialects::ALL`].
+//!   the contract: lists of the fields, members of answers and filters that `sent`, `shown` and `filters`
+//!   tell once each. A new dialect is a new file and one line in [`dialects::ALL`].
 //! - [`query`]: query strings, strictly. [`cursor`]: positions as opaque text.
 //! - [`enrollment_urls`], [`webhooks`], [`operator`]: the shapes no dialect changes.
 //! - [`openapi`]: documents that say all of this to programs.
@@ -18,10 +19,13 @@ pub mod dialect;
 pub mod dialects;
 pub mod enrollment_urls;
 pub mod error;
+mod filters;
 pub mod headers;
 pub mod object;
 pub mod openapi;
 pub mod operator;
 mod parts;
 pub mod query;
+mod sent;
+mod shown;
 pub mod webhooks;

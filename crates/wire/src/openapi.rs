@@ -3,8 +3,8 @@
 //!
 //! They are built from values and not derived from types, because no type here *is* a body: a dialect
 //! reads members into the domain's superset and writes them out of a stored document. What a body may
-//! hold therefore stands where it is read and written: [`Dialect::shapes`] is in the dialect's own
-//! file, and a new dialect gets its document with the line in [`dialects::ALL`]. What no dialect
+//! hold therefore stands where it is read and written, and a dialect's document follows from its lists:
+//! a new one gets its document with the line in [`dialects::ALL`]. What no dialect
 //! changes (paths, headers, errors) stands in the files of this module, limits taken from the domain's
 //! constants.
 //!
@@ -16,7 +16,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{Components, Info, License, OpenApi, OpenApiBuilder, SecurityRequirement};
 
 use crate::dialect::Dialect;
-use crate::dialects::{self, by_short_name};
+use crate::dialects;
 
 mod answers;
 mod operator;
@@ -32,8 +32,7 @@ pub const WEBHOOKS: &str = "webhooks";
 
 /// The names of all documents: the dialects, newest first, then webhooks and the operator API.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let dialects = dialects::ALL.iter().map(|dialect| dialect.short_name());
-    dialects.chain([WEBHOOKS, OPERATOR])
+    dialects::names().chain([WEBHOOKS, OPERATOR])
 }
 
 /// The document called `name`.
@@ -41,7 +40,7 @@ pub fn document(name: &str) -> Option<OpenApi> {
     match name {
         OPERATOR => Some(operator::document()),
         WEBHOOKS => Some(webhooks::document()),
-        dialect => by_short_name(dialect).map(public::document),
+        dialect => dialects::by_short_name(dialect).map(public::document),
     }
 }
 
@@ -74,7 +73,7 @@ fn security(components: &mut Components) {
 }
 
 /// How a dialect is asked for, in words.
-fn chosen_by(dialect: &dyn Dialect) -> String {
+fn chosen_by(dialect: &Dialect) -> String {
     match dialect.beta() {
         None => "What a request gets that names no user-profiles beta.".to_owned(),
         Some(beta) => format!("What a request gets whose `anthropic-beta` lists `{beta}`."),

@@ -1,6 +1,6 @@
 //! `rollcall openapi`: the documents that a running server shows under `/openapi/`.
 
-use rollcall_wire::openapi;
+use rollcall_wire::{dialects, openapi};
 
 use super::failure::{Failure, Outcome};
 use super::output;
@@ -8,8 +8,7 @@ use super::output;
 /// Print an OpenAPI 3.1 document
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// ga, 2026-09-04, 2026-08-18, 2026-03-24, webhooks or operator
-    #[arg(default_value = "ga")]
+    #[arg(help = dialects::either(openapi::names()), default_value = dialects::DEFAULT.short_name())]
     document: String,
 }
 

@@ -5,7 +5,6 @@ use std::io::{IsTerminal as _, Read as _};
 use rollcall_domain::id::ProfileId;
 use rollcall_wire::dialect::Dialect;
 use rollcall_wire::dialects;
-use rollcall_wire::dialects::by_short_name;
 use rollcall_wire::operator::deleted;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
@@ -56,15 +55,15 @@ struct Caller {
         hide_env_values = true
     )]
     api_key: Option<SecretString>,
-    /// The dated shape of the API to speak: ga, 2026-09-04, 2026-08-18 or 2026-03-24
     #[arg(
+        help = format!("The dated shape of the API to speak: {}", dialects::either(dialects::names())),
         long,
         value_name = "DIALECT",
         env = "ROLLCALL_DIALECT", hide_env_values = true,
-        default_value = "ga",
+        default_value = dialects::DEFAULT.short_name(),
         value_parser = dialect_named
     )]
-    dialect: &'static dyn Dialect,
+    dialect: &'static Dialect,
     /// The workspace to act in, for a key that can act in several
     #[arg(
         long,
@@ -75,12 +74,9 @@ struct Caller {
     workspace_id: Option<String>,
 }
 
-fn dialect_named(name: &str) -> Result<&'static dyn Dialect, String> {
-    by_short_name(name).ok_or_else(|| {
-        let names: Vec<_> = dialects::ALL
-            .iter()
-            .map(|known| known.short_name())
-            .collect();
+fn dialect_named(name: &str) -> Result<&'static Dialect, String> {
+    dialects::by_short_name(name).ok_or_else(|| {
+        let names: Vec<_> = dialects::names().collect();
         format!("the dialects are {}", names.join(", "))
     })
 }
@@ -112,10 +108,10 @@ struct GetArgs {
     id: String,
     /// Show it as this dialect does
     #[arg(long = "as", value_name = "DIALECT", value_parser = dialect_named, conflicts_with = "diff")]
-    shown_as: Option<&'static dyn Dialect>,
+    shown_as: Option<&'static Dialect>,
     /// Show what changes from the one dialect to the other
     #[arg(long, num_args = 2, value_names = ["FROM", "TO"], value_parser = dialect_named)]
-    diff: Option<Vec<&'static dyn Dialect>>,
+    diff: Option<Vec<&'static Dialect>>,
     #[command(flatten)]
     caller: Caller,
     #[command(flatten)]
@@ -206,7 +202,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl Stated {
     /// The body of a create or an update. The server judges it; nothing is checked here, so that the
     /// command shows what a platform would get.
-    fn body(&self, dialect: &dyn Dialect) -> Outcome<Value> {
+    fn body(&self, dialect: &Dialect) -> Outcome<Value> {
         let mut body = self.given_body()?;
         for (field, value) in [
             ("name", &self.name),
@@ -217,13 +213,7 @@ impl Stated {
                 body.insert(field.to_owned(), value.as_str().into());
             }
         }
-        let old_fields = match dialect.short_name() {
-            "2026-03-24" | "2026-08-18" => [
-                ("reference_id", "external_id"),
-                ("onboarded_at", "external_user_onboarded_at"),
-            ],
-            _ => [("reference_id", ""), ("onboarded_at", "")],
-        };
+        let is_older = dialect.takes("external_id");
         for (detail, value) in [
             ("account_status", &self.account_status),
             ("country", &self.country),
@@ -234,11 +224,12 @@ impl Stated {
             ("reference_id", &self.reference_id),
         ] {
             let Some(value) = value else { continue };
-            let old_field = old_fields.iter().find(|(name, _)| *name == detail);
-            match old_field
-                .map(|(_, field)| *field)
-                .filter(|field| !field.is_empty())
-            {
+            let older_field = match detail {
+                "reference_id" => Some("external_id"),
+                "onboarded_at" => Some("external_user_onboarded_at"),
+                _ => None,
+            };
+            match older_field.filter(|_| is_older) {
                 Some(field) => {
                     body.insert(field.to_owned(), value.as_str().into());
                 }
@@ -300,7 +291,7 @@ impl Caller {
     }
 
     /// The call with the headers that say who speaks which dialect.
-    fn address(&self, call: Call, dialect: &dyn Dialect) -> Call {
+    fn address(&self, call: Call, dialect: &Dialect) -> Call {
         let call = call.header("anthropic-version", "2023-06-01");
         let call = match dialect.beta() {
             Some(beta) => call.header("anthropic-beta", beta),
@@ -420,7 +411,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Erase(arguments) => arguments.run().await,
         Command::Enroll(OneArgs { id, caller, output }) => {
             let path = path(&id);
-            let call = if caller.dialect.allows_enrollment_url().is_ok() {
+            let call = if caller.dialect.has_enrollment_url() {
                 Call::post(format!("{path}/enrollment_url"), &json!({}))
             } else {
                 let action = json!({"action": {"type": "enroll_end_user"}});
@@ -464,9 +455,10 @@ async fn list(arguments: ListArgs) -> Outcome {
     } = arguments;
     let client = caller.client()?;
     let mut output = output.open();
-    let columns = match caller.dialect.short_name() {
-        "2026-03-24" | "2026-08-18" => OLDER_COLUMNS,
-        _ => COLUMNS,
+    let columns = if caller.dialect.takes("external_id") {
+        OLDER_COLUMNS
+    } else {
+        COLUMNS
     };
     let call = || {
         let mut call = Call::get("/v1/user_profiles")
@@ -489,7 +481,7 @@ async fn get(arguments: GetArgs) -> Outcome {
         output,
     } = arguments;
     let client = caller.client()?;
-    let shown = async |dialect: &dyn Dialect| {
+    let shown = async |dialect: &Dialect| {
         client
             .call(caller.address(Call::get(path(&id)), dialect))
             .await
@@ -630,7 +622,7 @@ mod tests {
 
     fn body(dialect: &str, options: &[&str]) -> String {
         let given = Given::parse_from(std::iter::once(&"x").chain(options));
-        let dialect = by_short_name(dialect).unwrap();
+        let dialect = dialects::by_short_name(dialect).unwrap();
         given.stated.body(dialect).unwrap().to_string()
     }
 

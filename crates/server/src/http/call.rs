@@ -34,6 +34,7 @@ use rollcall_domain::tenant::{
     SecretHash,
 };
 use rollcall_wire::dialect::Dialect;
+use rollcall_wire::dialects;
 use rollcall_wire::error::{ApiError, CredentialHeader};
 use rollcall_wire::headers::{parse_version, parse_workspace};
 
@@ -53,7 +54,7 @@ pub(crate) struct PublicCall<'a> {
     identity: Arc<Identity>,
     scope: OrganizationScope,
     /// The dialect it speaks.
-    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) dialect: &'static Dialect,
 }
 
 impl<'a> PublicCall<'a> {
@@ -74,7 +75,7 @@ impl<'a> PublicCall<'a> {
 
     /// Step 10 for enrollment URLs, the one endpoint that not every dialect has.
     pub(crate) fn in_dialect_with_enrollment_url(&self) -> Result<(), Failure> {
-        Ok(self.dialect.allows_enrollment_url()?)
+        Ok(dialects::require_enrollment_url(self.dialect)?)
     }
 
     /// The right to touch the caller's data, and no one else's.
@@ -227,7 +228,7 @@ pub(crate) fn header_values<'a>(
 }
 
 /// Step 8: the betas, and the dialect they come to.
-fn dialect(exchange: &Exchange<'_>) -> Result<&'static dyn Dialect, ApiError> {
+fn dialect(exchange: &Exchange<'_>) -> Result<&'static Dialect, ApiError> {
     let app = exchange.app;
     let betas = app
         .betas

@@ -12,7 +12,7 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FR
 use http::{HeaderValue, StatusCode};
 use http_body_util::Full;
 use rollcall_wire::error::ApiError;
-use rollcall_wire::openapi;
+use rollcall_wire::{dialects, openapi};
 use serde_json::{Map, Value};
 
 use super::answer::{Answer, Body, answer};
@@ -25,9 +25,6 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; for
 
 const STYLE: &str = include_str!("../../templates/docs/style.css");
 
-/// The page shown where no document is named.
-const NEWEST: &str = "ga";
-
 /// The pages of all documents, by name.
 static PAGES: LazyLock<Vec<(&str, Bytes)>> = LazyLock::new(|| {
     openapi::names()
@@ -36,8 +33,8 @@ static PAGES: LazyLock<Vec<(&str, Bytes)>> = LazyLock::new(|| {
 });
 
 /// `GET /docs`
-pub(crate) async fn show_newest(_exchange: &Exchange<'_>) -> Outcome {
-    page(NEWEST)
+pub(crate) async fn show_default(_exchange: &Exchange<'_>) -> Outcome {
+    page(dialects::DEFAULT.short_name())
 }
 
 /// `GET /docs/{document}`

@@ -140,8 +140,8 @@ pub(super) static PATHS: &[PathRow] = {
         // Everyone, and whoever looks after the process.
         path(Anyone, "/", &[get(anyone!(health::root))]),
         path(Anyone, "/openapi/{document}", &[get(anyone!(openapi::show))]),
-        path(Anyone, "/docs", &[get(anyone!(docs::show_newest))]),
-        path(Anyone, "/docs/", &[get(anyone!(docs::show_newest))]),
+        path(Anyone, "/docs", &[get(anyone!(docs::show_default))]),
+        path(Anyone, "/docs/", &[get(anyone!(docs::show_default))]),
         path(Anyone, "/docs/style.css", &[get(anyone!(docs::show_style))]),
         path(Anyone, "/docs/{document}", &[get(anyone!(docs::show))]),
         path(Anyone, "/assets/{name}", &[get(anyone!(assets::show))]),

@@ -2,7 +2,7 @@
 //! dialect.
 
 use crate::client::Client;
-use crate::fixtures::{DIALECTS, LEGACY, example};
+use crate::fixtures::{dialects_with_examples, every_dialect, example, legacy_dialects};
 use crate::server::{ORGANIZATION, TestServer, at};
 
 pub(crate) const NORDLICHT: &str = "uprof_011CbeBHspRT5JW7RnPynu5d";
@@ -49,7 +49,7 @@ pub(crate) fn with_own(example: &str, served: &str, member: &str) -> String {
 
 #[tokio::test]
 async fn get_list_update_and_delete() {
-    for dialect in DIALECTS {
+    for dialect in dialects_with_examples() {
         let server = TestServer::start().await;
         let client = speaking(&server, dialect);
         client
@@ -92,7 +92,7 @@ async fn get_list_update_and_delete() {
 
 #[tokio::test]
 async fn create() {
-    for dialect in DIALECTS {
+    for dialect in dialects_with_examples() {
         let server = TestServer::start().await;
         server.clock.stop_at(at("2026-06-02T09:14:31.482913Z"));
         let body = example(&format!("create.request.{dialect}"));
@@ -114,7 +114,7 @@ async fn a_profile_with_nothing_supplied() {
     let record: serde_json::Value = serde_json::from_str(&unset()).unwrap();
     let id = record["id"].as_str().unwrap();
     put(&server, id, &unset()).await;
-    for dialect in DIALECTS {
+    for dialect in dialects_with_examples() {
         let get = speaking(&server, dialect)
             .get(&format!("/v1/user_profiles/{id}"))
             .await;
@@ -134,7 +134,7 @@ async fn urls() {
     })
     .await;
     put(&server, NORDLICHT, &nordlicht()).await;
-    for dialect in DIALECTS {
+    for dialect in every_dialect() {
         let path = format!("/v1/user_profiles/{NORDLICHT}/action_urls");
         let body = example("action_url.request");
         let made = speaking(&server, dialect).post(&path, &body).await;
@@ -144,7 +144,7 @@ async fn urls() {
             "{dialect}"
         );
     }
-    for dialect in LEGACY {
+    for dialect in legacy_dialects() {
         let path = format!("/v1/user_profiles/{NORDLICHT}/enrollment_url");
         let made = speaking(&server, dialect).call("POST", &path).send().await;
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::fixtures::{DIALECTS, LEGACY};
+use crate::fixtures::{every_dialect, legacy_dialects};
 use crate::server::{PROFILE, TestServer};
 
 const ACTION: &str = r#"{"action":{"type":"enroll_end_user"}}"#;
@@ -22,7 +22,7 @@ async fn both_endpoints_make_the_same_kind_of_url() {
     let legacy = server.platform().speaking("2026-03-24");
     let made = legacy.call("POST", &enrollment_url()).send().await;
     assert_snapshot!(made.text(), @r#"{"expires_at":"2026-11-20T15:03:27.650118Z","type":"enrollment_url","url":"https://profiles.example.net/user-profiles/enrollment/mxxlVryE-sxVBqbl00bCXDS5hWTIF4Uq76HX8cwAJJc"}"#);
-    for dialect in DIALECTS {
+    for dialect in every_dialect() {
         let client = server.platform().speaking(dialect);
         assert_eq!(
             client.post(&action_urls(), ACTION).await.status,
@@ -30,7 +30,7 @@ async fn both_endpoints_make_the_same_kind_of_url() {
             "{dialect}"
         );
     }
-    for dialect in LEGACY {
+    for dialect in legacy_dialects() {
         let client = server.platform().speaking(dialect);
         assert_eq!(
             client.post(&enrollment_url(), "{}").await.status,

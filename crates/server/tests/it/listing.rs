@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::fixtures::{DIALECTS, LEGACY};
+use crate::fixtures::{every_dialect, legacy_dialects};
 use crate::server::{ORGANIZATION, PROFILE, TestServer};
 
 const PROFILES: &str = "/v1/user_profiles";
@@ -125,7 +125,7 @@ async fn a_page_goes_on_after_a_deleted_profile_and_in_another_dialect() {
     assert_eq!(ids(&first), std::slice::from_ref(&newer));
     platform.delete(&format!("{PROFILES}/{newer}")).await;
     let next = first["next_page"].as_str().unwrap();
-    for dialect in DIALECTS {
+    for dialect in every_dialect() {
         let client = server.platform().speaking(dialect);
         let second = client
             .get(&format!("{PROFILES}?limit=5&page={next}"))
@@ -200,7 +200,7 @@ async fn the_status_filter_takes_every_spelling() {
             .ok();
         assert_eq!(ids(&page), expected, "{query}");
     }
-    for dialect in LEGACY {
+    for dialect in legacy_dialects() {
         let client = server.platform().speaking(dialect);
         let refused = client
             .get(&format!("{PROFILES}?enforcement_status[]=banned"))

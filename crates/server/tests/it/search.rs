@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::fixtures::DIALECTS;
+use crate::fixtures::every_dialect;
 use crate::server::{ORGANIZATION, OTHER_PROFILE, PROFILE, TestServer};
 
 const SEARCH: &str = "/operator/v1/user_profiles";
@@ -117,7 +117,7 @@ async fn the_lens_shows_a_profile_as_each_dialect_does() {
         .await
         .ok();
     assert_snapshot!(operator.get(&path).await.text(), @r#"{"type":"user_profile","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","id":"uprof_011CZkZCu8hGbp5mYRQgUmz9","created_at":"2026-03-15T10:00:00Z","updated_at":"2026-11-20T14:03:27.650118Z","access_type":"application","relationship":"external","name":"Example User","external_id":null,"external_user_onboarded_at":null,"external_user_details":{"account_status":null,"country":null,"email_hash":null,"entity_type":null,"name_hash":null,"onboarded_at":null,"reference_id":null},"metadata":{},"trust_grants":{"cyber":{"status":"active"}},"programs":{"cyber":{"requirements":{"data_retention":false,"human_review":false},"status":"active","tiers":{"a":{"status":"active"},"b":{"status":"inactive"},"c":{"status":"inactive"}}},"efs":null},"enforcement_status":"restricted","enforcement_actions":[{"id":"enac_011ChEJeR5DXK4mqh2HuedfC","action":"verify","expires_at":null,"opened_at":"2026-11-20T14:03:27.650118Z","reason":"fraud_or_abuse","type":"restriction","user_profile_id":"uprof_011CZkZCu8hGbp5mYRQgUmz9","identity_check":null,"resolved_at":null,"resolution":null}],"enrollments":[]}"#);
-    for dialect in DIALECTS {
+    for dialect in every_dialect() {
         let through = operator.get(&format!("{path}?as={dialect}")).await;
         let own = server
             .platform()
@@ -130,7 +130,14 @@ async fn the_lens_shows_a_profile_as_each_dialect_does() {
     assert_snapshot!(operator.get(&format!("{path}?as=2026-03-24")).await.text(), @r#"{"id":"uprof_011CZkZCu8hGbp5mYRQgUmz9","created_at":"2026-03-15T10:00:00Z","metadata":{},"relationship":"external","trust_grants":{"cyber":{"status":"active"}},"type":"user_profile","updated_at":"2026-11-20T14:03:27.650118Z","external_id":null,"name":"Example User"}"#);
     assert_snapshot!(operator.get(&format!("{path}?as=ga")).await.text(), @r#"{"id":"uprof_011CZkZCu8hGbp5mYRQgUmz9","access_type":"application","created_at":"2026-03-15T10:00:00Z","enforcement_actions":[{"id":"enac_011ChEJeR5DXK4mqh2HuedfC","action":"verify","expires_at":null,"opened_at":"2026-11-20T14:03:27.650118Z","reason":"fraud_or_abuse","type":"restriction"}],"enforcement_status":"restricted","external_user_details":{"account_status":null,"country":null,"email_hash":null,"entity_type":null,"name_hash":null,"onboarded_at":null,"reference_id":null},"metadata":{},"name":"Example User","programs":{"cyber":{"requirements":{"data_retention":false,"human_review":false},"status":"active","tiers":{"a":{"status":"active"},"b":{"status":"inactive"},"c":{"status":"inactive"}}},"efs":null},"type":"user_profile","updated_at":"2026-11-20T14:03:27.650118Z"}"#);
     let unknown = operator.get(&format!("{path}?as=2020-01-01")).await;
-    assert_snapshot!(unknown.error(), @"400 invalid_request_error: as: must be one of: 2026-03-24, 2026-08-18, 2026-09-04, ga");
+    let names: Vec<_> = every_dialect().collect();
+    assert_eq!(
+        unknown.error(),
+        format!(
+            "400 invalid_request_error: as: must be one of: {}",
+            names.join(", ")
+        )
+    );
     let missing = operator.get(&format!("{SEARCH}/uprof_unknown?as=ga")).await;
     assert_eq!(missing.status, 404);
 }

@@ -1,4 +1,4 @@
-//! The public API's documents. What differs between two of them is what [`Dialect::shapes`] says.
+//! The public API's documents. What differs between two of them is what their dialects' lists say.
 
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::link::LinkBuilder;
@@ -6,15 +6,17 @@ use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle,
 };
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::schema::{ArrayBuilder, Object};
+use utoipa::openapi::schema::Object;
 use utoipa::openapi::{Components, ContentBuilder, OpenApi, Paths, Required};
 
 use super::answers::{self, Caller, with_errors};
 use super::schema::{self, Shape, named};
 use super::{begin, chosen_by, security};
-use crate::dialect::{Dialect, Shapes};
+use crate::dialect::{Dialect, Rule};
 use crate::error::ErrorKind;
 use crate::headers::VERSIONS;
+use crate::parts::Write;
+use crate::shown::{self, Answered};
 
 const TAG: &str = "User profiles";
 const LIST: &str = "/v1/user_profiles";
@@ -23,34 +25,38 @@ const ENROLLMENT_URL: &str = "/v1/user_profiles/{user_profile_id}/enrollment_url
 const ACTION_URLS: &str = "/v1/user_profiles/{user_profile_id}/action_urls";
 
 /// The document of a dialect.
-pub(super) fn document(dialect: &'static dyn Dialect) -> OpenApi {
-    let shapes = dialect.shapes();
-    let about = format!("{} {}", shapes.about, chosen_by(dialect));
+pub(super) fn document(dialect: &Dialect) -> OpenApi {
+    let about = format!("{} {}", dialect.about, chosen_by(dialect));
     let title = format!("User Profiles API, {}", dialect.short_name());
     begin(&title, &about)
-        .paths(paths(dialect, &shapes))
-        .components(Some(components(shapes)))
+        .paths(paths(dialect))
+        .components(Some(components(dialect)))
         .build()
 }
 
-fn components(shapes: Shapes) -> Components {
+fn components(dialect: &Dialect) -> Components {
     let mut components = answers::components(Caller::Platform);
     security(&mut components);
     let mut schema = |name: &str, object: Object| {
         components.schemas.insert(name.to_owned(), object.into());
     };
-    schema("UserProfileCreate", shapes.create);
-    schema("UserProfileUpdate", shapes.update);
-    schema("UserProfile", shapes.profile);
-    if let Some(object) = shapes.profile_elsewhere {
-        schema("UserProfileSummary", object);
+    let sent = |write| {
+        let taken = dialect.sent.iter().filter_map(Rule::taken);
+        schema::body(taken.map(|field| field.member(write)), &[])
+    };
+    let profile = |answered: &Answered| schema::answer(shown::shapes(answered.members));
+    schema("UserProfileCreate", sent(Write::Create));
+    schema("UserProfileUpdate", sent(Write::Update));
+    schema("UserProfile", profile(&dialect.shown));
+    if let Some(listed) = &dialect.listed {
+        schema("UserProfileSummary", profile(listed));
     }
     components
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of operations")]
-fn paths(dialect: &dyn Dialect, shapes: &Shapes) -> Paths {
-    let elsewhere = match shapes.profile_elsewhere {
+fn paths(dialect: &Dialect) -> Paths {
+    let elsewhere = match dialect.listed {
         Some(_) => "UserProfileSummary",
         None => "UserProfile",
     };
@@ -66,7 +72,7 @@ fn paths(dialect: &dyn Dialect, shapes: &Shapes) -> Paths {
         paths.add_path_operation(path, vec![method], operation.build());
     };
 
-    let list = list_parameters(shapes.status_filter);
+    let list = list_parameters(dialect);
     let list = list.into_iter().fold(
         begin("list_user_profiles", "List user profiles"),
         OperationBuilder::parameter,
@@ -142,7 +148,7 @@ fn paths(dialect: &dyn Dialect, shapes: &Shapes) -> Paths {
     );
 
     let deleted = schema::answer([
-        schema::profile_id(),
+        ("id", schema::id("uprof_").into()),
         ("type", schema::word("user_profile_deleted").into()),
     ]);
     let delete = begin("delete_user_profile", "Delete a user profile")
@@ -159,7 +165,7 @@ fn paths(dialect: &dyn Dialect, shapes: &Shapes) -> Paths {
         with_errors(delete, &[ErrorKind::NotFound]),
     );
 
-    if dialect.allows_enrollment_url().is_ok() {
+    if dialect.enrollment_url {
         let body = RequestBodyBuilder::new().required(Some(Required::False));
         let body = body.content("application/json", content(answers::nothing()));
         let create = begin("create_enrollment_url", "Create an enrollment URL")
@@ -223,7 +229,7 @@ fn url(kind: &str) -> utoipa::openapi::response::ResponseBuilder {
 }
 
 /// The request headers of every operation.
-fn headers(dialect: &dyn Dialect) -> Vec<Parameter> {
+fn headers(dialect: &Dialect) -> Vec<Parameter> {
     let header = |name: &str, required, words: &str, shape: Object| {
         ParameterBuilder::new()
             .name(name)
@@ -308,7 +314,7 @@ fn id() -> Parameter {
     path_parameter("user_profile_id", schema::id("uprof_"))
 }
 
-fn list_parameters(status_filter: bool) -> Vec<Parameter> {
+fn list_parameters(dialect: &Dialect) -> Vec<Parameter> {
     let choice = |name: &str, words: &str, values: [&str; 2], default: &str| {
         let mut choice = schema::choice(values);
         choice.default = Some(default.into());
@@ -325,21 +331,16 @@ fn list_parameters(status_filter: bool) -> Vec<Parameter> {
         ),
         page(),
     ];
-    if status_filter {
-        let words = "Only profiles with any of these; may repeat. A page may then hold fewer than \
-                     `limit`, or none, and still have a `next_page`.";
-        parameters.push(statuses("enforcement_status[]", words));
+    for filter in dialect.filters.iter().filter_map(Rule::taken) {
+        parameters.push(repeatable(filter.parameter, filter.about, (filter.shape)()));
     }
     parameters.push(beta());
     parameters
 }
 
-/// A filter by enforcement statuses that may be given several times.
-pub(super) fn statuses(name: &str, words: &str) -> Parameter {
-    let statuses = ArrayBuilder::new()
-        .items(schema::enforcement_status())
-        .min_items(Some(1));
-    let mut filter = query(name, words, statuses);
+/// A parameter of a query that may be given several times.
+pub(super) fn repeatable(name: &str, words: &str, shape: Shape) -> Parameter {
+    let mut filter = query(name, words, shape);
     filter.style = Some(ParameterStyle::Form);
     filter.explode = Some(true);
     filter

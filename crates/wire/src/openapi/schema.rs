@@ -4,11 +4,8 @@
 use rollcall_domain::enforcement::{EnforcementStatus, Reason};
 use rollcall_domain::event::EventType;
 use rollcall_domain::id::MAX_LENGTH;
-use rollcall_domain::profile::{AccessType, AccountStatus, EntityType, Relationship};
 use rollcall_domain::program::{OWN_PROGRAMS, ProgramStatus};
-use rollcall_domain::text::{
-    METADATA_KEYS, MetadataKey, MetadataValue, Name, OpaqueHash, ReferenceId,
-};
+use rollcall_domain::text::Name;
 use serde_json::Value;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{
@@ -16,8 +13,6 @@ use utoipa::openapi::schema::{
     SchemaType, Type,
 };
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
-
-use crate::parts::Write;
 
 /// A schema, or the name of one.
 pub(crate) type Shape = RefOr<Schema>;
@@ -202,131 +197,6 @@ pub(crate) fn page(items: impl Into<Shape>) -> Object {
     ])
 }
 
-// --- what several dialects' profiles have, as it is sent ------------------------------------------
-
-fn on_update(shape: Object, write: Write) -> Shape {
-    match write {
-        Write::Create => shape.into(),
-        Write::Update => described(nullable(shape), "Null means unchanged."),
-    }
-}
-
-/// `access_type` of a body.
-pub(crate) fn access_type(write: Write) -> Member {
-    let shape = choice(AccessType::ALL.iter().map(|value| value.as_str()));
-    ("access_type", on_update(shape, write))
-}
-
-/// `relationship` of a body.
-pub(crate) fn relationship(write: Write) -> Member {
-    let shape = choice(Relationship::ALL.iter().map(|value| value.as_str()));
-    ("relationship", on_update(shape, write))
-}
-
-/// `name` of a body.
-pub(crate) fn name() -> Member {
-    let shape = nullable(text(1, Name::LIMIT));
-    (
-        "name",
-        described(
-            shape,
-            "What you call the entity. Null is as good as left out.",
-        ),
-    )
-}
-
-/// `external_id` of a body.
-pub(crate) fn external_id() -> Member {
-    let shape = nullable(text(1, ReferenceId::LIMIT));
-    let words = "Your own reference for the entity; not unique. Null is as good as left out.";
-    ("external_id", described(shape, words))
-}
-
-/// A time of onboarding in a body.
-pub(crate) fn onboarded_at() -> Shape {
-    described(time_in(), "At most 1 minute in the future.")
-}
-
-/// `metadata` of a body.
-pub(crate) fn metadata(write: Write) -> Member {
-    let (least, words) = match write {
-        Write::Create => (1, "Kept with the profile."),
-        Write::Update => (
-            0,
-            "Merged into what is there; an empty value removes its key. At most 16 keys in the result.",
-        ),
-    };
-    let values = text(least, MetadataValue::LIMIT);
-    let shape = map(text(1, MetadataKey::LIMIT), values, METADATA_KEYS);
-    ("metadata", described(shape, words))
-}
-
-/// `external_user_details` of a body.
-pub(crate) fn details(write: Write) -> Member {
-    let detail = |shape: Object| match write {
-        Write::Create => nullable(shape),
-        Write::Update => shape.into(),
-    };
-    details_of(detail, onboarded_at())
-}
-
-/// `external_user_details` of a record.
-pub(crate) fn recorded_details() -> Member {
-    details_of(nullable, nullable(time_in()))
-}
-
-fn details_of(detail: impl Fn(Object) -> Shape, onboarded_at: Shape) -> Member {
-    let shape = body(
-        [
-            ("account_status", detail(account_status())),
-            ("country", detail(matching("^[A-Z]{2}$"))),
-            ("email_hash", detail(text(1, OpaqueHash::LIMIT))),
-            ("entity_type", detail(entity_type())),
-            ("name_hash", detail(text(1, OpaqueHash::LIMIT))),
-            ("onboarded_at", onboarded_at),
-            ("reference_id", detail(text(1, ReferenceId::LIMIT))),
-        ],
-        &[],
-    );
-    let words = "A detail that is set can be replaced and not cleared.";
-    ("external_user_details", described(shape, words))
-}
-
-pub(crate) fn account_status() -> Object {
-    choice(AccountStatus::ALL.iter().map(|value| value.as_str()))
-}
-
-pub(crate) fn entity_type() -> Object {
-    choice(EntityType::ALL.iter().map(|value| value.as_str()))
-}
-
-// --- what several dialects' profiles have, as it is answered --------------------------------------
-
-/// `id` of a profile.
-pub(crate) fn profile_id() -> Member {
-    ("id", id("uprof_").into())
-}
-
-/// `type` of a profile.
-pub(crate) fn profile_type() -> Member {
-    ("type", word("user_profile").into())
-}
-
-/// `access_type` of an answer.
-pub(crate) fn shown_access_type() -> Member {
-    access_type(Write::Create)
-}
-
-/// `relationship` of an answer.
-pub(crate) fn shown_relationship() -> Member {
-    relationship(Write::Create)
-}
-
-/// `metadata` of an answer.
-pub(crate) fn shown_metadata() -> Member {
-    metadata(Write::Create)
-}
-
 /// A time of an answer.
 pub(crate) fn shown_time(name: &'static str) -> Member {
     (name, time_out().into())
@@ -342,19 +212,7 @@ pub(crate) fn shown_text(name: &'static str) -> Member {
     (name, nullable(text(1, Name::LIMIT)))
 }
 
-/// `external_user_details` of an answer.
-pub(crate) fn shown_details() -> Member {
-    let shape = answer([
-        ("account_status", nullable(account_status())),
-        ("country", nullable(matching("^[A-Z]{2}$"))),
-        shown_text("email_hash"),
-        ("entity_type", nullable(entity_type())),
-        shown_text("name_hash"),
-        shown_optional_time("onboarded_at"),
-        shown_text("reference_id"),
-    ]);
-    ("external_user_details", shape.into())
-}
+// --- what profiles have ---------------------------------------------------------------------------
 
 pub(crate) fn program_status() -> Object {
     choice(ProgramStatus::ALL.iter().map(|value| value.as_str()))
@@ -365,11 +223,11 @@ pub(crate) fn program_name() -> Object {
 }
 
 /// `trust_grants` of an answer.
-pub(crate) fn trust_grants() -> Member {
+pub(crate) fn trust_grants() -> Shape {
     let grant = answer([("status", program_status().into())]);
     let shape = map(program_name(), grant, OWN_PROGRAMS + 1);
     let words = "By the name of the program; one without status has no key.";
-    ("trust_grants", described(shape, words))
+    described(shape, words)
 }
 
 fn activity() -> Object {
@@ -381,7 +239,7 @@ fn active(name: &'static str) -> Member {
 }
 
 /// `programs` of the answer to a get.
-pub(crate) fn full_programs() -> Member {
+pub(crate) fn full_programs() -> Shape {
     let requirements = answer([
         ("data_retention", boolean().into()),
         ("human_review", boolean().into()),
@@ -407,7 +265,7 @@ pub(crate) fn full_programs() -> Member {
 }
 
 /// `programs` of every other answer.
-pub(crate) fn programs_in_summary() -> Member {
+pub(crate) fn programs_in_summary() -> Shape {
     let nothing = ObjectBuilder::new()
         .schema_type(Type::Object)
         .max_properties(Some(0));
@@ -419,14 +277,14 @@ pub(crate) fn programs_in_summary() -> Member {
     programs(nullable(cyber), null())
 }
 
-fn programs(cyber: Shape, efs: Shape) -> Member {
+fn programs(cyber: Shape, efs: Shape) -> Shape {
     let mut shape = answer([("cyber", cyber), ("efs", efs)]);
     let own = answer([("status", program_status().into())]);
     let own = AdditionalProperties::RefOr(own.into());
     shape.additional_properties = Some(Box::new(own));
     let words =
         "`cyber` and `efs`, null without a status, then the operator's own programs by name.";
-    ("programs", described(shape, words))
+    described(shape, words)
 }
 
 /// The members of an enforcement action that platforms see.
@@ -447,14 +305,19 @@ pub(crate) fn reason() -> Object {
 }
 
 /// `enforcement_actions` of an answer.
-pub(crate) fn enforcement_actions() -> Member {
+pub(crate) fn enforcement_actions() -> Shape {
     let shape = array(answer(action_members()));
-    (
-        "enforcement_actions",
-        described(shape, "Those open now, oldest first."),
-    )
+    described(shape, "Those open now, oldest first.")
 }
 
 pub(crate) fn enforcement_status() -> Object {
     choice(EnforcementStatus::ALL.iter().map(|value| value.as_str()))
+}
+
+/// Some of the statuses, at least one.
+pub(crate) fn enforcement_statuses() -> Shape {
+    let statuses = ArrayBuilder::new()
+        .items(enforcement_status())
+        .min_items(Some(1));
+    Schema::Array(statuses.build()).into()
 }

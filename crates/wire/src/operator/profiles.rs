@@ -15,11 +15,13 @@ use super::enrollments::write_enrollment;
 use super::lists::ListRequest;
 use crate::cursor::Cursors;
 use crate::dialect::Dialect;
-use crate::dialects::by_short_name;
+use crate::dialects;
 use crate::error::ApiError;
+use crate::filters;
 use crate::object::{self, ObjectWriter};
-use crate::parts::{self, body_fields, required};
+use crate::parts::{body_fields, required};
 use crate::query::Query;
+use crate::shown;
 
 /// A request for one page of a search's answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub fn parse_search(query: Option<&str>, cursors: &Cursors) -> Result<SearchRequ
         })?,
         country: query.take_parsed("country", Country::parse)?,
         access_type: query.take_parsed("access_type", AccessType::parse)?,
-        enforcement_status: parts::take_status_filter(&mut query)?,
+        enforcement_status: filters::take_statuses(&mut query)?,
         program: program(&mut query)?,
         created_after: query.take_parsed("created_after", time::parse)?,
         created_before: query.take_parsed("created_before", time::parse)?,
@@ -88,10 +90,13 @@ fn program(query: &mut Query) -> Result<Option<(ProgramName, Option<ProgramStatu
 }
 
 /// Reads the query of a get: `as` names the dialect to answer in; none means the whole record.
-pub fn parse_get(query: Option<&str>) -> Result<Option<&'static dyn Dialect>, ApiError> {
+pub fn parse_get(query: Option<&str>) -> Result<Option<&'static Dialect>, ApiError> {
     let mut query = Query::parse(query)?;
     let dialect = query.take_parsed("as", |text| {
-        by_short_name(text).ok_or("must be one of: 2026-03-24, 2026-08-18, 2026-09-04, ga")
+        dialects::by_short_name(text).ok_or_else(|| {
+            let oldest_first: Vec<_> = dialects::names().rev().collect();
+            format!("must be one of: {}", oldest_first.join(", "))
+        })
     })?;
     query.take_beta()?;
     query.finish()?;
@@ -158,20 +163,20 @@ pub fn write_record(
         .raw("id", view.id)
         .raw("created_at", view.created_at)
         .raw("updated_at", view.updated_at)
-        .raw("access_type", parts::access_type_text(&view))
+        .raw("access_type", shown::access_type(&view))
         .raw("relationship", view.relationship)
         .raw("name", view.name)
         .raw("external_id", view.reference_id)
         .raw("external_user_onboarded_at", view.onboarded_at)
         .with("external_user_details", |out| {
-            copied(out, &view, parts::copy_details);
+            copied(out, &view, shown::copy_details);
         })
         .raw("metadata", view.metadata)
         .with("trust_grants", |out| {
-            copied(out, &view, parts::copy_trust_grants);
+            copied(out, &view, shown::copy_trust_grants);
         })
         .with("programs", |out| {
-            copied(out, &view, parts::copy_full_programs);
+            copied(out, &view, shown::copy_programs);
         })
         .text(
             "enforcement_status",

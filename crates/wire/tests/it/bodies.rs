@@ -4,7 +4,7 @@ use rollcall_domain::profile::{AccessType, Relationship, RelationshipPatch};
 use rollcall_domain::text::Metadata;
 use rollcall_wire::enrollment_urls::{parse_action_url_body, parse_enrollment_url_body};
 
-use crate::example::{DIALECTS, at, dialect, now};
+use crate::example::{at, dialect, every_dialect, now};
 
 const CREATE: &str = "create";
 const UPDATE: &str = "update";
@@ -52,7 +52,7 @@ fn each_dialect_takes_its_own_fields_and_names_what_to_send_instead_of_others() 
         ("{}", [1, 1, 1, 1]),
     ];
     for (body, accepted) in fields {
-        for (name, accepted) in DIALECTS.into_iter().zip(accepted) {
+        for (name, accepted) in every_dialect().zip(accepted) {
             for write in [CREATE, UPDATE] {
                 let taken = outcome(name, write, body);
                 assert_eq!(
@@ -195,7 +195,7 @@ fn empty_is_what_the_contract_s_table_says() {
 
 #[test]
 fn an_update_without_content_asks_for_nothing() {
-    for name in DIALECTS {
+    for name in every_dialect() {
         let patch = dialect(name).parse_update(br#"{"name":null,"metadata":{}}"#, now());
         assert_eq!(
             patch.unwrap(),
@@ -292,7 +292,7 @@ fn values_of_the_wrong_form_are_named_with_what_is_expected() {
 
 #[test]
 fn read_only_fields_are_refused_as_unknown_ones() {
-    for name in DIALECTS {
+    for name in every_dialect() {
         for field in [
             "id",
             "type",
@@ -430,7 +430,7 @@ fn what_is_not_one_json_object_is_refused_without_a_quotation() {
             "metadata.plan: duplicate key",
         ),
     ] {
-        for name in DIALECTS {
+        for name in every_dialect() {
             both(name, body, message);
         }
     }

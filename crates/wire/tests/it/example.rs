@@ -1,5 +1,7 @@
 //! The contract's examples as files, and the profiles they show.
 
+use std::path::{Path, PathBuf};
+
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{
     ActionKind, Enforcement, EnforcementAction, IdentityCheck, Reason,
@@ -18,17 +20,19 @@ use rollcall_record::document::ProfileDocument;
 use rollcall_record::time;
 use rollcall_wire::cursor::{CursorKeys, Cursors};
 use rollcall_wire::dialect::{Answer, Dialect};
-use rollcall_wire::dialects::by_short_name;
+use rollcall_wire::dialects;
 
 /// The example `name`, as compact JSON with its members in their order.
 pub(crate) fn compact(name: &str) -> String {
-    let path = format!(
-        "{}/tests/fixtures/contract/{name}.json",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let text =
+        std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     serde_json::to_string(&value).unwrap()
+}
+
+fn path(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/contract");
+    directory.join(format!("{name}.json"))
 }
 
 pub(crate) fn at(text: &str) -> Timestamp {
@@ -48,16 +52,29 @@ pub(crate) fn cursors() -> Cursors {
     Cursors::new(CursorKeys::new([7; 32]))
 }
 
-pub(crate) fn dialect(name: &str) -> &'static dyn Dialect {
-    by_short_name(name).unwrap()
+pub(crate) fn dialect(name: &str) -> &'static Dialect {
+    dialects::by_short_name(name).unwrap()
 }
 
-pub(crate) const DIALECTS: [&str; 4] = ["2026-03-24", "2026-08-18", "2026-09-04", "ga"];
-pub(crate) const LEGACY: [&str; 3] = ["2026-03-24", "2026-08-18", "2026-09-04"];
+/// Every dialect, oldest first.
+pub(crate) fn every_dialect() -> impl Iterator<Item = &'static str> {
+    dialects::names().rev()
+}
+
+/// Those that are older than what a request gets that names none.
+pub(crate) fn legacy_dialects() -> impl Iterator<Item = &'static str> {
+    every_dialect().take_while(|name| *name != dialects::DEFAULT.short_name())
+}
+
+/// Those of which the contract has examples.
+pub(crate) fn dialects_with_examples() -> impl Iterator<Item = &'static str> {
+    let has_examples = |name: &&str| path(&format!("create.{name}")).exists();
+    every_dialect().filter(has_examples)
+}
 
 /// The answer that holds `profile` alone.
 pub(crate) fn written(
-    dialect: &dyn Dialect,
+    dialect: &Dialect,
     profile: &Profile,
     answer: Answer,
     now: Timestamp,

@@ -2,8 +2,9 @@
 
 use rollcall_domain::enforcement::EnforcementStatus;
 use rollcall_domain::page::{Limit, Order, OrderBy, ProfileListing, StatusFilter};
+use rollcall_wire::dialects::require_enrollment_url;
 
-use crate::example::{DIALECTS, LEGACY, cursors, dialect, organization};
+use crate::example::{cursors, dialect, every_dialect, legacy_dialects, organization};
 
 fn list(name: &str, query: &str) -> Result<ProfileListing, String> {
     dialect(name)
@@ -16,7 +17,7 @@ fn list(name: &str, query: &str) -> Result<ProfileListing, String> {
 
 #[test]
 fn what_is_left_out_or_empty_has_its_default() {
-    for name in DIALECTS {
+    for name in every_dialect() {
         for query in [
             "",
             "limit=&order=&order_by=&page=&beta=",
@@ -148,7 +149,7 @@ fn the_filter_is_a_set_however_it_is_written() {
             "{query}"
         );
     }
-    for name in LEGACY {
+    for name in legacy_dialects() {
         for query in ["enforcement_status[]=banned", "enforcement_status=whatever"] {
             assert_eq!(
                 list(name, query).unwrap_err(),
@@ -160,10 +161,10 @@ fn the_filter_is_a_set_however_it_is_written() {
 
 #[test]
 fn the_enrollment_url_exists_in_the_legacy_dialects_alone() {
-    for name in LEGACY {
-        assert_eq!(dialect(name).allows_enrollment_url(), Ok(()));
+    for name in legacy_dialects() {
+        assert_eq!(require_enrollment_url(dialect(name)), Ok(()));
     }
-    let error = dialect("ga").allows_enrollment_url().unwrap_err();
+    let error = require_enrollment_url(dialect("ga")).unwrap_err();
     assert_eq!(error.status(), 400);
     assert!(
         error

@@ -140,8 +140,8 @@ fn every_dialect_shows_every_sort_of_profile() {
     for dialect in dialects::ALL {
         let mut shown = String::new();
         for (state, profile) in states() {
-            let get = written(*dialect, &profile, Answer::Get, now());
-            let other = written(*dialect, &profile, Answer::Other, now());
+            let get = written(dialect, &profile, Answer::Get, now());
+            let other = written(dialect, &profile, Answer::Other, now());
             for answer in [&get, &other] {
                 serde_json::from_str::<serde_json::Value>(answer).unwrap();
             }

@@ -281,7 +281,11 @@ fn types_of_tomorrow_are_kept_as_sent_and_so_many_at_the_most() {
     ];
     let sent = sent.map(str::to_owned);
     let draft = parse_create(body(&sent).as_bytes(), RULES).unwrap();
-    let kept: Vec<_> = draft.enabled_events.iter().map(|it| it.as_str()).collect();
+    let kept: Vec<_> = draft
+        .enabled_events
+        .iter()
+        .map(rollcall_domain::event::Subscription::as_str)
+        .collect();
     assert_eq!(kept, sent);
     let strict = EndpointRules {
         only_known_events: true,

@@ -14,7 +14,6 @@ use rollcall_store::enrollments::EnrollmentFilter;
 use rollcall_store::registry::OwnedProfile;
 use rollcall_wire::dialect::Answer as Asked;
 use rollcall_wire::dialects;
-use rollcall_wire::dialects::by_short_name;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::enforcement::{parse_action, parse_identity_check};
 use rollcall_wire::operator::profiles::{parse_program, parse_program_name, write_record};
@@ -146,8 +145,7 @@ async fn shown(
         .await?;
     let query = Form::of_query(call.exchange().query());
     let lens = query.filled("as").unwrap_or("record");
-    let names = dialects::ALL.iter().map(|dialect| dialect.short_name());
-    let labelled = names.map(|name| {
+    let labelled = dialects::names().map(|name| {
         (
             name,
             if name == "ga" {
@@ -255,7 +253,7 @@ fn seen_as(
     lens: &str,
     now: Timestamp,
 ) -> Result<String, Failure> {
-    let bytes = if let Some(dialect) = by_short_name(lens) {
+    let bytes = if let Some(dialect) = dialects::by_short_name(lens) {
         let mut bytes = Vec::with_capacity(1_024);
         dialect.write_profile(&mut bytes, &owned.document.view()?, Asked::Get, now)?;
         bytes

@@ -5,7 +5,7 @@ use http::StatusCode;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::EnforcementStatus;
 use rollcall_domain::id::{EnforcementActionId, EnrollmentId, OrganizationId, ProfileId};
-use rollcall_domain::page::{Limit, Order, OrderBy, ProfileListing, Start, StatusFilter};
+use rollcall_domain::page::{Limit, Order, OrderBy, ProfileListing, StatusFilter};
 use rollcall_domain::profile::{AccessType, Profile};
 use rollcall_domain::program::ProgramStatus;
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
@@ -304,18 +304,16 @@ async fn listing(call: &ConsoleCall<'_>, form: &Form, sort: &str) -> Result<Foun
         "name-desc" => (OrderBy::Name, Order::Descending),
         _ => (OrderBy::Name, Order::Ascending),
     };
-    let start = match form.filled("page") {
-        None => Start::beginning(order_by),
+    let listing = ProfileListing {
+        status_filter,
+        ..ProfileListing::beginning(Limit::DEFAULT, order, order_by)
+    };
+    let listing = match form.filled("page") {
+        None => listing,
         Some(cursor) => {
             let opened = app.cursors.open(&organization_id, cursor)?;
-            Start::after(opened.position_in(order, order_by, status_filter)?)
+            opened.resume(listing)?
         }
-    };
-    let listing = ProfileListing {
-        limit: Limit::DEFAULT,
-        order,
-        start,
-        status_filter,
     };
     let scope = call.proof.choose(organization_id.clone());
     let mut ids = Ids::default();

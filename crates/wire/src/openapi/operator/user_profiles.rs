@@ -17,13 +17,13 @@ use super::{
 use crate::dialects;
 use crate::error::ErrorKind;
 use crate::openapi::answers::Caller;
-use crate::openapi::public::{query, statuses};
+use crate::openapi::public::{query, repeatable};
 use crate::openapi::schema::{
     self, Member, Shape, answer, any_of, array, body, choice, described, id, integer, matching,
-    named, nullable, organization_id, ruled, shown_optional_time, shown_text, shown_time, text,
-    time_in,
+    named, nullable, organization_id, ruled, text, time_in,
 };
 use crate::parts::Write;
+use crate::{sent, shown};
 
 pub(super) fn operations() -> Vec<Described> {
     const SEARCH: &str = "/operator/v1/user_profiles";
@@ -38,12 +38,11 @@ pub(super) fn operations() -> Vec<Described> {
     let search = search_parameters()
         .into_iter()
         .fold(search, OperationBuilder::parameter);
-    let names = dialects::ALL.iter().map(|dialect| dialect.short_name());
     let words =
         "The profile exactly as this dialect's get answers it, instead of the whole record.";
     let get_one = profiles("get_user_profile", "Get a user profile's whole record")
         .parameter(profile_in_path())
-        .parameter(query("as", words, choice(names)));
+        .parameter(query("as", words, choice(dialects::names())));
     let shown = any_of([named("FullRecord"), named("DialectProfile")]);
     let put_one = profiles(
         "put_user_profile",
@@ -148,9 +147,10 @@ fn search_parameters() -> Vec<Parameter> {
             "With this access.",
             choice(AccessType::ALL.iter().map(|value| value.as_str())),
         ),
-        statuses(
+        repeatable(
             "enforcement_status",
             "With any of these statuses now; may repeat.",
+            schema::enforcement_statuses(),
         ),
         query("program", "In this program.", schema::program_name()),
         query(
@@ -193,24 +193,25 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
 }
 
 fn record_members() -> Vec<Member> {
-    vec![
-        schema::profile_type(),
-        ("organization_id", organization_id().into()),
-        schema::profile_id(),
-        shown_time("created_at"),
-        shown_time("updated_at"),
-        schema::shown_access_type(),
-        schema::shown_relationship(),
-        shown_text("name"),
-        shown_text("external_id"),
-        shown_optional_time("external_user_onboarded_at"),
-        schema::shown_details(),
-        schema::shown_metadata(),
-        schema::trust_grants(),
-        schema::full_programs(),
-        ("enforcement_status", schema::enforcement_status().into()),
-        ("enforcement_actions", array(named("EnforcementAction"))),
-    ]
+    let mut members = shown::shapes(&[&shown::TYPE]);
+    members.push(("organization_id", organization_id().into()));
+    members.extend(shown::shapes(&[
+        &shown::ID,
+        &shown::CREATED_AT,
+        &shown::UPDATED_AT,
+        &shown::ACCESS_TYPE,
+        &shown::RELATIONSHIP,
+        &shown::NAME,
+        &shown::EXTERNAL_ID,
+        &shown::EXTERNAL_USER_ONBOARDED_AT,
+        &shown::EXTERNAL_USER_DETAILS,
+        &shown::METADATA,
+        &shown::TRUST_GRANTS,
+        &shown::PROGRAMS,
+    ]));
+    members.push(("enforcement_status", schema::enforcement_status().into()));
+    members.push(("enforcement_actions", array(named("EnforcementAction"))));
+    members
 }
 
 /// Access and relationship say the same thing twice and must agree.
@@ -260,10 +261,11 @@ fn record_put() -> Shape {
     let words = "Open and past; at most 100 of them open.";
     let actions = described(array(named("RecordedAction")), words);
     // Unlike a platform's, a record's time of onboarding may be null, as an export writes it.
-    let details = schema::recorded_details();
+    let details = sent::recorded_details();
+    let field = |field: &sent::Field| field.member(Write::Create);
     let put = body(
         [
-            schema::profile_type(),
+            ("type", schema::word("user_profile").into()),
             ("organization_id", organization_id().into()),
             (
                 "id",
@@ -274,11 +276,11 @@ fn record_put() -> Shape {
                 "updated_at",
                 described(time_in(), "Not before `created_at`."),
             ),
-            schema::access_type(Write::Create),
-            schema::relationship(Write::Create),
-            schema::name(),
-            details,
-            schema::metadata(Write::Create),
+            field(&sent::ACCESS_TYPE),
+            field(&sent::RELATIONSHIP),
+            field(&sent::NAME),
+            (sent::EXTERNAL_USER_DETAILS.name, details),
+            field(&sent::METADATA),
             ("programs", programs.into()),
             ("enforcement_actions", actions),
         ],
