@@ -212,7 +212,7 @@ pub struct OpenedCursor {
 
 impl OpenedCursor {
     /// `listing` from the position on, if it is the listing that the cursor was made in.
-    pub fn resume(self, listing: ProfileListing) -> Result<ProfileListing, ApiError> {
+    pub fn resume(self, mut listing: ProfileListing) -> Result<ProfileListing, ApiError> {
         let changed = |parameter: &str| {
             let advice = format!("send the same {parameter} on every page");
             ApiError::at("page", format!("{INVALID}: {advice}"))
@@ -228,10 +228,8 @@ impl OpenedCursor {
             let differing = filters::differing(&self.filters, &filters);
             return Err(differing.map_or_else(invalid, changed));
         }
-        Ok(ProfileListing {
-            start: Start::after(self.position),
-            ..listing
-        })
+        listing.start = Start::after(self.position);
+        Ok(listing)
     }
 
     /// Order, kind of position, filters, if any is set; then the position: microseconds or name, and

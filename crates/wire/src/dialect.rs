@@ -111,7 +111,11 @@ impl Dialect {
         let mut said = ProfilePatch::default();
         for rule in self.sent {
             match rule {
-                Rule::Takes(field) => (field.read)(&mut fields, write, now, &mut said)?,
+                Rule::Takes(field) => {
+                    if let Some(value) = fields.take(field.name) {
+                        (field.read)(value, write, now, &mut said)?;
+                    }
+                }
                 Rule::Refuses(field, advice) if fields.contains(field.name) => {
                     let here = match self.beta {
                         Some(beta) => format!("under {beta}"),

@@ -87,6 +87,14 @@ impl<'a> ObjectWriter<'a> {
         self.with(name, |out| out.push_str(json))
     }
 
+    /// Writes the members of `object`, which is JSON already and not empty.
+    pub fn members(mut self, object: &str) -> Self {
+        self.out.push(self.before);
+        self.before = ',';
+        self.out.push_str(&object[1..object.len() - 1]);
+        self
+    }
+
     /// Writes an object, its members written by `members`.
     pub fn object(
         self,

@@ -14,7 +14,7 @@ use rollcall_domain::text::{
     Country, METADATA_KEYS, MetadataKey, MetadataPatch, MetadataValue, Name, OpaqueHash,
     ReferenceId,
 };
-use rollcall_record::field::{FieldError, Fields, Read};
+use rollcall_record::field::{Field as Value, FieldError, Fields, Read};
 use utoipa::openapi::schema::Object;
 
 use crate::openapi::schema::{
@@ -29,8 +29,8 @@ pub(crate) struct Field {
     pub(crate) name: &'static str,
     /// What may be sent for it.
     pub(crate) shape: fn(Write) -> Shape,
-    /// Takes it, if it was sent, into what the body says.
-    pub(crate) read: fn(&mut Fields, Write, Timestamp, &mut ProfilePatch) -> Read<()>,
+    /// Reads what was sent for it into what the body says.
+    pub(crate) read: fn(Value, Write, Timestamp, &mut ProfilePatch) -> Read<()>,
 }
 
 impl Field {
@@ -45,10 +45,10 @@ pub(crate) const ACCESS_TYPE: Field = Field {
     name: "access_type",
     shape: |write| {
         let shape = choice(AccessType::ALL.iter().map(|value| value.as_str()));
-        nullable_on_update(shape, write)
+        shape_nullable_on_update(shape, write)
     },
-    read: |fields, write, _, said| {
-        let value = take_nullable_on_update(fields, "access_type", write, AccessType::parse)?;
+    read: |value, write, _, said| {
+        let value = nullable_on_update(value, write, AccessType::parse)?;
         said.relationship = value.map(RelationshipPatch::AccessType);
         Ok(())
     },
@@ -59,10 +59,10 @@ pub(crate) const RELATIONSHIP: Field = Field {
     name: "relationship",
     shape: |write| {
         let shape = choice(Relationship::ALL.iter().map(|value| value.as_str()));
-        nullable_on_update(shape, write)
+        shape_nullable_on_update(shape, write)
     },
-    read: |fields, write, _, said| {
-        let value = take_nullable_on_update(fields, "relationship", write, Relationship::parse)?;
+    read: |value, write, _, said| {
+        let value = nullable_on_update(value, write, Relationship::parse)?;
         said.relationship = value.map(RelationshipPatch::Relationship);
         Ok(())
     },
@@ -75,9 +75,8 @@ pub(crate) const NAME: Field = Field {
         let words = "What you call the entity. Null is as good as left out.";
         described(nullable(text(1, Name::LIMIT)), words)
     },
-    read: |fields, _, _, said| {
-        let value = fields.take_non_null("name");
-        said.name = value.map(|value| value.parsed(Name::parse)).transpose()?;
+    read: |value, _, _, said| {
+        said.name = unless_null(value, Name::parse)?;
         Ok(())
     },
 };
@@ -97,8 +96,8 @@ pub(crate) const METADATA: Field = Field {
         let shape = map(text(1, MetadataKey::LIMIT), values, METADATA_KEYS);
         described(shape, words)
     },
-    read: |fields, write, _, said| {
-        said.metadata = metadata(fields, write)?;
+    read: |value, write, _, said| {
+        said.metadata = metadata(value, write)?;
         Ok(())
     },
 };
@@ -110,10 +109,8 @@ pub(crate) const EXTERNAL_ID: Field = Field {
         let words = "Your own reference for the entity; not unique. Null is as good as left out.";
         described(nullable(text(1, ReferenceId::LIMIT)), words)
     },
-    read: |fields, _, _, said| {
-        let value = fields.take_non_null("external_id");
-        let value = value.map(|value| value.parsed(ReferenceId::parse));
-        said.details.reference_id = value.transpose()?;
+    read: |value, _, _, said| {
+        said.details.reference_id = unless_null(value, ReferenceId::parse)?;
         Ok(())
     },
 };
@@ -122,9 +119,8 @@ pub(crate) const EXTERNAL_ID: Field = Field {
 pub(crate) const EXTERNAL_USER_ONBOARDED_AT: Field = Field {
     name: "external_user_onboarded_at",
     shape: |_| onboarded_at_shape(),
-    read: |fields, write, now, said| {
-        let name = "external_user_onboarded_at";
-        said.details.onboarded_at = onboarded_at(fields, name, write, now)?;
+    read: |value, write, now, said| {
+        said.details.onboarded_at = Some(onboarded_at_of(value, write, now)?);
         Ok(())
     },
 };
@@ -139,43 +135,44 @@ pub(crate) const EXTERNAL_USER_DETAILS: Field = Field {
         };
         details_shape(detail, onboarded_at_shape())
     },
-    read: |fields, write, now, said| {
-        said.details = external_user_details(fields, write, now)?;
+    read: |value, write, now, said| {
+        said.details = external_user_details(value, write, now)?;
         Ok(())
     },
 };
 
-fn nullable_on_update(shape: Object, write: Write) -> Shape {
+fn shape_nullable_on_update(shape: Object, write: Write) -> Shape {
     match write {
         Write::Create => shape.into(),
         Write::Update => described(nullable(shape), "Null means unchanged."),
     }
 }
 
-/// A field whose type is nullable on update, where null means *unchanged*, and not on create.
-fn take_nullable_on_update<T, E: std::fmt::Display>(
-    fields: &mut Fields,
-    name: &str,
+/// A value whose type is nullable on update, where null means *unchanged*, and not on create.
+fn nullable_on_update<T, E: std::fmt::Display>(
+    value: Value,
     write: Write,
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Read<Option<T>> {
-    let value = match write {
-        Write::Create => fields.take(name),
-        Write::Update => fields.take_non_null(name),
-    };
-    value.map(|value| value.parsed(parse)).transpose()
+    match write {
+        Write::Create => value.parsed(parse).map(Some),
+        Write::Update => unless_null(value, parse),
+    }
+}
+
+/// A value of which null is as good as missing.
+fn unless_null<T, E: std::fmt::Display>(
+    value: Value,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Read<Option<T>> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    value.parsed(parse).map(Some)
 }
 
 /// A time of onboarding: never null, and at most a minute in the future.
-fn onboarded_at(
-    fields: &mut Fields,
-    name: &str,
-    write: Write,
-    now: Timestamp,
-) -> Read<Option<Timestamp>> {
-    let Some(value) = fields.take(name) else {
-        return Ok(None);
-    };
+fn onboarded_at_of(value: Value, write: Write, now: Timestamp) -> Read<Timestamp> {
     if value.is_null() && write == Write::Update {
         return Err(value.error(CANNOT_BE_CLEARED));
     }
@@ -184,7 +181,7 @@ fn onboarded_at(
     if onboarded_at.since(now) > ONBOARDING_TOLERANCE {
         return Err(FieldError::new(path, TOO_FAR_AHEAD));
     }
-    Ok(Some(onboarded_at))
+    Ok(onboarded_at)
 }
 
 /// Says what [`ONBOARDING_TOLERANCE`] allows.
@@ -192,21 +189,16 @@ const TOO_FAR_AHEAD: &str = "must not be more than 1 minute in the future";
 const CANNOT_BE_CLEARED: &str = "must not be null; a value that is set cannot be cleared";
 
 /// `external_user_details`, in the order of the contract's *Stored fields*.
-fn external_user_details(
-    fields: &mut Fields,
-    write: Write,
-    now: Timestamp,
-) -> Read<ExternalUserDetails> {
-    let Some(value) = fields.take("external_user_details") else {
-        return Ok(ExternalUserDetails::default());
-    };
+fn external_user_details(value: Value, write: Write, now: Timestamp) -> Read<ExternalUserDetails> {
     let mut fields = value.object()?;
     let account_status = detail(&mut fields, "account_status", write, AccountStatus::parse)?;
     let country = detail(&mut fields, "country", write, Country::parse)?;
     let email_hash = detail(&mut fields, "email_hash", write, OpaqueHash::parse)?;
     let name_hash = detail(&mut fields, "name_hash", write, OpaqueHash::parse)?;
     let entity_type = detail(&mut fields, "entity_type", write, EntityType::parse)?;
-    let onboarded_at = onboarded_at(&mut fields, "onboarded_at", write, now)?;
+    let onboarded_at = fields.take("onboarded_at");
+    let onboarded_at = onboarded_at.map(|value| onboarded_at_of(value, write, now));
+    let onboarded_at = onboarded_at.transpose()?;
     let reference_id = detail(&mut fields, "reference_id", write, ReferenceId::parse)?;
     fields.finish()?;
     Ok(ExternalUserDetails {
@@ -273,10 +265,7 @@ pub(crate) fn entity_type() -> Object {
     choice(EntityType::ALL.iter().map(|value| value.as_str()))
 }
 
-fn metadata(fields: &mut Fields, write: Write) -> Read<MetadataPatch> {
-    let Some(value) = fields.take("metadata") else {
-        return Ok(MetadataPatch::default());
-    };
+fn metadata(value: Value, write: Write) -> Read<MetadataPatch> {
     let path = value.path.clone();
     let sent = value.object()?.take_all();
     if sent.len() > METADATA_KEYS {

@@ -15,11 +15,13 @@ use crate::sent;
 /// A member of an answer, or two that are found out together.
 #[derive(Debug)]
 pub(crate) struct Member {
-    shapes: &'static [(&'static str, fn() -> Shape)],
+    shapes: &'static [NamedShape],
     /// `,"name":`
     key: &'static str,
     value: Value,
 }
+
+type NamedShape = (&'static str, fn() -> Shape);
 
 /// How a value is written.
 #[derive(Debug)]
@@ -225,6 +227,12 @@ pub(crate) const ENFORCEMENT: Member = Member {
     value: Value::At(write_enforcement),
 };
 
+/// What a record shows of a profile in the words of any dialect, enforcement excepted.
+pub(crate) const RECORDED: Answered = answered! {
+    ID, CREATED_AT, UPDATED_AT, ACCESS_TYPE, RELATIONSHIP, NAME, EXTERNAL_ID,
+    EXTERNAL_USER_ONBOARDED_AT, EXTERNAL_USER_DETAILS, METADATA, TRUST_GRANTS, PROGRAMS,
+};
+
 fn optional_text() -> Shape {
     nullable(text(1, Name::LIMIT))
 }
@@ -237,7 +245,7 @@ fn copy<const N: usize>(out: &mut Vec<u8>, texts: [&str; N]) {
 }
 
 /// The JSON text of `access_type`.
-pub(crate) fn access_type(view: &ProfileView<'_>) -> &'static str {
+fn access_type(view: &ProfileView<'_>) -> &'static str {
     match view.relationship().access_type() {
         AccessType::Application => "\"application\"",
         AccessType::Passthrough => "\"passthrough\"",
@@ -245,7 +253,7 @@ pub(crate) fn access_type(view: &ProfileView<'_>) -> &'static str {
 }
 
 /// Writes the object of the seven details.
-pub(crate) fn copy_details(out: &mut Vec<u8>, view: &ProfileView<'_>) {
+fn copy_details(out: &mut Vec<u8>, view: &ProfileView<'_>) {
     copy(
         out,
         [
@@ -260,7 +268,7 @@ pub(crate) fn copy_details(out: &mut Vec<u8>, view: &ProfileView<'_>) {
 }
 
 /// Writes `trust_grants`.
-pub(crate) fn copy_trust_grants(out: &mut Vec<u8>, view: &ProfileView<'_>) {
+fn copy_trust_grants(out: &mut Vec<u8>, view: &ProfileView<'_>) {
     let own = view.own_program_members();
     match view.cyber_status() {
         None => copy(out, ["{", own, "}"]),
@@ -275,7 +283,7 @@ pub(crate) fn copy_trust_grants(out: &mut Vec<u8>, view: &ProfileView<'_>) {
 }
 
 /// Writes `programs` in full.
-pub(crate) fn copy_programs(out: &mut Vec<u8>, view: &ProfileView<'_>) {
+fn copy_programs(out: &mut Vec<u8>, view: &ProfileView<'_>) {
     copy(out, ["{\"cyber\":", view.cyber, ",\"efs\":", view.efs]);
     copy_own_programs(out, view);
 }

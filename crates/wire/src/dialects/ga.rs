@@ -26,30 +26,14 @@ pub(super) static DIALECT: Dialect = Dialect {
         ),
         Takes(&sent::EXTERNAL_USER_DETAILS),
     ],
-    shown: answered![
-        ID,
-        ACCESS_TYPE,
-        CREATED_AT,
-        ENFORCEMENT,
-        EXTERNAL_USER_DETAILS,
-        METADATA,
-        NAME,
-        PROGRAMS,
-        TYPE,
-        UPDATED_AT
-    ],
-    listed: Some(answered![
-        ID,
-        ACCESS_TYPE,
-        CREATED_AT,
-        ENFORCEMENT,
-        EXTERNAL_USER_DETAILS,
-        METADATA,
-        NAME,
-        PROGRAMS_IN_SUMMARY,
-        TYPE,
-        UPDATED_AT
-    ]),
+    shown: answered! {
+        ID, ACCESS_TYPE, CREATED_AT, ENFORCEMENT, EXTERNAL_USER_DETAILS, METADATA, NAME, PROGRAMS,
+        TYPE, UPDATED_AT,
+    },
+    listed: Some(answered! {
+        ID, ACCESS_TYPE, CREATED_AT, ENFORCEMENT, EXTERNAL_USER_DETAILS, METADATA, NAME,
+        PROGRAMS_IN_SUMMARY, TYPE, UPDATED_AT,
+    }),
     filters: &[Takes(&filters::ENFORCEMENT_STATUS)],
     enrollment_url: false,
 };

@@ -27,17 +27,9 @@ pub(super) static DIALECT: Dialect = Dialect {
             "send external_id, or use user-profiles-2026-09-04 to send it",
         ),
     ],
-    shown: answered![
-        ID,
-        CREATED_AT,
-        METADATA,
-        RELATIONSHIP,
-        TRUST_GRANTS,
-        TYPE,
-        UPDATED_AT,
-        EXTERNAL_ID,
-        NAME
-    ],
+    shown: answered! {
+        ID, CREATED_AT, METADATA, RELATIONSHIP, TRUST_GRANTS, TYPE, UPDATED_AT, EXTERNAL_ID, NAME,
+    },
     listed: None,
     filters: &[Refuses(
         &filters::ENFORCEMENT_STATUS,

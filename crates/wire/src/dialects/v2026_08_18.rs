@@ -22,18 +22,10 @@ pub(super) static DIALECT: Dialect = Dialect {
             "send external_id and external_user_onboarded_at",
         ),
     ],
-    shown: answered![
-        ID,
-        CREATED_AT,
-        METADATA,
-        NAME,
-        TRUST_GRANTS,
-        TYPE,
-        UPDATED_AT,
-        ACCESS_TYPE,
-        EXTERNAL_ID,
-        EXTERNAL_USER_ONBOARDED_AT
-    ],
+    shown: answered! {
+        ID, CREATED_AT, METADATA, NAME, TRUST_GRANTS, TYPE, UPDATED_AT, ACCESS_TYPE, EXTERNAL_ID,
+        EXTERNAL_USER_ONBOARDED_AT,
+    },
     listed: None,
     filters: &[Refuses(
         &filters::ENFORCEMENT_STATUS,

@@ -25,17 +25,10 @@ pub(super) static DIALECT: Dialect = Dialect {
         ),
         Takes(&sent::EXTERNAL_USER_DETAILS),
     ],
-    shown: answered![
-        ID,
-        CREATED_AT,
-        METADATA,
-        NAME,
-        TRUST_GRANTS,
-        TYPE,
-        UPDATED_AT,
-        ACCESS_TYPE,
-        EXTERNAL_USER_DETAILS
-    ],
+    shown: answered! {
+        ID, CREATED_AT, METADATA, NAME, TRUST_GRANTS, TYPE, UPDATED_AT, ACCESS_TYPE,
+        EXTERNAL_USER_DETAILS,
+    },
     listed: None,
     filters: &[Refuses(
         &filters::ENFORCEMENT_STATUS,

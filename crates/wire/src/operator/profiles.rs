@@ -7,7 +7,7 @@ use rollcall_domain::profile::{AccessType, Profile, ProfileRecord};
 use rollcall_domain::program::{ProgramName, ProgramStanding, ProgramStatus};
 use rollcall_domain::search::{ProfileSearch, SearchPage, SearchPosition};
 use rollcall_domain::text::{Country, Name, OpaqueHash, ReferenceId};
-use rollcall_record::document::{DamagedDocument, ProfileDocument, ProfileView};
+use rollcall_record::document::{DamagedDocument, ProfileDocument};
 use rollcall_record::{line, time};
 
 use super::enforcement::{ShownAction, write_action};
@@ -157,27 +157,13 @@ pub fn write_record(
 ) -> Result<(), DamagedDocument> {
     let document = ProfileDocument::encode(profile);
     let view = document.view()?;
+    let mut shared = Vec::with_capacity(1_024);
+    (shown::RECORDED.write)(&mut shared, &view, now)?;
     let record = ObjectWriter::new(out)
         .text("type", "user_profile")
         .text("organization_id", organization_id.as_str())
-        .raw("id", view.id)
-        .raw("created_at", view.created_at)
-        .raw("updated_at", view.updated_at)
-        .raw("access_type", shown::access_type(&view))
-        .raw("relationship", view.relationship)
-        .raw("name", view.name)
-        .raw("external_id", view.reference_id)
-        .raw("external_user_onboarded_at", view.onboarded_at)
-        .with("external_user_details", |out| {
-            copied(out, &view, shown::copy_details);
-        })
-        .raw("metadata", view.metadata)
-        .with("trust_grants", |out| {
-            copied(out, &view, shown::copy_trust_grants);
-        })
-        .with("programs", |out| {
-            copied(out, &view, shown::copy_programs);
-        })
+        // Parts of a document are text, and so is what is written around them.
+        .members(&String::from_utf8_lossy(&shared))
         .text(
             "enforcement_status",
             profile.enforcement.status_at(now).as_str(),
@@ -194,13 +180,6 @@ pub fn write_record(
             .close(),
     }
     Ok(())
-}
-
-fn copied(out: &mut String, view: &ProfileView<'_>, copy: fn(&mut Vec<u8>, &ProfileView<'_>)) {
-    let mut bytes = Vec::new();
-    copy(&mut bytes, view);
-    // Parts of a document are text, and so is what is copied around them.
-    out.push_str(&String::from_utf8_lossy(&bytes));
 }
 
 /// What became of an import.

@@ -195,20 +195,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
 fn record_members() -> Vec<Member> {
     let mut members = shown::shapes(&[&shown::TYPE]);
     members.push(("organization_id", organization_id().into()));
-    members.extend(shown::shapes(&[
-        &shown::ID,
-        &shown::CREATED_AT,
-        &shown::UPDATED_AT,
-        &shown::ACCESS_TYPE,
-        &shown::RELATIONSHIP,
-        &shown::NAME,
-        &shown::EXTERNAL_ID,
-        &shown::EXTERNAL_USER_ONBOARDED_AT,
-        &shown::EXTERNAL_USER_DETAILS,
-        &shown::METADATA,
-        &shown::TRUST_GRANTS,
-        &shown::PROGRAMS,
-    ]));
+    members.extend(shown::shapes(shown::RECORDED.members));
     members.push(("enforcement_status", schema::enforcement_status().into()));
     members.push(("enforcement_actions", array(named("EnforcementAction"))));
     members
