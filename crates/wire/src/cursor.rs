@@ -15,7 +15,7 @@
 //!
 //! To change what a cursor carries, count `VERSION` up; old cursors then stop working, which
 //! clients must bear only at a change of the server. A new filter is no such change: each has bytes of
-//! its own ([`crate::filters`]).
+//! its own (`filters.rs`).
 
 use std::fmt;
 

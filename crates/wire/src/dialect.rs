@@ -1,9 +1,9 @@
 //! A dialect: one dated shape of the profile API (contract `README.md`, *Dialects*).
 //!
-//! A dialect is lists: which fields of a body it takes ([`crate::sent`]), which members an answer shows
-//! ([`crate::shown`]), which filters its list has ([`crate::filters`]), each in the contract's order. Its
+//! A dialect is lists: which fields of a body it takes (`sent.rs`), which members an answer shows
+//! (`shown.rs`), which filters its list has (`filters.rs`), each in the contract's order. Its
 //! file can be read beside the contract, and what differs between two of them is what differs between
-//! their files. Reading, writing and documenting are written once, here and in [`crate::openapi`], over
+//! their files. Reading, writing and documenting are written once, here and in `openapi.rs`, over
 //! the lists. Nothing below this crate knows that there are dialects, and no row remembers which one
 //! wrote it.
 //!

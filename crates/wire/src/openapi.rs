@@ -9,8 +9,8 @@
 //! constants.
 //!
 //! A route without an operation, or an operation without a route, fails a test beside the server's
-//! router. [`schema`] holds the vocabulary, [`answers`] what every operation answers with, [`public`],
-//! [`webhooks`] and [`operator`] the operations.
+//! router. `schema` holds the vocabulary, `answers` what every operation answers with, `public`,
+//! `webhooks` and `operator` the operations.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Info, License, OpenApi, OpenApiBuilder, SecurityRequirement};
