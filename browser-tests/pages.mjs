@@ -225,7 +225,7 @@ const NO_PAGES = ["/console/export/profiles"];
 
 /** The routes for people as the router's table has them: a template and its methods each. */
 export function routesForPeople() {
-  const router = readFileSync(new URL("../crates/server/src/http/router.rs", import.meta.url), "utf8");
+  const router = readFileSync(new URL("../crates/server/src/http/routes.rs", import.meta.url), "utf8");
   const rows = [...router.matchAll(/^\s+path\((EndUser|Console|DevelopmentConsole), "([^"]+)", &\[(.*)\]\),$/gm)];
   return rows.map(([, , template, methods]) => ({ template, gets: methods.includes("get("), posts: methods.includes("post(") }));
 }
