@@ -76,7 +76,7 @@ def onboarded_in_the_past(body):
 
 
 def expires_in_the_future(body):
-    """An action that is opened expires after now."""
+    """An action that is opened, or a key that is made, expires after now."""
     if isinstance(body.get("expires_at"), str) and instant(body["expires_at"]) <= now() + FAR:
         body["expires_at"] = text(now() + FAR)
 
@@ -172,6 +172,7 @@ def map_case(context, case):
     elif path.endswith("/enforcement_actions"):
         expires_in_the_future(body)
     elif path.endswith("/api_keys"):
+        expires_in_the_future(body)
         workspaces_of_the_organization(body)
     elif path.endswith("/programs/{name}"):
         parts_of_the_program(case, body)
