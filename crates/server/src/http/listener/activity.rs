@@ -24,6 +24,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a peer may take for its first request, likewise: longer than the way there and back, on a busy machine too.
 pub(super) const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Answers of one connection that are made at a time before the size of any is known. What they have more than
+/// expected is held beyond the bound.
+const ANSWERS_AT_FIRST: usize = 4;
+
+/// Likewise, however small the last ones were.
+const ANSWERS_AT_MOST: usize = 32;
+
 /// Counters of one connection. HTTP/2 runs its requests on other tasks, hence atomics.
 #[derive(Debug)]
 pub(super) struct Activity {
@@ -43,6 +50,10 @@ pub(super) struct Activity {
     unsent: AtomicUsize,
     unsent_in_all: Gauge,
     most_unsent: usize,
+    /// Bytes that the answers now being made are expected to have.
+    expected: AtomicUsize,
+    /// What an answer is expected to have, by the last ones.
+    usual: AtomicUsize,
     /// Bytes of the heads of requests that wait for room.
     waiting: AtomicUsize,
     freed: Notify,
@@ -92,6 +103,8 @@ impl Activity {
             unsent: AtomicUsize::default(),
             unsent_in_all,
             most_unsent,
+            expected: AtomicUsize::default(),
+            usual: AtomicUsize::new(most_unsent / ANSWERS_AT_FIRST),
             waiting: AtomicUsize::default(),
             freed: Notify::new(),
             task: OnceLock::new(),
@@ -152,7 +165,10 @@ impl Activity {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.head_begun.store(false, Ordering::Relaxed);
-        Exchange(Arc::clone(self))
+        Exchange {
+            activity: Arc::clone(self),
+            expected: 0,
+        }
     }
 
     /// Since when an answer has waited for the peer to take more of it: the longest of all.
@@ -193,25 +209,47 @@ impl Activity {
         self.unsent.load(Ordering::Relaxed)
     }
 
-    /// Whether another request may be answered.
-    pub(super) fn has_room(&self) -> bool {
+    /// Whether the peer has taken enough of what it was answered before.
+    fn has_room(&self) -> bool {
         self.unsent() < self.most_unsent && !self.unflushed.load(Ordering::Relaxed)
     }
 
-    /// Waits until the peer has taken enough of what it was answered before. Heads that wait are held too: a
-    /// peer that leaves its answers alone and goes on sending such as would fill memory is cut.
-    pub(super) async fn wait_for_room(&self, head_bytes: usize) {
-        let waiting = self.waiting.fetch_add(head_bytes, Ordering::Relaxed) + head_bytes;
+    /// Enters an answer that is to be made, if there is room for it beside those that are being made: streams of
+    /// HTTP/2 begin together, and each would find the room that all of them fill. Returns what was entered.
+    fn expect_answer(&self) -> Option<usize> {
+        if !self.has_room() {
+            return None;
+        }
+        let usual = self.usual.load(Ordering::Relaxed);
+        let others = self.expected.fetch_add(usual, Ordering::SeqCst);
+        if others == 0 || self.unsent() + others + usual <= self.most_unsent {
+            return Some(usual);
+        }
+        self.expected.fetch_sub(usual, Ordering::SeqCst);
+        None
+    }
+
+    fn forget_expected(&self, bytes: usize) {
+        self.expected.fetch_sub(bytes, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.freed.notify_waiters();
+        }
+    }
+
+    /// Waits until `room` finds some. Heads that wait are held too: a peer that leaves its answers alone and goes
+    /// on sending such as would fill memory is cut.
+    async fn wait_for<T>(&self, head_bytes: usize, room: impl Fn(&Self) -> Option<T>) -> T {
+        let waiting = self.waiting.fetch_add(head_bytes, Ordering::SeqCst) + head_bytes;
         let _waits = Waits(self, head_bytes);
-        if waiting > self.most_unsent / 4 {
+        if waiting > self.most_unsent / 4 && !self.has_room() {
             self.cut();
         }
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
             // Before the look, so that nothing is missed between the two.
             freed.as_mut().enable();
-            if self.has_room() {
-                return;
+            if let Some(found) = room(self) {
+                return found;
             }
             freed.await;
         }
@@ -265,17 +303,58 @@ impl Drop for Waits<'_> {
 
 /// A request between its head and the end of its response body.
 #[derive(Debug)]
-pub(super) struct Exchange(Arc<Activity>);
+pub(super) struct Exchange {
+    activity: Arc<Activity>,
+    /// Bytes that its answer is expected to have, until it is made.
+    expected: usize,
+}
 
 impl Exchange {
     pub(super) fn activity(&self) -> &Arc<Activity> {
-        &self.0
+        &self.activity
+    }
+
+    /// Waits until the request may be answered. `is_large`: its answer is as large as what it asks for, so that
+    /// it counts while it is made.
+    pub(super) async fn wait_for_room(&mut self, is_large: bool, head_bytes: impl Fn() -> usize) {
+        let activity = &*self.activity;
+        if !is_large {
+            let room = |it: &Activity| it.has_room().then_some(());
+            if room(activity).is_none() {
+                activity.wait_for(head_bytes(), room).await;
+            }
+            return;
+        }
+        self.expected = match activity.expect_answer() {
+            Some(expected) => expected,
+            None => {
+                activity
+                    .wait_for(head_bytes(), Activity::expect_answer)
+                    .await
+            }
+        };
+    }
+
+    /// The answer is made, has so many bytes, and holds them.
+    pub(super) fn is_answered(&mut self, bytes: usize) {
+        let expected = std::mem::take(&mut self.expected);
+        if expected > 0 {
+            let activity = &self.activity;
+            let before = activity.usual.load(Ordering::Relaxed);
+            let least = activity.most_unsent / ANSWERS_AT_MOST;
+            let usual = bytes.max(before / 2).max(least);
+            activity.usual.store(usual, Ordering::Relaxed);
+            activity.forget_expected(expected);
+        }
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.expected > 0 {
+            self.activity.forget_expected(self.expected);
+        }
+        self.activity.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

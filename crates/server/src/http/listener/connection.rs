@@ -198,17 +198,15 @@ impl Attendant {
                 request.extensions_mut().insert(OnlyHealthChecks);
                 close.cancel();
             }
-            let exchange = activity.begin_exchange();
+            let mut exchange = activity.begin_exchange();
             let (service, connections) = (service.clone(), Arc::clone(&connections));
             let errors = Arc::clone(&errors);
             // HTTP/2 has no such header, and is told otherwise.
             let is_last = close.is_some() && request.version() != Version::HTTP_2;
             async move {
-                let activity = exchange.activity();
-                if !activity.has_room() {
-                    activity.wait_for_room(bytes_of_head(&request)).await;
-                }
                 let can_be_repeated = request.method() == Method::GET;
+                let head = || bytes_of_head(&request);
+                exchange.wait_for_room(can_be_repeated, head).await;
                 let response = service.oneshot(request).await?;
                 let bytes = known_bytes(response.body());
                 let response =

@@ -42,9 +42,10 @@ impl<B> ExchangeBody<B>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
 {
-    pub(super) fn new(body: Sent<B>, exchange: Exchange) -> Self {
+    pub(super) fn new(body: Sent<B>, mut exchange: Exchange) -> Self {
         let held = known_bytes(&body);
         exchange.activity().hold(held);
+        exchange.is_answered(held);
         let answer =
             (!body.is_end_stream()).then(|| AnswerPart::first(exchange.activity(), held > 0));
         Self {

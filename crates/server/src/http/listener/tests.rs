@@ -22,6 +22,8 @@ const LONG: Duration = Duration::from_secs(20);
 /// More than the kernel takes from the server for a client that reads nothing.
 const LARGE: usize = 24 * 1024 * 1024;
 
+const SOME_MIB: usize = 3 * 1024 * 1024;
+
 /// A listener on a free port, with a few routes to call.
 struct TestListener {
     address: SocketAddr,
@@ -71,6 +73,7 @@ async fn start(limits: ListenerLimits) -> TestListener {
         .route("/peer", get(peer))
         .route("/late", get(late))
         .route("/large", get(|| async { vec![b'x'; LARGE] }))
+        .route("/asked-of-a-database", get(asked_of_a_database))
         .layer(from_fn(refuse_large_heads));
     let listener = Listener {
         socket,
@@ -92,6 +95,12 @@ async fn start(limits: ListenerLimits) -> TestListener {
 
 async fn peer(Extension(PeerAddress(address)): Extension<PeerAddress>) -> String {
     address.to_string()
+}
+
+/// Answers of some size that are made together while their requests wait for one another.
+async fn asked_of_a_database() -> Vec<u8> {
+    tokio::time::sleep(SHORT).await;
+    vec![b'x'; SOME_MIB]
 }
 
 async fn late(late: Option<Extension<OnlyHealthChecks>>) -> &'static str {
@@ -743,6 +752,41 @@ async fn answers_are_not_made_for_a_peer_that_reads_none() {
     let held = usize::try_from(server.figures.unsent.get()).unwrap();
     assert!(held <= LARGE, "{held} bytes are held");
     sending.abort();
+}
+
+#[tokio::test]
+async fn streams_that_begin_together_do_not_fill_the_same_room() {
+    let server = start(limits()).await;
+    let client = http2_client();
+    // All on one connection.
+    let greeting = client.get(format!("http://{}/", server.address));
+    greeting.send().await.unwrap();
+    let url = format!("http://{}/asked-of-a-database", server.address);
+    let may_read = CancellationToken::new();
+    let mut answers = JoinSet::new();
+    for _ in 0..20 {
+        let (request, may_read) = (client.get(&url), may_read.clone());
+        answers.spawn(async move {
+            let answer = request.send().await.unwrap();
+            may_read.cancelled().await;
+            answer.bytes().await.unwrap().len()
+        });
+    }
+    let limit = limits().max_unsent_per_connection;
+    let mut most = 0;
+    while most < limit {
+        tokio::time::sleep(SHORT).await;
+        most = usize::try_from(server.figures.unsent.get()).unwrap();
+    }
+    // Small as the greeting was, eight answers of what is usual after it fit.
+    assert!(most <= limit + 8 * SOME_MIB, "{most} bytes are held");
+    may_read.cancel();
+    let all = async {
+        let lengths = answers.join_all().await;
+        lengths.into_iter().sum::<usize>()
+    };
+    let taken = timeout(LONG, all).await.expect("all are answered");
+    assert_eq!(taken, 20 * SOME_MIB);
 }
 
 #[tokio::test]
