@@ -39,7 +39,6 @@ pub(crate) use secret_keys::SECRET_KEY_FILE;
 pub use secret_keys::SecretKeys;
 pub use value::{DurationRange, FieldKind, ProgramConfig, ProgramField, ProgramTier, Secret};
 
-use layers::Layers;
 use value::AnySetting;
 
 /// The file that is read when none is named, if it exists.
@@ -376,14 +375,14 @@ impl Config {
     ) -> Result<Loaded, ConfigError> {
         let default_file = Path::new(DEFAULT_FILE);
         let file = file.or_else(|| default_file.exists().then_some(default_file));
-        let layers = Layers::read(file, environment, flags)?;
+        let mut set = layers::read(file, environment, flags)?;
         let mut loaded = Loaded {
             config: Self::default(),
             origins: BTreeMap::new(),
         };
         let mut first_error = None;
         loaded.config.visit(&mut |setting| {
-            let Some((written, origin)) = layers.find(setting.key) else {
+            let Some((written, origin)) = set.remove(setting.key) else {
                 return;
             };
             if !setting.value.write(&written) {

@@ -1,13 +1,12 @@
-//! Where settings come from: file, environment and flags, laid over each other by figment, which
-//! remembers for each value which layer it is from.
+//! Where settings come from: file, environment and flags, laid over each other in one map that knows for
+//! each value which of them it is from.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use toml::{Table, Value};
 
 use super::error::advice;
 use super::flags::{FlagOverrides, flag_of};
@@ -137,114 +136,61 @@ fn known_variables(keys: &[&'static str]) -> BTreeMap<String, Holds> {
     known
 }
 
-/// All layers, every key in them known.
-pub(super) struct Layers {
-    figment: Figment,
-    file: Option<PathBuf>,
-    /// The settings that are in files which a variable names.
-    in_files: Vec<&'static str>,
+/// What is set, by key: of all layers the uppermost value, and its origin.
+pub(super) type Values = BTreeMap<&'static str, (Value, Origin)>;
+
+/// Reads all layers, every key in them known.
+pub(super) fn read(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: &FlagOverrides,
+) -> Result<Values, ConfigError> {
+    let keys = Config::keys();
+    let mut values = Values::new();
+    if let Some(path) = file {
+        take_file(&mut values, read_file(path)?, "", path, &keys)?;
+    }
+    values.extend(environment_layer(environment, &keys)?);
+    values.extend(flags.iter().map(|(key, text)| {
+        let origin = Origin::Flag(flag_of(key));
+        (key, (Value::from(text), origin))
+    }));
+    Ok(values)
 }
 
-impl Layers {
-    pub(super) fn read(
-        file: Option<&Path>,
-        environment: impl IntoIterator<Item = (OsString, OsString)>,
-        flags: &FlagOverrides,
-    ) -> Result<Self, ConfigError> {
-        let keys = Config::keys();
-        let in_file = match file {
-            Some(path) => file_layer(path)?,
-            None => Dict::new(),
-        };
-        check_keys(&in_file, "", file.unwrap_or(Path::new("")), &keys)?;
-        let mut from_flags = Dict::new();
-        for (key, text) in flags.iter() {
-            insert(&mut from_flags, key, text);
-        }
-        let (from_environment, in_files) = environment_layer(environment, &keys)?;
-        let figment = Figment::new()
-            .merge(Layer::new(FILE, in_file))
-            .merge(Layer::new(ENVIRONMENT, from_environment))
-            .merge(Layer::new(FLAGS, from_flags));
-        Ok(Self {
-            figment,
-            file: file.map(Path::to_owned),
-            in_files,
-        })
-    }
-
-    /// The uppermost value of a setting, and its origin. `None` when nobody set it.
-    pub(super) fn find(&self, key: &str) -> Option<(Value, Origin)> {
-        let value = self.figment.find_value(key).ok()?;
-        let layer = self.figment.get_metadata(value.tag())?;
-        let origin = match layer.name.as_ref() {
-            FLAGS => Origin::Flag(flag_of(key)),
-            ENVIRONMENT if self.in_files.contains(&key) => {
-                Origin::Environment(file_variable_of(key))
-            }
-            ENVIRONMENT => Origin::Environment(variable_of(key)),
-            _ => Origin::File(self.file.clone()?),
-        };
-        Some((value, origin))
-    }
-}
-
-const FILE: &str = "file";
-const ENVIRONMENT: &str = "environment";
-const FLAGS: &str = "flags";
-
-struct Layer {
-    name: &'static str,
-    values: Dict,
-}
-
-impl Layer {
-    fn new(name: &'static str, values: Dict) -> Self {
-        Self { name, values }
-    }
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name)
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Profile::Default.collect(self.values.clone()))
-    }
-}
-
-fn file_layer(path: &Path) -> Result<Dict, ConfigError> {
+fn read_file(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
         file: path.to_owned(),
         reason: error.to_string(),
     })?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+    text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().map_or(0, |span| span.start);
         ConfigError::Syntax {
             file: path.to_owned(),
             line: text[..before.min(text.len())].matches('\n').count() + 1,
             reason: error.message().lines().collect::<Vec<_>>().join(", "),
         }
-    })?;
-    let value = Value::serialize(table).map_err(|error| ConfigError::Unreadable {
-        file: path.to_owned(),
-        reason: error.to_string(),
-    })?;
-    Ok(value.into_dict().unwrap_or_default())
+    })
 }
 
-/// Refuses a key that is no setting, and a section that is no table.
-fn check_keys(dict: &Dict, prefix: &str, file: &Path, keys: &[&str]) -> Result<(), ConfigError> {
-    for (name, value) in dict {
+/// Takes the settings in a table of the file. Refuses a key that is no setting, and a section that is no table.
+fn take_file(
+    values: &mut Values,
+    table: Table,
+    prefix: &str,
+    file: &Path,
+    keys: &[&'static str],
+) -> Result<(), ConfigError> {
+    for (name, value) in table {
         let key = format!("{prefix}{name}");
-        if keys.contains(&key.as_str()) {
+        if let Some(known) = keys.iter().find(|known| **known == key) {
+            values.insert(known, (value, Origin::File(file.to_owned())));
             continue;
         }
         let section = format!("{key}.");
         let inside = keys.iter().find(|known| known.starts_with(&section));
         match (value, inside) {
-            (Value::Dict(_, inner), Some(_)) => check_keys(inner, &section, file, keys)?,
+            (Value::Table(inner), Some(_)) => take_file(values, inner, &section, file, keys)?,
             (_, Some(example)) => {
                 return Err(ConfigError::NotASection {
                     file: file.to_owned(),
@@ -264,80 +210,62 @@ fn check_keys(dict: &Dict, prefix: &str, file: &Path, keys: &[&str]) -> Result<(
     Ok(())
 }
 
-/// The variables that are settings, and which of these are in files that a variable names. A variable that
-/// looks like a misspelt one is refused; others that begin alike may be somebody else's, and are told
-/// ([`unknown_variables`]). One that is empty is none.
+/// The variables that are settings. A variable that looks like a misspelt one is refused; others that begin
+/// alike may be somebody else's, and are told ([`unknown_variables`]). One that is empty is none.
 fn environment_layer(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     keys: &[&'static str],
-) -> Result<(Dict, Vec<&'static str>), ConfigError> {
+) -> Result<Values, ConfigError> {
     // The variables of clients are read with their flags, as they were given.
     let read_here = keys.iter().copied();
     let read_here: Vec<_> = read_here
         .filter(|key| !key.starts_with("client."))
         .collect();
     let known = known_variables(&read_here);
-    let mut values = Dict::new();
-    let (mut plain, mut in_files) = (Vec::new(), Vec::new());
+    let mut values = Values::new();
     for (name, value) in environment {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
             continue;
         };
-        match known.get(name) {
-            Some(_) if value.is_empty() => {}
-            Some(Holds::Value(key)) => {
-                let text = value.to_str().ok_or_else(|| ConfigError::NotUtf8 {
-                    variable: name.to_owned(),
-                })?;
-                insert(&mut values, key, text);
-                plain.push(*key);
-            }
-            Some(Holds::FileName(key)) => {
-                insert(&mut values, key, &secret_in(key, &value)?);
-                in_files.push(*key);
-            }
-            None if is_of_kubernetes(name) => {}
-            None => {
-                if let Some(meant) = known.keys().find(|known| is_misspelt(name, known)) {
+        let (key, text) = match known.get(name) {
+            Some(_) if value.is_empty() => continue,
+            Some(Holds::Value(key)) => match value.into_string() {
+                Ok(text) => (*key, text),
+                Err(_) => {
+                    let variable = name.to_owned();
+                    return Err(ConfigError::NotUtf8 { variable });
+                }
+            },
+            Some(Holds::FileName(key)) => (*key, secret_in(key, &value)?),
+            None if is_of_kubernetes(name) => continue,
+            None => match known.keys().find(|known| is_misspelt(name, known)) {
+                None => continue,
+                Some(meant) => {
                     return Err(ConfigError::Unknown {
                         origin: "environment".to_owned(),
                         key: name.to_owned(),
                         nearest: Some(meant.clone()),
                     });
                 }
-            }
+            },
+        };
+        let origin = Origin::Environment(name.to_owned());
+        let before = values.insert(key, (Value::from(text), origin.clone()));
+        if before.is_some_and(|(_, other)| other != origin) {
+            return Err(ConfigError::Invalid {
+                origin: file_variable_of(key),
+                key,
+                reason: format!("{} is set too; unset one of them", variable_of(key)),
+            });
         }
     }
-    match in_files.iter().find(|key| plain.contains(key)) {
-        None => Ok((values, in_files)),
-        Some(key) => Err(ConfigError::Invalid {
-            origin: file_variable_of(key),
-            key,
-            reason: format!("{} is set too; unset one of them", variable_of(key)),
-        }),
-    }
+    Ok(values)
 }
 
 /// Whether a variable is that of a setting but for a letter or two.
 fn is_misspelt(name: &str, known: &str) -> bool {
     let letters = known.len() - PREFIX.len();
     distance(known, &name.to_ascii_uppercase()) <= if letters < 6 { 1 } else { 2 }
-}
-
-fn insert(dict: &mut Dict, key: &str, text: &str) {
-    match key.split_once('.') {
-        None => {
-            dict.insert(key.to_owned(), Value::from(text));
-        }
-        Some((section, rest)) => {
-            let inner = dict
-                .entry(section.to_owned())
-                .or_insert_with(|| Value::from(Dict::new()));
-            if let Value::Dict(_, inner) = inner {
-                insert(inner, rest, text);
-            }
-        }
-    }
 }
 
 /// The known key that is most alike, if any is alike at all.

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum as _;
-use figment::value::Value;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use toml::Value;
 
 use crate::telemetry::LogFormat;
 
@@ -200,8 +200,8 @@ macro_rules! number_values {
 
             fn read(written: &Value) -> Option<Self> {
                 match written {
-                    Value::String(_, text) => text.trim().parse().ok(),
-                    number => number.to_i128()?.to_string().parse().ok(),
+                    Value::String(text) => text.trim().parse().ok(),
+                    number => number.as_integer()?.to_string().parse().ok(),
                 }
             }
 
@@ -224,7 +224,7 @@ impl SettingValue for bool {
     fn read(written: &Value) -> Option<Self> {
         match written.as_str() {
             Some(text) => text.trim().parse().ok(),
-            None => written.to_bool(),
+            None => written.as_bool(),
         }
     }
 
@@ -342,8 +342,8 @@ macro_rules! list_values {
 
             fn read(written: &Value) -> Option<Self> {
                 match written {
-                    Value::String(..) => split_list(written),
-                    Value::Array(_, items) => items.iter().map(<$kind>::read).collect(),
+                    Value::String(_) => split_list(written),
+                    Value::Array(items) => items.iter().map(<$kind>::read).collect(),
                     _ => None,
                 }
             }
@@ -377,7 +377,7 @@ impl SettingValue for Vec<ProgramConfig> {
         hint, kind, options, required); in the file only";
 
     fn read(written: &Value) -> Option<Self> {
-        written.deserialize().ok()
+        written.clone().try_into().ok()
     }
 
     fn show(&self) -> String {
