@@ -37,7 +37,7 @@ pub fn write(attempts: &[Attempt]) -> String {
     out
 }
 
-/// What [`write`] was called with.
+/// What [`write`](fn@write) was called with.
 pub fn read(text: &str) -> Read<Vec<Attempt>> {
     let value = json::parse(text.as_bytes()).map_err(|error| FieldError::new("attempts", error))?;
     let field = Field {

@@ -5,7 +5,7 @@
 //! (`operator.md`, *Command line*). A key in the file that is no setting is an error, because a misspelt
 //! limit that is silently ignored is worse than a server that does not start.
 //!
-//! To add a setting, add a field with its doc comment and its default to a [`settings!`] block below.
+//! To add a setting, add a field with its doc comment and its default to a `settings!` block below.
 //! The comment is the help of its flag and its entry in `docs/reference/settings.md`; its key in the file,
 //! its environment variable and its flag follow from its name.
 

@@ -1,7 +1,7 @@
 //! Who a secret belongs to: a small memory of what storage said, and of when keys were used.
 //!
 //! Reading the credential from storage for each request would double the work of a list. So what was
-//! read is kept for up to [`FRESH_FOR`]: a key that another instance disables, and an organization that
+//! read is kept for up to `FRESH_FOR`: a key that another instance disables, and an organization that
 //! is put on hold there, stop within the contract's five seconds. Changes made through this process
 //! are felt at once ([`Credentials::forget`]). Expiry is judged on each request and needs no reading.
 //!
@@ -112,7 +112,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The key whose secret has this hash, if storage was asked for it at most [`FRESH_FOR`] ago.
+    /// The key whose secret has this hash, if storage was asked for it at most `FRESH_FOR` ago.
     pub fn known(&self, hash: &SecretHash) -> Option<Arc<Identity>> {
         let shard = self.shard(hash).read();
         let known = shard.get(hash)?;

@@ -13,7 +13,7 @@
 //! # How to add a backend
 //!
 //! Implement the traits below in `src/<name>/`, one file per trait, add an arm where the server opens
-//! storage, and instantiate [`suite`] for it. It is done when the suite passes.
+//! storage, and instantiate `suite` for it. It is done when the suite passes.
 #![warn(missing_docs)]
 
 pub mod audit;

@@ -1,7 +1,7 @@
 //! Rate fences: how often an organization may call, and how often a source address may fail to
 //! authenticate. The contract's section *Rate limits* (`headers-and-errors.md`) fixes both.
 //!
-//! Both are token buckets in one small [`Buckets`] of ours instead of the `governor` crate, because
+//! Both are token buckets in one small `Buckets` of ours instead of the `governor` crate, because
 //! the development clock (`operator.md`, *Development controls*) may stop, jump ahead and **go
 //! back**. A GCRA as `governor` keeps it stores the instant at which a key conforms again; once the
 //! clock goes back by a day, that instant is a day away and the key is refused for a day, through an

@@ -6,8 +6,8 @@
 //!
 //! It also closes a gap in the contract: *every* response carries `request-id`, a JSON error and
 //! `nosniff`, yet hyper answers what it cannot parse with a bare `400`, `414` or `431` of its own, and
-//! a head that does not arrive in time not at all. [`socket`] withholds hyper's answer and
-//! [`connection`] sends the one that [`EdgeErrors`] makes in its place.
+//! a head that does not arrive in time not at all. `socket` withholds hyper's answer and
+//! `connection` sends the one that [`EdgeErrors`] makes in its place.
 //!
 //! | a connection that … | is closed after | with |
 //! | --- | --- | --- |
@@ -18,8 +18,8 @@
 //! | leaves an answer untaken | [`ListenerLimits::stall_timeout`] | nothing |
 //! | does not answer HTTP/2 pings | twice [`ListenerLimits::ping_interval`] | nothing |
 //!
-//! What a peer does not take is held, so [`sending`] counts it: a connection that holds much waits with its
-//! next requests, and when all together hold too much, or there are too many of them, [`connections`] says
+//! What a peer does not take is held, so `sending` counts it: a connection that holds much waits with its
+//! next requests, and when all together hold too much, or there are too many of them, `connections` says
 //! which gives way (`docs/adr/0013-connections-that-give-way.md`).
 //!
 //! What remains hyper's: HTTP/2 framing errors, which are resets and not responses, and HTTP/2

@@ -1,6 +1,6 @@
 //! Webhooks on their way out: from a claimed delivery to a recorded attempt (contract `webhooks.md`).
 //!
-//! - [`worker`]: claims what is due, keeps attempts in flight, records what became of them.
+//! - `worker`: claims what is due, keeps attempts in flight, records what became of them.
 //! - [`sender`]: one attempt over HTTP, with the contract's time limits.
 //! - [`fence`]: which addresses are connected to, decided on the address and not on the name.
 //! - [`vault`]: signing secrets, which are kept encrypted and needed in clear for every attempt.

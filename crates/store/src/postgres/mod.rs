@@ -1,13 +1,13 @@
 //! The backend for more than one machine: any number of stateless nodes on one `PostgreSQL`.
 //!
 //! - **Nodes** keep nothing that another node must have. What one task of all nodes is enough for is
-//!   done by the holder of a lease row ([`leases`]).
-//! - **Reads** are one statement and one round trip, typed ([`value`]); it has a name on the server only
-//!   where the session is ours alone ([`ownership`]), so a pooler in transaction mode works. Lists may be
+//!   done by the holder of a lease row (`leases`).
+//! - **Reads** are one statement and one round trip, typed (`value`); it has a name on the server only
+//!   where the session is ours alone (`ownership`), so a pooler in transaction mode works. Lists may be
 //!   read from a replica.
-//! - **Writes** are closed functions run as one transaction, again after a conflict ([`transaction`]).
+//! - **Writes** are closed functions run as one transaction, again after a conflict (`transaction`).
 //! - **SQL** stays in the part that distributed relatives of `PostgreSQL` share; a test greps for what
-//!   is outside of it. The schema is in `migrations/`, [`migrate`] brings it up to date.
+//!   is outside of it. The schema is in `migrations/`, `migrate` brings it up to date.
 //!
 //! `docs/postgresql.md` is for those who run it.
 

@@ -2,7 +2,7 @@
 //!
 //! - **Reads** run inline on the asking thread, on a connection of their own with prepared statements:
 //!   a page takes some twenty microseconds, less than handing it to another thread would.
-//! - **Writes** go through [`writer`]'s thread, which commits whatever is queued together.
+//! - **Writes** go through `writer`'s thread, which commits whatever is queued together.
 //! - **Durability** is write-ahead logging with `synchronous=FULL`: a commit returns after its flush.
 //!   The log is folded back into the file by a thread of its own, so that no write waits for it.
 //! - **One process** per data directory, held by a lock file; the command line gets a clear refusal.
