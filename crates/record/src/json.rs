@@ -29,6 +29,19 @@ pub enum Json {
     Object(Object),
 }
 
+impl From<&str> for Json {
+    /// The text must be without U+0000.
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<bool> for Json {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
 /// A JSON object, its keys distinct and in the order sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object(Vec<(String, Json)>);

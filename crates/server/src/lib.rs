@@ -18,6 +18,7 @@
 //! - [`app`]: what every request may need. [`serving`]: how the server starts, runs and ends.
 //! - [`http`]: from a connection to a handler and back.
 //! - `pages`: what people see, the Verification Portal and the operator's console.
+//! - `acts`: what an operator does, whichever door it is asked for at.
 //! - [`credentials`], [`secrets`]: whose key it is, and how keys are made.
 //! - [`background`]: what happens without being asked.
 //! - [`webhooks`]: what an organization is told, and how it gets there.
@@ -26,6 +27,7 @@
 //! - `open_files`: how many connections and deliveries fit under the limit of open files.
 //! - `first_ids`: what an import has seen before.
 
+mod acts;
 pub mod app;
 pub mod background;
 pub mod cli;

@@ -1,6 +1,8 @@
 //! The operator API's shapes (contract `operator.md`): bodies and queries into domain values, objects
 //! into JSON. It is Rollcall's own API, so shapes may grow; what stands in the contract keeps working.
 //!
+//! What a form of the console may say too is read from [`Fields`], into which [`body_fields`] makes a body.
+//!
 //! One file for each resource. Objects are written by `write_*` functions that append to a text, so
 //! that the same function serves a single answer and a list ([`crate::object::page`]). Every list
 //! reads its query through [`ListRequest`].
@@ -10,7 +12,7 @@ use rollcall_record::field::{Field, Fields, Read};
 
 use crate::error::ApiError;
 use crate::object;
-use crate::parts::{optional_body_fields, required};
+use crate::parts::required;
 
 pub mod audit;
 pub mod deliveries;
@@ -22,6 +24,7 @@ mod lists;
 pub mod profiles;
 pub mod tenants;
 
+pub use crate::parts::{body_fields, optional_body_fields};
 pub use lists::{ListPosition, ListRequest, Sealable};
 
 /// The answer to a deletion of the thing called `kind`: `{"id":…,"type":"…_deleted"}`.

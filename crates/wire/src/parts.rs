@@ -6,7 +6,7 @@ use rollcall_record::json::{self, Json};
 use crate::error::ApiError;
 
 /// The members of a body that must be an object.
-pub(crate) fn body_fields(body: &[u8]) -> Result<Fields, ApiError> {
+pub fn body_fields(body: &[u8]) -> Result<Fields, ApiError> {
     let not_an_object = || ApiError::invalid("The request body must be a JSON object.");
     if body.is_empty() {
         return Err(not_an_object());
@@ -20,7 +20,7 @@ pub(crate) fn body_fields(body: &[u8]) -> Result<Fields, ApiError> {
 }
 
 /// The members of a body that may be left out.
-pub(crate) fn optional_body_fields(body: &[u8]) -> Result<Fields, ApiError> {
+pub fn optional_body_fields(body: &[u8]) -> Result<Fields, ApiError> {
     body_fields(if body.is_empty() { b"{}" } else { body })
 }
 

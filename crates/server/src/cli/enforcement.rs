@@ -191,7 +191,7 @@ async fn open(target: &Target, id: &ProfileId, body: &Value) -> Outcome<Value> {
     let act = storage.act();
     let now = act.at;
     let action_id = storage.ids.enforcement_action(now);
-    let action = parse_action(body.to_string().as_bytes(), action_id.clone(), now)?;
+    let action = parse_action(pages::fields(body)?, action_id.clone(), now)?;
     let decide: rollcall_store::Decide =
         Box::new(move |profile| profile.open_action(action.clone(), now));
     let changed = storage
@@ -202,7 +202,7 @@ async fn open(target: &Target, id: &ProfileId, body: &Value) -> Outcome<Value> {
 }
 
 async fn check(storage: &Storage, id: &EnforcementActionId, body: &Value) -> Outcome<Value> {
-    let state = parse_identity_check(body.to_string().as_bytes())?;
+    let state = parse_identity_check(pages::fields(body)?)?;
     let of_action = id.clone();
     change(storage, id, move |profile, now| {
         profile.identity_check(&of_action, state, now)

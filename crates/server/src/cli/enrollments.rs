@@ -198,17 +198,16 @@ async fn decide_stored(
     body: &Value,
 ) -> Outcome<Value> {
     let Storage { store, proof, .. } = storage;
-    let body = body.to_string();
     let waiting: Enrollment = store
         .find_enrollment(*proof, id)
         .await?
         .ok_or_else(|| unknown(id))?;
     let (verdict, note) = if what == "approve" {
-        let approval = parse_approval(body.as_bytes())?;
+        let approval = parse_approval(pages::fields(body)?)?;
         let standing = approval.standing(&waiting.program)?;
         (Verdict::Approved(standing), approval.note)
     } else {
-        (Verdict::Rejected, parse_rejection(body.as_bytes())?)
+        (Verdict::Rejected, parse_rejection(pages::fields(body)?)?)
     };
     let decided = store
         .decide_enrollment(*proof, &storage.act(), id, &verdict, note.as_deref())

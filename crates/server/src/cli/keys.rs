@@ -218,7 +218,7 @@ impl Create {
                 client.call(Call::post(path, &body)).await
             }
             Target::Storage(storage) => {
-                let draft = parse_api_key(body.to_string().as_bytes(), id.clone())?;
+                let draft = parse_api_key(pages::fields(&body)?, id.clone())?;
                 insert(storage, draft.owner, draft.name, draft.expires_at).await
             }
         }

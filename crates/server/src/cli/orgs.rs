@@ -183,7 +183,7 @@ async fn create(target: &Target, body: &Value) -> Outcome<Value> {
                 .await
         }
         Target::Storage(storage) => {
-            let draft = parse_organization(body.to_string().as_bytes())?;
+            let draft = parse_organization(pages::fields(body)?)?;
             let act = storage.act();
             let organization = Organization {
                 id: storage.ids.organization(act.at),
@@ -241,7 +241,7 @@ async fn update(target: &Target, id: &OrganizationId, body: &Value) -> Outcome<V
     match target {
         Target::Server(client) => client.call(Call::post(path(id, ""), body)).await,
         Target::Storage(storage) => {
-            let patch = parse_organization_patch(body.to_string().as_bytes())?;
+            let patch = parse_organization_patch(pages::fields(body)?)?;
             let Storage { store, proof, .. } = storage;
             let changed = store
                 .change_organization(*proof, &storage.act(), id, &patch)

@@ -2,9 +2,11 @@
 
 use rollcall_domain::id::Ids;
 use rollcall_domain::page::{Limit, ListPosition};
+use rollcall_record::field::Fields;
 use rollcall_store::Stored;
 use rollcall_store::tenants::Listed;
 use rollcall_wire::cursor::{CursorKeys, Cursors};
+use rollcall_wire::operator::body_fields;
 use serde_json::Value;
 
 use super::client::{Call, Client};
@@ -36,6 +38,11 @@ pub(crate) fn json(write: impl FnOnce(&mut String)) -> Outcome<Value> {
     let mut text = String::with_capacity(512);
     write(&mut text);
     serde_json::from_str(&text).map_err(Failure::failed)
+}
+
+/// The fields of a body.
+pub(crate) fn fields(body: &Value) -> Outcome<Fields> {
+    Ok(body_fields(body.to_string().as_bytes())?)
 }
 
 /// Prints the pages of a server's list that were asked for.

@@ -133,7 +133,7 @@ impl Which {
 
     async fn change(&self, storage: &Storage, body: Option<&Value>) -> Outcome<Value> {
         let standing: Option<ProgramStanding> = body
-            .map(|body| parse_program(body.to_string().as_bytes(), &self.program))
+            .map(|body| Ok::<_, Failure>(parse_program(pages::fields(body)?, &self.program)?))
             .transpose()?;
         let (scope, _) = locate(storage, &self.id).await?;
         let act = storage.act();

@@ -83,7 +83,7 @@ async fn create(target: &Target, id: &OrganizationId, body: &Value) -> Outcome<V
             let workspace = Workspace {
                 id: storage.ids.workspace(act.at),
                 organization_id: id.clone(),
-                name: parse_workspace(body.to_string().as_bytes())?,
+                name: parse_workspace(pages::fields(body)?)?,
                 created_at: act.at,
             };
             let Storage { store, proof, .. } = storage;

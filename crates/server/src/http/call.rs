@@ -30,17 +30,19 @@ use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::tenant::{
-    KeyKind, KeyStatus, OperatorProof, Organization, OrganizationScope, OrganizationStatus,
-    SecretHash,
+    KeyKind, KeyStatus, Organization, OrganizationScope, OrganizationStatus, SecretHash,
 };
+use rollcall_record::field::Fields;
 use rollcall_wire::dialect::Dialect;
 use rollcall_wire::dialects;
 use rollcall_wire::error::{ApiError, CredentialHeader};
 use rollcall_wire::headers::{parse_version, parse_workspace};
+use rollcall_wire::operator::{body_fields, optional_body_fields};
 
 use super::error::{Failure, Written};
 use super::exchange::Exchange;
 use super::listener::PeerAddress;
+use crate::acts::Desk;
 use crate::app::{App, Operation};
 use crate::credentials::Identity;
 use crate::development::{Faults, Strike};
@@ -172,49 +174,48 @@ impl<'a> AdminCall<'a> {
 
 /// A call of the operator, who needs no `anthropic-*` header and has no rate limit.
 pub(crate) struct OperatorCall<'a> {
-    exchange: &'a Exchange<'a>,
-    identity: Arc<Identity>,
-    /// The right to touch every organization's data.
-    pub(crate) proof: OperatorProof,
+    /// Where its acts are done.
+    pub(crate) desk: Desk<'a>,
 }
 
 impl<'a> OperatorCall<'a> {
     pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Self, Failure> {
         let identity = authenticate(exchange, KeyKind::Operator).await?;
-        let proof = OperatorProof::of_key(&identity.key).ok_or_else(|| {
+        let desk = Desk::of_key(exchange, &identity.key).ok_or_else(|| {
             Failure::internal("an operator's key gives no proof", Written::Nothing)
         })?;
-        Ok(Self {
-            exchange,
-            identity,
-            proof,
-        })
-    }
-
-    /// Who acts, at `now`.
-    pub(crate) fn act(&self, now: Timestamp) -> Act {
-        self.identity.act(now)
+        Ok(Self { desk })
     }
 
     /// The parameter number `index` of the path.
     pub(crate) fn param(&self, index: usize) -> &'a str {
-        &self.exchange.params[index]
+        &self.exchange().params[index]
     }
 
     pub(crate) fn exchange(&self) -> &'a Exchange<'a> {
-        self.exchange
+        self.desk.exchange()
     }
 
     pub(crate) fn app(&self) -> &'a Arc<App> {
-        self.exchange.app
+        self.desk.app()
     }
 
     pub(crate) fn query(&self) -> Option<&'a str> {
-        self.exchange.query()
+        self.exchange().query()
     }
 
     pub(crate) async fn body(&self) -> Result<Bytes, Failure> {
-        self.exchange.body().await
+        self.exchange().body().await
+    }
+
+    /// The fields of the body, which must be an object.
+    pub(crate) async fn fields(&self) -> Result<Fields, Failure> {
+        Ok(body_fields(&self.body().await?)?)
+    }
+
+    /// The fields of the body, which may be left out.
+    pub(crate) async fn optional_fields(&self) -> Result<Fields, Failure> {
+        Ok(optional_body_fields(&self.body().await?)?)
     }
 }
 

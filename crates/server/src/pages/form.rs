@@ -1,6 +1,10 @@
 //! What a form sent: pairs of names and values, read strictly.
 
+use std::collections::BTreeSet;
+
 use http::header::CONTENT_TYPE;
+use rollcall_record::field::Fields;
+use rollcall_record::json::{Json, Object};
 use rollcall_wire::error::ApiError;
 
 use crate::http::error::Failure;
@@ -78,6 +82,22 @@ impl Form {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The whole number in a field, as the operator API takes one; what is none is refused there. Nothing when the
+    /// field is empty.
+    pub(crate) fn number(&self, name: &str) -> Option<Json> {
+        let text = self.filled(name)?;
+        let number = text.parse::<u64>();
+        Some(number.map_or_else(|_| text.into(), |number| Json::Number(number.into())))
+    }
+
+    /// What the form says, in the words of the operator API.
+    pub(crate) fn body(&self) -> FormBody<'_> {
+        FormBody {
+            form: self,
+            members: Vec::new(),
+        }
+    }
+
     /// The fields as they came.
     pub(crate) fn pairs(&self) -> &[(String, String)] {
         &self.0
@@ -92,6 +112,74 @@ impl Form {
             }
         }
         query.finish()
+    }
+}
+
+/// What a form says, put together in the words of the operator API, so that a form and a request are read by the same
+/// parser.
+#[derive(Debug)]
+pub(crate) struct FormBody<'a> {
+    form: &'a Form,
+    members: Vec<(String, Json)>,
+}
+
+impl FormBody<'_> {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
+        self.members.push((name.to_owned(), value.into()));
+        self
+    }
+
+    fn optional(self, name: &str, value: Option<Json>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// The text in a field, whether or not it is empty.
+    pub(crate) fn text(self, name: &str) -> Self {
+        let text = self.form.get(name).unwrap_or_default().trim();
+        self.with(name, text)
+    }
+
+    /// The text in a field that is not empty.
+    pub(crate) fn filled(self, name: &str) -> Self {
+        let text = self.form.filled(name).map(Json::from);
+        self.optional(name, text)
+    }
+
+    /// The number in a field that is not empty.
+    pub(crate) fn number(self, name: &str) -> Self {
+        let number = self.form.number(name);
+        self.optional(name, number)
+    }
+
+    /// The time in an `<input type="datetime-local">` that is not empty, which means UTC here.
+    pub(crate) fn instant(self, name: &str) -> Self {
+        let text = self.form.filled(name).map(|text| match text.len() {
+            16 => format!("{text}:00Z"),
+            19 => format!("{text}Z"),
+            _ => text.to_owned(),
+        });
+        self.optional(name, text.map(Json::String))
+    }
+
+    /// The names that were chosen of several, each with this value.
+    pub(crate) fn chosen(self, name: &str, value: impl Into<Json>) -> Self {
+        let value = value.into();
+        let names: BTreeSet<_> = self.form.all(name).collect();
+        let chosen = names.into_iter();
+        let chosen = chosen.map(|name| (name.to_owned(), value.clone()));
+        let chosen = chosen.collect::<Object>();
+        if chosen.is_empty() {
+            return self;
+        }
+        self.with(name, Json::Object(chosen))
+    }
+
+    /// The fields, for a parser.
+    pub(crate) fn fields(self) -> Fields {
+        Fields::root(self.members.into_iter().collect())
     }
 }
 

@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use crate::error::{ApiError, ErrorKind};
 use crate::object::{self, ObjectWriter};
-use crate::parts::body_fields;
 
 /// What is to become of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +21,7 @@ pub enum ClockChange {
 }
 
 /// Reads `{advance}`, `{now}` or `{real:true}`: exactly one of them.
-pub fn parse_clock(body: &[u8]) -> Result<ClockChange, ApiError> {
-    let mut fields = body_fields(body)?;
+pub fn parse_clock(mut fields: Fields) -> Result<ClockChange, ApiError> {
     let advance = fields
         .take("advance")
         .map(|field| field.parsed(parse_duration).map(ClockChange::Advance));
@@ -129,8 +127,7 @@ pub enum FaultOutcome {
 /// Reads `{method?, path?, status, error_type?, times?, delay_ms?, drop_connection?}`. `status` may be
 /// left out where the connection is dropped, and where there is a delay, after which the request goes
 /// on; `error_type` defaults to that of the catalogue's row.
-pub fn parse_fault(body: &[u8]) -> Result<Fault, ApiError> {
-    let mut fields = body_fields(body)?;
+pub fn parse_fault(mut fields: Fields) -> Result<Fault, ApiError> {
     let method = fields.take_non_null("method").map(method).transpose()?;
     let path = fields.take_non_null("path").map(path).transpose()?;
     let status = fields.take_non_null("status");

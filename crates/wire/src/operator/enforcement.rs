@@ -6,22 +6,21 @@ use rollcall_domain::enforcement::{
     Resolution,
 };
 use rollcall_domain::id::{EnforcementActionId, ProfileId};
-use rollcall_record::field::{Field, FieldError};
+use rollcall_record::field::{Field, FieldError, Fields};
 
 use super::lists::{ListPosition, ListRequest};
 use crate::cursor::Cursors;
 use crate::error::ApiError;
 use crate::object::{self, ObjectWriter};
-use crate::parts::{body_fields, required};
+use crate::parts::required;
 
 /// Reads `{type, reason, action?, expires_at?}` as an action that is opened `now` under `id`. An
 /// action that expires must do so in the future, one for an account compromise never.
 pub fn parse_action(
-    body: &[u8],
+    mut fields: Fields,
     id: EnforcementActionId,
     now: Timestamp,
 ) -> Result<EnforcementAction, ApiError> {
-    let mut fields = body_fields(body)?;
     let is_ban = required(&mut fields, "type")?.parsed(|text| match text {
         "restriction" => Ok(false),
         "ban" => Ok(true),
@@ -72,8 +71,7 @@ fn restriction(
 }
 
 /// Reads `{state}` of an identity check.
-pub fn parse_identity_check(body: &[u8]) -> Result<CheckState, ApiError> {
-    let mut fields = body_fields(body)?;
+pub fn parse_identity_check(mut fields: Fields) -> Result<CheckState, ApiError> {
     let state = required(&mut fields, "state")?.parsed(CheckState::parse)?;
     fields.finish()?;
     Ok(state)

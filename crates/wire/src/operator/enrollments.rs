@@ -12,7 +12,6 @@ use super::lists::{ListPosition, ListRequest};
 use crate::cursor::Cursors;
 use crate::error::ApiError;
 use crate::object::ObjectWriter;
-use crate::parts::optional_body_fields;
 use crate::query::Query;
 
 /// The longest note to an end user, in characters.
@@ -48,8 +47,7 @@ pub struct Approval {
 }
 
 /// Reads `{tiers?, requirements?, note?}`; the body may be left out.
-pub fn parse_approval(body: &[u8]) -> Result<Approval, ApiError> {
-    let mut fields = optional_body_fields(body)?;
+pub fn parse_approval(mut fields: Fields) -> Result<Approval, ApiError> {
     let tiers = fields.take_non_null("tiers").map(read_tiers).transpose()?;
     let requirements = fields.take_non_null("requirements");
     let requirements = requirements.map(read_requirements).transpose()?;
@@ -91,8 +89,7 @@ impl Approval {
 }
 
 /// Reads `{note?}`; the body may be left out.
-pub fn parse_rejection(body: &[u8]) -> Result<Option<String>, ApiError> {
-    let mut fields = optional_body_fields(body)?;
+pub fn parse_rejection(mut fields: Fields) -> Result<Option<String>, ApiError> {
     let note = note(&mut fields)?;
     fields.finish()?;
     Ok(note)

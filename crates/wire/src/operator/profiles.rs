@@ -8,6 +8,7 @@ use rollcall_domain::program::{ProgramName, ProgramStanding, ProgramStatus};
 use rollcall_domain::search::{ProfileSearch, SearchPage, SearchPosition};
 use rollcall_domain::text::{Country, Name, OpaqueHash, ReferenceId};
 use rollcall_record::document::{DamagedDocument, ProfileDocument};
+use rollcall_record::field::Fields;
 use rollcall_record::{line, time};
 
 use super::enforcement::{ShownAction, write_action};
@@ -142,8 +143,8 @@ pub fn parse_program_name(segment: &str) -> Result<ProgramName, ApiError> {
 }
 
 /// Reads `{status, tiers?, requirements?, features?}`, of which each program has its own part.
-pub fn parse_program(body: &[u8], name: &ProgramName) -> Result<ProgramStanding, ApiError> {
-    Ok(line::read_standing(name, body_fields(body)?)?)
+pub fn parse_program(fields: Fields, name: &ProgramName) -> Result<ProgramStanding, ApiError> {
+    Ok(line::read_standing(name, fields)?)
 }
 
 /// Appends the whole record of a profile: every field of every dialect, all enforcement actions open

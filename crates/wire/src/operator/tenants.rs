@@ -10,7 +10,7 @@ use rollcall_record::field::{Field, FieldError, Fields, Read};
 use super::{label, required_label};
 use crate::error::ApiError;
 use crate::object::ObjectWriter;
-use crate::parts::{body_fields, required};
+use crate::parts::required;
 
 /// A new organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,7 @@ pub struct OrganizationDraft {
 }
 
 /// Reads `{name, rate_limit_rpm?, status?}`.
-pub fn parse_organization(body: &[u8]) -> Result<OrganizationDraft, ApiError> {
-    let mut fields = body_fields(body)?;
+pub fn parse_organization(mut fields: Fields) -> Result<OrganizationDraft, ApiError> {
     let name = required_label(&mut fields, "name")?;
     let rate_limit_rpm = rate_limit(&mut fields)?.flatten();
     let status = status(&mut fields)?.unwrap_or(OrganizationStatus::Active);
@@ -38,8 +37,7 @@ pub fn parse_organization(body: &[u8]) -> Result<OrganizationDraft, ApiError> {
 }
 
 /// Reads any of `{name, rate_limit_rpm, status}`; a limit of null lifts the limit.
-pub fn parse_organization_patch(body: &[u8]) -> Result<OrganizationPatch, ApiError> {
-    let mut fields = body_fields(body)?;
+pub fn parse_organization_patch(mut fields: Fields) -> Result<OrganizationPatch, ApiError> {
     let patch = OrganizationPatch {
         name: fields.take("name").map(label).transpose()?,
         rate_limit_rpm: rate_limit(&mut fields)?,
@@ -70,8 +68,7 @@ fn status(fields: &mut Fields) -> Read<Option<OrganizationStatus>> {
 }
 
 /// Reads `{name}` of a new workspace: 1 to 255 characters.
-pub fn parse_workspace(body: &[u8]) -> Result<String, ApiError> {
-    let mut fields = body_fields(body)?;
+pub fn parse_workspace(mut fields: Fields) -> Result<String, ApiError> {
     let name = required_label(&mut fields, "name")?;
     fields.finish()?;
     Ok(name)
@@ -91,10 +88,9 @@ pub struct ApiKeyDraft {
 /// Reads `{name, kind, workspace_id?, expires_at?}`. Keys of the operator's kind are made on the
 /// command line alone. Whether the workspace is the organization's is for storage to say.
 pub fn parse_api_key(
-    body: &[u8],
+    mut fields: Fields,
     organization_id: OrganizationId,
 ) -> Result<ApiKeyDraft, ApiError> {
-    let mut fields = body_fields(body)?;
     let name = required_label(&mut fields, "name")?;
     let is_admin = required(&mut fields, "kind")?.parsed(|text| match text {
         "api" => Ok(false),
@@ -130,8 +126,7 @@ pub fn parse_api_key(
 }
 
 /// Reads `{status}`.
-pub fn parse_api_key_status(body: &[u8]) -> Result<KeyStatus, ApiError> {
-    let mut fields = body_fields(body)?;
+pub fn parse_api_key_status(mut fields: Fields) -> Result<KeyStatus, ApiError> {
     let status = required(&mut fields, "status")?.parsed(KeyStatus::parse)?;
     fields.finish()?;
     Ok(status)

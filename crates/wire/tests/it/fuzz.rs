@@ -8,7 +8,9 @@ use rollcall_domain::program::ProgramName;
 use rollcall_wire::dialect::Dialect;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::headers::{KnownBetas, lists, parse_version, parse_workspace};
-use rollcall_wire::operator::{deliveries, dev, enforcement, enrollments, profiles, tenants};
+use rollcall_wire::operator::{
+    body_fields, deliveries, dev, enforcement, enrollments, optional_body_fields, profiles, tenants,
+};
 use rollcall_wire::query::parse_query_beta_only;
 use rollcall_wire::webhooks::{self, EndpointListing, EndpointRules, UrlPolicy};
 use rollcall_wire::{dialects, enrollment_urls};
@@ -155,18 +157,20 @@ fn no_body_makes_the_other_endpoints_panic() {
                 fits(enrollment_urls::parse_action_url_body(body));
                 fits(webhooks::parse_create(body, EndpointRules::default()));
                 fits(webhooks::parse_update(body, EndpointRules::default()));
-                fits(tenants::parse_organization_patch(body));
-                fits(tenants::parse_api_key(body, organization()));
                 fits(profiles::parse_record(body, id(), &ids, now()));
-                fits(profiles::parse_program(body, &ProgramName::Cyber));
-                fits(enforcement::parse_action(
-                    body,
-                    ids.enforcement_action(now()),
-                    now(),
-                ));
-                fits(enrollments::parse_approval(body));
-                fits(dev::parse_clock(body));
-                fits(dev::parse_fault(body));
+                fits(optional_body_fields(body).and_then(enrollments::parse_approval));
+                if body_fields(body).is_err() {
+                    fits(body_fields(body));
+                    continue;
+                }
+                let fields = || body_fields(body).unwrap();
+                fits(tenants::parse_organization_patch(fields()));
+                fits(tenants::parse_api_key(fields(), organization()));
+                fits(profiles::parse_program(fields(), &ProgramName::Cyber));
+                let action_id = ids.enforcement_action(now());
+                fits(enforcement::parse_action(fields(), action_id, now()));
+                fits(dev::parse_clock(fields()));
+                fits(dev::parse_fault(fields()));
             }
             let text = String::from_utf8_lossy(input);
             for url in [text.as_ref(), &format!("https://{text}")] {

@@ -18,12 +18,14 @@ use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, Workspace,
 };
 use rollcall_domain::text::ReferenceId;
+use rollcall_record::field::Fields;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::deliveries::ShownRequest;
 use rollcall_wire::operator::dev::{ClockChange, FaultOutcome};
 use rollcall_wire::operator::profiles::ImportReport;
 use rollcall_wire::operator::{
-    ListPosition, ListRequest, audit, deliveries, dev, enforcement, enrollments, profiles, tenants,
+    ListPosition, ListRequest, audit, body_fields, deliveries, dev, enforcement, enrollments,
+    optional_body_fields, profiles, tenants,
 };
 
 use crate::example::{
@@ -37,6 +39,14 @@ fn written(write: impl FnOnce(&mut String)) -> String {
     out
 }
 
+fn fields(body: &[u8]) -> Fields {
+    body_fields(body).unwrap()
+}
+
+fn optional_fields(body: &[u8]) -> Fields {
+    optional_body_fields(body).unwrap()
+}
+
 fn message<T: std::fmt::Debug>(read: Result<T, ApiError>) -> String {
     let error = read.unwrap_err();
     assert_eq!(error.status(), 400);
@@ -45,9 +55,11 @@ fn message<T: std::fmt::Debug>(read: Result<T, ApiError>) -> String {
 
 #[test]
 fn organizations_are_made_changed_and_shown() {
-    let draft = tenants::parse_organization(br#"{"name":"Acme","rate_limit_rpm":600}"#).unwrap();
+    let draft =
+        tenants::parse_organization(fields(br#"{"name":"Acme","rate_limit_rpm":600}"#)).unwrap();
     assert_eq!(draft.status, OrganizationStatus::Active);
-    let patch = tenants::parse_organization_patch(br#"{"rate_limit_rpm":null,"status":"on_hold"}"#);
+    let patch =
+        tenants::parse_organization_patch(fields(br#"{"rate_limit_rpm":null,"status":"on_hold"}"#));
     let patch = patch.unwrap();
     assert_eq!((patch.name, patch.rate_limit_rpm), (None, Some(None)));
     assert_eq!(patch.status, Some(OrganizationStatus::OnHold));
@@ -68,7 +80,7 @@ fn organizations_are_made_changed_and_shown() {
         ),
     ] {
         assert_eq!(
-            message(tenants::parse_organization(body.as_bytes())),
+            message(tenants::parse_organization(fields(body.as_bytes()))),
             expected
         );
     }
@@ -84,7 +96,7 @@ fn organizations_are_made_changed_and_shown() {
         r#"{"type":"organization","id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","name":"Acme","created_at":"2026-01-01T00:00:00Z","rate_limit_rpm":600,"status":"active"}"#
     );
     assert_eq!(
-        tenants::parse_workspace(br#"{"name":"Main"}"#).as_deref(),
+        tenants::parse_workspace(fields(br#"{"name":"Main"}"#)).as_deref(),
         Ok("Main")
     );
     let workspace = Workspace {
@@ -101,7 +113,7 @@ fn organizations_are_made_changed_and_shown() {
 
 #[test]
 fn keys_are_of_two_kinds_and_show_their_secret_once() {
-    let read = |body: &str| tenants::parse_api_key(body.as_bytes(), organization());
+    let read = |body: &str| tenants::parse_api_key(fields(body.as_bytes()), organization());
     let draft = read(r#"{"name":"CI","kind":"api","workspace_id":"wrkspc_1"}"#).unwrap();
     assert_eq!(
         draft.owner.workspace_id().map(WorkspaceId::as_str),
@@ -148,7 +160,7 @@ fn keys_are_of_two_kinds_and_show_their_secret_once() {
         format!("{without},\"secret\":\"sk\"}}")
     );
     assert_eq!(
-        tenants::parse_api_key_status(br#"{"status":"disabled"}"#),
+        tenants::parse_api_key_status(fields(br#"{"status":"disabled"}"#)),
         Ok(KeyStatus::Disabled)
     );
 }
@@ -157,7 +169,7 @@ fn keys_are_of_two_kinds_and_show_their_secret_once() {
 fn actions_are_opened_by_the_operator_s_rules() {
     let read = |body: &str| {
         let id = EnforcementActionId::parse("enac_1").unwrap();
-        enforcement::parse_action(body.as_bytes(), id, now())
+        enforcement::parse_action(fields(body.as_bytes()), id, now())
     };
     let action = read(
         r#"{"type":"restriction","reason":"high_harm","action":"verify","expires_at":"2026-12-01T00:00:00Z"}"#,
@@ -201,7 +213,7 @@ fn actions_are_opened_by_the_operator_s_rules() {
         assert_eq!(message(read(body)), expected, "{body}");
     }
     assert_eq!(
-        enforcement::parse_identity_check(br#"{"state":"passed"}"#),
+        enforcement::parse_identity_check(fields(br#"{"state":"passed"}"#)),
         Ok(CheckState::Passed)
     );
 }
@@ -279,9 +291,9 @@ fn enrollments_are_shown_and_decided() {
         written(|out| enrollments::write_enrollment(out, &enrollment())),
         r#"{"type":"enrollment","id":"enr_1","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","user_profile_id":"uprof_011Caw7UBvkeMCpZkHRpjtPh","program":"cyber","status":"pending","submitted":{"legal_name":"Ana \"F\"","country":"PT"},"submitted_at":"2026-11-01T00:00:00Z","decided_at":null,"note":null}"#
     );
-    let approval = enrollments::parse_approval(
+    let approval = enrollments::parse_approval(optional_fields(
         br#"{"tiers":{"a":"active"},"requirements":{"human_review":true},"note":"Welcome"}"#,
-    );
+    ));
     let approval = approval.unwrap();
     assert_eq!(approval.note.as_deref(), Some("Welcome"));
     let standing = approval.standing(&ProgramName::Cyber).unwrap();
@@ -290,20 +302,25 @@ fn enrollments_are_shown_and_decided() {
         message(approval.standing(&ProgramName::Efs)),
         "tiers: must be left out for a program other than cyber"
     );
-    let bare = enrollments::parse_approval(b"").unwrap();
+    let bare = enrollments::parse_approval(optional_fields(b"")).unwrap();
     assert!(bare.standing(&ProgramName::Efs).is_ok());
     assert_eq!(
         message(
-            enrollments::parse_approval(br#"{"requirements":{}}"#)
+            enrollments::parse_approval(optional_fields(br#"{"requirements":{}}"#))
                 .unwrap()
                 .standing(&ProgramName::Cyber)
         ),
         "requirements: need an active tier"
     );
-    assert_eq!(enrollments::parse_rejection(br#"{"note":""}"#), Ok(None));
+    assert_eq!(
+        enrollments::parse_rejection(optional_fields(br#"{"note":""}"#)),
+        Ok(None)
+    );
     let long = format!("{{\"note\":\"{}\"}}", "n".repeat(1_001));
     assert_eq!(
-        message(enrollments::parse_rejection(long.as_bytes())),
+        message(enrollments::parse_rejection(optional_fields(
+            long.as_bytes()
+        ))),
         "note: must be at most 1000 characters"
     );
     let request = enrollments::parse_list(Some("status=pending"), &cursors()).unwrap();
@@ -463,7 +480,7 @@ fn a_record_is_put_under_the_id_in_the_path() {
 #[test]
 fn programs_have_their_own_parts_each() {
     let own = profiles::parse_program_name("lab").unwrap();
-    assert!(profiles::parse_program(br#"{"status":"active"}"#, &own).is_ok());
+    assert!(profiles::parse_program(fields(br#"{"status":"active"}"#), &own).is_ok());
     assert_eq!(
         message(profiles::parse_program_name("Lab")),
         "name: must be a program name: 1 to 64 characters from a-z, 0-9, _ and -"
@@ -488,7 +505,7 @@ fn programs_have_their_own_parts_each() {
     ] {
         let name = profiles::parse_program_name(name).unwrap();
         assert_eq!(
-            message(profiles::parse_program(body.as_bytes(), &name)),
+            message(profiles::parse_program(fields(body.as_bytes()), &name)),
             expected
         );
     }
@@ -584,7 +601,7 @@ fn audit_events_name_fields_and_no_values() {
 
 #[test]
 fn the_development_clock_takes_one_change_at_a_time() {
-    let read = |body: &str| dev::parse_clock(body.as_bytes());
+    let read = |body: &str| dev::parse_clock(fields(body.as_bytes()));
     assert_eq!(
         read(r#"{"advance":"15m"}"#),
         Ok(ClockChange::Advance(Duration::from_mins(15)))
@@ -610,14 +627,18 @@ fn the_development_clock_takes_one_change_at_a_time() {
 
 #[test]
 fn faults_default_to_one_answer_of_the_catalogue() {
-    let fault = dev::parse_fault(br#"{"status":529,"method":"post","path":"/v1/user_profiles"}"#);
+    let fault = dev::parse_fault(fields(
+        br#"{"status":529,"method":"post","path":"/v1/user_profiles"}"#,
+    ));
     let fault = fault.unwrap();
     assert_eq!(
         written(|out| dev::write_fault(out, &fault)),
         r#"{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","times":1,"delay_ms":0,"drop_connection":false}"#
     );
-    let dropped =
-        dev::parse_fault(br#"{"drop_connection":true,"times":3,"delay_ms":250}"#).unwrap();
+    let dropped = dev::parse_fault(fields(
+        br#"{"drop_connection":true,"times":3,"delay_ms":250}"#,
+    ))
+    .unwrap();
     assert_eq!(dropped.outcome, FaultOutcome::DropConnection);
     assert_eq!(dropped.delay, Duration::from_millis(250));
     for (body, expected) in [
@@ -635,6 +656,6 @@ fn faults_default_to_one_answer_of_the_catalogue() {
             "times: must be an integer from 1 to 1000000",
         ),
     ] {
-        assert_eq!(message(dev::parse_fault(body.as_bytes())), expected);
+        assert_eq!(message(dev::parse_fault(fields(body.as_bytes()))), expected);
     }
 }

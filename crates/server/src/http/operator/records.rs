@@ -11,13 +11,10 @@ use flate2::write::MultiGzDecoder;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
-use rollcall_domain::audit::Act;
-use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::OrganizationId;
-use rollcall_domain::profile::{LeftOut, ProfileRecord, export_audit};
-use rollcall_domain::tenant::OperatorProof;
+use rollcall_domain::profile::ProfileRecord;
 use rollcall_record::line::{self, Record};
-use rollcall_store::registry::{ExportPosition, Put};
+use rollcall_store::registry::Put;
 use rollcall_store::{StoreError, Stored};
 use rollcall_wire::error::{ApiError, ErrorCode};
 use rollcall_wire::operator::profiles::{
@@ -27,16 +24,15 @@ use rollcall_wire::query::parse_query_beta_only;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::named_profile_id;
-use crate::app::{App, Operation};
+use crate::acts::{profiles, records};
+use crate::app::Operation;
 use crate::first_ids::FirstIds;
-use crate::http::answer::{Body, answer, json};
+use crate::http::answer::json;
 use crate::http::body::BodyError;
 use crate::http::call::OperatorCall;
 use crate::http::error::{Failure, Outcome, Written};
-use crate::http::exchange::Exchange;
 
-/// How many records are stored, or read, at a time.
+/// How many records are stored at a time.
 const BATCH: usize = 1_000;
 
 /// How many bytes of lines are stored at a time, give or take one line.
@@ -59,69 +55,16 @@ const REMEMBERED_IDS: usize = 1_000_000;
 
 /// `PUT /operator/v1/user_profiles/{id}`
 pub(crate) async fn put(call: OperatorCall<'_>) -> Outcome {
-    let app = call.app();
     parse_query_beta_only(call.query())?;
-    let id = named_profile_id(&call)?;
+    let id = profiles::named(call.param(0))?;
     let body = call.body().await?;
+    let app = call.app();
     let now = app.clock.now();
     let (organization_id, record) = parse_record(&body, id, &app.ids, now)?;
-    let act = call.act(now);
-    let records = vec![(organization_id.clone(), record.clone())];
-    let put = app.store.put_profiles(call.proof, &act, records);
-    let put = call.exchange().write(Operation::PutProfiles, put).await?;
-    app.sweep_due.notify_one();
-    match put.first().map(problem) {
-        Some(None) => put_answer(&call, &organization_id, record, now).await,
-        Some(Some(Problem::Invalid(message))) => Err(ApiError::invalid(message).into()),
-        Some(Some(Problem::Conflict(message))) => Err(ApiError::conflict(message).into()),
-        None => Err(Failure::internal(
-            "a record was put and not answered",
-            Written::Perhaps,
-        )),
-    }
-}
-
-/// The record as it is stored: what it left out may be what was there before.
-async fn put_answer(
-    call: &OperatorCall<'_>,
-    organization_id: &OrganizationId,
-    record: ProfileRecord,
-    now: Timestamp,
-) -> Outcome {
-    let mut profile = record.profile;
-    if record.left_out != LeftOut::default() {
-        let scope = call.proof.choose(organization_id.clone());
-        let find = call.app().store.find_profile(&scope, &profile.id);
-        let stored = call.exchange().read(Operation::FindProfile, find).await?;
-        // One that is deleted already was stored all the same.
-        if let Some(stored) = stored {
-            profile = stored.decode()?;
-        }
-    }
+    let profile = records::put(&call.desk, &organization_id, record).await?;
     let mut shown = String::with_capacity(1_024);
-    write_record(&mut shown, organization_id, &profile, None, now)?;
+    write_record(&mut shown, &organization_id, &profile, None, now)?;
     Ok(json(shown))
-}
-
-enum Problem {
-    Invalid(String),
-    Conflict(String),
-}
-
-/// Why a record was not stored, if it was not.
-fn problem(put: &Put) -> Option<Problem> {
-    match put {
-        Put::Created | Put::Replaced | Put::Unchanged => None,
-        Put::UnknownOrganization => Some(Problem::Invalid(
-            "organization_id: is not an organization".into(),
-        )),
-        Put::ForeignProfile => Some(Problem::Conflict(
-            "id: belongs to a user profile of another organization".into(),
-        )),
-        Put::ForeignAction(id) => Some(Problem::Conflict(format!(
-            "enforcement_actions: {id} belongs to another user profile"
-        ))),
-    }
 }
 
 /// `POST /operator/v1/user_profiles/import`
@@ -289,7 +232,7 @@ impl<'a> Import<'a> {
             records.push((organization_id, profile));
         }
         let app = Arc::clone(self.call.app());
-        let (proof, act) = (self.call.proof, self.call.act(app.clock.now()));
+        let (proof, act) = (self.call.desk.proof, self.call.desk.act());
         let put = async move { app.store.put_profiles(proof, &act, records).await };
         let task = tokio::spawn(put);
         self.storing = Some(Storing { lines, task });
@@ -305,18 +248,12 @@ impl<'a> Import<'a> {
             task.await
                 .unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))
         };
-        let put = self
-            .call
-            .exchange()
-            .write(Operation::PutProfiles, put)
-            .await?;
+        let put = self.call.desk.write(Operation::PutProfiles, put).await?;
         for (line, put) in lines.into_iter().zip(put) {
-            match problem(&put) {
-                None if put == Put::Created => self.report.imported += 1,
-                None => self.report.replaced += 1,
-                Some(Problem::Invalid(message) | Problem::Conflict(message)) => {
-                    self.fail(line, message);
-                }
+            match records::refused(&put) {
+                Ok(()) if put == Put::Created => self.report.imported += 1,
+                Ok(()) => self.report.replaced += 1,
+                Err(error) => self.fail(line, error.message),
             }
         }
         Ok(())
@@ -504,106 +441,8 @@ fn not_gzip() -> Failure {
 
 /// `GET /operator/v1/user_profiles/export`
 pub(crate) async fn export(call: OperatorCall<'_>) -> Outcome {
-    let app = call.app();
     let organization_id = parse_export(call.query())?;
-    if let Some(organization_id) = &organization_id {
-        let find = app.store.find_organization(call.proof, organization_id);
-        let found = call.exchange().read(Operation::ReadTenants, find).await?;
-        found.ok_or_else(|| ApiError::not_found("organization"))?;
-    }
-    let act = call.act(app.clock.now());
-    stream(call.exchange(), call.proof, &act, organization_id).await
-}
-
-/// The records of one organization, or of all of them, as they are read.
-pub(crate) async fn stream(
-    exchange: &Exchange<'_>,
-    proof: OperatorProof,
-    act: &Act,
-    organization_id: Option<OrganizationId>,
-) -> Outcome {
-    note_export(exchange, proof, act, organization_id.as_ref()).await?;
-    let export = Export {
-        app: Arc::clone(exchange.app),
-        proof,
-        organization_id,
-        after: None,
-        more: true,
-    };
-    let chunks = futures_util::stream::unfold(export, async |mut export| {
-        let chunk = export.next().await?;
-        Some((chunk.map_err(Into::into), export))
-    });
-    let body = Body::streamed(chunks);
-    Ok(answer(http::StatusCode::OK, "application/x-ndjson", body))
-}
-
-/// An export shows everything there is about people, so it leaves a trace before it begins.
-async fn note_export(
-    exchange: &Exchange<'_>,
-    proof: OperatorProof,
-    act: &Act,
-    organization_id: Option<&OrganizationId>,
-) -> Result<(), Failure> {
-    let entry = export_audit(organization_id, None);
-    let record = exchange
-        .app
-        .store
-        .record(proof, act, organization_id, entry);
-    exchange.write(Operation::ExportProfiles, record).await
-}
-
-/// An export on its way.
-struct Export {
-    app: Arc<App>,
-    proof: OperatorProof,
-    organization_id: Option<OrganizationId>,
-    after: Option<ExportPosition>,
-    more: bool,
-}
-
-impl Export {
-    async fn next(&mut self) -> Option<Stored<Bytes>> {
-        if !self.more {
-            return None;
-        }
-        let chunk = self.read().await;
-        match &chunk {
-            // Whoever reads slowly must not find the end where the storage failed.
-            Err(error) => {
-                tracing::error!(%error, "an export broke off");
-                self.more = false;
-            }
-            Ok(bytes) if bytes.is_empty() => return None,
-            Ok(_) => {}
-        }
-        Some(chunk)
-    }
-
-    async fn read(&mut self) -> Stored<Bytes> {
-        let started = std::time::Instant::now();
-        let organization_id = self.organization_id.as_ref();
-        let page = self
-            .app
-            .store
-            .export_profiles(self.proof, organization_id, self.after.as_ref(), BATCH)
-            .await?;
-        self.app
-            .record(Operation::ExportProfiles, started.elapsed());
-        let mut lines = String::with_capacity(page.profiles.len() * 1_024);
-        for owned in &page.profiles {
-            let profile = owned.document.decode().inspect_err(|damage| {
-                self.app
-                    .tell_of_damage(&owned.organization_id, &owned.id, damage);
-            })?;
-            line::write(&mut lines, &owned.organization_id, &profile);
-        }
-        self.more = page.next.is_some();
-        self.after = page.next;
-        // Storage read and written inline leaves no other point at which others get their turn.
-        tokio::task::yield_now().await;
-        Ok(lines.into())
-    }
+    records::export(&call.desk, organization_id).await
 }
 
 #[cfg(test)]

@@ -2,21 +2,18 @@
 
 use rollcall_domain::delivery::Delivery;
 use rollcall_domain::id::DeliveryId;
-use rollcall_store::deliveries::{DeliveryFilter, NotSent};
-use rollcall_store::webhooks::OwnedEndpoint;
+use rollcall_store::deliveries::DeliveryFilter;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::object;
-use rollcall_wire::operator::deliveries::{ShownRequest, parse_list, write_delivery};
+use rollcall_wire::operator::deliveries::{parse_list, write_delivery};
 use rollcall_wire::operator::{ListPosition, parse_nothing};
 use rollcall_wire::query::parse_query_beta_only;
 
 use super::written;
-use crate::app::Operation;
-use crate::http::answer::{Answer, json};
+use crate::acts::{deliveries, endpoints};
+use crate::http::answer::json;
 use crate::http::call::OperatorCall;
-use crate::http::error::{Failure, Outcome};
-use crate::http::exchange::Exchange;
-use crate::webhooks;
+use crate::http::error::Outcome;
 
 /// `GET /operator/v1/webhook_deliveries`: newest first.
 pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
@@ -34,13 +31,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
         .transpose()
         .map_err(|error| ApiError::at("page", error))?;
     let limit = request.list.limit;
-    let found = app
-        .store
-        .list_deliveries(call.proof, &filter, after.as_ref(), limit);
-    let page = call
-        .exchange()
-        .read(Operation::ReadDeliveries, found)
-        .await?;
+    let page = deliveries::list(&call.desk, &filter, after.as_ref(), limit).await?;
     let last = page.deliveries.last().filter(|_| page.next.is_some());
     let next_page = last.map(|last| {
         let position = ListPosition {
@@ -60,22 +51,10 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
 /// `GET /operator/v1/webhook_deliveries/{id}`: with what was sent.
 pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let id = named(&call)?;
-    let find = call.app().store.find_delivery(call.proof, &id);
-    let found = call
-        .exchange()
-        .read(Operation::ReadDeliveries, find)
-        .await?;
-    let (delivery, body) = found.ok_or_else(not_found)?;
-    let locate = call
-        .app()
-        .store
-        .locate_webhook_endpoint(call.proof, &delivery.endpoint_id);
-    let endpoint = call
-        .exchange()
-        .read(Operation::ReadWebhookEndpoints, locate)
-        .await?;
-    let request = sent(call.exchange(), &delivery, endpoint.as_ref(), body);
+    let id = deliveries::named(call.param(0))?;
+    let (delivery, body) = deliveries::find(&call.desk, &id).await?;
+    let endpoint = endpoints::look_up(&call.desk, &delivery.endpoint_id).await?;
+    let request = deliveries::sent(&call.desk, &delivery, endpoint.as_ref(), body);
     Ok(json(written(|out| {
         write_delivery(out, &delivery, Some(&request));
     })))
@@ -85,62 +64,7 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn redeliver(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     parse_nothing(&call.body().await?)?;
-    let id = named(&call)?;
-    let app = call.app();
-    let act = call.act(app.clock.now());
-    let redeliver = app.store.redeliver(call.proof, &act, &id);
-    let started = call
-        .exchange()
-        .write(Operation::WriteDeliveries, redeliver)
-        .await?;
-    begun(started.ok_or_else(not_found)?)
-}
-
-/// The answer to the start of a delivery.
-pub(super) fn begun(started: Result<Delivery, NotSent>) -> Result<Answer, Failure> {
-    let delivery = started.map_err(|refused| ApiError::conflict(refused.to_string()))?;
+    let id = deliveries::named(call.param(0))?;
+    let delivery = deliveries::redeliver(&call.desk, &id).await?;
     Ok(json(written(|out| write_delivery(out, &delivery, None))))
-}
-
-/// The request of the last attempt to tell `endpoint`, or of the one to come. The signature is made
-/// anew, which gives the same one as long as the endpoint, and so perhaps its secret, has not changed
-/// since.
-pub(crate) fn sent(
-    exchange: &Exchange<'_>,
-    delivery: &Delivery,
-    endpoint: Option<&OwnedEndpoint>,
-    body: String,
-) -> ShownRequest {
-    let app = exchange.app;
-    let at = delivery.attempts.last().map(|attempt| attempt.at);
-    let event_id = delivery.event_id.as_str();
-    let mut headers = webhooks::headers(event_id, at.unwrap_or_else(|| app.clock.now()));
-    if at.is_none() {
-        headers.retain(|(name, _)| *name != "webhook-timestamp");
-    }
-    if let (Some(at), Some(owned)) = (at, endpoint)
-        && owned.endpoint.updated_at <= at
-        && let Ok(key) = app
-            .settings
-            .webhooks
-            .vault
-            .open(&delivery.endpoint_id, &owned.secret)
-    {
-        headers.push(webhooks::signature(&key, event_id, at, &body));
-    }
-    let headers = headers.into_iter();
-    ShownRequest {
-        headers: headers
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-        body,
-    }
-}
-
-fn named(call: &OperatorCall<'_>) -> Result<DeliveryId, Failure> {
-    DeliveryId::parse(call.param(0)).map_err(|_| not_found())
-}
-
-fn not_found() -> Failure {
-    ApiError::not_found("webhook delivery").into()
 }

@@ -2,12 +2,11 @@
 
 use askama::Template;
 use rollcall_domain::audit::{AuditAction, AuditEvent, TargetKind};
-use rollcall_store::audit::AuditFilter;
 use rollcall_wire::operator::audit::parse_list;
 
 use super::paging::{ASIDE, Pager};
 use super::{Choice, ConsoleCall, Frame, Organizations, segment, shown};
-use crate::app::Operation;
+use crate::acts::audit;
 use crate::http::error::Outcome;
 use crate::pages::form::Form;
 use crate::pages::shown::{self as values, Moment};
@@ -69,19 +68,7 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of_query(call.exchange().query());
     let query = form.to_query(&["done", "signed-in"]);
     let request = parse_list(Some(&query), &app.cursors)?;
-    let filter = AuditFilter {
-        organization_id: request.organization_id.clone(),
-        target_ids: request.target_id.iter().cloned().collect(),
-        action: request.action.map(|action| action.as_str().to_owned()),
-    };
-    let (after, limit) = (request.list.after.as_ref(), request.list.limit);
-    let list = app
-        .store
-        .list_audit_events(call.proof, &filter, after, limit);
-    let found = call
-        .exchange()
-        .read(Operation::ListAuditEvents, list)
-        .await?;
+    let found = audit::list(&call.desk, &request).await?;
     let next = found
         .next
         .map(|position| request.list.next_page(&app.cursors, &position));

@@ -13,7 +13,7 @@ use rollcall_wire::operator::ListPosition;
 
 use super::paging::{Pager, Paging};
 use super::{Choice, ConsoleCall, Frame, segment, shown, webhooks};
-use crate::app::Operation;
+use crate::acts;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
 use crate::pages::shown::Moment;
@@ -79,19 +79,14 @@ pub(super) async fn named_rows(
     call: &ConsoleCall<'_>,
     deliveries: &[Delivery],
 ) -> Result<Vec<DeliveryRow>, Failure> {
-    let app = call.app();
-    let now = app.clock.now();
+    let now = call.app().clock.now();
     let mut names = BTreeMap::new();
     for delivery in deliveries {
         let id = &delivery.endpoint_id;
         if names.contains_key(id.as_str()) {
             continue;
         }
-        let locate = app.store.locate_webhook_endpoint(call.proof, id);
-        let found = call
-            .exchange()
-            .read(Operation::ReadWebhookEndpoints, locate)
-            .await?;
+        let found = acts::endpoints::look_up(&call.desk, id).await?;
         let title = found.map(|owned| webhooks::title(&owned.endpoint.name, &owned.endpoint.url));
         names.insert(id.as_str(), title);
     }
@@ -140,14 +135,8 @@ pub(super) async fn find(
 ) -> Result<(Vec<Delivery>, Pager), Failure> {
     let after = paging.after()?;
     let after = after.and_then(|after| DeliveryId::parse(&after.id).ok());
-    let list = call
-        .app()
-        .store
-        .list_deliveries(call.proof, filter, after.as_ref(), Limit::DEFAULT);
-    let found = call
-        .exchange()
-        .read(Operation::ReadDeliveries, list)
-        .await?;
+    let (after, limit) = (after.as_ref(), Limit::DEFAULT);
+    let found = acts::deliveries::list(&call.desk, filter, after, limit).await?;
     let end = found.deliveries.last().filter(|_| found.next.is_some());
     let end = end.map(|last| ListPosition {
         created_at: last.created_at,

@@ -5,16 +5,14 @@ use http::StatusCode;
 use rollcall_domain::delivery::{
     Attempt, Delivery, DeliveryStatus, Outcome as Meaning, TEST_EVENT_TYPE,
 };
-use rollcall_domain::id::{DeliveryId, ProfileId};
-use rollcall_store::deliveries::NotSent;
+use rollcall_domain::id::ProfileId;
 use rollcall_wire::error::ApiError;
 use serde_json::Value;
 
 use super::deliveries::{DeliveryRow, path};
 use super::{ConsoleCall, Frame, Organizations, Told, go, segment};
-use crate::app::Operation;
+use crate::acts;
 use crate::http::error::{Failure, Outcome};
-use crate::http::operator::webhook_deliveries;
 use crate::pages::form::Form;
 use crate::pages::shown::{Moment, number};
 use crate::pages::{Room, page};
@@ -82,18 +80,11 @@ fn status_text(status: u16) -> String {
 /// `GET /console/deliveries/{id}`
 pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
     let (delivery, body) = named(&call).await?;
-    detail(&call, &delivery, body, None, StatusCode::OK).await
+    detail(&call, &delivery, body, None).await
 }
 
 async fn named(call: &ConsoleCall<'_>) -> Result<(Delivery, String), Failure> {
-    let not_found = || ApiError::not_found("webhook delivery");
-    let id = DeliveryId::parse(call.param(0)).map_err(|_| not_found())?;
-    let find = call.app().store.find_delivery(call.proof, &id);
-    let found = call
-        .exchange()
-        .read(Operation::ReadDeliveries, find)
-        .await?;
-    Ok(found.ok_or_else(not_found)?)
+    acts::deliveries::find(&call.desk, &acts::deliveries::named(call.param(0))?).await
 }
 
 async fn detail(
@@ -101,17 +92,10 @@ async fn detail(
     delivery: &Delivery,
     body: String,
     told: Option<Told>,
-    status: StatusCode,
 ) -> Outcome {
     let app = call.app();
-    let locate = app
-        .store
-        .locate_webhook_endpoint(call.proof, &delivery.endpoint_id);
-    let endpoint = call
-        .exchange()
-        .read(Operation::ReadWebhookEndpoints, locate)
-        .await?;
-    let sent = webhook_deliveries::sent(call.exchange(), delivery, endpoint.as_ref(), body);
+    let endpoint = acts::endpoints::look_up(&call.desk, &delivery.endpoint_id).await?;
+    let sent = acts::deliveries::sent(&call.desk, delivery, endpoint.as_ref(), body);
     let payload: Option<Value> = serde_json::from_str(&sent.body).ok();
     let about = payload.as_ref().and_then(|it| it["data"]["id"].as_str());
     let about = about.filter(|_| delivery.event_type != TEST_EVENT_TYPE);
@@ -136,7 +120,7 @@ async fn detail(
         payload: payload.map_or(sent.body, |value| format!("{value:#}")),
         is_pending: delivery.status == DeliveryStatus::Pending,
     };
-    page(Room::Console, status, &detail)
+    page(Room::Console, detail.frame.status(), &detail)
 }
 
 /// `POST /console/deliveries/{id}`: sends it again.
@@ -146,21 +130,8 @@ pub(crate) async fn redeliver(call: ConsoleCall<'_>) -> Outcome {
         return Err(ApiError::at("do", "must be redeliver").into());
     }
     let (delivery, body) = named(&call).await?;
-    let app = call.app();
-    let act = call.act(app.clock.now());
-    let redeliver = app.store.redeliver(call.proof, &act, &delivery.id);
-    let begun = call
-        .exchange()
-        .write(Operation::WriteDeliveries, redeliver)
-        .await?;
-    let begun = begun.ok_or_else(|| ApiError::not_found("webhook delivery"))?;
-    let Err(refused) = begun else {
-        return Ok(go(&format!("{}?done=redelivered", path(&delivery.id))));
-    };
-    let told = Told::bad(match refused {
-        NotSent::EndpointMissing => "The endpoint was deleted; there is nowhere to send it.",
-        NotSent::EndpointDisabled => "The endpoint is disabled. Enable it first.",
-        NotSent::StillPending => "An attempt is still to come.",
-    });
-    detail(&call, &delivery, body, Some(told), StatusCode::CONFLICT).await
+    match acts::deliveries::redeliver(&call.desk, &delivery.id).await {
+        Ok(delivery) => Ok(go(&format!("{}?done=redelivered", path(&delivery.id)))),
+        Err(failure) => detail(&call, &delivery, body, Some(Told::of(failure)?)).await,
+    }
 }

@@ -2,18 +2,14 @@
 //! start. Under `rollcall serve` it does not exist.
 
 use askama::Template;
-use http::StatusCode;
 use rollcall_domain::page::Limit;
-use rollcall_wire::error::ApiError;
-use rollcall_wire::operator::dev::{ClockChange, Fault, FaultOutcome, parse_clock, parse_fault};
-use serde_json::{Map, Value, json};
+use rollcall_wire::operator::dev::{Fault, FaultOutcome, parse_clock, parse_fault};
+use serde_json::Value;
 
 use super::confirm::{self, Question};
-use super::profile::instant;
 use super::{ConsoleCall, Frame, Told, go};
-use crate::app::Operation;
-use crate::development::Development;
-use crate::http::error::{Failure, Outcome, Written};
+use crate::acts::development::{self, controls};
+use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
 use crate::pages::shown::Moment;
 use crate::pages::{Room, page};
@@ -43,23 +39,14 @@ struct RequestRow {
 
 /// `GET /console/development`
 pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
-    controls(&call, None, StatusCode::OK)
+    shown(&call, None)
 }
 
-fn development<'a>(call: &ConsoleCall<'a>) -> Result<&'a Development, Failure> {
-    call.app().development.as_ref().ok_or_else(|| {
-        Failure::internal(
-            "a route of development servers on another",
-            Written::Nothing,
-        )
-    })
-}
-
-fn controls(call: &ConsoleCall<'_>, told: Option<Told>, status: StatusCode) -> Outcome {
-    let development = development(call)?;
+fn shown(call: &ConsoleCall<'_>, told: Option<Told>) -> Outcome {
+    let development = controls(&call.desk)?;
     let requests = development.requests.list(None, Limit::LARGEST);
     let faults = development.faults.list(None, Limit::LARGEST);
-    let controls = DevelopmentPage {
+    let shown = DevelopmentPage {
         frame: Frame::new(call, "development").telling(told),
         now: Moment::second(call.app().clock.now()),
         faults: faults.items.iter().map(fault_text).collect(),
@@ -70,7 +57,7 @@ fn controls(call: &ConsoleCall<'_>, told: Option<Told>, status: StatusCode) -> O
             .filter_map(|text| request_row(text))
             .collect(),
     };
-    page(Room::Console, status, &controls)
+    page(Room::Console, shown.frame.status(), &shown)
 }
 
 fn fault_text(fault: &Fault) -> String {
@@ -119,73 +106,43 @@ pub(crate) async fn change(call: ConsoleCall<'_>) -> Outcome {
     let changed = match form.get("do").unwrap_or_default() {
         "reset" => return reset(&call, &form).await,
         "clear" => {
-            development(&call)?.faults.clear();
+            controls(&call.desk)?.faults.clear();
             Ok("cleared")
         }
-        "fault" => add_fault(&call, &form)?,
-        asked => set_clock(&call, &form, asked)?,
+        "fault" => add_fault(&call, &form),
+        asked => set_clock(&call, &form, asked),
     };
     match changed {
         Ok(done) => Ok(go(&format!("{HERE}?done={done}"))),
-        Err(error) => controls(
-            &call,
-            Some(Told::bad(error.message)),
-            StatusCode::BAD_REQUEST,
-        ),
+        Err(failure) => shown(&call, Some(Told::of(failure)?)),
     }
 }
 
-type Changed = Result<&'static str, ApiError>;
-
-fn set_clock(call: &ConsoleCall<'_>, form: &Form, asked: &str) -> Result<Changed, Failure> {
-    let clock = &development(call)?.clock;
+fn set_clock(call: &ConsoleCall<'_>, form: &Form, asked: &str) -> Result<&'static str, Failure> {
     let body = match asked {
-        "advance" => json!({"advance": form.get("advance").unwrap_or_default().trim()}),
-        "stop" => json!({"now": instant(form.get("now").unwrap_or_default().trim())}),
-        _ => json!({"real": true}),
+        "advance" => form.body().text("advance"),
+        "stop" => form.body().instant("now"),
+        _ => form.body().with("real", true),
     };
-    let change = match parse_clock(body.to_string().as_bytes()) {
-        Ok(change) => change,
-        Err(error) => return Ok(Err(error)),
-    };
-    match change {
-        ClockChange::Advance(duration) => clock.advance(duration),
-        ClockChange::StopAt(now) => clock.stop_at(now),
-        ClockChange::FollowSystem => clock.follow_system(),
-    }
-    call.app().sweep_due.notify_one();
-    Ok(Ok("clock"))
+    development::set_clock(&call.desk, parse_clock(body.fields())?)?;
+    Ok("clock")
 }
 
-fn add_fault(call: &ConsoleCall<'_>, form: &Form) -> Result<Changed, Failure> {
-    let mut body = Map::new();
-    for name in ["method", "path", "error_type"] {
-        if let Some(value) = form.filled(name) {
-            body.insert(name.into(), value.into());
-        }
-    }
-    for name in ["status", "times", "delay_ms"] {
-        if let Some(value) = form.filled(name) {
-            let number = value
-                .parse::<u64>()
-                .map_or_else(|_| value.into(), Value::from);
-            body.insert(name.into(), number);
-        }
-    }
-    if form.get("drop_connection") == Some("yes") {
-        body.insert("drop_connection".into(), true.into());
-    }
-    let faults = &development(call)?.faults;
-    let parsed = parse_fault(Value::Object(body).to_string().as_bytes());
-    Ok(parsed.map(|fault| {
-        faults.add(fault);
-        "fault"
-    }))
+fn add_fault(call: &ConsoleCall<'_>, form: &Form) -> Result<&'static str, Failure> {
+    let body = form.body().filled("method").filled("path");
+    let body = body.filled("error_type").number("status");
+    let body = body.number("times").number("delay_ms");
+    let body = match form.get("drop_connection") {
+        Some("yes") => body.with("drop_connection", true),
+        _ => body,
+    };
+    controls(&call.desk)?
+        .faults
+        .add(parse_fault(body.fields())?);
+    Ok("fault")
 }
 
 async fn reset(call: &ConsoleCall<'_>, form: &Form) -> Outcome {
-    let app = call.app();
-    let development = development(call)?;
     if !confirm::is_confirmed(form) {
         let question = Question {
             title: "Reset this server?".to_owned(),
@@ -200,12 +157,6 @@ async fn reset(call: &ConsoleCall<'_>, form: &Form) -> Outcome {
         };
         return confirm::ask(call, "development", question, form);
     }
-    let reset = app.store.reset(call.proof);
-    call.exchange().write(Operation::Reset, reset).await?;
-    development.forget();
-    app.forget();
-    let prepare = app.prepare();
-    call.exchange().write(Operation::Reset, prepare).await?;
-    app.sweep_due.notify_one();
+    development::reset(&call.desk).await?;
     Ok(go("/console/sign-in"))
 }

@@ -2,10 +2,8 @@
 //! about it.
 
 use askama::Template;
-use http::StatusCode;
-use rollcall_domain::id::WebhookEndpointId;
-use rollcall_domain::webhook::{EndpointPatch, EndpointState, WebhookEndpoint};
-use rollcall_store::deliveries::{DeliveryFilter, NotSent};
+use rollcall_domain::webhook::EndpointState;
+use rollcall_store::deliveries::DeliveryFilter;
 use rollcall_store::webhooks::OwnedEndpoint;
 use rollcall_wire::error::ApiError;
 
@@ -14,7 +12,7 @@ use super::deliveries::{self, DeliveryRow};
 use super::paging::{Pager, Paging};
 use super::webhooks::{EndpointRow, path};
 use super::{Choice, ConsoleCall, Frame, Organizations, Told, go};
-use crate::app::Operation;
+use crate::acts::endpoints;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
 use crate::pages::shown::Moment;
@@ -36,26 +34,14 @@ struct EndpointPage {
 /// `GET /console/webhooks/{id}`
 pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
     let owned = named(&call).await?;
-    detail(&call, &owned, None, StatusCode::OK).await
+    detail(&call, &owned, None).await
 }
 
 async fn named(call: &ConsoleCall<'_>) -> Result<OwnedEndpoint, Failure> {
-    let not_found = ApiError::webhook_endpoint_not_found;
-    let id = WebhookEndpointId::parse(call.param(0)).map_err(|_| not_found())?;
-    let locate = call.app().store.locate_webhook_endpoint(call.proof, &id);
-    let found = call
-        .exchange()
-        .read(Operation::ReadWebhookEndpoints, locate)
-        .await?;
-    Ok(found.ok_or_else(not_found)?)
+    endpoints::find(&call.desk, &endpoints::named(call.param(0))?).await
 }
 
-async fn detail(
-    call: &ConsoleCall<'_>,
-    owned: &OwnedEndpoint,
-    told: Option<Told>,
-    status: StatusCode,
-) -> Outcome {
+async fn detail(call: &ConsoleCall<'_>, owned: &OwnedEndpoint, told: Option<Told>) -> Outcome {
     let now = call.app().clock.now();
     let endpoint = &owned.endpoint;
     let form = Form::of_query(call.exchange().query());
@@ -78,7 +64,7 @@ async fn detail(
         deliveries: found.iter().map(|it| DeliveryRow::new(it, now)).collect(),
         pager,
     };
-    page(Room::Console, status, &detail)
+    page(Room::Console, detail.frame.status(), &detail)
 }
 
 /// `POST /console/webhooks/{id}`: sends a test event, disables or enables.
@@ -110,48 +96,20 @@ pub(crate) async fn change(call: ConsoleCall<'_>) -> Outcome {
 }
 
 async fn test(call: &ConsoleCall<'_>, owned: &OwnedEndpoint) -> Outcome {
-    let app = call.app();
-    let act = call.act(app.clock.now());
-    let id = &owned.endpoint.id;
-    let insert = app.store.insert_test_delivery(call.proof, &act, id);
-    let begun = call
-        .exchange()
-        .write(Operation::WriteDeliveries, insert)
-        .await?;
-    match begun {
+    match endpoints::test(&call.desk, &owned.endpoint.id).await {
         Ok(delivery) => Ok(go(&format!(
             "{}?done=tested",
             deliveries::path(&delivery.id)
         ))),
-        Err(NotSent::EndpointMissing) => Err(ApiError::webhook_endpoint_not_found().into()),
-        Err(NotSent::EndpointDisabled | NotSent::StillPending) => {
-            let told = Told::bad("The endpoint is disabled. Enable it to send something to it.");
-            detail(call, owned, Some(told), StatusCode::CONFLICT).await
-        }
+        Err(failure) => detail(call, owned, Some(Told::of(failure)?)).await,
     }
 }
 
 async fn set_state(call: &ConsoleCall<'_>, owned: &OwnedEndpoint, state: EndpointState) -> Outcome {
-    let app = call.app();
-    let now = app.clock.now();
-    let (act, id) = (call.act(now), &owned.endpoint.id);
-    let scope = call.proof.choose(owned.organization_id.clone());
-    let patch = EndpointPatch {
-        state: Some(state),
-        ..EndpointPatch::default()
-    };
-    let decide = Box::new(move |endpoint: &WebhookEndpoint| endpoint.update(&patch, now));
-    let change = app
-        .store
-        .change_webhook_endpoint(&scope, &act, id, decide, None);
-    let changed = call
-        .exchange()
-        .write(Operation::WriteWebhookEndpoints, change)
-        .await?;
-    changed.ok_or_else(ApiError::webhook_endpoint_not_found)?;
+    endpoints::set_state(&call.desk, owned, state).await?;
     let done = match state {
         EndpointState::Enabled => "endpoint-enabled",
         EndpointState::Disabled => "endpoint-disabled",
     };
-    Ok(go(&format!("{}?done={done}", path(id))))
+    Ok(go(&format!("{}?done={done}", path(&owned.endpoint.id))))
 }

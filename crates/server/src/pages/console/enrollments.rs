@@ -1,20 +1,17 @@
 //! The queue: what end users submitted, and what is decided on it.
 
 use askama::Template;
-use http::StatusCode;
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::enrollment::{Enrollment, EnrollmentStatus, Verdict};
+use rollcall_domain::enrollment::{Enrollment, EnrollmentStatus};
 use rollcall_domain::id::{EnrollmentId, OrganizationId};
 use rollcall_domain::page::{Limit, Order};
-use rollcall_store::enrollments::{Decided, EnrollmentFilter};
-use rollcall_wire::error::ApiError;
+use rollcall_store::enrollments::EnrollmentFilter;
 use rollcall_wire::operator::enrollments::{NOTE_LIMIT, parse_approval, parse_rejection};
-use serde_json::{Map, Value, json};
 
 use super::confirm::{self, Question};
 use super::paging::{Pager, Paging};
 use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, segment, shown};
-use crate::app::Operation;
+use crate::acts::enrollments;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
 use crate::pages::programs::TIERS;
@@ -104,13 +101,8 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     };
     let paging = Paging::new(&call, "/console/enrollments", &form);
     let after = paging.after()?;
-    let list =
-        app.store
-            .list_enrollments(call.proof, &filter, order, after.as_ref(), Limit::DEFAULT);
-    let listed = call
-        .exchange()
-        .read(Operation::ReadEnrollments, list)
-        .await?;
+    let (after, limit) = (after.as_ref(), Limit::DEFAULT);
+    let listed = enrollments::list(&call.desk, &filter, order, after, limit).await?;
     let pager = paging.pager(listed.next);
     let organizations = Organizations::read(&call).await?;
     let rows = listed.items.iter();
@@ -146,26 +138,14 @@ struct EnrollmentPage {
 /// `GET /console/enrollments/{id}`
 pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
     let enrollment = named(&call).await?;
-    detail(&call, &enrollment, None, StatusCode::OK).await
+    detail(&call, &enrollment, None).await
 }
 
 async fn named(call: &ConsoleCall<'_>) -> Result<Enrollment, Failure> {
-    let not_found = || ApiError::not_found("enrollment");
-    let id = EnrollmentId::parse(call.param(0)).map_err(|_| not_found())?;
-    let find = call.app().store.find_enrollment(call.proof, &id);
-    let found = call
-        .exchange()
-        .read(Operation::ReadEnrollments, find)
-        .await?;
-    Ok(found.ok_or_else(not_found)?)
+    enrollments::find(&call.desk, &enrollments::named(call.param(0))?).await
 }
 
-async fn detail(
-    call: &ConsoleCall<'_>,
-    enrollment: &Enrollment,
-    told: Option<Told>,
-    status: StatusCode,
-) -> Outcome {
+async fn detail(call: &ConsoleCall<'_>, enrollment: &Enrollment, told: Option<Told>) -> Outcome {
     let now = call.app().clock.now();
     let organizations = Organizations::read(call).await?;
     let answers = enrollment.submitted.iter();
@@ -198,7 +178,7 @@ async fn detail(
         tiers: tiers.into(),
         note_limit: NOTE_LIMIT,
     };
-    page(Room::Console, status, &detail)
+    page(Room::Console, detail.frame.status(), &detail)
 }
 
 fn path(id: &EnrollmentId) -> String {
@@ -209,83 +189,54 @@ fn path(id: &EnrollmentId) -> String {
 pub(crate) async fn decide(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of(call.exchange()).await?;
     let enrollment = named(&call).await?;
-    let is_approval = form.get("do") == Some("approve");
-    let judged = if is_approval {
-        approval(&form, &enrollment)
+    let note = form.get("note").unwrap_or_default();
+    let note = note.trim().replace("\r\n", "\n");
+    let body = form.body().with("note", &*note);
+    let (done, decided) = if form.get("do") == Some("approve") {
+        let body = body.chosen("tiers", "active").chosen("requirements", true);
+        let approved = match parse_approval(body.fields()) {
+            Ok(approval) => enrollments::approve(&call.desk, &enrollment, &approval).await,
+            Err(error) => Err(error.into()),
+        };
+        ("approved", approved)
     } else {
-        let body = json!({"note": note(&form)}).to_string();
-        parse_rejection(body.as_bytes()).map(|note| (Verdict::Rejected, note))
-    };
-    let (verdict, note) = match judged {
-        Ok(judged) => judged,
-        Err(error) => {
-            let told = Some(Told::bad(error.message));
-            return detail(&call, &enrollment, told, StatusCode::BAD_REQUEST).await;
-        }
-    };
-    if !is_approval && !confirm::is_confirmed(&form) {
-        let reads = match note.as_deref().map(str::trim) {
-            None | Some("") => "The end user reads no note.".to_owned(),
-            Some(note) => format!("The end user reads: “{note}”"),
+        let rejected = match parse_rejection(body.fields()) {
+            Ok(note) if !confirm::is_confirmed(&form) => {
+                let question = of_rejection(&enrollment, note.as_deref());
+                return confirm::ask(&call, "enrollments", question, &form);
+            }
+            Ok(note) => enrollments::reject(&call.desk, &enrollment, note.as_deref()).await,
+            Err(error) => Err(error.into()),
         };
-        let question = Question {
-            title: "Reject this application?".to_owned(),
-            effects: vec![
-                format!(
-                    "The profile {} becomes rejected in {}.",
-                    enrollment.profile_id,
-                    enrollment.program.as_str()
-                ),
-                reads,
-                "The platform is told by webhook at once.".to_owned(),
-                "It cannot be decided again; the end user can apply through a new link.".to_owned(),
-            ],
-            yes: "Reject",
-            back: path(&enrollment.id),
-        };
-        return confirm::ask(&call, "enrollments", question, &form);
-    }
-    let app = call.app();
-    let act = call.act(app.clock.now());
-    let id = &enrollment.id;
-    let decide = app
-        .store
-        .decide_enrollment(call.proof, &act, id, &verdict, note.as_deref());
-    match call
-        .exchange()
-        .write(Operation::WriteEnrollments, decide)
-        .await?
-    {
-        Decided::Done(_) => {
-            let done = if is_approval { "approved" } else { "rejected" };
-            Ok(go(&format!("{}?done={done}", path(id))))
-        }
-        Decided::Missing => Err(ApiError::not_found("enrollment").into()),
-        Decided::Refused(refusal) => {
-            let told = Some(Told::bad(refusal.to_string()));
-            let now = named(&call).await?;
-            detail(&call, &now, told, StatusCode::CONFLICT).await
+        ("rejected", rejected)
+    };
+    match decided {
+        Ok(decided) => Ok(go(&format!("{}?done={done}", path(&decided.id)))),
+        Err(failure) => {
+            let told = Told::of(failure)?;
+            detail(&call, &named(&call).await?, Some(told)).await
         }
     }
 }
 
-fn note(form: &Form) -> String {
-    form.get("note")
-        .unwrap_or_default()
-        .trim()
-        .replace("\r\n", "\n")
-}
-
-fn approval(form: &Form, enrollment: &Enrollment) -> Result<(Verdict, Option<String>), ApiError> {
-    let mut body = json!({"note": note(form)});
-    for (field, value) in [("tiers", json!("active")), ("requirements", json!(true))] {
-        let chosen = form.all(field).map(|name| (name.to_owned(), value.clone()));
-        let chosen: Map<_, _> = chosen.collect();
-        if !chosen.is_empty() {
-            body[field] = Value::Object(chosen);
-        }
+fn of_rejection(enrollment: &Enrollment, note: Option<&str>) -> Question {
+    let reads = match note {
+        None => "The end user reads no note.".to_owned(),
+        Some(note) => format!("The end user reads: “{note}”"),
+    };
+    Question {
+        title: "Reject this application?".to_owned(),
+        effects: vec![
+            format!(
+                "The profile {} becomes rejected in {}.",
+                enrollment.profile_id,
+                enrollment.program.as_str()
+            ),
+            reads,
+            "The platform is told by webhook at once.".to_owned(),
+            "It cannot be decided again; the end user can apply through a new link.".to_owned(),
+        ],
+        yes: "Reject",
+        back: path(&enrollment.id),
     }
-    let approval = parse_approval(body.to_string().as_bytes())?;
-    let standing = approval.standing(&enrollment.program)?;
-    Ok((Verdict::Approved(standing), approval.note))
 }

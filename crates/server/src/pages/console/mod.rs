@@ -2,7 +2,7 @@
 //!
 //! It is for whoever holds an operator key, which is exchanged for a session ([`session`]). Handlers
 //! take a [`ConsoleCall`] and do what the operator API does, through the same parsers and the same
-//! storage, so that a form and a request mean the same. A page that changes something is a form; what
+//! [acts](crate::acts), so that a form and a request mean the same. A page that changes something is a form; what
 //! cannot be taken back asks first ([`confirm`]), then sends the browser on to the page that shows the
 //! outcome, which `?done=` names.
 
@@ -27,17 +27,14 @@ pub(crate) mod webhooks;
 use askama::Template;
 use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rollcall_domain::id::{OrganizationId, ProfileId};
+use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
-use rollcall_domain::profile::Profile;
 use rollcall_domain::program::ProgramStatus;
 use rollcall_domain::tenant::Organization;
-use rollcall_store::{Changed, Decide};
-use rollcall_wire::error::ApiError;
 
 use super::form::Form;
 use super::{Room, assets, page};
-use crate::app::Operation;
+use crate::acts;
 use crate::http::answer::Answer;
 use crate::http::error::{Failure, Outcome};
 pub(crate) use session::ConsoleCall;
@@ -64,6 +61,8 @@ struct Frame {
 struct Told {
     text: String,
     bad: bool,
+    /// The status of the page that tells it.
+    status: StatusCode,
 }
 
 impl Told {
@@ -71,7 +70,22 @@ impl Told {
         Self {
             text: text.into(),
             bad: true,
+            status: StatusCode::OK,
         }
+    }
+
+    /// What was wrong with what a form asked for, to be told on the form's page. What has no such page is a failure
+    /// still: that something is not there, and what the operator did nothing for.
+    fn of(failure: Failure) -> Result<Self, Failure> {
+        let told = failure.told();
+        let status = StatusCode::from_u16(told.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        if status == StatusCode::NOT_FOUND || status.is_server_error() {
+            return Err(failure);
+        }
+        Ok(Self {
+            status,
+            ..Self::bad(told.message.clone())
+        })
     }
 
     /// The outcome that `?done=` names.
@@ -104,8 +118,8 @@ impl Told {
             _ => return None,
         };
         Some(Self {
-            text: text.to_owned(),
             bad: false,
+            ..Self::bad(text)
         })
     }
 }
@@ -138,6 +152,12 @@ impl Frame {
             told: told.or(self.told),
             ..self
         }
+    }
+
+    /// The status of the page.
+    fn status(&self) -> StatusCode {
+        let told = self.told.as_ref();
+        told.map_or(StatusCode::OK, |told| told.status)
     }
 
     fn is_here(&self, entry: &str) -> bool {
@@ -243,11 +263,7 @@ struct Organizations(Vec<Organization>);
 
 impl Organizations {
     async fn read(call: &ConsoleCall<'_>) -> Result<Self, Failure> {
-        let list = call
-            .app()
-            .store
-            .list_organizations(call.proof, None, Limit::LARGEST);
-        let listed = call.exchange().read(Operation::ReadTenants, list).await?;
+        let listed = acts::organizations::list(&call.desk, None, Limit::LARGEST).await?;
         Ok(Self(listed.items))
     }
 
@@ -259,28 +275,5 @@ impl Organizations {
     fn choices(&self, chosen: Option<&str>) -> Vec<Choice> {
         let named = self.0.iter().map(|it| (it.id.as_str(), it.name.clone()));
         Choice::all(named, chosen)
-    }
-}
-
-/// Decides on a profile in its organization's scope.
-async fn decide_on(
-    call: &ConsoleCall<'_>,
-    organization_id: &OrganizationId,
-    profile_id: &ProfileId,
-    decide: Decide,
-) -> Result<Profile, Failure> {
-    let app = call.app();
-    let scope = call.proof.choose(organization_id.clone());
-    let act = call.act(app.clock.now());
-    let change = app.store.change_profile(&scope, &act, profile_id, decide);
-    let changed = call
-        .exchange()
-        .write(Operation::ChangeProfile, change)
-        .await?;
-    app.sweep_due.notify_one();
-    match changed {
-        Changed::Done(document) => Ok(document.decode()?),
-        Changed::Refused(refusal) => Err(refusal.into()),
-        Changed::Missing => Err(ApiError::profile_not_found().into()),
     }
 }

@@ -2,22 +2,19 @@
 //! answers with, once, and nowhere else.
 
 use askama::Template;
-use http::StatusCode;
-use rollcall_domain::id::{ApiKeyId, OrganizationId};
+use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
-use rollcall_domain::tenant::{ApiKey, KeyStatus, Organization, OrganizationStatus, Workspace};
-use rollcall_store::tenants::NotStored;
+use rollcall_domain::tenant::{KeyStatus, Organization, OrganizationPatch, OrganizationStatus};
+use rollcall_record::json::Json;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::tenants::{
     parse_api_key, parse_organization, parse_organization_patch, parse_workspace,
 };
-use serde_json::{Map, Value, json};
 
 use super::confirm::{self, Question};
 use super::paging::{Pager, Paging};
-use super::profile::instant;
 use super::{Choice, ConsoleCall, Frame, Told, go, segment, shown};
-use crate::app::Operation;
+use crate::acts::{keys, organizations, workspaces};
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
 use crate::pages::shown::{self as values, Moment};
@@ -56,57 +53,33 @@ impl OrganizationRow {
 
 /// `GET /console/organizations`
 pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
-    listed(&call, None, StatusCode::OK).await
+    listed(&call, None).await
 }
 
-async fn listed(call: &ConsoleCall<'_>, told: Option<Told>, status: StatusCode) -> Outcome {
-    let app = call.app();
+async fn listed(call: &ConsoleCall<'_>, told: Option<Told>) -> Outcome {
     let form = Form::of_query(call.exchange().query());
     let paging = Paging::new(call, "/console/organizations", &form);
     let after = paging.after()?;
-    let list = app
-        .store
-        .list_organizations(call.proof, after.as_ref(), Limit::DEFAULT);
-    let found = call.exchange().read(Operation::ReadTenants, list).await?;
-    let pager = paging.pager(found.next);
+    let found = organizations::list(&call.desk, after.as_ref(), Limit::DEFAULT).await?;
     let list = OrganizationsPage {
         frame: Frame::new(call, "organizations").telling(told),
         rows: found.items.iter().map(OrganizationRow::new).collect(),
-        pager,
+        pager: paging.pager(found.next),
     };
-    page(Room::Console, status, &list)
+    page(Room::Console, list.frame.status(), &list)
 }
 
 /// `POST /console/organizations`
 pub(crate) async fn create(call: ConsoleCall<'_>) -> Outcome {
-    let app = call.app();
     let form = Form::of(call.exchange()).await?;
-    let body = json!({"name": form.get("name").unwrap_or_default().trim()});
-    let draft = match parse_organization(body.to_string().as_bytes()) {
-        Ok(draft) => draft,
-        Err(error) => {
-            let told = Some(Told::bad(error.message));
-            return listed(&call, told, StatusCode::BAD_REQUEST).await;
-        }
+    let created = async {
+        let draft = parse_organization(form.body().text("name").fields())?;
+        organizations::create(&call.desk, draft).await
     };
-    let now = app.clock.now();
-    let organization = Organization {
-        id: app.ids.organization(now),
-        name: draft.name,
-        created_at: now,
-        rate_limit_rpm: draft.rate_limit_rpm,
-        status: draft.status,
-    };
-    let act = call.act(now);
-    let insert = app
-        .store
-        .insert_organization(call.proof, &act, &organization);
-    let inserted = call
-        .exchange()
-        .write(Operation::WriteTenants, insert)
-        .await?;
-    inserted.map_err(|_| ApiError::conflict("An organization with this id exists"))?;
-    Ok(go(&format!("{}?done=created", path(&organization.id))))
+    match created.await {
+        Ok(organization) => Ok(go(&format!("{}?done=created", path(&organization.id)))),
+        Err(failure) => listed(&call, Some(Told::of(failure)?)).await,
+    }
 }
 
 #[derive(Template)]
@@ -144,43 +117,28 @@ struct KeyRow {
 /// `GET /console/organizations/{id}`
 pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
     let organization = named(&call).await?;
-    detail(&call, &organization, None, StatusCode::OK).await
+    detail(&call, &organization, None).await
 }
 
 async fn named(call: &ConsoleCall<'_>) -> Result<Organization, Failure> {
-    let not_found = || ApiError::not_found("organization");
-    let id = OrganizationId::parse(call.param(0)).map_err(|_| not_found())?;
-    find(call, &id).await
+    let id = organizations::named(call.param(0))?;
+    organizations::find(&call.desk, &id).await
 }
 
-async fn find(call: &ConsoleCall<'_>, id: &OrganizationId) -> Result<Organization, Failure> {
-    let find = call.app().store.find_organization(call.proof, id);
-    let found = call.exchange().read(Operation::ReadTenants, find).await?;
-    Ok(found.ok_or_else(|| ApiError::not_found("organization"))?)
+/// Shows the organization with what was wrong with a form.
+async fn wrong(call: &ConsoleCall<'_>, organization: &Organization, failure: Failure) -> Outcome {
+    detail(call, organization, Some(Told::of(failure)?)).await
 }
 
 async fn detail(
     call: &ConsoleCall<'_>,
     organization: &Organization,
     told: Option<Told>,
-    status: StatusCode,
 ) -> Outcome {
-    let app = call.app();
-    let now = app.clock.now();
-    let scope = call.proof.choose(organization.id.clone());
-    let list = app.store.list_workspaces(&scope, None, Limit::LARGEST);
-    let workspaces = call
-        .exchange()
-        .read(Operation::ReadTenants, list)
-        .await?
-        .items;
-    let owner = Some(&organization.id);
-    let list = app.store.list_keys(call.proof, owner, None, Limit::LARGEST);
-    let keys = call
-        .exchange()
-        .read(Operation::ReadTenants, list)
-        .await?
-        .items;
+    let now = call.app().clock.now();
+    let (id, all) = (&organization.id, Limit::LARGEST);
+    let workspaces = workspaces::list(&call.desk, id, None, all).await?.items;
+    let keys = keys::list(&call.desk, id, None, all).await?.items;
     let limit = organization.rate_limit_rpm;
     let choices = workspaces
         .iter()
@@ -216,7 +174,7 @@ async fn detail(
             .collect(),
         keys: key_rows.collect(),
     };
-    page(Room::Console, status, &detail)
+    page(Room::Console, detail.frame.status(), &detail)
 }
 
 fn path(id: &OrganizationId) -> String {
@@ -243,67 +201,43 @@ pub(crate) async fn update(call: ConsoleCall<'_>) -> Outcome {
                 };
                 return confirm::ask(&call, "organizations", question, &form);
             }
-            (json!({"status": "on_hold"}), "held")
+            (Ok(with_status(OrganizationStatus::OnHold)), "held")
         }
-        Some("release") => (json!({"status": "active"}), "released"),
+        Some("release") => (Ok(with_status(OrganizationStatus::Active)), "released"),
         _ => {
-            let limit = form.filled("rate_limit_rpm");
-            let limit = limit.map_or(Value::Null, |text| match text.parse::<u64>() {
-                Ok(number) => number.into(),
-                Err(_) => text.into(),
-            });
-            let name = form.get("name").unwrap_or_default().trim();
-            (json!({"name": name, "rate_limit_rpm": limit}), "saved")
+            let limit = form.number("rate_limit_rpm").unwrap_or(Json::Null);
+            let body = form.body().text("name").with("rate_limit_rpm", limit);
+            (parse_organization_patch(body.fields()), "saved")
         }
     };
-    let patch = match parse_organization_patch(patch.to_string().as_bytes()) {
-        Ok(patch) => patch,
-        Err(error) => {
-            let told = Some(Told::bad(error.message));
-            return detail(&call, &organization, told, StatusCode::BAD_REQUEST).await;
-        }
-    };
-    let app = call.app();
-    let act = call.act(app.clock.now());
     let id = &organization.id;
-    let change = app.store.change_organization(call.proof, &act, id, &patch);
-    let changed = call
-        .exchange()
-        .write(Operation::WriteTenants, change)
-        .await?;
-    app.credentials.forget();
-    changed.ok_or_else(|| ApiError::not_found("organization"))?;
-    Ok(go(&format!("{}?done={done}", path(id))))
+    let updated = async { organizations::update(&call.desk, id, &patch?).await };
+    match updated.await {
+        Ok(_) => Ok(go(&format!("{}?done={done}", path(id)))),
+        Err(failure) => wrong(&call, &organization, failure).await,
+    }
+}
+
+fn with_status(status: OrganizationStatus) -> OrganizationPatch {
+    OrganizationPatch {
+        status: Some(status),
+        ..OrganizationPatch::default()
+    }
 }
 
 /// `POST /console/organizations/{id}/workspaces`
 pub(crate) async fn create_workspace(call: ConsoleCall<'_>) -> Outcome {
-    let app = call.app();
     let form = Form::of(call.exchange()).await?;
     let organization = named(&call).await?;
-    let body = json!({"name": form.get("name").unwrap_or_default().trim()});
-    let name = match parse_workspace(body.to_string().as_bytes()) {
-        Ok(name) => name,
-        Err(error) => {
-            let told = Some(Told::bad(error.message));
-            return detail(&call, &organization, told, StatusCode::BAD_REQUEST).await;
-        }
+    let id = &organization.id;
+    let created = async {
+        let name = parse_workspace(form.body().text("name").fields())?;
+        workspaces::create(&call.desk, id.clone(), name).await
     };
-    let now = app.clock.now();
-    let workspace = Workspace {
-        id: app.ids.workspace(now),
-        organization_id: organization.id.clone(),
-        name,
-        created_at: now,
-    };
-    let act = call.act(now);
-    let insert = app.store.insert_workspace(call.proof, &act, &workspace);
-    let inserted = call
-        .exchange()
-        .write(Operation::WriteTenants, insert)
-        .await?;
-    inserted.map_err(|_| ApiError::conflict("A workspace with this id exists"))?;
-    Ok(go(&format!("{}?done=created", path(&organization.id))))
+    match created.await {
+        Ok(_) => Ok(go(&format!("{}?done=created", path(id)))),
+        Err(failure) => wrong(&call, &organization, failure).await,
+    }
 }
 
 #[derive(Template)]
@@ -320,74 +254,33 @@ struct SecretPage {
 
 /// `POST /console/organizations/{id}/keys`: makes a key and shows its secret, once.
 pub(crate) async fn create_key(call: ConsoleCall<'_>) -> Outcome {
-    let app = call.app();
     let form = Form::of(call.exchange()).await?;
     let organization = named(&call).await?;
-    let mut body = Map::new();
-    for name in ["name", "kind", "workspace_id"] {
-        if let Some(value) = form.filled(name) {
-            body.insert(name.into(), value.into());
-        }
-    }
-    if let Some(expires_at) = form.filled("expires_at") {
-        body.insert("expires_at".into(), instant(expires_at).into());
-    }
-    let body = Value::Object(body).to_string();
-    let draft = match parse_api_key(body.as_bytes(), organization.id.clone()) {
-        Ok(draft) => draft,
-        Err(error) => {
-            let told = Some(Told::bad(error.message));
-            return detail(&call, &organization, told, StatusCode::BAD_REQUEST).await;
-        }
+    let created = async {
+        let body = form.body().filled("name").filled("kind");
+        let body = body.filled("workspace_id").instant("expires_at");
+        let draft = parse_api_key(body.fields(), organization.id.clone())?;
+        keys::create(&call.desk, draft).await
     };
-    let now = app.clock.now();
-    let secret = Secret::key(draft.owner.kind(), &app.ids);
-    let id = app.ids.api_key(now);
-    let created = ApiKey::create(id, draft.owner, draft.name, draft.expires_at, now);
-    let key = match created {
-        Ok(key) => key,
-        Err(born_expired) => {
-            let told = Some(Told::bad(born_expired.to_string()));
-            return detail(&call, &organization, told, StatusCode::BAD_REQUEST).await;
-        }
-    };
-    let (act, hash) = (call.act(now), secret.hash());
-    let insert = app.store.insert_key(call.proof, &act, &key, &hash);
-    match call
-        .exchange()
-        .write(Operation::WriteTenants, insert)
-        .await?
-    {
-        Ok(()) => shown(&SecretPage {
+    match created.await {
+        Ok((key, secret)) => shown(&SecretPage {
             frame: Frame::new(&call, "organizations"),
             kind: key.owner.kind().as_str(),
             name: key.name,
             id: key.id.to_string(),
-            organization: organization.name,
             path: path(&organization.id),
+            organization: organization.name,
             secret,
         }),
-        Err(NotStored::UnknownWorkspace) => {
-            let told = Some(Told::bad(
-                "workspace_id: is not a workspace of this organization",
-            ));
-            detail(&call, &organization, told, StatusCode::BAD_REQUEST).await
-        }
-        Err(NotStored::UnknownOrganization | NotStored::Taken) => {
-            Err(ApiError::conflict("The key could not be made; try again").into())
-        }
+        Err(failure) => wrong(&call, &organization, failure).await,
     }
 }
 
 /// `POST /console/keys/{id}`: disables, enables or deletes a key.
 pub(crate) async fn update_key(call: ConsoleCall<'_>) -> Outcome {
-    let app = call.app();
     let form = Form::of(call.exchange()).await?;
-    let not_found = || ApiError::not_found("API key");
-    let id = ApiKeyId::parse(call.param(0)).map_err(|_| not_found())?;
-    let find = app.store.find_key(call.proof, &id);
-    let found = call.exchange().read(Operation::ReadTenants, find).await?;
-    let key = found.ok_or_else(not_found)?;
+    let id = keys::named(call.param(0))?;
+    let key = keys::find(&call.desk, &id).await?;
     let back = key
         .owner
         .organization_id()
@@ -409,25 +302,15 @@ pub(crate) async fn update_key(call: ConsoleCall<'_>) -> Outcome {
         };
         return confirm::ask(&call, "organizations", question, &form);
     }
-    let act = call.act(app.clock.now());
-    let done = if asked == "delete" {
-        let remove = app.store.remove_key(call.proof, &act, &id);
-        call.exchange()
-            .write(Operation::WriteTenants, remove)
-            .await?;
-        "deleted"
-    } else {
-        let (status, done) = match asked {
-            "enable" => (KeyStatus::Active, "enabled"),
-            "disable" => (KeyStatus::Disabled, "disabled"),
-            _ => return Err(ApiError::at("do", "must be enable, disable or delete").into()),
-        };
-        let change = app.store.set_key_status(call.proof, &act, &id, status);
-        call.exchange()
-            .write(Operation::WriteTenants, change)
-            .await?;
-        done
+    let (status, done) = match asked {
+        "enable" => (Some(KeyStatus::Active), "enabled"),
+        "disable" => (Some(KeyStatus::Disabled), "disabled"),
+        "delete" => (None, "deleted"),
+        _ => return Err(ApiError::at("do", "must be enable, disable or delete").into()),
     };
-    app.credentials.forget();
+    match status {
+        Some(status) => drop(keys::set_status(&call.desk, &id, status).await?),
+        None => keys::delete(&call.desk, &id).await?,
+    }
     Ok(go(&format!("{back}?done={done}")))
 }

@@ -10,8 +10,9 @@ use rollcall_store::enrollments::EnrollmentFilter;
 use rollcall_store::overview::{MOST_WAITING, WebhookFigures};
 
 use super::charts::{self, AreaChart, BarChart, Segment};
-use super::webhooks::{self, Condition, EndpointRow};
+use super::webhooks::{Condition, EndpointRow};
 use super::{ConsoleCall, Frame, Organizations, enrollments, shown};
+use crate::acts;
 use crate::app::Operation;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::shown::{self as values, Moment};
@@ -84,8 +85,9 @@ async fn webhook_health(
 ) -> Result<WebhookHealth, Failure> {
     let filter = Condition::Failing.filter();
     let few = Limit::new(TROUBLED).unwrap_or(Limit::DEFAULT);
-    let (troubled, _) = webhooks::find(call, &filter, None, few).await?;
+    let troubled = acts::endpoints::list(&call.desk, &filter, None, few).await?;
     let troubled = troubled
+        .endpoints
         .iter()
         .map(|it| EndpointRow::new(it, named.name(&it.organization_id), now));
     let became = |status: DeliveryStatus| {
@@ -123,21 +125,17 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
     let now = app.clock.now();
     let today = charts::day_of(now);
     let since = today - i64::from(DAYS) + 1;
-    let read = app.store.registry_figures(call.proof, ORGANIZATIONS, since);
-    let figures = call.exchange().read(Operation::ReadFigures, read).await?;
+    let read = app
+        .store
+        .registry_figures(call.desk.proof, ORGANIZATIONS, since);
+    let figures = call.desk.read(Operation::ReadFigures, read).await?;
     let hour = app.traffic.last_hour(now);
     let filter = EnrollmentFilter {
         status: Some(EnrollmentStatus::Pending),
         ..EnrollmentFilter::default()
     };
     let few = Limit::new(5).unwrap_or(Limit::DEFAULT);
-    let list = app
-        .store
-        .list_enrollments(call.proof, &filter, Order::Ascending, None, few);
-    let queue = call
-        .exchange()
-        .read(Operation::ReadEnrollments, list)
-        .await?;
+    let queue = acts::enrollments::list(&call.desk, &filter, Order::Ascending, None, few).await?;
     let named = Organizations::read(&call).await?;
     let most = figures.organizations.iter().map(|it| it.profiles).max();
     let largest = figures.organizations.iter().map(|it| OrganizationBar {

@@ -2,10 +2,9 @@
 //! and the operator's decisions on it.
 
 use askama::Template;
-use http::StatusCode;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{ActionKind, IdentityCheck, Reason, Resolution};
-use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
+use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_domain::page::{Limit, Order};
 use rollcall_domain::profile::Profile;
 use rollcall_store::audit::AuditFilter;
@@ -14,17 +13,18 @@ use rollcall_store::enrollments::EnrollmentFilter;
 use rollcall_store::registry::OwnedProfile;
 use rollcall_wire::dialect::Answer as Asked;
 use rollcall_wire::dialects;
-use rollcall_wire::error::ApiError;
-use rollcall_wire::operator::enforcement::{parse_action, parse_identity_check};
+use rollcall_wire::operator::enforcement::parse_identity_check;
 use rollcall_wire::operator::profiles::{parse_program, parse_program_name, write_record};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::audit::AuditRow;
 use super::confirm::{self, Question};
 use super::deliveries::{self, DeliveryRow};
 use super::enrollments::EnrollmentRow;
 use super::profiles::look_of_status;
-use super::{Choice, ConsoleCall, Frame, Told, decide_on, go, look_of, segment};
+use super::{Choice, ConsoleCall, Frame, Told, go, look_of, segment};
+use crate::acts::enforcement::{self, NamedAction};
+use crate::acts::{self, profiles, programs};
 use crate::app::Operation;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
@@ -80,52 +80,34 @@ struct ActionRow {
 
 /// `GET /console/profiles/{id}`
 pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
-    let (id, owned) = named(&call).await?;
-    shown(&call, &id, &owned, None, StatusCode::OK).await
+    let owned = named(&call).await?;
+    shown(&call, &owned, None).await
 }
 
-async fn named(call: &ConsoleCall<'_>) -> Result<(ProfileId, OwnedProfile), Failure> {
-    let id = ProfileId::parse(call.param(0)).map_err(|_| ApiError::profile_not_found())?;
-    let locate = call.app().store.locate_profile(call.proof, &id);
-    let found = call.exchange().read(Operation::FindProfile, locate).await?;
-    Ok((id, found.ok_or_else(ApiError::profile_not_found)?))
+async fn named(call: &ConsoleCall<'_>) -> Result<OwnedProfile, Failure> {
+    profiles::find(&call.desk, &profiles::named(call.param(0))?).await
 }
 
-async fn shown(
-    call: &ConsoleCall<'_>,
-    id: &ProfileId,
-    owned: &OwnedProfile,
-    told: Option<Told>,
-    status: StatusCode,
-) -> Outcome {
-    let app = call.app();
+async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>) -> Outcome {
+    let (app, id) = (call.app(), &owned.id);
     let now = app.clock.now();
     let profile = owned.document.decode()?;
     let find = app
         .store
-        .find_organization(call.proof, &owned.organization_id);
-    let organization = call.exchange().read(Operation::ReadTenants, find).await?;
+        .find_organization(call.desk.proof, &owned.organization_id);
+    let organization = call.desk.read(Operation::ReadTenants, find).await?;
     let filter = EnrollmentFilter {
         profile_id: Some(id.clone()),
         ..EnrollmentFilter::default()
     };
-    let list =
-        app.store
-            .list_enrollments(call.proof, &filter, Order::Descending, None, Limit::DEFAULT);
-    let enrollments = call
-        .exchange()
-        .read(Operation::ReadEnrollments, list)
-        .await?;
+    let (newest, most) = (Order::Descending, Limit::DEFAULT);
+    let enrollments = acts::enrollments::list(&call.desk, &filter, newest, None, most).await?;
     let filter = DeliveryFilter {
         profile_id: Some(id.clone()),
         ..DeliveryFilter::default()
     };
     let few = Limit::new(8).unwrap_or(Limit::DEFAULT);
-    let list = app.store.list_deliveries(call.proof, &filter, None, few);
-    let told_of = call
-        .exchange()
-        .read(Operation::ReadDeliveries, list)
-        .await?;
+    let told_of = acts::deliveries::list(&call.desk, &filter, None, few).await?;
     // What was done about its actions and applications was done about it.
     let unresolved = profile.enforcement.unresolved().iter();
     let past = profile.enforcement.past().iter().map(|it| &it.action);
@@ -138,11 +120,8 @@ async fn shown(
     };
     let list = app
         .store
-        .list_audit_events(call.proof, &filter, None, Limit::DEFAULT);
-    let trail = call
-        .exchange()
-        .read(Operation::ListAuditEvents, list)
-        .await?;
+        .list_audit_events(call.desk.proof, &filter, None, Limit::DEFAULT);
+    let trail = call.desk.read(Operation::ListAuditEvents, list).await?;
     let query = Form::of_query(call.exchange().query());
     let lens = query.filled("as").unwrap_or("record");
     let labelled = dialects::names().map(|name| {
@@ -174,7 +153,7 @@ async fn shown(
         metadata: pairs(&profile),
         lenses: Choice::all(labelled, Some(lens)),
         seen_as: seen_as(&owned.organization_id, owned, &profile, lens, now)?,
-        programs: programs(&profile),
+        programs: program_rows(&profile),
         actions: actions(&profile, now),
         reasons: Choice::plain(Reason::ALL.iter().map(|it| it.as_str()), None),
         enrollments: enrollments
@@ -186,7 +165,7 @@ async fn shown(
         deliveries: deliveries::named_rows(call, &told_of.deliveries).await?,
         trail: trail.events.iter().map(AuditRow::new).collect(),
     };
-    page(Room::Console, status, &detail)
+    page(Room::Console, detail.frame.status(), &detail)
 }
 
 fn path(id: &ProfileId) -> String {
@@ -266,7 +245,7 @@ fn seen_as(
     Ok(value.map(|value| format!("{value:#}")).unwrap_or_default())
 }
 
-fn programs(profile: &Profile) -> Vec<ProgramRow> {
+fn program_rows(profile: &Profile) -> Vec<ProgramRow> {
     let rows = profile.programs.statuses().map(|(name, status)| {
         let details = match name {
             "cyber" => profile.programs.cyber.map(|cyber| {
@@ -349,37 +328,35 @@ fn actions(profile: &Profile, now: Timestamp) -> Vec<ActionRow> {
     rows.collect()
 }
 
-/// Shows the profile with what was wrong with a form.
-async fn wrong(call: &ConsoleCall<'_>, error: Failure) -> Outcome {
-    let (status, message) = (error.told().status(), error.told().message.clone());
-    if status >= 500 || status == 404 {
-        return Err(error);
+/// Goes on to the profile with what was done, or shows it with what was wrong with a form.
+async fn outcome(
+    call: &ConsoleCall<'_>,
+    id: &ProfileId,
+    done: &str,
+    acted: Result<Profile, Failure>,
+) -> Outcome {
+    match acted {
+        Ok(_) => Ok(go(&format!("{}?done={done}", path(id)))),
+        Err(failure) => {
+            let told = Told::of(failure)?;
+            shown(call, &named(call).await?, Some(told)).await
+        }
     }
-    let (id, owned) = named(call).await?;
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    shown(call, &id, &owned, Some(Told::bad(message)), status).await
 }
 
 /// `POST /console/profiles/{id}/actions`: opens an action.
 pub(crate) async fn open_action(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of(call.exchange()).await?;
-    let (id, owned) = named(&call).await?;
-    let app = call.app();
-    let now = app.clock.now();
-    let mut body = Map::new();
-    for name in ["type", "reason"] {
-        body.insert(name.into(), form.get(name).unwrap_or_default().into());
-    }
-    if form.get("verify") == Some("yes") {
-        body.insert("action".into(), "verify".into());
-    }
-    if let Some(expires_at) = form.filled("expires_at") {
-        body.insert("expires_at".into(), instant(expires_at).into());
-    }
-    let body = Value::Object(body).to_string();
-    let action = match parse_action(body.as_bytes(), app.ids.enforcement_action(now), now) {
+    let owned = named(&call).await?;
+    let id = &owned.id;
+    let body = form.body().text("type").text("reason");
+    let body = match form.get("verify") {
+        Some("yes") => body.with("action", "verify"),
+        _ => body,
+    };
+    let action = match enforcement::stated(&call.desk, body.instant("expires_at").fields()) {
         Ok(action) => action,
-        Err(error) => return wrong(&call, error.into()).await,
+        Err(error) => return outcome(&call, id, "opened", Err(error)).await,
     };
     if !confirm::is_confirmed(&form) {
         let is_ban = action.kind() == ActionKind::Ban;
@@ -400,74 +377,58 @@ pub(crate) async fn open_action(call: ConsoleCall<'_>) -> Outcome {
             title: format!("{what} this profile?"),
             effects,
             yes: if is_ban { "Ban" } else { "Restrict" },
-            back: path(&id),
+            back: path(id),
         };
         return confirm::ask(&call, "profiles", question, &form);
     }
-    let decide = Box::new(move |profile: &Profile| profile.open_action(action.clone(), now));
-    match decide_on(&call, &owned.organization_id, &id, decide).await {
-        Ok(_) => Ok(go(&format!("{}?done=opened", path(&id)))),
-        Err(error) => wrong(&call, error).await,
-    }
-}
-
-/// A time of `<input type="datetime-local">`, which means UTC here; anything else as it is.
-pub(super) fn instant(text: &str) -> String {
-    match text.len() {
-        16 => format!("{text}:00Z"),
-        19 => format!("{text}Z"),
-        _ => text.to_owned(),
-    }
+    let opened = enforcement::open(&call.desk, &owned, action).await;
+    outcome(&call, id, "opened", opened).await
 }
 
 /// `POST /console/profiles/{id}/actions/{action}`: resolves an action, or records a check.
 pub(crate) async fn end_action(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of(call.exchange()).await?;
-    let (id, owned) = named(&call).await?;
-    let action = EnforcementActionId::parse(call.param(1))
-        .map_err(|_| ApiError::not_found("enforcement action"))?;
-    let now = call.app().clock.now();
-    let asked = form.get("do").unwrap_or_default();
-    if asked == "resolve" {
+    let owned = named(&call).await?;
+    let action = NamedAction {
+        id: enforcement::named(call.param(1))?,
+        profile_id: owned.id,
+        organization_id: owned.organization_id,
+    };
+    let id = &action.profile_id;
+    let (done, acted) = if form.get("do") == Some("resolve") {
         if !confirm::is_confirmed(&form) {
             let question = Question {
                 title: "End this action?".to_owned(),
                 effects: vec![
-                    format!("The action {action} ends now."),
+                    format!("The action {} ends now.", action.id),
                     "The platform is told by webhook at once.".to_owned(),
                     "It cannot be opened again; a new one can.".to_owned(),
                 ],
                 yes: "End the action",
-                back: path(&id),
+                back: path(id),
             };
             return confirm::ask(&call, "profiles", question, &form);
         }
-        let decide = Box::new(move |profile: &Profile| profile.resolve_action(&action, now));
-        return match decide_on(&call, &owned.organization_id, &id, decide).await {
-            Ok(_) => Ok(go(&format!("{}?done=resolved", path(&id)))),
-            Err(error) => wrong(&call, error).await,
+        ("resolved", enforcement::resolve(&call.desk, &action).await)
+    } else {
+        let state = form.get("do").unwrap_or_default();
+        let checked = match parse_identity_check(form.body().with("state", state).fields()) {
+            Ok(state) => enforcement::identity_check(&call.desk, &action, state).await,
+            Err(error) => Err(error.into()),
         };
-    }
-    let body = json!({"state": asked}).to_string();
-    let state = match parse_identity_check(body.as_bytes()) {
-        Ok(state) => state,
-        Err(error) => return wrong(&call, error.into()).await,
+        ("checked", checked)
     };
-    let decide = Box::new(move |profile: &Profile| profile.identity_check(&action, state, now));
-    match decide_on(&call, &owned.organization_id, &id, decide).await {
-        Ok(_) => Ok(go(&format!("{}?done=checked", path(&id)))),
-        Err(error) => wrong(&call, error).await,
-    }
+    outcome(&call, id, done, acted).await
 }
 
 /// `POST /console/profiles/{id}/programs`: sets a program, or takes the profile out of one.
 pub(crate) async fn set_program(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of(call.exchange()).await?;
-    let (id, owned) = named(&call).await?;
-    let now = call.app().clock.now();
+    let owned = named(&call).await?;
+    let id = &owned.id;
     let name = match parse_program_name(form.get("name").unwrap_or_default().trim()) {
         Ok(name) => name,
-        Err(error) => return wrong(&call, error.into()).await,
+        Err(error) => return outcome(&call, id, "program", Err(error.into())).await,
     };
     if form.get("do") == Some("delete") {
         if !confirm::is_confirmed(&form) {
@@ -478,39 +439,18 @@ pub(crate) async fn set_program(call: ConsoleCall<'_>) -> Outcome {
                     "The platform is told by webhook at once.".to_owned(),
                 ],
                 yes: "Take it out",
-                back: path(&id),
+                back: path(id),
             };
             return confirm::ask(&call, "profiles", question, &form);
         }
-        let decide = Box::new(move |profile: &Profile| Ok(profile.delete_program(&name, now)));
-        decide_on(&call, &owned.organization_id, &id, decide).await?;
-        return Ok(go(&format!("{}?done=program-deleted", path(&id))));
+        let deleted = programs::delete(&call.desk, &owned, name).await;
+        return outcome(&call, id, "program-deleted", deleted).await;
     }
-    let body = program_body(&form).to_string();
-    let standing = match parse_program(body.as_bytes(), &name) {
-        Ok(standing) => standing,
-        Err(error) => return wrong(&call, error.into()).await,
+    let body = form.body().text("status").chosen("tiers", "active");
+    let body = body.chosen("requirements", true);
+    let set = match parse_program(body.chosen("features", "active").fields(), &name) {
+        Ok(standing) => programs::set(&call.desk, &owned, standing).await,
+        Err(error) => Err(error.into()),
     };
-    let decide = Box::new(move |profile: &Profile| profile.set_program(standing.clone(), now));
-    match decide_on(&call, &owned.organization_id, &id, decide).await {
-        Ok(_) => Ok(go(&format!("{}?done=program", path(&id)))),
-        Err(error) => wrong(&call, error).await,
-    }
-}
-
-/// What a form says of a program, as the operator API reads it.
-fn program_body(form: &Form) -> Value {
-    let mut body = json!({"status": form.get("status").unwrap_or_default()});
-    for (field, value) in [
-        ("tiers", json!("active")),
-        ("requirements", json!(true)),
-        ("features", json!("active")),
-    ] {
-        let chosen = form.all(field).map(|name| (name.to_owned(), value.clone()));
-        let chosen: Map<_, _> = chosen.collect();
-        if !chosen.is_empty() {
-            body[field] = Value::Object(chosen);
-        }
-    }
-    body
+    outcome(&call, id, "program", set).await
 }

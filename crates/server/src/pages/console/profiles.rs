@@ -14,6 +14,7 @@ use rollcall_wire::operator::profiles::parse_search;
 
 use super::paging::{ASIDE, Pager};
 use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, look_of, segment};
+use crate::acts;
 use crate::app::Operation;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
@@ -125,21 +126,18 @@ async fn named(call: &ConsoleCall<'_>, form: &Form) -> Result<Option<String>, Fa
     let store = &call.app().store;
     let at = |id: &ProfileId| format!("/console/profiles/{}", segment(id.as_str()));
     if let Ok(id) = ProfileId::parse(text) {
-        let locate = store.locate_profile(call.proof, &id);
-        let found = call.exchange().read(Operation::FindProfile, locate).await?;
+        let locate = store.locate_profile(call.desk.proof, &id);
+        let found = call.desk.read(Operation::FindProfile, locate).await?;
         return Ok(found.map(|_| at(&id)));
     }
     if let Ok(id) = EnforcementActionId::parse(text) {
-        let locate = store.locate_action(call.proof, &id);
-        let found = call.exchange().read(Operation::FindProfile, locate).await?;
+        let locate = store.locate_action(call.desk.proof, &id);
+        let found = call.desk.read(Operation::FindProfile, locate).await?;
         return Ok(found.map(|(_, id)| at(&id)));
     }
     if let Ok(id) = EnrollmentId::parse(text) {
-        let find = store.find_enrollment(call.proof, &id);
-        let found = call
-            .exchange()
-            .read(Operation::ReadEnrollments, find)
-            .await?;
+        let find = store.find_enrollment(call.desk.proof, &id);
+        let found = call.desk.read(Operation::ReadEnrollments, find).await?;
         return Ok(found.map(|it| format!("/console/enrollments/{}", segment(it.id.as_str()))));
     }
     Ok(None)
@@ -197,32 +195,14 @@ async fn search(call: &ConsoleCall<'_>, form: &Form) -> Result<Found, Finding> {
     let app = call.app();
     let query = search_query(form);
     let request = parse_search(Some(&query), &app.cursors)?;
-    let page = request.page();
-    let search = app
-        .store
-        .search_profiles(call.proof, &page, app.clock.now());
-    let found = call
-        .exchange()
-        .read(Operation::SearchProfiles, search)
-        .await?;
-    let mut profiles = Vec::with_capacity(found.profiles.len());
-    let mut damaged = Vec::new();
-    for owned in found.profiles {
-        match owned.document.decode() {
-            Ok(profile) => profiles.push((owned.organization_id, profile)),
-            Err(damage) => {
-                app.tell_of_damage(&owned.organization_id, &owned.id, &damage);
-                damaged.push(owned.id);
-            }
-        }
-    }
+    let found = acts::profiles::search(&call.desk, &request.page(), app.clock.now()).await?;
     let next = found
         .next
         .map(|position| request.list.next_page(&app.cursors, &position));
     Ok(Found {
-        profiles,
+        profiles: found.profiles,
         next,
-        told: naming(&damaged),
+        told: naming(&found.damaged),
     })
 }
 
@@ -315,17 +295,17 @@ async fn listing(call: &ConsoleCall<'_>, form: &Form, sort: &str) -> Result<Foun
             opened.resume(listing)?
         }
     };
-    let scope = call.proof.choose(organization_id.clone());
+    let scope = call.desk.proof.choose(organization_id.clone());
     let mut ids = Ids::default();
     let list = app
         .store
         .list_profiles(&scope, &listing, app.clock.now(), &mut ids);
-    let next = call.exchange().read(Operation::ListProfiles, list).await?;
+    let next = call.desk.read(Operation::ListProfiles, list).await?;
     let mut profiles = Vec::with_capacity(ids.shown.len());
     let mut damaged = ids.damaged;
     for id in &ids.shown {
         let find = app.store.find_profile(&scope, id);
-        let found = call.exchange().read(Operation::FindProfile, find).await?;
+        let found = call.desk.read(Operation::FindProfile, find).await?;
         if let Some(document) = found {
             match document.decode() {
                 Ok(profile) => profiles.push((organization_id.clone(), profile)),

@@ -12,13 +12,12 @@ use std::time::Duration;
 use http::Method;
 use http::header::COOKIE;
 use http::request::Parts;
-use rollcall_domain::audit::{Act, Actor, ActorKind};
-use rollcall_domain::clock::Timestamp;
 use rollcall_domain::session::ConsoleSession;
 use rollcall_domain::tenant::{ApiKey, OperatorProof};
 use rollcall_wire::error::{ApiError, ErrorKind};
 
 use super::{go, segment};
+use crate::acts::Desk;
 use crate::app::{App, Operation};
 use crate::http::answer::Answer;
 use crate::http::error::Failure;
@@ -34,12 +33,9 @@ const TOUCH_AFTER: Duration = Duration::from_mins(1);
 
 /// A call of an operator who is signed in.
 pub(crate) struct ConsoleCall<'a> {
-    exchange: &'a Exchange<'a>,
-    /// The key that was signed in with.
-    pub(super) key: ApiKey,
+    /// Where its acts are done.
+    pub(super) desk: Desk<'a>,
     pub(super) session: ConsoleSession,
-    /// The right to touch every organization's data.
-    pub(super) proof: OperatorProof,
 }
 
 impl<'a> ConsoleCall<'a> {
@@ -92,36 +88,21 @@ impl<'a> ConsoleCall<'a> {
         let Some(key) = key.filter(works) else {
             return Ok(None);
         };
-        Ok(OperatorProof::of_key(&key).map(|proof| Self {
-            exchange,
-            key,
-            session,
-            proof,
-        }))
-    }
-
-    /// Who acts, at `now`.
-    pub(super) fn act(&self, now: Timestamp) -> Act {
-        Act {
-            actor: Actor {
-                kind: ActorKind::Operator,
-                id: self.key.id.to_string(),
-            },
-            at: now,
-        }
+        let desk = Desk::of_key(exchange, &key);
+        Ok(desk.map(|desk| Self { desk, session }))
     }
 
     /// The parameter number `index` of the path.
     pub(super) fn param(&self, index: usize) -> &'a str {
-        &self.exchange.params[index]
+        &self.exchange().params[index]
     }
 
     pub(super) fn exchange(&self) -> &'a Exchange<'a> {
-        self.exchange
+        self.desk.exchange()
     }
 
     pub(super) fn app(&self) -> &'a Arc<App> {
-        self.exchange.app
+        self.desk.app()
     }
 }
 

@@ -3,13 +3,12 @@
 use askama::Template;
 use http::StatusCode;
 use http::header::{HeaderValue, SET_COOKIE};
-use rollcall_domain::audit::{Act, Actor, ActorKind};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::session::{ConsoleSession, LIFETIME};
-use rollcall_domain::tenant::{ApiKey, OperatorProof};
 
 use super::session::{ConsoleCall, SESSION_COOKIE, foreign};
 use super::{Frame, Told, confirm, go, shown};
+use crate::acts::Desk;
 use crate::app::Operation;
 use crate::http::call::count_failure;
 use crate::http::error::{Failure, Outcome};
@@ -59,24 +58,24 @@ pub(crate) async fn sign_in(exchange: &Exchange<'_>) -> Outcome {
         .filter(|found| secrets::same(&found.secret_hash, &hash))
         .map(|found| found.key)
         .filter(|key| app.knows(key));
-    let proven = key.and_then(|key| OperatorProof::of_key(&key).map(|proof| (key, proof)));
-    let Some((key, proof)) = proven else {
+    let desk = key.and_then(|key| Some((Desk::of_key(exchange, &key)?, key)));
+    let Some((desk, key)) = desk else {
         return refused(exchange, &form, now);
     };
     let token = Secret::session_token(&app.ids);
     let session = ConsoleSession {
         token_hash: token.hash(),
-        key_id: key.id.clone(),
+        key_id: key.id,
         created_at: now,
         seen_at: now,
     };
-    let act = by(&key, now);
-    let insert = app.store.insert_session(proof, &act, &session);
-    if !exchange.write(Operation::WriteSessions, insert).await? {
+    let act = desk.act();
+    let insert = app.store.insert_session(desk.proof, &act, &session);
+    if !desk.write(Operation::WriteSessions, insert).await? {
         return refused(exchange, &form, now);
     }
     let prune = app.store.prune_sessions(now);
-    exchange.write(Operation::WriteSessions, prune).await?;
+    desk.write(Operation::WriteSessions, prune).await?;
     let next = next(&form);
     let mark = if next.contains('?') { '&' } else { '?' };
     let mut answer = go(&format!("{next}{mark}signed-in=1"));
@@ -107,16 +106,6 @@ fn refused(exchange: &Exchange<'_>, form: &Form, now: Timestamp) -> Outcome {
     page(Room::Console, StatusCode::UNAUTHORIZED, &again)
 }
 
-fn by(key: &ApiKey, at: Timestamp) -> Act {
-    Act {
-        actor: Actor {
-            kind: ActorKind::Operator,
-            id: key.id.to_string(),
-        },
-        at,
-    }
-}
-
 /// Where to go after signing in: a page of the console, and never away from it.
 fn next(form: &Form) -> String {
     let wanted = form.get("next").filter(|next| {
@@ -143,14 +132,10 @@ pub(crate) async fn sign_out(call: ConsoleCall<'_>) -> Outcome {
 }
 
 async fn end(call: &ConsoleCall<'_>, session: &ConsoleSession) -> Result<bool, Failure> {
-    let app = call.app();
-    let act = call.act(app.clock.now());
-    let remove = app
-        .store
-        .remove_session(call.proof, &act, &session.token_hash);
-    call.exchange()
-        .write(Operation::WriteSessions, remove)
-        .await
+    let (desk, token) = (&call.desk, &session.token_hash);
+    let act = desk.act();
+    let remove = desk.store().remove_session(desk.proof, &act, token);
+    desk.write(Operation::WriteSessions, remove).await
 }
 
 #[derive(Template)]
@@ -190,8 +175,8 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
 }
 
 async fn read(call: &ConsoleCall<'_>) -> Result<Vec<ConsoleSession>, Failure> {
-    let list = call.app().store.list_sessions(call.proof);
-    call.exchange().read(Operation::FindSession, list).await
+    let list = call.desk.store().list_sessions(call.desk.proof);
+    call.desk.read(Operation::FindSession, list).await
 }
 
 /// `POST /console/sessions/{name}`: ends a session.

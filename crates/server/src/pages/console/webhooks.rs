@@ -11,8 +11,8 @@ use rollcall_wire::operator::ListPosition;
 
 use super::paging::{Pager, Paging};
 use super::{Choice, ConsoleCall, Frame, Organizations, segment, shown};
-use crate::app::Operation;
-use crate::http::error::{Failure, Outcome};
+use crate::acts::endpoints;
+use crate::http::error::Outcome;
 use crate::pages::form::Form;
 use crate::pages::shown::Moment;
 
@@ -156,15 +156,16 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let paging = Paging::new(&call, "/console/webhooks", &form);
     let after = paging.after()?;
     let after = after.and_then(|after| WebhookEndpointId::parse(&after.id).ok());
-    let (endpoints, next) = find(&call, &filter, after.as_ref(), Limit::DEFAULT).await?;
-    let end = endpoints.last().filter(|_| next.is_some());
+    let found = endpoints::list(&call.desk, &filter, after.as_ref(), Limit::DEFAULT).await?;
+    let end = found.endpoints.last().filter(|_| found.next.is_some());
     let end = end.map(|last| ListPosition {
         created_at: last.endpoint.created_at,
         id: last.endpoint.id.to_string(),
     });
     let organizations = Organizations::read(&call).await?;
     let now = call.app().clock.now();
-    let rows = endpoints
+    let rows = found
+        .endpoints
         .iter()
         .map(|it| EndpointRow::new(it, organizations.name(&it.organization_id), now));
     let condition = form.filled("condition").unwrap_or_default();
@@ -197,24 +198,6 @@ fn filter(form: &Form) -> Result<EndpointFilter, ApiError> {
             .map_err(|error| ApiError::at("organization_id", error))?,
         ..condition.map(Condition::filter).unwrap_or_default()
     })
-}
-
-/// One page of endpoints, and whether more follow.
-pub(super) async fn find(
-    call: &ConsoleCall<'_>,
-    filter: &EndpointFilter,
-    after: Option<&WebhookEndpointId>,
-    limit: Limit,
-) -> Result<(Vec<OwnedEndpoint>, Option<WebhookEndpointId>), Failure> {
-    let list = call
-        .app()
-        .store
-        .search_webhook_endpoints(call.proof, filter, after, limit);
-    let page = call
-        .exchange()
-        .read(Operation::ReadWebhookEndpoints, list)
-        .await?;
-    Ok((page.endpoints, page.next))
 }
 
 #[cfg(test)]

@@ -2,32 +2,22 @@
 //! router has none of these paths.
 
 use rollcall_wire::object;
-use rollcall_wire::operator::dev::{
-    ClockChange, parse_clock, parse_fault, write_clock, write_fault,
-};
+use rollcall_wire::operator::dev::{parse_clock, parse_fault, write_clock, write_fault};
 use rollcall_wire::operator::{ListRequest, parse_nothing};
 use rollcall_wire::query::parse_query_beta_only;
 
-use crate::app::Operation;
-use crate::development::{Development, Numbered};
+use crate::acts::development::{self, controls};
+use crate::development::Numbered;
 use crate::http::answer::{Answer, json};
 use crate::http::call::OperatorCall;
-use crate::http::error::{Failure, Outcome, Written};
+use crate::http::error::Outcome;
 
 /// `POST /operator/v1/dev/reset`: back to the state right after the start.
 pub(crate) async fn reset(call: OperatorCall<'_>) -> Outcome {
-    let app = call.app();
-    let development = development(&call)?;
     parse_query_beta_only(call.query())?;
     parse_nothing(&call.body().await?)?;
-    let reset = app.store.reset(call.proof);
-    call.exchange().write(Operation::Reset, reset).await?;
-    development.forget();
-    app.forget();
-    let prepare = app.prepare();
-    call.exchange().write(Operation::Reset, prepare).await?;
-    app.announce_clock();
-    Ok(json(write_clock(app.clock.now())))
+    development::reset(&call.desk).await?;
+    Ok(json(write_clock(call.app().clock.now())))
 }
 
 /// `GET /operator/v1/dev/clock`
@@ -38,23 +28,16 @@ pub(crate) async fn show_clock(call: OperatorCall<'_>) -> Outcome {
 
 /// `POST /operator/v1/dev/clock`
 pub(crate) async fn set_clock(call: OperatorCall<'_>) -> Outcome {
-    let app = call.app();
-    let clock = &development(&call)?.clock;
     parse_query_beta_only(call.query())?;
-    match parse_clock(&call.body().await?)? {
-        ClockChange::Advance(duration) => clock.advance(duration),
-        ClockChange::StopAt(now) => clock.stop_at(now),
-        ClockChange::FollowSystem => clock.follow_system(),
-    }
-    app.announce_clock();
-    Ok(json(write_clock(app.clock.now())))
+    development::set_clock(&call.desk, parse_clock(call.fields().await?)?)?;
+    Ok(json(write_clock(call.app().clock.now())))
 }
 
 /// `POST /operator/v1/dev/faults`
 pub(crate) async fn add_fault(call: OperatorCall<'_>) -> Outcome {
-    let faults = &development(&call)?.faults;
+    let faults = &controls(&call.desk)?.faults;
     parse_query_beta_only(call.query())?;
-    let fault = parse_fault(&call.body().await?)?;
+    let fault = parse_fault(call.fields().await?)?;
     let text = super::written(|out| write_fault(out, &fault));
     faults.add(fault);
     Ok(json(text))
@@ -63,7 +46,7 @@ pub(crate) async fn add_fault(call: OperatorCall<'_>) -> Outcome {
 /// `GET /operator/v1/dev/faults`: what is still to come.
 pub(crate) async fn list_faults(call: OperatorCall<'_>) -> Outcome {
     let request = ListRequest::parse(call.query(), &call.app().cursors, "faults")?;
-    let faults = &development(&call)?.faults;
+    let faults = &controls(&call.desk)?.faults;
     let listed = faults.list(request.after, request.limit);
     Ok(list_answer(&call, &request, &listed, write_fault))
 }
@@ -71,14 +54,14 @@ pub(crate) async fn list_faults(call: OperatorCall<'_>) -> Outcome {
 /// `DELETE /operator/v1/dev/faults`: answers with what is still to come, which is nothing.
 pub(crate) async fn clear_faults(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    development(&call)?.faults.clear();
+    controls(&call.desk)?.faults.clear();
     Ok(json(object::page([], write_fault, None)))
 }
 
 /// `GET /operator/v1/dev/requests`: the last requests received, newest first.
 pub(crate) async fn list_requests(call: OperatorCall<'_>) -> Outcome {
     let request = ListRequest::parse(call.query(), &call.app().cursors, "requests")?;
-    let requests = &development(&call)?.requests;
+    let requests = &controls(&call.desk)?.requests;
     let listed = requests.list(request.after, request.limit);
     let write = |out: &mut String, request: &String| out.push_str(request);
     Ok(list_answer(&call, &request, &listed, write))
@@ -94,14 +77,4 @@ fn list_answer<T>(
     let next = listed.next.as_ref();
     let next_page = next.map(|next| request.next_page(&call.app().cursors, next));
     json(object::page(&listed.items, write, next_page.as_deref()))
-}
-
-fn development<'a>(call: &OperatorCall<'a>) -> Result<&'a Development, Failure> {
-    let development = call.app().development.as_ref();
-    development.ok_or_else(|| {
-        Failure::internal(
-            "a development route without development controls",
-            Written::Nothing,
-        )
-    })
 }

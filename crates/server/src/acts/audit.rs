@@ -1,0 +1,21 @@
+//! The audit trail: who did what to what, newest first.
+
+use rollcall_store::audit::{AuditFilter, AuditPage};
+use rollcall_wire::operator::audit::AuditRequest;
+
+use super::Desk;
+use crate::app::Operation::ListAuditEvents;
+use crate::http::error::Failure;
+
+pub(crate) async fn list(desk: &Desk<'_>, request: &AuditRequest) -> Result<AuditPage, Failure> {
+    let filter = AuditFilter {
+        organization_id: request.organization_id.clone(),
+        target_ids: request.target_id.iter().cloned().collect(),
+        action: request.action.map(|action| action.as_str().to_owned()),
+    };
+    let (after, limit) = (request.list.after.as_ref(), request.list.limit);
+    let list = desk
+        .store()
+        .list_audit_events(desk.proof, &filter, after, limit);
+    desk.read(ListAuditEvents, list).await
+}

@@ -1,0 +1,79 @@
+//! An operator at work: who acts, with which right, and on what.
+
+use std::sync::Arc;
+
+use rollcall_domain::audit::{Act, Actor, ActorKind};
+use rollcall_domain::id::OrganizationId;
+use rollcall_domain::tenant::{ApiKey, OperatorProof, OrganizationScope};
+use rollcall_store::{Store, Stored};
+
+use crate::app::{App, Operation};
+use crate::http::error::Failure;
+use crate::http::exchange::Exchange;
+
+/// An operator, and the request that is being worked on.
+pub(crate) struct Desk<'a> {
+    exchange: &'a Exchange<'a>,
+    actor: Actor,
+    /// The right to touch every organization's data.
+    pub(crate) proof: OperatorProof,
+}
+
+impl<'a> Desk<'a> {
+    /// The desk of whoever holds this key, if it is an operator's.
+    pub(crate) fn of_key(exchange: &'a Exchange<'a>, key: &ApiKey) -> Option<Self> {
+        let proof = OperatorProof::of_key(key)?;
+        let actor = Actor {
+            kind: ActorKind::Operator,
+            id: key.id.to_string(),
+        };
+        Some(Self {
+            exchange,
+            actor,
+            proof,
+        })
+    }
+
+    pub(crate) fn exchange(&self) -> &'a Exchange<'a> {
+        self.exchange
+    }
+
+    pub(crate) fn app(&self) -> &'a Arc<App> {
+        self.exchange.app
+    }
+
+    pub(crate) fn store(&self) -> &'a dyn Store {
+        &*self.exchange.app.store
+    }
+
+    /// Who acts, and when: now.
+    pub(crate) fn act(&self) -> Act {
+        Act {
+            actor: self.actor.clone(),
+            at: self.exchange.app.clock.now(),
+        }
+    }
+
+    /// The right to touch one organization's data.
+    pub(crate) fn scope(&self, organization_id: &OrganizationId) -> OrganizationScope {
+        self.proof.choose(organization_id.clone())
+    }
+
+    /// Reads from storage, taking the time.
+    pub(crate) async fn read<T>(
+        &self,
+        operation: Operation,
+        read: impl Future<Output = Stored<T>>,
+    ) -> Result<T, Failure> {
+        self.exchange.read(operation, read).await
+    }
+
+    /// Writes to storage, taking the time.
+    pub(crate) async fn write<T>(
+        &self,
+        operation: Operation,
+        write: impl Future<Output = Stored<T>>,
+    ) -> Result<T, Failure> {
+        self.exchange.write(operation, write).await
+    }
+}
