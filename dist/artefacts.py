@@ -107,15 +107,21 @@ class Binary:
 
     def completions(self):
         """The text of each shell's completions, by the name of their file."""
+        return {name: self._said("completions", shell) for shell, name in COMPLETIONS.items()}
+
+    def manual(self):
+        """The text of each manual page, by the name of its file."""
+        with stage() as staged:
+            self._said("man", staged)
+            return {page.name: page.read_bytes() for page in sorted(staged.iterdir())}
+
+    def _said(self, *arguments):
         if self.native is None:
             raise HarnessError(f"{self.path} does not run here; package it together with one that does: dist/all --binary … --binary …")
-        found = {}
-        for shell, name in COMPLETIONS.items():
-            said = subprocess.run([self.native, "completions", shell], capture_output=True, check=False)
-            if said.returncode != 0:
-                raise HarnessError(f"{self.path} completions {shell}: {said.stderr.decode(errors='replace')}")
-            found[name] = said.stdout
-        return found
+        said = subprocess.run([self.native, *arguments], capture_output=True, check=False)
+        if said.returncode != 0:
+            raise HarnessError(f"{self.path} {arguments[0]}: {said.stderr.decode(errors='replace')}")
+        return said.stdout
 
     def check_version(self):
         if self.native is None:

@@ -37,5 +37,6 @@ fn run() -> Outcome {
         Command::Health(arguments) => cli::wait(cli::health::run(arguments)),
         Command::Openapi(arguments) => cli::openapi::run(&arguments),
         Command::Completions(arguments) => cli::completions::run(&arguments),
+        Command::Man(arguments) => cli::man::run(&arguments),
     }
 }

@@ -29,6 +29,7 @@ pub mod failure;
 pub mod health;
 pub mod import;
 pub mod keys;
+pub mod man;
 pub mod migrate;
 pub mod openapi;
 pub mod orgs;
@@ -100,6 +101,7 @@ pub enum Command {
     Health(health::Arguments),
     Openapi(openapi::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// Reads the command line. `None` when it only asked for help or the version, which has been printed.

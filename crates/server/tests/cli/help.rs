@@ -107,6 +107,28 @@ fn completions_know_the_commands() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let place = Place::new();
+    let mut found = Vec::new();
+    paths(&Arguments::command(), &[], &mut found);
+    std::fs::create_dir(place.path("man1")).unwrap();
+    let ended = place.run(&["man", "man1"]);
+    assert_eq!(ended.status, 0, "{}", ended.shown());
+    for path in found {
+        let name = ["rollcall".to_owned()].into_iter().chain(path);
+        let page = format!("man1/{}.1", name.collect::<Vec<_>>().join("-"));
+        let page = String::from_utf8(place.read(&page)).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+    }
+    assert_ended!(place.run(&["man", "nowhere"]), @"
+    $ rollcall man nowhere
+    status: 2
+    stderr:
+    rollcall: cannot write manual pages into nowhere: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
 fn openapi_documents_are_the_ones_that_are_kept() {
     let place = Place::new();
     let help = place.run(&["openapi", "--help"]).stdout;
