@@ -74,7 +74,7 @@ for (const pool of ["forks", "threads"]) {
     test(`a run on ${pool} that is killed leaves no process: ${whom}`, async () => {
       const sample = startSample({ pause: true, pool });
       await until("the middle", sample, () => sample.finished() >= 8, 120_000);
-      assert.ok(sample.left().some((line) => line.includes("rollcall-guard")), "no server was seen");
+      assert.ok(sample.left().some((line) => line.includes("--exit-with-parent")), "no server was seen");
       process.kill(target * sample.child.pid, "SIGKILL");
       sample.release();
       await sample.ended;

@@ -83,7 +83,7 @@ def test_thirty_tests_on_four_workers_pass_and_leave_nothing(run: Callable[..., 
 def test_a_run_that_is_killed_leaves_no_process(run: Callable[..., Run], kill: Callable[[int, int], None]) -> None:
     sample = run(pause=True)
     sample.wait("the middle", lambda: len(list(sample.done.iterdir())) >= 8, 120)
-    assert sum("rollcall-guard" in line for line in sample.left()) >= 2, "no server of a worker was seen"
+    assert sum("--exit-with-parent" in line for line in sample.left()) >= 2, "no server of a worker was seen"
     kill(sample.process.pid, signal.SIGKILL)
     sample.released.touch()
     sample.process.wait()

@@ -4,6 +4,7 @@
 //! generated is kept in the data directory, readable by its owner alone, so that the keys
 //! printed yesterday work today. Literal values from flags win and are kept too.
 
+mod parent;
 mod tenant;
 mod welcome;
 
@@ -43,6 +44,9 @@ pub struct Arguments {
     /// Listen on an address that other machines can reach, and answer under any name [env: ROLLCALL_DEV_ALLOW_REMOTE]
     #[arg(long)]
     allow_remote: bool,
+    /// End when standard input ends, a pipe that the parent holds: for test runs, which may be killed
+    #[arg(long)]
+    exit_with_parent: bool,
     /// Settings file [default: rollcall.toml if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -98,6 +102,9 @@ fn workspace_id(text: &str) -> Result<WorkspaceId, String> {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
+    if arguments.exit_with_parent {
+        parent::watch()?;
+    }
     let loaded = target::load(arguments.config.as_deref(), &arguments.overrides())?;
     if arguments.print_config {
         return output::write_bytes(format!("{}\n", loaded.table()).as_bytes());

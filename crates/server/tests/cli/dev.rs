@@ -499,3 +499,46 @@ fn unknown_test_keys_become_tenants_where_that_is_wanted() {
     assert_eq!(list["data"], json!([]));
     dev.stop();
 }
+
+#[test]
+fn a_server_of_a_test_run_ends_with_it_however_that_ends() {
+    let place = Place::embedded();
+    let arguments = [
+        "dev",
+        "--exit-with-parent",
+        "--in-memory",
+        "--listen",
+        "127.0.0.1:0",
+        "--output",
+        "json",
+    ];
+    let mut parent = std::process::Command::new("sh");
+    // The parent holds the one end of a pipe; the other is the server's standard input.
+    parent.args(["-c", "mkfifo pipe; \"$@\" <pipe & exec 9>pipe; wait", "sh"]);
+    parent
+        .arg(place.command(&arguments).get_program())
+        .args(arguments);
+    parent
+        .current_dir(place.path(""))
+        .stdout(std::process::Stdio::piped());
+    let mut parent = parent.spawn().unwrap();
+    let mut stdout = std::io::BufReader::new(parent.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    assert!(line.contains("base_url"), "{line}");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // Its end of standard output is closed when it is gone.
+    assert_eq!(
+        std::io::Read::read_to_end(&mut stdout, &mut Vec::new()).unwrap(),
+        0
+    );
+
+    let ended = place.run(&["dev", "--exit-with-parent", "--in-memory"]);
+    assert_ended!(ended, @"
+    $ rollcall dev --exit-with-parent --in-memory
+    status: 2
+    stderr:
+    rollcall: --exit-with-parent: standard input must be a pipe whose other end the parent holds; start it with one, or leave the flag out
+    ");
+}

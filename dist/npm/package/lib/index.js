@@ -10,10 +10,6 @@ const { openWebhooks } = require("./webhooks.js");
 // Longest wait for one answer of the server, in milliseconds. Faults do not touch the operator API.
 const TIMEOUT = 30_000;
 
-// Starts its arguments as a program and ends it when standard input ends, which the kernel sees to however the holder of
-// the other end dies. Closes its own outputs, so that the reader sees when the program ends by itself.
-const GUARD = '"$@" & exec >&- 2>&-; read -r _; kill -KILL $!; wait';
-
 class RollcallError extends Error {
   constructor(message, status = null, errorType = null) {
     super(message);
@@ -23,11 +19,11 @@ class RollcallError extends Error {
   }
 }
 
-/** Starts a program that ends with this process, even when this process is killed with SIGKILL. To end it, end `stdin`. */
-function spawnGuarded(command, cwd) {
+/** Starts a server with `--exit-with-parent`: it ends with this process, even when this process is killed with SIGKILL. To end it, end `stdin`. */
+function spawnServer([program, ...command], cwd) {
   const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("ROLLCALL_"));
   // In a session of its own, a Ctrl-C of the test run does not end the server before the tests' teardowns have used it.
-  return spawn("/bin/sh", ["-c", GUARD, "rollcall-guard", ...command], {
+  return spawn(program, command, {
     cwd,
     detached: true,
     env: Object.fromEntries(environment),
@@ -38,10 +34,10 @@ function spawnGuarded(command, cwd) {
 async function startRollcall({ options = [], cwd } = {}) {
   const command = [
     binary(),
-    ...["dev", "--config", "/dev/null", "--in-memory", "--listen", "127.0.0.1:0", "--output", "json", "--log", "warn"],
+    ...["dev", "--exit-with-parent", "--config", "/dev/null", "--in-memory", "--listen", "127.0.0.1:0", "--output", "json", "--log", "warn"],
     ...options,
   ];
-  const child = spawnGuarded(command, cwd);
+  const child = spawnServer(command, cwd);
   const failed = once(child, "error").then(([error]) => Promise.reject(error));
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text) => (log = (log + text).slice(-65_536)));

@@ -52,19 +52,14 @@ def binary() -> pathlib.Path:
     return pathlib.Path(found)
 
 
-# Starts its arguments as a program and ends it when standard input ends, which the kernel sees to however the holder of
-# the other end dies. Closes its own standard output, so that the reader sees when the program ends by itself.
-_GUARD = '"$@" & exec >&- 2>&-; read -r _; kill -KILL $!; wait'
-
-
 def _spawn(command: Sequence[str], stderr: IO[bytes], directory: str | os.PathLike[str] | None) -> subprocess.Popen[bytes]:
-    """Starts a program that ends with this process, even when this process is killed with SIGKILL.
+    """Starts a server with `--exit-with-parent`: it ends with this process, even when this process is killed with SIGKILL.
 
     To end it, close `stdin`. The session of its own keeps a Ctrl-C of the test run from ending the server before the
     tests' teardowns have used it.
     """
     process = subprocess.Popen(
-        ["/bin/sh", "-c", _GUARD, "rollcall-guard", *command],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -88,7 +83,7 @@ def start(options: Sequence[str] = (), *, directory: str | os.PathLike[str] | No
     """
     command = [
         str(binary()),
-        "dev", "--config", os.devnull, "--in-memory", "--listen", "127.0.0.1:0", "--output", "json", "--log", "warn",
+        "dev", "--exit-with-parent", "--config", os.devnull, "--in-memory", "--listen", "127.0.0.1:0", "--output", "json", "--log", "warn",
         *options,
     ]  # fmt: skip
     log = tempfile.TemporaryFile()
