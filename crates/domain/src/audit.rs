@@ -27,11 +27,19 @@ crate::text_enum! {
 pub struct Actor {
     /// The kind of party.
     pub kind: ActorKind,
-    /// The key's id, `console`, the enrollment's id, or the name of a background task; never a secret.
+    /// The key's id, `command-line`, the enrollment's id, or the name of a background task; never a secret.
     pub id: String,
 }
 
 impl Actor {
+    /// The operator's command line, on the storage itself.
+    pub fn command_line() -> Self {
+        Self {
+            kind: ActorKind::Operator,
+            id: "command-line".to_owned(),
+        }
+    }
+
     /// Rollcall itself, in the background task called `task`.
     pub fn system(task: &str) -> Self {
         Self {

@@ -9,7 +9,7 @@ use rollcall_store::{Store, Stored};
 
 use crate::app::{App, Operation};
 use crate::http::error::Failure;
-use crate::http::exchange::Exchange;
+use crate::http::exchange::{CommandLine, Exchange};
 
 /// An operator, and the request that is being worked on.
 pub(crate) struct Desk<'a> {
@@ -32,6 +32,15 @@ impl<'a> Desk<'a> {
             actor,
             proof,
         })
+    }
+
+    /// The desk of whoever has opened the storage.
+    pub(crate) fn of_command_line(exchange: &'a Exchange<'a>, _: &CommandLine) -> Self {
+        Self {
+            exchange,
+            actor: Actor::command_line(),
+            proof: OperatorProof::of_storage_access(),
+        }
     }
 
     pub(crate) fn exchange(&self) -> &'a Exchange<'a> {

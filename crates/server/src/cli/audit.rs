@@ -1,14 +1,10 @@
 //! `rollcall audit`: who did what to what, and when.
 
-use rollcall_domain::audit::AuditAction;
-use rollcall_store::audit::AuditFilter;
-use rollcall_wire::operator::audit::{parse_list, write_audit_event};
-
+use super::asking::Asking;
 use super::client::Call;
 use super::failure::Outcome;
-use super::output::{Column, Output, OutputArgs};
-use super::pages::{self, PageArgs};
-use super::target::{Storage, Target, TargetArgs};
+use super::output::Column;
+use super::pages::PageArgs;
 
 /// Look up who did what to what, and when
 #[derive(Debug, clap::Args)]
@@ -37,9 +33,7 @@ struct List {
     #[command(flatten)]
     pages: PageArgs,
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    asking: Asking,
 }
 
 const COLUMNS: &[Column] = &[
@@ -54,60 +48,11 @@ const COLUMNS: &[Column] = &[
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
     let Command::List(list) = arguments.command;
-    let wanted = [
-        ("organization_id", &list.organization_id),
-        ("target_id", &list.target_id),
-        ("action", &list.action),
-    ];
-    let wanted = wanted.into_iter();
-    let parameters: Vec<_> = wanted
-        .filter_map(|(name, value)| Some((name, value.clone()?)))
-        .collect();
-    let target = list.target.open().await?;
-    let mut output = list.output.open();
-    let printed = match &target {
-        Target::Server(client) => {
-            let listing = output.list(COLUMNS);
-            pages::print(client, listing, &list.pages, || {
-                let call = Call::get("/operator/v1/audit_events");
-                let parameters = parameters.iter().cloned();
-                parameters.fold(call, |call, (name, value)| call.query(name, value))
-            })
-            .await
-        }
-        Target::Storage(storage) => stored(storage, &parameters, &list.pages, &mut output).await,
+    let call = || {
+        Call::get("/operator/v1/audit_events")
+            .optional("organization_id", list.organization_id.as_deref())
+            .optional("target_id", list.target_id.as_deref())
+            .optional("action", list.action.as_deref())
     };
-    target.close().await;
-    printed
-}
-
-async fn stored(
-    storage: &Storage,
-    parameters: &[(&'static str, String)],
-    pages: &PageArgs,
-    output: &mut Output,
-) -> Outcome {
-    let Storage { store, proof, .. } = storage;
-    let query = pages.query_for_storage(parameters)?;
-    let request = parse_list(Some(&query), &pages::no_cursors())?;
-    let filter = AuditFilter {
-        organization_id: request.organization_id,
-        target_ids: request.target_id.into_iter().collect(),
-        action: request.action.map(AuditAction::as_str).map(str::to_owned),
-    };
-    let mut after = None;
-    let mut listing = output.list(COLUMNS);
-    loop {
-        let limit = request.list.limit;
-        let page = store
-            .list_audit_events(*proof, &filter, after.as_ref(), limit)
-            .await?;
-        let rows = page.events.iter();
-        let rows = rows.map(|event| pages::json(|out| write_audit_event(out, event)));
-        listing.page(&rows.collect::<Outcome<Vec<_>>>()?)?;
-        after = page.next;
-        if after.is_none() || !pages.all {
-            return pages::end_on_storage(listing, after.is_some());
-        }
-    }
+    list.asking.list(COLUMNS, &list.pages, call).await
 }

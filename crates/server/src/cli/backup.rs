@@ -21,7 +21,7 @@ use super::output::OutputArgs;
 use super::private_files::{finish_directory, private_directory, scratch_directory, write_durably};
 use super::progress::Progress;
 use super::secret_key;
-use super::target::{self, StorageArgs};
+use super::storage::{self, StorageArgs};
 use crate::config::{Config, SECRET_KEY_FILE};
 
 /// The manifest's name in a backup.
@@ -63,7 +63,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             "PostgreSQL is backed up with its own tools, such as pg_dump",
         ));
     }
-    target::existing(&config)?;
+    storage::existing(&config)?;
     let directory = &arguments.directory;
     let shown = directory.display();
     if directory.exists() {

@@ -7,7 +7,7 @@ use super::failure::{Failure, Outcome};
 use super::output::OutputArgs;
 use super::progress::Progress;
 use super::secret_key;
-use super::target::{self, Storage, StorageArgs};
+use super::storage::{self, Storage, StorageArgs};
 use crate::config::Config;
 
 /// Verify every record, index and invariant of the storage; status 1 when something is wrong
@@ -28,7 +28,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     if config.database_url.is_none() && !config.in_memory && backup::is_one(&config.data_dir) {
         return check_backup(config, arguments.output).await;
     }
-    target::existing(&config)?;
+    storage::existing(&config)?;
     if config.database_url.is_none() && backup::lost_its_manifest(&config.data_dir) {
         return Err(Failure::setup(format!(
             "{} is no data directory that was ever opened, and as a backup it lacks backup.json; use another \
@@ -59,7 +59,7 @@ async fn check_backup(mut config: Config, output: OutputArgs) -> Outcome {
     let copy = backup::copy_to_look_at(&directory)?;
     copy.path().clone_into(&mut config.data_dir);
     let checked = async {
-        let storage = target::open(&config).await?;
+        let storage = storage::open(&config).await?;
         let checked = check(&storage, wrong, output).await;
         storage.store.close().await;
         checked

@@ -1,5 +1,5 @@
-//! One small HTTP client, for the public API of any server that speaks it and for Rollcall's own
-//! operator API.
+//! One small client, for the public API of any server that speaks it and for Rollcall's own operator API: over HTTP, or
+//! of the same service [in this process](super::in_process).
 //!
 //! It retries as the contract says clients do (`headers-and-errors.md`, *What SDKs retry*), with one
 //! exception: a write that is not repeatable is sent again only when the server said so or was never
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use http_body_util::Full;
 use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rollcall_domain::id::{Chance as _, SystemChance};
@@ -18,6 +19,7 @@ use serde_json::Value;
 use url::Host;
 
 use super::failure::{Failure, Outcome};
+use super::in_process::InProcess;
 use crate::outbound;
 
 /// How often a call is sent again.
@@ -25,9 +27,19 @@ const RETRIES: u32 = 2;
 /// The longest wait that a server may ask for; SDKs fall back to their own backoff above it.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// A client of one server with one key.
-#[derive(Clone, Debug)]
-pub struct Client {
+/// Who answers calls.
+#[derive(Debug)]
+pub struct Client(Transport);
+
+#[derive(Debug)]
+enum Transport {
+    Network(Network),
+    InProcess(InProcess),
+}
+
+/// One server, asked with one key.
+#[derive(Debug)]
+struct Network {
     http: reqwest::Client,
     base_url: String,
     /// The proxy that calls go through, without its credentials.
@@ -112,6 +124,27 @@ impl Call {
         self.body = Some(("application/json", Bytes::from(body.to_string())));
         self
     }
+
+    /// The call as a request for this process.
+    fn request(&self) -> Outcome<http::Request<Full<Bytes>>> {
+        let mut target = self.path.clone();
+        if !self.query.is_empty() {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.extend_pairs(&self.query);
+            target = format!("{target}?{}", query.finish());
+        }
+        let request = http::Request::builder().method(&self.method).uri(target);
+        let mut request = request.header(http::header::HOST, "localhost");
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let mut body = Full::default();
+        if let Some((content_type, bytes)) = &self.body {
+            request = request.header(http::header::CONTENT_TYPE, *content_type);
+            body = Full::new(bytes.clone());
+        }
+        request.body(body).map_err(Failure::setup)
+    }
 }
 
 /// A path segment that may hold anything.
@@ -170,28 +203,59 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Failure::setup(format!("cannot make an HTTP client: {error}")))?;
-        Ok(Self {
+        Ok(Self(Transport::Network(Network {
             http,
             base_url,
             proxy,
             key,
-        })
+        })))
+    }
+
+    /// A client of the service in this process.
+    pub(super) fn in_process(service: InProcess) -> Self {
+        Self(Transport::InProcess(service))
+    }
+
+    /// Whether it is in this process, on a storage that no server runs on.
+    pub(super) fn is_in_process(&self) -> bool {
+        matches!(self.0, Transport::InProcess(_))
     }
 
     /// Makes the call and answers with the JSON that came back.
     pub async fn call(&self, call: Call) -> Outcome<Value> {
-        let response = self.send(&call).await?;
-        let bytes = response.bytes().await.map_err(|error| self.lost(&error))?;
+        let network = match &self.0 {
+            Transport::Network(network) => network,
+            Transport::InProcess(service) => return service.call(call.request()?).await,
+        };
+        let response = network.send(&call).await?;
+        let bytes = response.bytes().await;
+        let bytes = bytes.map_err(|error| network.lost(&error))?;
         serde_json::from_slice(&bytes).map_err(|_not_json| {
             Failure::failed(format!(
                 "{} answered {} {} with something that is not JSON; is it the right address?",
-                self.base_url, call.method, call.path
+                network.base_url, call.method, call.path
             ))
         })
     }
 
-    /// Makes the call and answers with the response, its body still to come.
+    /// Makes the call of a server and answers with the response, its body still to come.
     pub async fn send(&self, call: &Call) -> Outcome<reqwest::Response> {
+        match &self.0 {
+            Transport::Network(network) => network.send(call).await,
+            Transport::InProcess(_) => Err(Failure::setup("only a server can be asked for that")),
+        }
+    }
+
+    /// Finishes what is queued in this process and lets the storage go.
+    pub async fn close(&self) {
+        if let Transport::InProcess(service) = &self.0 {
+            service.close().await;
+        }
+    }
+}
+
+impl Network {
+    async fn send(&self, call: &Call) -> Outcome<reqwest::Response> {
         let mut attempt = 0;
         loop {
             let result = self.request(call)?.send().await;
@@ -317,7 +381,12 @@ async fn refusal(response: reqwest::Response, way: &str) -> Failure {
         .map(|id| format!(" (request {id})"))
         .unwrap_or_default();
     let body = response.bytes().await.unwrap_or_default();
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    refused(status, &body, way, &request_id)
+}
+
+/// What the answer says to a call that was not served; `way` is how it came here, `after` what follows it.
+pub(super) fn refused(status: StatusCode, body: &[u8], way: &str, after: &str) -> Failure {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let error_type = body.pointer("/error/type").and_then(Value::as_str);
     let message = body.pointer("/error/message").and_then(Value::as_str);
     let code = status.as_u16();
@@ -325,7 +394,7 @@ async fn refusal(response: reqwest::Response, way: &str) -> Failure {
         (Some(error_type), Some(message)) => format!("{error_type} ({code}): {message}"),
         _ => format!("the server answered {code} without an explanation{way}"),
     };
-    let said = super::output::printable(&said) + &request_id;
+    let said = super::output::printable(&said) + after;
     match status {
         StatusCode::NOT_FOUND => Failure::NotFound(said),
         StatusCode::UNAUTHORIZED => Failure::UnknownKey(said),

@@ -24,7 +24,7 @@ use super::output::{self, OutputArgs};
 use super::secret_key;
 use super::seed::{self, Seed};
 use super::startup::{self, Ports};
-use super::target;
+use super::storage;
 use crate::config::{FlagOverrides, Loaded, Secret as Literal};
 use crate::development::DevelopmentParts;
 use crate::initial::InitialState;
@@ -105,7 +105,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     if arguments.exit_with_parent {
         parent::watch()?;
     }
-    let loaded = target::load(arguments.config.as_deref(), &arguments.overrides())?;
+    let loaded = storage::load(arguments.config.as_deref(), &arguments.overrides())?;
     if arguments.print_config {
         return output::write_bytes(format!("{}\n", loaded.table()).as_bytes());
     }

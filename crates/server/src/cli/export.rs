@@ -20,7 +20,8 @@ use super::import::organization_id;
 use super::output;
 use super::private_files::NewFile;
 use super::progress::Progress;
-use super::target::{Storage, Target, TargetArgs};
+use super::storage::Storage;
+use super::target::{Target, TargetArgs};
 
 /// Profiles that are read and written at a time.
 const PAGE: usize = 500;
@@ -43,7 +44,7 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let target = arguments.target.open().await?;
+    let target = arguments.target.open_to_read().await?;
     let outcome = export(&arguments, &target).await;
     target.close().await;
     outcome

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::dev::reachable;
 use super::failure::{Failure, Outcome};
-use super::{output, target};
+use super::{output, storage};
 use crate::config::FlagOverrides;
 use crate::outbound;
 
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let config = target::load(arguments.config.as_deref(), &FlagOverrides::default())?.config;
+    let config = storage::load(arguments.config.as_deref(), &FlagOverrides::default())?.config;
     let listens = reachable(config.admin_listen.unwrap_or(config.listen));
     let base = arguments.url.unwrap_or(format!("http://{listens}"));
     let url = format!("{}/readyz", base.trim_end_matches('/'));

@@ -25,7 +25,8 @@ use super::failure::{Failure, Outcome};
 use super::output::{OutputArgs, note, printable};
 use super::progress::Progress;
 use super::records::{self, BadLine, Batch, Defaults, GoodLine, Place};
-use super::target::{Storage, Target, TargetArgs};
+use super::storage::Storage;
+use super::target::{Target, TargetArgs};
 
 /// On a terminal, so many bad lines are shown; a file gets all of them.
 const SHOWN_ON_TERMINAL: u64 = 100;

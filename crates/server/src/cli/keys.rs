@@ -3,24 +3,23 @@
 //! An operator's key can be made on the storage alone: whoever reaches the storage is the operator, and no
 //! key can beget another one of its power over the network.
 
-use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{ApiKey, KeyKind, KeyOwner, KeyStatus};
 use rollcall_record::time;
 use rollcall_store::tenants::NotStored;
-use rollcall_wire::operator::deleted;
-use rollcall_wire::operator::tenants::{parse_api_key, write_api_key};
+use rollcall_wire::operator::tenants::write_api_key;
 use serde_json::{Map, Value, json};
 
+use super::asking::Asking;
 use super::client::{Call, segment};
 use super::failure::{Failure, Outcome};
 use super::import::organization_id;
 use super::orgs;
-use super::output::{Column, Output, OutputArgs, note};
-use super::pages;
+use super::output::{Column, OutputArgs, note};
 use super::secret_key;
-use super::target::{Storage, StorageArgs, Target, TargetArgs};
+use super::storage::{Storage, StorageArgs};
+use super::target::Target;
 use crate::secrets::Secret;
 
 /// Make and manage keys of platforms, administrators and operators
@@ -39,7 +38,7 @@ enum Command {
         #[arg(long, value_name = "ID", value_parser = organization_id)]
         organization_id: Option<OrganizationId>,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
     /// Stop a key from working, within 5 seconds everywhere
     Disable(One),
@@ -75,7 +74,7 @@ struct Create {
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     expires_at: Option<String>,
     #[command(flatten)]
-    shared: Shared,
+    asking: Asking,
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,15 +83,7 @@ struct One {
     #[arg(value_parser = key_id)]
     id: ApiKeyId,
     #[command(flatten)]
-    shared: Shared,
-}
-
-#[derive(Debug, clap::Args)]
-struct Shared {
-    #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    asking: Asking,
 }
 
 fn kind(text: &str) -> Result<KeyKind, String> {
@@ -127,15 +118,17 @@ pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::Create(create) => make(create).await,
         Command::List {
-            organization_id,
-            shared,
+            organization_id: Some(id),
+            asking,
         } => {
-            let target = shared.target.open().await?;
-            let mut output = shared.output.open();
-            let listed = list(&target, organization_id.as_ref(), &mut output).await;
-            target.close().await;
-            listed
+            asking
+                .everything(COLUMNS, orgs::path(&id, "/api_keys"))
+                .await
         }
+        Command::List {
+            organization_id: None,
+            asking,
+        } => list_operators(asking).await,
         Command::Disable(one) => one.set_status(KeyStatus::Disabled).await,
         Command::Enable(one) => one.set_status(KeyStatus::Active).await,
         Command::Delete(one) => one.delete().await,
@@ -158,17 +151,23 @@ const STOP_FIRST: &str =
 
 async fn make(create: Create) -> Outcome {
     let owner = create.owner()?;
-    // The first operator's key is often the first thing of all.
-    let target = match owner {
-        Ownership::Operator => create.shared.target.open_storage(STOP_FIRST).await?,
-        Ownership::Organization(_) => create.shared.target.open().await?,
+    let made = match owner {
+        Ownership::Operator => {
+            // The first operator's key is often the first thing of all.
+            let target = create.asking.target.open_storage(STOP_FIRST).await?;
+            let made = create.operators(&target).await;
+            target.close().await;
+            made
+        }
+        Ownership::Organization(id) => {
+            let client = create.asking.target.open().await?;
+            let call = Call::post(orgs::path(&id, "/api_keys"), &create.body());
+            let made = client.call(call).await;
+            client.close().await;
+            made
+        }
     };
-    let made = match &owner {
-        Ownership::Operator => create.operators(&target).await,
-        Ownership::Organization(id) => create.organizations(&target, id).await,
-    };
-    target.close().await;
-    let mut output = create.shared.output.open();
+    let mut output = create.asking.output.open();
     output.item(&made?)?;
     if output.is_table() {
         note("The secret is not stored and cannot be shown again.");
@@ -210,20 +209,6 @@ impl Create {
         Value::Object(body)
     }
 
-    async fn organizations(&self, target: &Target, id: &OrganizationId) -> Outcome<Value> {
-        let body = self.body();
-        match target {
-            Target::Server(client) => {
-                let path = orgs::path(id, "/api_keys");
-                client.call(Call::post(path, &body)).await
-            }
-            Target::Storage(storage) => {
-                let draft = parse_api_key(pages::fields(&body)?, id.clone())?;
-                insert(storage, draft.owner, draft.name, draft.expires_at).await
-            }
-        }
-    }
-
     async fn operators(&self, target: &Target) -> Outcome<Value> {
         let Target::Storage(storage) = target else {
             return Err(Failure::setup(
@@ -233,105 +218,70 @@ impl Create {
         };
         let expires_at = self.expires_at.as_deref().map(time::parse).transpose();
         let expires_at = expires_at.map_err(Failure::setup)?;
-        insert(storage, KeyOwner::Operator, self.name.clone(), expires_at).await
-    }
-}
-
-async fn insert(
-    storage: &Storage,
-    owner: KeyOwner,
-    name: String,
-    expires_at: Option<Timestamp>,
-) -> Outcome<Value> {
-    let now = storage.now();
-    let key = ApiKey::create(storage.ids.api_key(now), owner, name, expires_at, now)
-        .map_err(Failure::failed)?;
-    let secret = Secret::key(key.owner.kind(), &storage.ids);
-    let Storage { store, proof, .. } = storage;
-    let act = storage.act();
-    match store.insert_key(*proof, &act, &key, &secret.hash()).await? {
-        Ok(()) => pages::json(|out| write_api_key(out, &key, Some(secret.expose()))),
-        Err(NotStored::UnknownOrganization) => match key.owner.organization_id() {
-            Some(id) => Err(orgs::unknown(id)),
-            None => Err(Failure::failed("the key has no organization")),
-        },
-        Err(NotStored::UnknownWorkspace) => Err(Failure::failed(
-            "the organization has no such workspace; rollcall workspaces list shows the ones it has",
-        )),
-        Err(NotStored::Taken) => Err(Failure::failed("the key's ID is taken; try again")),
-    }
-}
-
-async fn list(target: &Target, id: Option<&OrganizationId>, output: &mut Output) -> Outcome {
-    let listing = output.list(COLUMNS);
-    match (target, id) {
-        (Target::Server(client), Some(id)) => {
-            pages::print_everything(client, listing, &orgs::path(id, "/api_keys")).await
+        let Storage {
+            store, ids, proof, ..
+        } = storage;
+        let act = storage.act();
+        let (id, owner, name) = (ids.api_key(act.at), KeyOwner::Operator, self.name.clone());
+        let key = ApiKey::create(id, owner, name, expires_at, act.at).map_err(Failure::failed)?;
+        let secret = Secret::key(KeyKind::Operator, ids);
+        match store.insert_key(*proof, &act, &key, &secret.hash()).await? {
+            Ok(()) => shown(&key, Some(secret.expose())),
+            Err(
+                NotStored::Taken | NotStored::UnknownOrganization | NotStored::UnknownWorkspace,
+            ) => Err(Failure::failed("the key's ID is taken; try again")),
         }
-        (Target::Server(_), None) => Err(Failure::setup(
+    }
+}
+
+fn shown(key: &ApiKey, secret: Option<&str>) -> Outcome<Value> {
+    let mut text = String::with_capacity(512);
+    write_api_key(&mut text, key, secret);
+    serde_json::from_str(&text).map_err(Failure::failed)
+}
+
+/// Prints the operator's own keys, which no server lists.
+async fn list_operators(asking: Asking) -> Outcome {
+    let target = asking.target.open_to_read().await?;
+    let Target::Storage(Storage { store, proof, .. }) = &target else {
+        return Err(Failure::setup(
             "over --url the keys of one organization can be listed; name it with --organization-id",
-        )),
-        (Target::Storage(Storage { store, proof, .. }), id) => {
-            if let Some(id) = id
-                && store.find_organization(*proof, id).await?.is_none()
-            {
-                return Err(orgs::unknown(id));
+        ));
+    };
+    let mut output = asking.output.open();
+    let mut listing = output.list(COLUMNS);
+    let mut after = None;
+    let printed = async {
+        loop {
+            let listed = store
+                .list_keys(*proof, None, after.as_ref(), Limit::LARGEST)
+                .await?;
+            let rows = listed.items.iter().map(|key| shown(key, None));
+            listing.page(&rows.collect::<Outcome<Vec<_>>>()?)?;
+            after = listed.next;
+            if after.is_none() {
+                return listing.end(None);
             }
-            let page = Limit::LARGEST;
-            let ask =
-                async |after: Option<_>| store.list_keys(*proof, id, after.as_ref(), page).await;
-            pages::print_all(listing, ask, |out, key| write_api_key(out, key, None)).await
         }
-    }
+    };
+    let printed = printed.await;
+    target.close().await;
+    printed
 }
 
 impl One {
     async fn set_status(self, status: KeyStatus) -> Outcome {
-        let target = self.shared.target.open().await?;
-        let changed = match &target {
-            Target::Server(client) => {
-                let body = json!({"status": status.as_str()});
-                client.call(Call::post(self.path(), &body)).await
-            }
-            Target::Storage(storage) => self.set_stored_status(storage, status).await,
-        };
-        target.close().await;
-        self.shared.output.open().item(&changed?)
-    }
-
-    async fn set_stored_status(&self, storage: &Storage, status: KeyStatus) -> Outcome<Value> {
-        let Storage { store, proof, .. } = storage;
-        let changed = store
-            .set_key_status(*proof, &storage.act(), &self.id, status)
-            .await?;
-        let key = changed.ok_or_else(|| self.unknown())?;
-        pages::json(|out| write_api_key(out, &key, None))
+        let body = json!({"status": status.as_str()});
+        let call = Call::post(self.path(), &body);
+        self.asking.item(call).await
     }
 
     async fn delete(self) -> Outcome {
-        let target = self.shared.target.open().await?;
-        let removed = match &target {
-            Target::Server(client) => client.call(Call::delete(self.path())).await,
-            Target::Storage(storage) => self.delete_stored(storage).await,
-        };
-        target.close().await;
-        self.shared.output.open().item(&removed?)
-    }
-
-    async fn delete_stored(&self, storage: &Storage) -> Outcome<Value> {
-        let Storage { store, proof, .. } = storage;
-        if store.remove_key(*proof, &storage.act(), &self.id).await? {
-            pages::json(|out| out.push_str(&deleted("api_key", self.id.as_str())))
-        } else {
-            Err(self.unknown())
-        }
+        let call = Call::delete(self.path());
+        self.asking.item(call).await
     }
 
     fn path(&self) -> String {
         format!("/operator/v1/api_keys/{}", segment(self.id.as_str()))
-    }
-
-    fn unknown(&self) -> Failure {
-        Failure::failed(format!("there is no key {}", self.id))
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::failure::Outcome;
 use super::output::OutputArgs;
-use super::target::{self, StorageArgs};
+use super::storage::{self, StorageArgs};
 
 /// Bring the storage to this version's schema, which a server also does when it starts
 #[derive(Debug, clap::Args)]
@@ -18,12 +18,12 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
     let config = arguments.storage.settings()?.config;
-    target::existing(&config)?;
-    let before = target::schema_version(&config).await?;
+    storage::existing(&config)?;
+    let before = storage::schema_version(&config).await?;
     // Opening migrates.
-    let storage = target::open(&config).await?;
+    let storage = storage::open(&config).await?;
     storage.store.close().await;
-    let after = target::schema_version(&config).await?;
+    let after = storage::schema_version(&config).await?;
     arguments.output.open().item(&json!({
         "schema_before": before, "schema": after, "rollcall": env!("CARGO_PKG_VERSION"),
     }))

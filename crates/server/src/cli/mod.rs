@@ -2,7 +2,8 @@
 //!
 //! Arguments are data (clap's derive): the doc comments are the help, the reference
 //! (`docs/reference/cli.md`) and the completions are generated from them. A command parses strictly, turns
-//! what was written into a value that can act ([`target::Target`], [`client::Client`]), and acts.
+//! what was written into a [call](client::Call), and has it answered by a server or in this process
+//! ([`client::Client`]).
 //!
 //! Every command ends with status 0 when it did what was asked, 1 when it was tried and refused, and 2
 //! when it could not begin; the reason is one line on standard error ([`failure`]). Only [`output`]
@@ -15,6 +16,7 @@
     reason = "the comments of arguments are help for a terminal, which would show the backticks"
 )]
 
+pub mod asking;
 pub mod audit;
 pub mod backup;
 pub mod check;
@@ -28,6 +30,7 @@ pub mod export;
 pub mod failure;
 pub mod health;
 pub mod import;
+mod in_process;
 pub mod keys;
 pub mod man;
 pub mod migrate;
@@ -47,6 +50,7 @@ mod secret_key;
 mod seed;
 pub mod serve;
 mod startup;
+pub mod storage;
 pub mod target;
 pub mod webhooks;
 pub mod workspaces;

@@ -154,11 +154,8 @@ impl Listing<'_> {
     /// The same list, each row of a table completed by `derive` with what its columns name and the
     /// answer does not have.
     #[must_use]
-    pub fn with(self, derive: fn(&mut Value)) -> Self {
-        Self {
-            derive: Some(derive),
-            ..self
-        }
+    pub fn with(self, derive: Option<fn(&mut Value)>) -> Self {
+        Self { derive, ..self }
     }
 
     /// Prints one page. Nothing of it is kept, so a walk over all pages takes constant memory.

@@ -5,16 +5,16 @@ use std::io::{IsTerminal as _, Read as _};
 use rollcall_domain::id::ProfileId;
 use rollcall_wire::dialect::Dialect;
 use rollcall_wire::dialects;
-use rollcall_wire::operator::deleted;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
+use super::asking::Asking;
 use super::client::{Call, Client, segment};
 use super::failure::{Failure, Outcome};
 use super::output::{self, Column, OutputArgs, printable};
 use super::pages::{self, PageArgs};
 use super::programs::profile_id;
-use super::target::{Address, Storage, Target, TargetArgs, Told};
+use super::target::{Address, Told};
 
 /// Read and write profiles through the public API, of any server that speaks it
 #[derive(Debug, clap::Args)]
@@ -317,26 +317,15 @@ struct EraseArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    asking: Asking,
 }
 
 impl EraseArgs {
     async fn run(self) -> Outcome {
         self.confirm()?;
-        let target = self.target.open().await?;
-        let erased = match &target {
-            Target::Server(client) => {
-                let id = segment(self.id.as_str());
-                client
-                    .call(Call::delete(format!("/operator/v1/user_profiles/{id}")))
-                    .await
-            }
-            Target::Storage(storage) => self.erase(storage).await,
-        };
-        target.close().await;
-        self.output.open().item(&erased?)
+        let id = segment(self.id.as_str());
+        let call = Call::delete(format!("/operator/v1/user_profiles/{id}"));
+        self.asking.item(call).await
     }
 
     /// Has whoever sits before a terminal repeat the id; nobody else can be asked.
@@ -362,21 +351,6 @@ impl EraseArgs {
         } else {
             Err(Failure::failed("nothing was erased"))
         }
-    }
-
-    async fn erase(&self, storage: &Storage) -> Outcome<Value> {
-        let Storage { store, proof, .. } = storage;
-        let unknown = || Failure::failed(format!("there is no profile {}", self.id));
-        let found = store.locate_profile(*proof, &self.id).await?;
-        let scope = proof.choose(found.ok_or_else(unknown)?.organization_id);
-        // The log is emptied when the storage is closed.
-        if !store
-            .erase_profile(&scope, &storage.act(), &self.id)
-            .await?
-        {
-            return Err(unknown());
-        }
-        pages::json(|out| out.push_str(&deleted("user_profile", self.id.as_str())))
     }
 }
 

@@ -1,16 +1,13 @@
 //! `rollcall programs`: what the operator admits the entity behind a profile to.
 
 use rollcall_domain::id::ProfileId;
-use rollcall_domain::program::{ProgramName, ProgramStanding};
-use rollcall_store::Changed;
-use rollcall_wire::operator::profiles::{parse_program, parse_program_name, write_record};
+use rollcall_domain::program::ProgramName;
+use rollcall_wire::operator::profiles::parse_program_name;
 use serde_json::{Map, Value, json};
 
+use super::asking::Asking;
 use super::client::{Call, segment};
-use super::failure::{Failure, Outcome};
-use super::output::OutputArgs;
-use super::pages;
-use super::target::{Storage, Target, TargetArgs};
+use super::failure::Outcome;
 
 /// Decide which programs a profile is in
 #[derive(Debug, clap::Args)]
@@ -28,14 +25,14 @@ enum Command {
         #[command(flatten)]
         standing: Standing,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
     /// Take a profile out of a program
     Delete {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
 }
 
@@ -63,14 +60,6 @@ struct Standing {
     /// The active features of efs: data_retention_exemption, cmek, storage
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     features: Vec<String>,
-}
-
-#[derive(Debug, clap::Args)]
-struct Shared {
-    #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 pub(crate) fn profile_id(text: &str) -> Result<ProfileId, String> {
@@ -103,80 +92,20 @@ impl Standing {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let (which, body, shared) = match arguments.command {
+    match arguments.command {
         Command::Set {
             which,
             standing,
-            shared,
-        } => (which, Some(standing.body()), shared),
-        Command::Delete { which, shared } => (which, None, shared),
-    };
-    let target = shared.target.open().await?;
-    let changed = match &target {
-        Target::Server(client) => client.call(which.call(body.as_ref())).await,
-        Target::Storage(storage) => which.change(storage, body.as_ref()).await,
-    };
-    target.close().await;
-    shared.output.open().item(&changed?)
+            asking,
+        } => asking.item(Call::put(which.path(), &standing.body())).await,
+        Command::Delete { which, asking } => asking.item(Call::delete(which.path())).await,
+    }
 }
 
 impl Which {
-    fn call(&self, body: Option<&Value>) -> Call {
+    fn path(&self) -> String {
         let id = segment(self.id.as_str());
         let name = segment(self.program.as_str());
-        let path = format!("/operator/v1/user_profiles/{id}/programs/{name}");
-        match body {
-            Some(body) => Call::put(path, body),
-            None => Call::delete(path),
-        }
+        format!("/operator/v1/user_profiles/{id}/programs/{name}")
     }
-
-    async fn change(&self, storage: &Storage, body: Option<&Value>) -> Outcome<Value> {
-        let standing: Option<ProgramStanding> = body
-            .map(|body| Ok::<_, Failure>(parse_program(pages::fields(body)?, &self.program)?))
-            .transpose()?;
-        let (scope, _) = locate(storage, &self.id).await?;
-        let act = storage.act();
-        let (program, now) = (self.program.clone(), act.at);
-        let decide: rollcall_store::Decide = Box::new(move |profile| match &standing {
-            Some(standing) => profile.set_program(standing.clone(), now),
-            None => Ok(profile.delete_program(&program, now)),
-        });
-        let changed = storage
-            .store
-            .change_profile(&scope, &act, &self.id, decide)
-            .await?;
-        let profile = done(changed, &self.id)?;
-        let mut record = String::new();
-        write_record(&mut record, scope.organization_id(), &profile, None, now)
-            .map_err(Failure::failed)?;
-        pages::json(|out| out.push_str(&record))
-    }
-}
-
-/// The profile and the right to change it.
-pub(crate) async fn locate(
-    storage: &Storage,
-    id: &ProfileId,
-) -> Outcome<(
-    rollcall_domain::tenant::OrganizationScope,
-    rollcall_domain::profile::Profile,
-)> {
-    let found = storage.store.locate_profile(storage.proof, id).await?;
-    let found = found.ok_or_else(|| unknown(id))?;
-    let profile = found.document.decode().map_err(Failure::failed)?;
-    Ok((storage.proof.choose(found.organization_id), profile))
-}
-
-/// The profile after a change.
-pub(crate) fn done(changed: Changed, id: &ProfileId) -> Outcome<rollcall_domain::profile::Profile> {
-    match changed {
-        Changed::Done(document) => document.decode().map_err(Failure::failed),
-        Changed::Missing => Err(unknown(id)),
-        Changed::Refused(refusal) => Err(refusal.into()),
-    }
-}
-
-fn unknown(id: &ProfileId) -> Failure {
-    Failure::failed(format!("there is no profile {id}"))
 }

@@ -10,7 +10,7 @@ use super::check::check;
 use super::failure::{Failure, Outcome};
 use super::output::OutputArgs;
 use super::private_files::{copy_durably, private_directory, remove_left_over};
-use super::target::{self, StorageArgs};
+use super::storage::{self, StorageArgs};
 use crate::config::SECRET_KEY_FILE;
 
 /// Make a data directory of a backup, and check it
@@ -50,7 +50,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             .map_err(cannot)?;
     }
     drop(lock);
-    let storage = target::open(&config).await?;
+    let storage = storage::open(&config).await?;
     let checked = check(&storage, Vec::new(), arguments.output).await;
     storage.store.close().await;
     checked

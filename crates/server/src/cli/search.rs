@@ -1,13 +1,10 @@
 //! `rollcall search`: profiles of every organization, by what the public API cannot be asked for.
 
-use rollcall_record::document::DamagedDocument;
-use rollcall_wire::operator::profiles::{parse_search, write_record};
-
+use super::asking::Asking;
 use super::client::Call;
-use super::failure::{Failure, Outcome};
-use super::output::{Column, Output, OutputArgs};
-use super::pages::{self, PageArgs};
-use super::target::{Storage, Target, TargetArgs};
+use super::failure::Outcome;
+use super::output::Column;
+use super::pages::PageArgs;
 
 /// Search the profiles of every organization
 #[derive(Debug, clap::Args)]
@@ -17,9 +14,7 @@ pub struct Arguments {
     #[command(flatten)]
     pages: PageArgs,
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    asking: Asking,
 }
 
 /// What a profile must match, all of it
@@ -62,7 +57,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn parameters(&self) -> Vec<(&'static str, String)> {
+    fn call(&self) -> Call {
         let parameters = [
             ("organization_id", &self.organization_id),
             ("reference_id", &self.reference_id),
@@ -76,10 +71,10 @@ impl Wanted {
             ("created_after", &self.created_after),
             ("created_before", &self.created_before),
         ];
-        let given = parameters.into_iter();
-        given
-            .filter_map(|(name, value)| Some((name, value.clone()?)))
-            .collect()
+        let call = Call::get("/operator/v1/user_profiles");
+        parameters.into_iter().fold(call, |call, (name, value)| {
+            call.optional(name, value.as_deref())
+        })
     }
 }
 
@@ -94,55 +89,10 @@ const COLUMNS: &[Column] = &[
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let parameters = arguments.wanted.parameters();
-    let target = arguments.target.open().await?;
-    let mut output = arguments.output.open();
-    let printed = match &target {
-        Target::Server(client) => {
-            let listing = output.list(COLUMNS);
-            pages::print(client, listing, &arguments.pages, || {
-                let call = Call::get("/operator/v1/user_profiles");
-                let parameters = parameters.iter().cloned();
-                parameters.fold(call, |call, (name, value)| call.query(name, value))
-            })
-            .await
-        }
-        Target::Storage(storage) => {
-            search(storage, &parameters, &arguments.pages, &mut output).await
-        }
-    };
-    target.close().await;
-    printed
-}
-
-async fn search(
-    storage: &Storage,
-    parameters: &[(&'static str, String)],
-    pages: &PageArgs,
-    output: &mut Output,
-) -> Outcome {
-    let Storage { store, proof, .. } = storage;
-    let query = pages.query_for_storage(parameters)?;
-    let request = parse_search(Some(&query), &pages::no_cursors())?;
-    let mut page = request.page();
-    let now = storage.now();
-    let mut listing = output.list(COLUMNS);
-    loop {
-        let found = store.search_profiles(*proof, &page, now).await?;
-        let rows = found.profiles.iter().map(|owned| {
-            let mut row = String::with_capacity(1_024);
-            let written = owned.document.decode().and_then(|profile| {
-                write_record(&mut row, &owned.organization_id, &profile, None, now)
-            });
-            written.map_err(|error: DamagedDocument| {
-                Failure::failed(format!("{}: {error}", owned.id))
-            })?;
-            pages::json(|out| out.push_str(&row))
-        });
-        listing.page(&rows.collect::<Outcome<Vec<_>>>()?)?;
-        page.after = found.next;
-        if page.after.is_none() || !pages.all {
-            return pages::end_on_storage(listing, page.after.is_some());
-        }
-    }
+    let Arguments {
+        wanted,
+        pages,
+        asking,
+    } = arguments;
+    asking.list(COLUMNS, &pages, || wanted.call()).await
 }

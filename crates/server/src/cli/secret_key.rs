@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, Outcome};
 use super::output;
 use super::private_files::write_durably;
-use super::target::Storage;
+use super::storage::Storage;
 use crate::config::{Config, SECRET_KEY_FILE, SecretKeys};
 use crate::webhooks::vault::{Vault, seal_anew};
 
@@ -77,14 +77,27 @@ pub(crate) async fn server_keys(source: Source, storage: &Storage) -> Outcome<Se
             }
         }
     };
+    Ok(ServerKeys {
+        cursors: cursors_of(&secrets)?,
+        vault: vault(&secrets)?,
+    })
+}
+
+/// The keys of page cursors alone, for a command: those of the server that runs on this storage, if it has its secret
+/// where a command finds it, else some that open nothing of before.
+pub(crate) fn cursors(config: &Config, storage: &Storage) -> Outcome<CursorKeys> {
+    match known(config)? {
+        Some(secrets) => cursors_of(&secrets),
+        None => Ok(CursorKeys::new(storage.ids.secret_bytes())),
+    }
+}
+
+fn cursors_of(secrets: &SecretKeys) -> Outcome<CursorKeys> {
     let previous = secrets.previous.iter();
     let previous = previous.map(|secret| derived(secret, CURSORS));
-    Ok(ServerKeys {
-        cursors: CursorKeys {
-            current: derived(&secrets.current, CURSORS)?,
-            previous: previous.collect::<Outcome<_>>()?,
-        },
-        vault: vault(&secrets)?,
+    Ok(CursorKeys {
+        current: derived(&secrets.current, CURSORS)?,
+        previous: previous.collect::<Outcome<_>>()?,
     })
 }
 

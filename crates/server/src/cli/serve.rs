@@ -11,7 +11,7 @@ use super::failure::{Failure, Outcome};
 use super::output;
 use super::secret_key;
 use super::startup::{self, Ports};
-use super::target::{self, Storage};
+use super::storage::{self, Storage};
 use crate::config::{Config, FlagOverrides};
 
 /// Run the production server
@@ -36,7 +36,7 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
-    let loaded = target::load(arguments.config.as_deref(), &arguments.settings)?;
+    let loaded = storage::load(arguments.config.as_deref(), &arguments.settings)?;
     if arguments.print_config {
         return output::write_bytes(format!("{}\n", loaded.table()).as_bytes());
     }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::{Failure, Outcome};
 use super::secret_key::ServerKeys;
-use super::target::{self, Storage};
+use super::storage::{self, Storage};
 use crate::app::{App, AppParts, Settings};
 use crate::config::{Config, DurationRange, unknown_variables};
 use crate::development::DevelopmentParts;
@@ -137,7 +137,7 @@ pub(crate) async fn open(
         telling.spawn(listener.serve(service, open.clone()));
     }
     let storage = tokio::select! {
-        storage = target::open_to_serve(config, &starting.opening) => storage.map(Some),
+        storage = storage::open_to_serve(config, &starting.opening) => storage.map(Some),
         () = shutdown.cancelled() => Ok(None),
     };
     open.cancel();

@@ -4,16 +4,13 @@ mod listen;
 mod receiver;
 
 use rollcall_domain::id::{DeliveryId, WebhookEndpointId};
-use rollcall_store::deliveries::{DeliveryFilter, NotSent};
-use rollcall_store::webhooks::EndpointFilter;
-use rollcall_wire::operator::{deliveries, endpoints};
 use serde_json::{Value, json};
 
+use super::asking::Asking;
 use super::client::{Call, segment};
-use super::failure::{Failure, Outcome};
-use super::output::{Column, Output, OutputArgs, note};
-use super::pages::{self, PageArgs};
-use super::target::{Storage, Target, TargetArgs};
+use super::failure::Outcome;
+use super::output::{Column, note};
+use super::pages::PageArgs;
 
 /// Look at webhooks and their deliveries, test and repeat them; receive them here
 #[derive(Debug, clap::Args)]
@@ -35,7 +32,7 @@ enum Command {
         #[command(flatten)]
         pages: PageArgs,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
     /// List deliveries with every attempt, newest first
     Deliveries {
@@ -48,7 +45,7 @@ enum Command {
         #[command(flatten)]
         pages: PageArgs,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
     /// Start a delivery that has ended again, with all its attempts
     Redeliver {
@@ -56,7 +53,7 @@ enum Command {
         #[arg(value_parser = delivery_id)]
         id: DeliveryId,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
     /// Send a signed test event to an endpoint
     Test {
@@ -64,17 +61,9 @@ enum Command {
         #[arg(value_parser = endpoint_id)]
         id: WebhookEndpointId,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
     Listen(Box<listen::Arguments>),
-}
-
-#[derive(Debug, clap::Args)]
-struct Shared {
-    #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 fn delivery_id(text: &str) -> Result<DeliveryId, String> {
@@ -129,182 +118,49 @@ pub async fn run(arguments: Arguments) -> Outcome {
             organization_id,
             state,
             pages,
-            shared,
+            asking,
         } => {
-            let wanted = [("organization_id", organization_id), ("state", state)];
-            list_endpoints(given(wanted), &pages, shared).await
+            let call = || {
+                Call::get(ENDPOINTS)
+                    .optional("organization_id", organization_id.as_deref())
+                    .optional("state", state.as_deref())
+            };
+            asking.list(ENDPOINT_COLUMNS, &pages, call).await
         }
         Command::Deliveries {
             endpoint_id,
             status,
             pages,
-            shared,
+            asking,
         } => {
-            let wanted = [("endpoint_id", endpoint_id), ("status", status)];
-            list_deliveries(given(wanted), &pages, shared).await
+            let call = || {
+                Call::get(DELIVERIES)
+                    .optional("endpoint_id", endpoint_id.as_deref())
+                    .optional("status", status.as_deref())
+            };
+            let add = Some(with_last_answer as fn(&mut Value));
+            asking.list_with(DELIVERY_COLUMNS, add, &pages, call).await
         }
-        Command::Redeliver { id, shared } => {
+        Command::Redeliver { id, asking } => {
             let path = format!("{DELIVERIES}/{}/redeliver", segment(id.as_str()));
-            begin(path, shared, async |storage| {
-                let Storage { store, proof, .. } = storage;
-                let started = store.redeliver(*proof, &storage.act(), &id).await?;
-                started.ok_or_else(|| Failure::failed(format!("there is no delivery {id}")))
-            })
-            .await
+            begin(path, asking).await
         }
-        Command::Test { id, shared } => {
+        Command::Test { id, asking } => {
             let path = format!("{ENDPOINTS}/{}/test", segment(id.as_str()));
-            begin(path, shared, async |storage| {
-                let Storage { store, proof, .. } = storage;
-                match store
-                    .insert_test_delivery(*proof, &storage.act(), &id)
-                    .await?
-                {
-                    Err(NotSent::EndpointMissing) => Err(Failure::failed(format!(
-                        "there is no webhook endpoint {id}"
-                    ))),
-                    started => Ok(started),
-                }
-            })
-            .await
+            begin(path, asking).await
         }
         Command::Listen(arguments) => listen::run(*arguments).await,
     }
 }
 
-type Parameters = Vec<(&'static str, String)>;
-
-fn given(wanted: [(&'static str, Option<String>); 2]) -> Parameters {
-    let wanted = wanted.into_iter();
-    wanted
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
-}
-
-fn call(path: &'static str, parameters: &Parameters) -> Call {
-    let parameters = parameters.iter().cloned();
-    parameters.fold(Call::get(path), |call, (name, value)| {
-        call.query(name, value)
-    })
-}
-
-async fn list_endpoints(parameters: Parameters, pages: &PageArgs, shared: Shared) -> Outcome {
-    let target = shared.target.open().await?;
-    let mut output = shared.output.open();
-    let printed = match &target {
-        Target::Server(client) => {
-            let listing = output.list(ENDPOINT_COLUMNS);
-            pages::print(client, listing, pages, || call(ENDPOINTS, &parameters)).await
-        }
-        Target::Storage(storage) => {
-            stored_endpoints(storage, &parameters, pages, &mut output).await
-        }
-    };
-    target.close().await;
-    printed
-}
-
-async fn stored_endpoints(
-    storage: &Storage,
-    parameters: &Parameters,
-    pages: &PageArgs,
-    output: &mut Output,
-) -> Outcome {
-    let Storage { store, proof, .. } = storage;
-    let query = pages.query_for_storage(parameters)?;
-    let request = endpoints::parse_list(Some(&query), &pages::no_cursors())?;
-    let filter = EndpointFilter {
-        organization_id: request.organization_id,
-        state: request.state,
-        is_failing: None,
-    };
-    let limit = request.list.limit;
-    let mut after = None;
-    let mut listing = output.list(ENDPOINT_COLUMNS);
-    loop {
-        let page = store
-            .search_webhook_endpoints(*proof, &filter, after.as_ref(), limit)
-            .await?;
-        let rows = page.endpoints.iter().map(|owned| {
-            pages::json(|out| {
-                let failing_since = owned.health.failing_since;
-                let organization_id = &owned.organization_id;
-                endpoints::write_endpoint(out, organization_id, &owned.endpoint, failing_since);
-            })
-        });
-        listing.page(&rows.collect::<Outcome<Vec<_>>>()?)?;
-        after = page.next;
-        if after.is_none() || !pages.all {
-            return pages::end_on_storage(listing, after.is_some());
-        }
-    }
-}
-
-async fn list_deliveries(parameters: Parameters, pages: &PageArgs, shared: Shared) -> Outcome {
-    let target = shared.target.open().await?;
-    let mut output = shared.output.open();
-    let printed = match &target {
-        Target::Server(client) => {
-            let listing = output.list(DELIVERY_COLUMNS).with(with_last_answer);
-            pages::print(client, listing, pages, || call(DELIVERIES, &parameters)).await
-        }
-        Target::Storage(storage) => {
-            stored_deliveries(storage, &parameters, pages, &mut output).await
-        }
-    };
-    target.close().await;
-    printed
-}
-
-async fn stored_deliveries(
-    storage: &Storage,
-    parameters: &Parameters,
-    pages: &PageArgs,
-    output: &mut Output,
-) -> Outcome {
-    let Storage { store, proof, .. } = storage;
-    let query = pages.query_for_storage(parameters)?;
-    let request = deliveries::parse_list(Some(&query), &pages::no_cursors())?;
-    let filter = DeliveryFilter {
-        endpoint_id: request.endpoint_id,
-        status: request.status,
-        profile_id: None,
-    };
-    let limit = request.list.limit;
-    let mut after = None;
-    let mut listing = output.list(DELIVERY_COLUMNS).with(with_last_answer);
-    loop {
-        let page = store
-            .list_deliveries(*proof, &filter, after.as_ref(), limit)
-            .await?;
-        let rows = page.deliveries.iter();
-        let rows = rows.map(|it| pages::json(|out| deliveries::write_delivery(out, it, None)));
-        listing.page(&rows.collect::<Outcome<Vec<_>>>()?)?;
-        after = page.next;
-        if after.is_none() || !pages.all {
-            return pages::end_on_storage(listing, after.is_some());
-        }
-    }
-}
-
 /// Starts a delivery and prints what it is then. On the storage it waits for a server.
-async fn begin(
-    path: String,
-    shared: Shared,
-    on_storage: impl AsyncFn(&Storage) -> Outcome<Result<rollcall_domain::delivery::Delivery, NotSent>>,
-) -> Outcome {
-    let target = shared.target.open().await?;
-    let started = match &target {
-        Target::Server(client) => client.call(Call::post(path, &json!({}))).await,
-        Target::Storage(storage) => match on_storage(storage).await {
-            Ok(Ok(delivery)) => {
-                note("it is sent as soon as a server runs on this storage");
-                pages::json(|out| deliveries::write_delivery(out, &delivery, None))
-            }
-            Ok(Err(refused)) => Err(Failure::failed(refused)),
-            Err(failure) => Err(failure),
-        },
-    };
-    target.close().await;
-    shared.output.open().item(&started?)
+async fn begin(path: String, asking: Asking) -> Outcome {
+    let client = asking.target.open().await?;
+    let started = client.call(Call::post(path, &json!({}))).await;
+    client.close().await;
+    let started = started?;
+    if client.is_in_process() {
+        note("it is sent as soon as a server runs on this storage");
+    }
+    asking.output.open().item(&started)
 }

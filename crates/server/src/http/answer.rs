@@ -16,7 +16,7 @@ use http_body_util::Full;
 /// An answer on its way out.
 pub(crate) type Answer = Response<Body>;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 

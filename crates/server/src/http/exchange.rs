@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::request::Parts;
 use http_body::{Frame, SizeHint};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use rollcall_domain::clock::Timestamp;
@@ -17,6 +18,7 @@ use rollcall_domain::id::{RequestId, WorkspaceId};
 use rollcall_store::{StoreError, Stored};
 use tokio::time::Instant;
 
+use super::answer::BoxError;
 use super::body;
 use super::error::{Failure, Written};
 use super::fences::RateDecision;
@@ -30,6 +32,14 @@ pub(super) const MOST_PARAMETERS: usize = 2;
 /// no identifier contains.
 pub(crate) type Params<'a> = [Cow<'a, str>; MOST_PARAMETERS];
 
+/// The body of a request: what a connection brings, or all of it from this process.
+pub(super) type RequestBody = Either<Incoming, Full<Bytes>>;
+
+/// The identity of the command line, which asks from this process over a storage that it has opened itself, and so
+/// needs no key. It comes with a body that no connection brought: nothing that arrives on a socket has it, whatever
+/// it says.
+pub(crate) struct CommandLine(());
+
 /// One request on its way: what was asked, and what the answer will say whatever becomes of it.
 ///
 /// It outlives the handler, so that a request that panics or takes too long is answered with
@@ -39,7 +49,10 @@ pub(crate) struct Exchange<'a> {
     pub(crate) head: &'a Parts,
     pub(crate) params: Params<'a>,
     pub(crate) request_id: RequestId,
+    /// When it came, by the server's clock.
+    pub(super) begun: Timestamp,
     body: Mutex<BodyState>,
+    command_line: Option<CommandLine>,
     pub(super) identity: OnceLock<Arc<Identity>>,
     pub(super) workspace: OnceLock<WorkspaceId>,
     pub(super) rate: OnceLock<RateDecision>,
@@ -51,27 +64,27 @@ pub(crate) struct Exchange<'a> {
 }
 
 enum BodyState {
-    Unread(Option<Incoming>),
+    Unread(Option<RequestBody>),
     Reading,
     /// Since when, and what was left.
-    Read(Instant, Option<Incoming>),
+    Read(Instant, Option<RequestBody>),
 }
 
 /// A body that is being read. What is left of it goes back to its exchange when this is dropped, so that it
 /// can be passed over, whatever became of the handler.
 pub(crate) struct TakenBody<'a> {
-    incoming: Option<Incoming>,
+    incoming: Option<RequestBody>,
     home: &'a Mutex<BodyState>,
 }
 
 impl http_body::Body for TakenBody<'_> {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.incoming {
             Some(incoming) => Pin::new(incoming).poll_frame(context),
             None => Poll::Ready(None),
@@ -79,12 +92,14 @@ impl http_body::Body for TakenBody<'_> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.incoming
+            .as_ref()
+            .is_none_or(RequestBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
         let incoming = self.incoming.as_ref();
-        incoming.map_or(SizeHint::with_exact(0), Incoming::size_hint)
+        incoming.map_or(SizeHint::with_exact(0), RequestBody::size_hint)
     }
 }
 
@@ -95,18 +110,36 @@ impl Drop for TakenBody<'_> {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(
+    /// A request that came on a connection.
+    pub(super) fn of_connection(
         app: &'a Arc<App>,
         head: &'a Parts,
         body: Option<Incoming>,
-        now: Timestamp,
     ) -> Self {
+        Self::new(app, head, body.map(Either::Left), None)
+    }
+
+    /// A request of the command line in this process.
+    pub(super) fn of_command_line(app: &'a Arc<App>, head: &'a Parts, body: Full<Bytes>) -> Self {
+        let command_line = Some(CommandLine(()));
+        Self::new(app, head, Some(Either::Right(body)), command_line)
+    }
+
+    fn new(
+        app: &'a Arc<App>,
+        head: &'a Parts,
+        body: Option<RequestBody>,
+        command_line: Option<CommandLine>,
+    ) -> Self {
+        let now = app.clock.now();
         Self {
+            begun: now,
             app,
             head,
             params: Params::default(),
             request_id: app.ids.request(now),
             body: Mutex::new(BodyState::Unread(body)),
+            command_line,
             identity: OnceLock::new(),
             workspace: OnceLock::new(),
             rate: OnceLock::new(),
@@ -114,6 +147,11 @@ impl<'a> Exchange<'a> {
             write_sent: AtomicBool::new(false),
             seen_body: OnceLock::new(),
         }
+    }
+
+    /// Whether the command line asks.
+    pub(crate) fn command_line(&self) -> Option<&CommandLine> {
+        self.command_line.as_ref()
     }
 
     /// The query string, without the question mark.
@@ -162,7 +200,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// What nobody read of the body.
-    pub(super) fn rest_of_body(&self) -> Option<Incoming> {
+    pub(super) fn rest_of_body(&self) -> Option<RequestBody> {
         match &mut *self.body.lock() {
             BodyState::Unread(rest) | BodyState::Read(_, rest) => rest.take(),
             BodyState::Reading => None,

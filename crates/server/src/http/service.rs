@@ -16,6 +16,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use rollcall_domain::clock::{Clock, Timestamp};
 use rollcall_domain::id::{Ids, RequestId};
@@ -78,24 +79,53 @@ pub fn edge_errors(ids: &Arc<Ids>, clock: &Arc<dyn Clock>) -> EdgeErrors {
     })
 }
 
-async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> {
-    let app = &router.app;
-    let started = Instant::now();
-    let (head, body) = request.into_parts();
-    let now = app.clock.now();
-    let mut exchange = Exchange::new(app, &head, Some(body), now);
+/// The same service without a socket, for the command line in this process.
+pub(crate) struct InProcess(Router);
 
-    let found = check_head(app, &head).and_then(|()| router.find(&head));
+impl InProcess {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        Self(Router::new(app, Surface::Everything, PATHS))
+    }
+
+    /// The answer, and the cause of a failure, which a log would be told: who asks has none and is the operator.
+    pub(crate) async fn respond(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> (Response<Body>, Option<String>) {
+        let (head, body) = request.into_parts();
+        let mut exchange = Exchange::of_command_line(&self.0.app, &head, body);
+        answer(&self.0, &mut exchange).await
+    }
+}
+
+async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let mut exchange = Exchange::of_connection(&router.app, &head, Some(body));
+    let (mut response, _logged) = answer(router, &mut exchange).await;
+    if head.version < Version::HTTP_2 && error::sent_status(&response).is_some() {
+        pass_over_body(&exchange, &mut response).await;
+    }
+    response
+}
+
+/// The answer to a request, and the cause of a failure.
+async fn answer<'a>(
+    router: &Router,
+    exchange: &mut Exchange<'a>,
+) -> (Response<Body>, Option<String>) {
+    let (app, head) = (exchange.app, exchange.head);
+    let started = Instant::now();
+    let found = check_head(app, head).and_then(|()| router.find(head));
     let (outcome, route) = match found {
         Ok(Found::Route { route, params }) => {
             exchange.params = params;
             let outcome = match route.time_limit {
-                TimeLimit::Request => within_time_limit(&exchange, started, route.handler).await,
-                TimeLimit::None => without_panic(&exchange, route.handler).await,
+                TimeLimit::Request => within_time_limit(exchange, started, route.handler).await,
+                TimeLimit::None => without_panic(exchange, route.handler).await,
             };
             (outcome, &route.counted)
         }
-        Ok(Found::Options { allow }) => (Ok(options(app, &head, allow)), &router.options),
+        Ok(Found::Options { allow }) => (Ok(options(app, head, allow)), &router.options),
         Err(failure) => (Err(failure), &router.unmatched),
     };
     let cause = outcome
@@ -103,31 +133,29 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
         .err()
         .and_then(Failure::cause)
         .map(str::to_owned);
-    let mut response = outcome.unwrap_or_else(|failure| told(failure, &head, &exchange.request_id));
-    complete(&exchange, &mut response);
+    let mut response = outcome.unwrap_or_else(|failure| told(failure, head, &exchange.request_id));
+    complete(exchange, &mut response);
 
     let took = started.elapsed();
     let status = error::sent_status(&response);
     if let Some(status) = status {
         route.metrics.record(status, took);
-        if is_of_an_api(&head) {
-            app.traffic.record(now, status);
+        if is_of_an_api(head) {
+            app.traffic.record(exchange.begun, status);
         }
     }
-    log(&exchange, route.label, status, took, cause.as_deref());
+    log(exchange, route.label, status, took, cause.as_deref());
     if let Some(development) = &app.development {
         let body = exchange.seen_body.get();
-        let betas = call::header_values(&head, "anthropic-beta");
+        let betas = call::header_values(head, "anthropic-beta");
         let unknown = app.betas.unknown(betas).map(String::from_utf8_lossy);
         let unknown = unknown.map(Cow::into_owned).collect();
+        let (now, id) = (exchange.begun, &exchange.request_id);
         development
             .requests
-            .record(now, &exchange.request_id, &head, unknown, body, status);
+            .record(now, id, head, unknown, body, status);
     }
-    if head.version < Version::HTTP_2 && status.is_some() {
-        pass_over_body(&exchange, &mut response).await;
-    }
-    response
+    (response, cause)
 }
 
 /// Lets the rest of a request's body pass, so that the connection can go on with the next request, or
@@ -345,7 +373,7 @@ mod tests {
     async fn told(handler: Handler) -> String {
         let app = app();
         let (head, ()) = Request::get("/").body(()).unwrap().into_parts();
-        let exchange = Exchange::new(&app, &head, None, Timestamp::EPOCH);
+        let exchange = Exchange::of_connection(&app, &head, None);
         let outcome = within_time_limit(&exchange, Instant::now(), handler).await;
         let answer = outcome.unwrap_err().into_answer("req_1");
         let advice = answer.headers().get("x-should-retry");

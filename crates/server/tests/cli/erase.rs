@@ -126,6 +126,6 @@ fn a_person_is_erased_without_a_server_too_and_never_without_a_word() {
     $ rollcall profiles erase uprof_forgotten --yes
     status: 1
     stderr:
-    rollcall: there is no profile uprof_forgotten
+    rollcall: not_found_error (404): The requested user profile was not found.
     "#);
 }

@@ -221,9 +221,10 @@ fn a_key_is_not_made_of_an_expiry_that_has_passed() {
     let place = Place::new();
     let organization = place.json(&["orgs", "create", "--name", "Acme"]);
     let organization = organization["id"].as_str().unwrap();
-    for of in [
-        &["--kind", "operator"][..],
-        &["--kind", "api", "--organization-id", organization],
+    let api = ["--kind", "api", "--organization-id", organization];
+    for (of, told) in [
+        (&["--kind", "operator"][..], ""),
+        (&api[..], "invalid_request_error (400): "),
     ] {
         let create = [
             &[
@@ -238,7 +239,7 @@ fn a_key_is_not_made_of_an_expiry_that_has_passed() {
         ];
         let ended = place.run(&create.concat());
         assert_eq!(ended.status, 1, "{}", ended.shown());
-        let expected = "rollcall: expires_at: must be in the future\n";
+        let expected = format!("rollcall: {told}expires_at: must be in the future\n");
         assert_eq!(ended.stderr, expected);
     }
 }

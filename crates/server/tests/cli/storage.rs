@@ -106,7 +106,7 @@ fn tenants_and_keys_are_bootstrapped_on_the_storage() {
     $ rollcall keys delete apikey_[id]
     status: 1
     stderr:
-    rollcall: there is no key apikey_[id]
+    rollcall: not_found_error (404): The requested API key was not found.
     "#);
     let hold = [
         "orgs",
@@ -169,13 +169,13 @@ fn what_cannot_be_is_refused_in_one_line() {
     $ rollcall keys create --kind api --name x --organization-id o
     status: 1
     stderr:
-    rollcall: there is no organization o; rollcall orgs list shows the ones there are
+    rollcall: not_found_error (404): The requested organization was not found.
     "#);
     assert_ended!(place.run(&["orgs", "create", "--name", ""]), @r#"
     $ rollcall orgs create --name 
     status: 1
     stderr:
-    rollcall: name: must be at least 1 character
+    rollcall: invalid_request_error (400): name: must be at least 1 character
     "#);
     assert_ended!(place.run(&["orgs", "update", "o"]), @r#"
     $ rollcall orgs update o
@@ -207,7 +207,7 @@ fn what_cannot_be_is_refused_in_one_line() {
     $ rollcall programs set uprof_none cyber --status active
     status: 1
     stderr:
-    rollcall: there is no profile uprof_none
+    rollcall: not_found_error (404): The requested user profile was not found.
     "#);
     assert_ended!(place.run(&["orgs", "list", "--database-url", "postgres://127.0.0.1:1/nowhere"]), @r#"
     $ rollcall orgs list --database-url postgres://127.0.0.1:[port]/nowhere

@@ -472,25 +472,25 @@ fn deliveries_are_looked_at_and_repeated_on_a_server_and_on_the_storage() {
     $ rollcall webhooks redeliver whd_[id]
     status: 1
     stderr:
-    rollcall: The delivery is still pending
+    rollcall: conflict_error (409): The delivery is still pending
     "#);
     assert_ended!(place.run(&["webhooks", "redeliver", "whd_nobody"]), @r#"
     $ rollcall webhooks redeliver whd_nobody
     status: 1
     stderr:
-    rollcall: there is no delivery whd_nobody
+    rollcall: not_found_error (404): The requested webhook delivery was not found.
     "#);
     assert_ended!(place.run(&["webhooks", "test", "whep_nobody"]), @r#"
     $ rollcall webhooks test whep_nobody
     status: 1
     stderr:
-    rollcall: there is no webhook endpoint whep_nobody
+    rollcall: not_found_error (404): The requested webhook endpoint was not found.
     "#);
     assert_ended!(place.run(&["webhooks", "deliveries", "--status", "lost"]), @r#"
     $ rollcall webhooks deliveries --status lost
     status: 1
     stderr:
-    rollcall: status: must be one of: pending, delivered, failed, canceled
+    rollcall: invalid_request_error (400): status: must be one of: pending, delivered, failed, canceled
     "#);
     assert_ended!(place.run(&["webhooks", "test", "whep_billing"]), @r#"
     $ rollcall webhooks test whep_billing

@@ -15,7 +15,7 @@ use super::Fixed;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::private_files::{private_directory, write_durably};
 use crate::cli::seed::Seed;
-use crate::cli::target::Storage;
+use crate::cli::storage::Storage;
 use crate::config::Config;
 use crate::initial::InitialState;
 use crate::secrets::{Secret, is_well_formed_key};

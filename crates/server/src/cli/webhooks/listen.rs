@@ -25,7 +25,7 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::{Output, OutputArgs, note, printable};
 use crate::cli::profiles::USUAL_ADDRESS;
 use crate::cli::target::{Address, Told};
-use crate::cli::{startup, target};
+use crate::cli::{startup, storage};
 use crate::config::FlagOverrides;
 
 const WEBHOOKS: &str = "/v1/organizations/webhooks";
@@ -135,7 +135,7 @@ impl ServerArgs {
         if let Some(data_dir) = &self.data_dir {
             flags = flags.with("data_dir", data_dir);
         }
-        let data_dir = target::load(None, &flags)?.config.data_dir;
+        let data_dir = storage::load(None, &flags)?.config.data_dir;
         dev::kept_keys(&data_dir)?.ok_or_else(|| {
             Failure::setup(format!(
                 "no admin key: rollcall dev prints one, for ROLLCALL_ADMIN_KEY or --admin-key; and none \

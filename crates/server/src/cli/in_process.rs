@@ -1,0 +1,79 @@
+//! The service in this process, for a command on the storage itself: the same handlers answer that answer a server's
+//! requests, and the audit trail says `command-line`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use rollcall_domain::clock::SystemClock;
+use rollcall_wire::cursor::Cursors;
+use rollcall_wire::headers::KnownBetas;
+use serde_json::Value;
+
+use super::client::refused;
+use super::failure::{Failure, Outcome};
+use super::secret_key;
+use super::storage::Storage;
+use crate::app::{App, AppParts, Settings};
+use crate::config::Config;
+use crate::http::service;
+use crate::metrics::Metrics;
+
+/// How long a call may take, as over HTTP: somebody sits before it.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// The service, on a storage that is open.
+pub(super) struct InProcess {
+    service: service::InProcess,
+    storage: Storage,
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("InProcess")
+            .field("storage", &self.storage)
+            .finish_non_exhaustive()
+    }
+}
+
+impl InProcess {
+    /// Whatever runs on the storage, or ran on it, goes on with a list where this one ended, if it has its secret where
+    /// this one finds it.
+    pub(super) fn new(config: &Config, storage: Storage) -> Outcome<Self> {
+        let app = App::new(AppParts {
+            store: Arc::clone(&storage.store),
+            clock: Arc::new(SystemClock),
+            ids: Arc::clone(&storage.ids),
+            cursors: Cursors::new(secret_key::cursors(config, &storage)?),
+            betas: KnownBetas::default(),
+            settings: Settings {
+                request_timeout: PATIENCE,
+                ..Settings::new("http://localhost")
+            },
+            metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
+            development: None,
+        });
+        let service = service::InProcess::new(app);
+        Ok(Self { service, storage })
+    }
+
+    pub(super) async fn call(&self, request: http::Request<Full<Bytes>>) -> Outcome<Value> {
+        let (answer, cause) = self.service.respond(request).await;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(Failure::failed)?.to_bytes();
+        if head.status.is_success() {
+            return serde_json::from_slice(&body).map_err(Failure::failed);
+        }
+        // There is no log to look for a request's id in.
+        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
+        Err(refused(head.status, &body, "", &cause))
+    }
+
+    /// Finishes what is queued and lets the storage go.
+    pub(super) async fn close(&self) {
+        self.storage.store.close().await;
+    }
+}
