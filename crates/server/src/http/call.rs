@@ -98,7 +98,7 @@ impl<'a> PublicCall<'a> {
     /// The profile that the path names. An id that cannot be one is answered like one that is not
     /// there, and only when step 13 comes.
     pub(crate) fn profile_id(&self) -> Option<ProfileId> {
-        ProfileId::parse(&self.exchange.params[0]).ok()
+        ProfileId::parse(self.exchange.params.get("user_profile_id")).ok()
     }
 
     pub(crate) fn exchange(&self) -> &'a Exchange<'a> {
@@ -152,7 +152,7 @@ impl<'a> AdminCall<'a> {
     /// The webhook endpoint that the path names. An id that cannot be one is answered like one that is
     /// not there, and only when step 13 comes.
     pub(crate) fn endpoint_id(&self) -> Option<WebhookEndpointId> {
-        WebhookEndpointId::parse(&self.exchange.params[0]).ok()
+        WebhookEndpointId::parse(self.exchange.params.get("webhook_endpoint_id")).ok()
     }
 
     pub(crate) fn exchange(&self) -> &'a Exchange<'a> {
@@ -191,9 +191,9 @@ impl<'a> OperatorCall<'a> {
         Ok(Self { desk })
     }
 
-    /// The parameter number `index` of the path.
-    pub(crate) fn param(&self, index: usize) -> &'a str {
-        &self.exchange().params[index]
+    /// The parameter of this name in the path.
+    pub(crate) fn param(&self, name: &str) -> &'a str {
+        self.exchange().params.get(name)
     }
 
     pub(crate) fn exchange(&self) -> &'a Exchange<'a> {

@@ -39,7 +39,7 @@ pub(crate) async fn show_default(_exchange: &Exchange<'_>) -> Outcome {
 
 /// `GET /docs/{document}`
 pub(crate) async fn show(exchange: &Exchange<'_>) -> Outcome {
-    page(&exchange.params[0])
+    page(exchange.params.get("document"))
 }
 
 /// `GET /docs/style.css`

@@ -28,9 +28,28 @@ use crate::credentials::Identity;
 /// The most parameters that a path has.
 pub(super) const MOST_PARAMETERS: usize = 2;
 
-/// The decoded parameters of a path, in its order. Bytes that are not UTF-8 have become U+FFFD, which
-/// no identifier contains.
-pub(crate) type Params<'a> = [Cow<'a, str>; MOST_PARAMETERS];
+/// The decoded parameters of a path, by the names that its line in the table gives them. Bytes that are
+/// not UTF-8 have become U+FFFD, which no identifier contains.
+#[derive(Debug, Default)]
+pub(crate) struct Params<'a>([(&'static str, Cow<'a, str>); MOST_PARAMETERS]);
+
+impl<'a> Params<'a> {
+    /// Of a path that has no more than [`MOST_PARAMETERS`].
+    pub(super) fn of(named: impl Iterator<Item = (&'static str, Cow<'a, str>)>) -> Self {
+        let mut params = Self::default();
+        for (place, param) in params.0.iter_mut().zip(named) {
+            *place = param;
+        }
+        params
+    }
+
+    /// The parameter of this name; empty, and so the name of nothing, where the path has none.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        debug_assert!(found.is_some(), "no parameter of this path is named {name}");
+        found.map_or("", |(_, value)| value)
+    }
+}
 
 /// The body of a request: what a connection brings, or all of it from this process.
 pub(super) type RequestBody = Either<Incoming, Full<Bytes>>;

@@ -25,7 +25,7 @@ static TEXTS: LazyLock<Vec<(&str, Bytes)>> = LazyLock::new(|| {
 
 /// `GET /openapi/{document}`, where the document is a name and `.json`.
 pub(crate) async fn show(exchange: &Exchange<'_>) -> Outcome {
-    let name = exchange.params[0].strip_suffix(".json");
+    let name = exchange.params.get("document").strip_suffix(".json");
     let text = TEXTS.iter().find(|(known, _)| Some(*known) == name);
     let (_, text) = text.ok_or_else(ApiError::path_not_found)?;
     let mut answer = json(text.clone());

@@ -36,7 +36,7 @@ pub enum Audience {
     Health,
     /// A platform, with an `api` key.
     Platform,
-    /// A platform's administrator, with an `admin` key, if the request lists the webhooks beta.
+    /// A platform's administrator, with an `admin` key.
     Administrator,
     /// The operator, with an `operator` key.
     Operator,
@@ -64,6 +64,8 @@ pub(super) struct PathRow {
     pub(super) audience: Audience,
     /// Its segments, parameters in braces.
     pub(super) template: &'static str,
+    /// The beta without which it is nowhere.
+    gate: Option<&'static str>,
     pub(super) methods: &'static [MethodRow],
 }
 
@@ -120,7 +122,16 @@ pub(super) const fn path(
     PathRow {
         audience,
         template,
+        gate: None,
         methods,
+    }
+}
+
+impl PathRow {
+    /// There for requests that list this beta alone.
+    pub(super) const fn behind(mut self, beta: &'static str) -> Self {
+        self.gate = Some(beta);
+        self
     }
 }
 
@@ -149,12 +160,9 @@ pub(super) const fn delete(handler: Handler) -> MethodRow {
 }
 
 impl MethodRow {
-    pub(super) const fn without_time_limit(self) -> Self {
-        Self {
-            method: self.method,
-            handler: self.handler,
-            time_limit: TimeLimit::None,
-        }
+    pub(super) const fn without_time_limit(mut self) -> Self {
+        self.time_limit = TimeLimit::None;
+        self
     }
 }
 
@@ -207,6 +215,7 @@ pub(crate) struct Counted {
 #[derive(Debug)]
 struct ServedPath {
     audience: Audience,
+    gate: Option<&'static str>,
     segments: Vec<Segment>,
     routes: Vec<ServedRoute>,
     allow: HeaderValue,
@@ -215,7 +224,8 @@ struct ServedPath {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Segment {
     Literal(&'static str),
-    Parameter,
+    /// Its name, without the braces.
+    Parameter(&'static str),
 }
 
 /// A route as it is served.
@@ -292,25 +302,24 @@ impl Router {
             .iter()
             .find_map(|path| Some((path, path.params(&segments)?)))?;
         // A browser's preflight cannot carry a beta: it only names the header that it wants to send.
-        let hidden = path.audience == Audience::Administrator
-            && head.method != Method::OPTIONS
-            && !headers::lists(
-                header_values(head, "anthropic-beta"),
-                headers::WEBHOOKS_BETA,
-            );
-        (!hidden).then_some((path, params))
+        let shown = head.method == Method::OPTIONS
+            || path
+                .gate
+                .is_none_or(|beta| headers::lists(header_values(head, "anthropic-beta"), beta));
+        shown.then_some((path, params))
     }
 }
 
 impl ServedPath {
     fn new(app: &App, row: &PathRow) -> Self {
-        let segments = row.template.split('/').skip(1).map(|segment| {
-            if segment.starts_with('{') {
-                Segment::Parameter
-            } else {
-                Segment::Literal(segment)
-            }
-        });
+        let segments =
+            row.template
+                .split('/')
+                .skip(1)
+                .map(|segment| match segment.strip_prefix('{') {
+                    Some(name) => Segment::Parameter(name.trim_end_matches('}')),
+                    None => Segment::Literal(segment),
+                });
         let routes = row.methods.iter().map(|method| ServedRoute {
             method: method.method,
             handler: method.handler,
@@ -321,6 +330,7 @@ impl ServedPath {
         let allow: Vec<_> = methods.chain(["OPTIONS"]).collect();
         Self {
             audience: row.audience,
+            gate: row.gate,
             segments: segments.collect(),
             routes: routes.collect(),
             // Names of methods are visible ASCII.
@@ -339,18 +349,17 @@ impl ServedPath {
             .zip(segments)
             .all(|(wanted, sent)| match wanted {
                 Segment::Literal(literal) => literal == sent,
-                Segment::Parameter => !sent.is_empty(),
+                Segment::Parameter(_) => !sent.is_empty(),
             });
         if !matches {
             return None;
         }
-        let mut params = Params::default();
         let sent = self.segments.iter().zip(segments);
-        let sent = sent.filter(|(wanted, _)| **wanted == Segment::Parameter);
-        for (param, (_, sent)) in params.iter_mut().zip(sent) {
-            param.clone_from(sent);
-        }
-        Some(params)
+        let named = sent.filter_map(|(wanted, sent)| match wanted {
+            Segment::Literal(_) => None,
+            Segment::Parameter(name) => Some((*name, sent.clone())),
+        });
+        Some(Params::of(named))
     }
 }
 

@@ -4,9 +4,14 @@
 //! (every route with every kind of key, every route with another tenant's ids), and `Allow` is read off it.
 //! To add a route, add its line and its handler; the tests then ask for the rest.
 //!
+//! A line says all there is to know of a path: who it is for, what its parameters are called, the beta that it is
+//! behind, its methods, and the time limit that one does without. Handlers ask for parameters by these names.
+//!
 //! A handler is a plain function of the `Exchange`; what turns the exchange into a call (steps 4 to 10 of
 //! the order of checks) is named on the line: `platform!`, `administrator!`,
 //! `operator!`, `anyone!`, `console!`.
+
+use rollcall_wire::headers::WEBHOOKS_BETA;
 
 use super::call::{AdminCall, OperatorCall, PublicCall};
 use super::operator::{
@@ -67,9 +72,9 @@ pub(super) static PATHS: &[PathRow] = {
         path(Platform, "/v1/user_profiles/{user_profile_id}/action_urls", &[post(platform!(action_urls::create))]),
 
         // The platform's administrator.
-        path(Administrator, "/v1/organizations/webhooks", &[get(administrator!(webhook_endpoints::list)), post(administrator!(webhook_endpoints::create))]),
-        path(Administrator, "/v1/organizations/webhooks/{webhook_endpoint_id}", &[get(administrator!(webhook_endpoints::get)), post(administrator!(webhook_endpoints::update)), delete(administrator!(webhook_endpoints::delete))]),
-        path(Administrator, "/v1/organizations/webhooks/{webhook_endpoint_id}/regenerate_signing_secret", &[post(administrator!(webhook_endpoints::regenerate_signing_secret))]),
+        path(Administrator, "/v1/organizations/webhooks", &[get(administrator!(webhook_endpoints::list)), post(administrator!(webhook_endpoints::create))]).behind(WEBHOOKS_BETA),
+        path(Administrator, "/v1/organizations/webhooks/{webhook_endpoint_id}", &[get(administrator!(webhook_endpoints::get)), post(administrator!(webhook_endpoints::update)), delete(administrator!(webhook_endpoints::delete))]).behind(WEBHOOKS_BETA),
+        path(Administrator, "/v1/organizations/webhooks/{webhook_endpoint_id}/regenerate_signing_secret", &[post(administrator!(webhook_endpoints::regenerate_signing_secret))]).behind(WEBHOOKS_BETA),
 
         // The end user.
         path(EndUser, "/user-profiles/enrollment/{token}", &[get(anyone!(portal::show)), post(anyone!(portal::submit))]),

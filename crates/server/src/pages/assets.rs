@@ -91,7 +91,7 @@ pub(crate) static SCRIPT: LazyLock<String> = LazyLock::new(|| address("console",
 pub(crate) async fn show(exchange: &Exchange<'_>) -> Outcome {
     let named = ASSETS
         .iter()
-        .find(|asset| *asset.name == *exchange.params[0]);
+        .find(|asset| asset.name == exchange.params.get("name"));
     let asset = named.ok_or_else(ApiError::path_not_found)?;
     let etag = format!("\"{}\"", asset.hash);
     let known = exchange.head.headers.get(IF_NONE_MATCH);

@@ -18,7 +18,8 @@ use crate::http::error::{Failure, Outcome, Written};
 pub(crate) async fn open(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     let action = enforcement::stated(&call.desk, call.fields().await?)?;
-    let owned = profiles::find(&call.desk, &profiles::named(call.param(0))?).await?;
+    let owned =
+        profiles::find(&call.desk, &profiles::named(call.param("user_profile_id"))?).await?;
     let id = action.id().clone();
     show(
         &call,
@@ -30,7 +31,7 @@ pub(crate) async fn open(call: OperatorCall<'_>) -> Outcome {
 /// `GET /operator/v1/user_profiles/{id}/enforcement_actions`: open and past ones, oldest first.
 pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
     let app = call.app();
-    let id = profiles::named(call.param(0))?;
+    let id = profiles::named(call.param("user_profile_id"))?;
     let request = parse_list(call.query(), &app.cursors, &id)?;
     let profile = profiles::find(&call.desk, &id).await?.document.decode()?;
     let now = app.clock.now();
@@ -42,7 +43,11 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn resolve(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     parse_nothing(&call.body().await?)?;
-    let action = enforcement::find(&call.desk, enforcement::named(call.param(0))?).await?;
+    let action = enforcement::find(
+        &call.desk,
+        enforcement::named(call.param("enforcement_action_id"))?,
+    )
+    .await?;
     show(
         &call,
         &enforcement::resolve(&call.desk, &action).await?,
@@ -54,7 +59,11 @@ pub(crate) async fn resolve(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn identity_check(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     let state = parse_identity_check(call.fields().await?)?;
-    let action = enforcement::find(&call.desk, enforcement::named(call.param(0))?).await?;
+    let action = enforcement::find(
+        &call.desk,
+        enforcement::named(call.param("enforcement_action_id"))?,
+    )
+    .await?;
     let checked = enforcement::identity_check(&call.desk, &action, state).await?;
     show(&call, &checked, &action.id)
 }

@@ -28,7 +28,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
 /// `GET /operator/v1/enrollments/{id}`
 pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let id = enrollments::named(call.param(0))?;
+    let id = enrollments::named(call.param("enrollment_id"))?;
     let enrollment = enrollments::find(&call.desk, &id).await?;
     Ok(json(written(|out| write_enrollment(out, &enrollment))))
 }
@@ -37,7 +37,7 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn approve(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     let approval = parse_approval(call.optional_fields().await?)?;
-    let id = enrollments::named(call.param(0))?;
+    let id = enrollments::named(call.param("enrollment_id"))?;
     let enrollment = enrollments::find(&call.desk, &id).await?;
     let approved = enrollments::approve(&call.desk, &enrollment, &approval).await?;
     Ok(json(written(|out| write_enrollment(out, &approved))))
@@ -47,7 +47,7 @@ pub(crate) async fn approve(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn reject(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     let note = parse_rejection(call.optional_fields().await?)?;
-    let id = enrollments::named(call.param(0))?;
+    let id = enrollments::named(call.param("enrollment_id"))?;
     let enrollment = enrollments::find(&call.desk, &id).await?;
     let rejected = enrollments::reject(&call.desk, &enrollment, note.as_deref()).await?;
     Ok(json(written(|out| write_enrollment(out, &rejected))))

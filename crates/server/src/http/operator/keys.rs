@@ -18,7 +18,7 @@ use crate::http::error::Outcome;
 pub(crate) async fn create(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     let fields = call.fields().await?;
-    let draft = parse_api_key(fields, organizations::named(call.param(0))?)?;
+    let draft = parse_api_key(fields, organizations::named(call.param("organization_id"))?)?;
     let (key, secret) = keys::create(&call.desk, draft).await?;
     let shown = Some(secret.expose());
     Ok(json(written(|out| write_api_key(out, &key, shown))))
@@ -26,9 +26,9 @@ pub(crate) async fn create(call: OperatorCall<'_>) -> Outcome {
 
 /// `GET /operator/v1/organizations/{id}/api_keys`
 pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
-    let name = format!("api_keys {}", call.param(0));
+    let name = format!("api_keys {}", call.param("organization_id"));
     let request = ListRequest::parse(call.query(), &call.app().cursors, &name)?;
-    let id = organizations::named(call.param(0))?;
+    let id = organizations::named(call.param("organization_id"))?;
     let listed = keys::list(&call.desk, &id, request.after.as_ref(), request.limit).await?;
     let write = |out: &mut String, key: &ApiKey| write_api_key(out, key, None);
     Ok(list_answer(&call, &request, &listed, write))
@@ -38,14 +38,14 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn update(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     let status = parse_api_key_status(call.fields().await?)?;
-    let key = keys::set_status(&call.desk, &keys::named(call.param(0))?, status).await?;
+    let key = keys::set_status(&call.desk, &keys::named(call.param("api_key_id"))?, status).await?;
     Ok(json(written(|out| write_api_key(out, &key, None))))
 }
 
 /// `DELETE /operator/v1/api_keys/{id}`
 pub(crate) async fn delete(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let id = keys::named(call.param(0))?;
+    let id = keys::named(call.param("api_key_id"))?;
     keys::delete(&call.desk, &id).await?;
     Ok(json(deleted("api_key", id.as_str())))
 }

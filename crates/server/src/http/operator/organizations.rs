@@ -30,7 +30,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
 /// `GET /operator/v1/organizations/{id}`
 pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let id = organizations::named(call.param(0))?;
+    let id = organizations::named(call.param("organization_id"))?;
     let organization = organizations::find(&call.desk, &id).await?;
     Ok(json(written(|out| write_organization(out, &organization))))
 }
@@ -39,7 +39,7 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn update(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     let patch = parse_organization_patch(call.fields().await?)?;
-    let id = organizations::named(call.param(0))?;
+    let id = organizations::named(call.param("organization_id"))?;
     let organization = organizations::update(&call.desk, &id, &patch).await?;
     Ok(json(written(|out| write_organization(out, &organization))))
 }

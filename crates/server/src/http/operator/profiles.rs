@@ -39,7 +39,7 @@ pub(crate) async fn search(call: OperatorCall<'_>) -> Outcome {
 /// `DELETE /operator/v1/user_profiles/{id}`: erases a person.
 pub(crate) async fn erase(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let id = profiles::named(call.param(0))?;
+    let id = profiles::named(call.param("user_profile_id"))?;
     profiles::erase(&call.desk, &id).await?;
     Ok(json(deleted("user_profile", id.as_str())))
 }
@@ -48,7 +48,8 @@ pub(crate) async fn erase(call: OperatorCall<'_>) -> Outcome {
 /// profile as a dialect's get answers it.
 pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
     let dialect = parse_get(call.query())?;
-    let owned = profiles::find(&call.desk, &profiles::named(call.param(0))?).await?;
+    let owned =
+        profiles::find(&call.desk, &profiles::named(call.param("user_profile_id"))?).await?;
     let now = call.app().clock.now();
     if let Some(dialect) = dialect {
         let mut text = Vec::with_capacity(1_024);

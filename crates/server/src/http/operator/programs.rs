@@ -13,9 +13,10 @@ use crate::http::error::Outcome;
 /// `PUT /operator/v1/user_profiles/{id}/programs/{name}`: answers with the record as it is now.
 pub(crate) async fn set(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let name = parse_program_name(call.param(1))?;
+    let name = parse_program_name(call.param("name"))?;
     let standing = parse_program(call.fields().await?, &name)?;
-    let owned = profiles::find(&call.desk, &profiles::named(call.param(0))?).await?;
+    let owned =
+        profiles::find(&call.desk, &profiles::named(call.param("user_profile_id"))?).await?;
     let profile = programs::set(&call.desk, &owned, standing).await?;
     show(&call, &owned.organization_id, &profile)
 }
@@ -24,8 +25,9 @@ pub(crate) async fn set(call: OperatorCall<'_>) -> Outcome {
 /// whether or not the profile was in the program.
 pub(crate) async fn delete(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let name = parse_program_name(call.param(1))?;
-    let owned = profiles::find(&call.desk, &profiles::named(call.param(0))?).await?;
+    let name = parse_program_name(call.param("name"))?;
+    let owned =
+        profiles::find(&call.desk, &profiles::named(call.param("user_profile_id"))?).await?;
     let profile = programs::delete(&call.desk, &owned, name).await?;
     show(&call, &owned.organization_id, &profile)
 }

@@ -56,7 +56,7 @@ const REMEMBERED_IDS: usize = 1_000_000;
 /// `PUT /operator/v1/user_profiles/{id}`
 pub(crate) async fn put(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let id = profiles::named(call.param(0))?;
+    let id = profiles::named(call.param("user_profile_id"))?;
     let body = call.body().await?;
     let app = call.app();
     let now = app.clock.now();

@@ -51,7 +51,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
 /// `GET /operator/v1/webhook_deliveries/{id}`: with what was sent.
 pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let id = deliveries::named(call.param(0))?;
+    let id = deliveries::named(call.param("webhook_delivery_id"))?;
     let (delivery, body) = deliveries::find(&call.desk, &id).await?;
     let endpoint = endpoints::look_up(&call.desk, &delivery.endpoint_id).await?;
     let request = deliveries::sent(&call.desk, &delivery, endpoint.as_ref(), body);
@@ -64,7 +64,7 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn redeliver(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     parse_nothing(&call.body().await?)?;
-    let id = deliveries::named(call.param(0))?;
+    let id = deliveries::named(call.param("webhook_delivery_id"))?;
     let delivery = deliveries::redeliver(&call.desk, &id).await?;
     Ok(json(written(|out| write_delivery(out, &delivery, None))))
 }

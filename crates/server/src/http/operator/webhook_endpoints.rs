@@ -34,7 +34,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
 /// `GET /operator/v1/webhook_endpoints/{id}`
 pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
-    let id = endpoints::named(call.param(0))?;
+    let id = endpoints::named(call.param("webhook_endpoint_id"))?;
     let owned = endpoints::find(&call.desk, &id).await?;
     Ok(json(written(|out| write(out, &owned))))
 }
@@ -43,7 +43,7 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
 pub(crate) async fn test(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     parse_nothing(&call.body().await?)?;
-    let id = endpoints::named(call.param(0))?;
+    let id = endpoints::named(call.param("webhook_endpoint_id"))?;
     let delivery = endpoints::test(&call.desk, &id).await?;
     Ok(json(written(|out| write_delivery(out, &delivery, None))))
 }

@@ -84,7 +84,11 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
 }
 
 async fn named(call: &ConsoleCall<'_>) -> Result<(Delivery, String), Failure> {
-    acts::deliveries::find(&call.desk, &acts::deliveries::named(call.param(0))?).await
+    acts::deliveries::find(
+        &call.desk,
+        &acts::deliveries::named(call.param("webhook_delivery_id"))?,
+    )
+    .await
 }
 
 async fn detail(

@@ -38,7 +38,11 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
 }
 
 async fn named(call: &ConsoleCall<'_>) -> Result<OwnedEndpoint, Failure> {
-    endpoints::find(&call.desk, &endpoints::named(call.param(0))?).await
+    endpoints::find(
+        &call.desk,
+        &endpoints::named(call.param("webhook_endpoint_id"))?,
+    )
+    .await
 }
 
 async fn detail(call: &ConsoleCall<'_>, owned: &OwnedEndpoint, told: Option<Told>) -> Outcome {

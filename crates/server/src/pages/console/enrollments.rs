@@ -142,7 +142,11 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
 }
 
 async fn named(call: &ConsoleCall<'_>) -> Result<Enrollment, Failure> {
-    enrollments::find(&call.desk, &enrollments::named(call.param(0))?).await
+    enrollments::find(
+        &call.desk,
+        &enrollments::named(call.param("enrollment_id"))?,
+    )
+    .await
 }
 
 async fn detail(call: &ConsoleCall<'_>, enrollment: &Enrollment, told: Option<Told>) -> Outcome {

@@ -121,7 +121,7 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
 }
 
 async fn named(call: &ConsoleCall<'_>) -> Result<Organization, Failure> {
-    let id = organizations::named(call.param(0))?;
+    let id = organizations::named(call.param("organization_id"))?;
     organizations::find(&call.desk, &id).await
 }
 
@@ -279,7 +279,7 @@ pub(crate) async fn create_key(call: ConsoleCall<'_>) -> Outcome {
 /// `POST /console/keys/{id}`: disables, enables or deletes a key.
 pub(crate) async fn update_key(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of(call.exchange()).await?;
-    let id = keys::named(call.param(0))?;
+    let id = keys::named(call.param("api_key_id"))?;
     let key = keys::find(&call.desk, &id).await?;
     let back = key
         .owner

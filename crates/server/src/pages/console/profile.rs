@@ -85,7 +85,7 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
 }
 
 async fn named(call: &ConsoleCall<'_>) -> Result<OwnedProfile, Failure> {
-    profiles::find(&call.desk, &profiles::named(call.param(0))?).await
+    profiles::find(&call.desk, &profiles::named(call.param("user_profile_id"))?).await
 }
 
 async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>) -> Outcome {
@@ -390,7 +390,7 @@ pub(crate) async fn end_action(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of(call.exchange()).await?;
     let owned = named(&call).await?;
     let action = NamedAction {
-        id: enforcement::named(call.param(1))?,
+        id: enforcement::named(call.param("enforcement_action_id"))?,
         profile_id: owned.id,
         organization_id: owned.organization_id,
     };

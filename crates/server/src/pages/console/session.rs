@@ -92,9 +92,9 @@ impl<'a> ConsoleCall<'a> {
         Ok(desk.map(|desk| Self { desk, session }))
     }
 
-    /// The parameter number `index` of the path.
-    pub(super) fn param(&self, index: usize) -> &'a str {
-        &self.exchange().params[index]
+    /// The parameter of this name in the path.
+    pub(super) fn param(&self, name: &str) -> &'a str {
+        self.exchange().params.get(name)
     }
 
     pub(super) fn exchange(&self) -> &'a Exchange<'a> {

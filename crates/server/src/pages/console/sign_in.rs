@@ -182,7 +182,7 @@ async fn read(call: &ConsoleCall<'_>) -> Result<Vec<ConsoleSession>, Failure> {
 /// `POST /console/sessions/{name}`: ends a session.
 pub(crate) async fn revoke(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of(call.exchange()).await?;
-    let named = call.param(0);
+    let named = call.param("name");
     let sessions = read(&call).await?;
     let Some(session) = sessions.iter().find(|session| session.name() == named) else {
         return Ok(go("/console/sessions?done=revoked"));

@@ -39,7 +39,7 @@ pub(super) enum Opened {
 pub(super) async fn open(exchange: &Exchange<'_>) -> Result<Opened, Failure> {
     let app = exchange.app;
     let now = app.clock.now();
-    let hash = secrets::hash(exchange.params[0].as_bytes());
+    let hash = secrets::hash(exchange.params.get("token").as_bytes());
     let find = app.store.find_enrollment_url(&hash);
     let url = exchange.read(Operation::FindEnrollmentUrl, find).await?;
     let url = url.filter(|url| secrets::same(&url.token_hash, &hash));
