@@ -37,14 +37,14 @@ impl Cores {
     /// starts it, so a runtime in it counts one core from its first moment.
     pub(crate) fn spawn_server(self, command: &mut Command) -> anyhow::Result<Child> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let starting = || format!("starting {program}");
-        let Some((server, generator)) = self.pair else {
-            return command.spawn().with_context(starting);
-        };
-        pin(server)?;
-        let child = command.spawn().with_context(starting);
-        pin(generator)?;
-        child
+        if let Some((server, _)) = self.pair {
+            pin(server)?;
+        }
+        let child = command.spawn();
+        if let Some((_, generator)) = self.pair {
+            pin(generator)?;
+        }
+        child.with_context(|| format!("starting {program}"))
     }
 
     /// Runs another generator to its end, on the generators' core, where the calling thread is.
@@ -64,8 +64,7 @@ impl Cores {
             return Ok(());
         };
         for member in usage::family(pid)? {
-            let member = i32::try_from(member).ok().and_then(Pid::from_raw);
-            move_to(Some(member.context("a process id is positive")?), server)?;
+            move_to(Pid::from_raw(member), server)?;
         }
         Ok(())
     }

@@ -10,9 +10,11 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use crate::results::TransferFigures;
+use crate::cores::Cores;
+use crate::requests::{OLD, Request};
+use crate::results::{Results, Row, Target};
 use crate::rollcall::{Binary, Storage, TransferUsage};
-use crate::stats::float;
+use crate::stats::{float, megabytes};
 use crate::{BenchArgs, RunArgs, output, records};
 
 /// Organizations in a data directory; the first holds half of the profiles.
@@ -25,7 +27,61 @@ pub(crate) struct Manifest {
     /// The largest first.
     pub(crate) organizations: Vec<Tenant>,
     pub(crate) operator_key: String,
-    pub(crate) import: TransferFigures,
+    pub(crate) import: Transfer,
+}
+
+impl Manifest {
+    pub(crate) fn largest(&self) -> anyhow::Result<&Tenant> {
+        let first = self.organizations.first();
+        first.context("the manifest names no organization")
+    }
+}
+
+/// What an import or an export of all records took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Transfer {
+    records: u64,
+    /// Of the NDJSON file.
+    bytes: u64,
+    seconds: f64,
+    cpu_seconds: f64,
+    /// Bytes.
+    peak_resident: u64,
+}
+
+impl Transfer {
+    fn of(records: u64, bytes: u64, used: TransferUsage) -> Self {
+        Self {
+            records,
+            bytes,
+            seconds: used.elapsed.as_secs_f64(),
+            cpu_seconds: used.cpu.as_secs_f64(),
+            peak_resident: used.peak_resident,
+        }
+    }
+
+    fn per_second(&self) -> f64 {
+        float(self.records) / self.seconds
+    }
+
+    pub(crate) fn targets(what: &str, figures: Option<&Self>) -> [Target; 2] {
+        let peak = figures.map(|figures| megabytes(figures.peak_resident));
+        let rate = figures.map(Self::per_second);
+        [
+            Target::at_least(format!("{what}, records/s"), rate, 50_000.0, 100_000.0),
+            Target::at_most(format!("{what}, peak RSS, MB"), peak, 256.0, 256.0),
+        ]
+    }
+
+    pub(crate) fn row(&self, what: impl Into<String>) -> Row {
+        Row::of(what)
+            .with("records", self.records)
+            .with("MB", megabytes(self.bytes))
+            .with("seconds", self.seconds)
+            .with("records/s", self.per_second())
+            .with("CPU seconds", self.cpu_seconds)
+            .with("peak RSS, MB", megabytes(self.peak_resident))
+    }
 }
 
 /// An organization and a key that may act for it.
@@ -86,16 +142,23 @@ impl Dataset {
     }
 
     /// Exports all of it to a file that is then thrown away. No server may have it open.
-    pub(crate) fn export(&self, binary: &Binary) -> anyhow::Result<TransferFigures> {
+    pub(crate) fn export(&self, binary: &Binary) -> anyhow::Result<Transfer> {
         let lines = self.beside("export.ndjson");
         if lines.exists() {
             fs::remove_file(&lines)?;
         }
         output::progress("exporting");
-        let used = binary.export(&self.storage(), &lines, &self.beside("export.log"))?;
+        let log = self.beside("export.log");
+        let used = binary.transfer("export", &self.storage(), &lines, &log, |_| ())?;
         let bytes = fs::metadata(&lines)?.len();
         fs::remove_file(&lines)?;
-        Ok(transfer_figures(self.manifest.profiles, bytes, used))
+        Ok(Transfer::of(self.manifest.profiles, bytes, used))
+    }
+
+    /// The request a start is timed with.
+    pub(crate) fn first_list(&self) -> anyhow::Result<Vec<u8>> {
+        let target = "/v1/user_profiles".to_owned();
+        Ok(Request::get(self.manifest.largest()?, OLD, target).bytes)
     }
 
     /// What `rollcall` keeps.
@@ -125,10 +188,12 @@ impl Dataset {
 }
 
 pub(crate) fn only(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let binary = Binary::find(args.bench.rollcall.as_deref(), &[])?;
-    let dataset = Dataset::prepare(&binary, args.profiles, &args.bench)?;
-    output::import(&dataset.manifest.import)?;
-    Ok(ExitCode::SUCCESS)
+    let bench = &args.bench;
+    let binary = Binary::find(bench)?;
+    let dataset = Dataset::prepare(&binary, args.profiles, bench)?;
+    let mut results = Results::of("dataset", &binary, args.profiles, bench, Cores::take()?)?;
+    results.tables = vec![vec![dataset.manifest.import.row("import")]];
+    output::results(&results, bench.json.as_deref())
 }
 
 fn build(
@@ -189,25 +254,14 @@ fn import(
     lines: &Path,
     log: &Path,
     profiles: u64,
-) -> anyhow::Result<TransferFigures> {
+) -> anyhow::Result<Transfer> {
     let bytes = fs::metadata(lines)?.len();
     let bar = bar(bytes, "importing, in bytes")?;
-    let used = binary.import(storage, lines, log, |read| {
+    let used = binary.transfer("import", storage, lines, log, |read| {
         bar.set_position(read.min(bytes));
     })?;
     bar.finish();
-    Ok(transfer_figures(profiles, bytes, used))
-}
-
-fn transfer_figures(records: u64, bytes: u64, used: TransferUsage) -> TransferFigures {
-    TransferFigures {
-        records,
-        bytes,
-        seconds: used.elapsed.as_secs_f64(),
-        records_per_second: float(records) / used.elapsed.as_secs_f64(),
-        cpu_seconds: used.cpu.as_secs_f64(),
-        peak_resident: used.peak_resident,
-    }
+    Ok(Transfer::of(profiles, bytes, used))
 }
 
 /// On a terminal, a bar; elsewhere nothing.

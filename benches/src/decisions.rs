@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 
 use crate::connection::Connection;
-use crate::stats::percentile;
+use crate::requests::written;
+use crate::stats::{float, percentile};
 
 /// How fast, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +25,16 @@ pub(crate) struct Pace {
 #[derive(Debug)]
 pub(crate) struct Decided {
     pub(crate) count: u64,
-    pub(crate) elapsed: Duration,
+    elapsed: Duration,
     /// Microseconds from when each was due to its answer.
     latencies: Vec<u32>,
 }
 
 impl Decided {
+    pub(crate) fn per_second(&self) -> f64 {
+        float(self.count) / self.elapsed.as_secs_f64()
+    }
+
     pub(crate) fn latency_ms(&mut self, percent: usize) -> anyhow::Result<f64> {
         let micros = percentile(&mut self.latencies, percent).context("nothing was decided")?;
         Ok(f64::from(micros) / 1_000.0)
@@ -63,12 +68,9 @@ impl Decisions {
             "pending"
         };
         let body = format!(r#"{{"status":"{status}"}}"#);
-        let (profile, key, length) = (&self.profiles[profile], &self.operator_key, body.len());
-        let text = format!(
-            "PUT /operator/v1/user_profiles/{profile}/programs/bench HTTP/1.1\r\nhost: 127.0.0.1\r\n\
-             x-api-key: {key}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
-        Ok(text.into_bytes())
+        let profile = &self.profiles[profile];
+        let target = format!("/operator/v1/user_profiles/{profile}/programs/bench");
+        Ok(written("PUT", &target, &self.operator_key, &body, ""))
     }
 
     /// Makes decisions at this pace.
@@ -124,7 +126,7 @@ impl Decisions {
 impl Pace {
     fn due(&self, started: Instant, number: u64) -> Instant {
         self.rate.map_or(started, |rate| {
-            started + Duration::from_secs_f64(crate::stats::float(number) / rate)
+            started + Duration::from_secs_f64(float(number) / rate)
         })
     }
 }

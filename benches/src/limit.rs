@@ -43,6 +43,8 @@ pub(crate) struct Captured {
     pub(crate) body: String,
 }
 
+type Refused = (StatusCode, &'static str);
+
 #[derive(Debug, Default)]
 struct Credential {
     organization: Option<HeaderValue>,
@@ -105,40 +107,25 @@ async fn answer(State(limit): State<Arc<Limit>>, uri: Uri, headers: HeaderMap) -
 }
 
 impl Limit {
-    fn find(
-        &self,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<(&Credential, Bytes), (StatusCode, &'static str)> {
-        let key = headers
-            .get("x-api-key")
-            .ok_or((StatusCode::UNAUTHORIZED, "no key"))?;
+    fn find(&self, uri: &Uri, headers: &HeaderMap) -> Result<(&Credential, Bytes), Refused> {
+        let key = headers.get("x-api-key");
+        let key = key.ok_or((StatusCode::UNAUTHORIZED, "no key"))?;
         let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        let credential = self
-            .credentials
-            .get(&hash)
-            .ok_or((StatusCode::UNAUTHORIZED, "unknown key"))?;
+        let credential = self.credentials.get(&hash);
+        let credential = credential.ok_or((StatusCode::UNAUTHORIZED, "unknown key"))?;
         let version = headers.get("anthropic-version").map(HeaderValue::as_bytes);
-        let is_operator = credential.organization.is_none();
-        if !is_operator
-            && !VERSIONS
-                .iter()
-                .any(|known| version == Some(known.as_bytes()))
-        {
+        let mut versions = VERSIONS.iter().map(|known| Some(known.as_bytes()));
+        if credential.organization.is_some() && !versions.any(|known| known == version) {
             return Err((StatusCode::BAD_REQUEST, "unknown version"));
         }
-        let beta = headers
-            .get("anthropic-beta")
-            .and_then(|value| value.to_str().ok());
+        let beta = headers.get("anthropic-beta");
+        let beta = beta.and_then(|value| value.to_str().ok());
         let mut betas = beta.unwrap_or_default().split(',').map(str::trim);
         let answers = betas.find_map(|name| credential.answers.get(name));
         let target = uri.path_and_query().map_or("", |target| target.as_str());
         let body = answers.and_then(|answers| answers.get(target));
-        Ok((
-            credential,
-            body.ok_or((StatusCode::NOT_FOUND, "nothing captured"))?
-                .clone(),
-        ))
+        let body = body.ok_or((StatusCode::NOT_FOUND, "nothing captured"))?;
+        Ok((credential, body.clone()))
     }
 
     fn respond(&self, credential: &Credential, body: Bytes) -> Response {

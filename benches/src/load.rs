@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::random::Random;
-use crate::stats::percentile;
+use crate::stats::{float, percentile};
 
 /// What came of a stretch of load.
 #[derive(Debug, Default)]
@@ -22,6 +22,10 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    pub(crate) fn per_second(&self) -> f64 {
+        float(self.requests) / self.elapsed.as_secs_f64()
+    }
+
     /// In microseconds.
     pub(crate) fn latency(&mut self, percent: usize) -> anyhow::Result<f64> {
         let nanoseconds =
@@ -64,18 +68,10 @@ impl Generator {
     ) -> anyhow::Result<Load> {
         let started = Instant::now();
         let mut tasks = JoinSet::new();
-        for (connection, stream) in std::mem::take(&mut self.connections)
-            .into_iter()
-            .zip(0_u64..)
-        {
+        for (connection, stream) in self.connections.drain(..).zip(0_u64..) {
             let random = Random::new(seed.wrapping_mul(1_000_003) ^ stream);
-            tasks.spawn(repeat(
-                connection,
-                Arc::clone(requests),
-                random,
-                started,
-                time,
-            ));
+            let requests = Arc::clone(requests);
+            tasks.spawn(repeat(connection, requests, random, started, time));
         }
         let mut load = Load::default();
         while let Some(ended) = tasks.join_next().await {

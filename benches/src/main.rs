@@ -23,8 +23,7 @@
 //! | [`pgbench`] | the reference on PostgreSQL |
 //! | [`pages`], [`seed`] | the console's pages, and what they show beside profiles |
 //! | [`run`], [`scale`], [`webhooks`], [`postgresql`] | the commands that measure |
-//! | [`targets`] | what the figures have to reach |
-//! | [`results`], [`stats`], [`output`], [`report`] | the figures, printed and written into the documentation |
+//! | [`results`], [`stats`], [`output`] | the figures and what they have to reach, printed and written into the documentation |
 //!
 //! To add a scenario: a variant in [`requests::Scenario`] and its requests beside it; the compiler
 //! asks for the rest.
@@ -44,7 +43,6 @@ mod postgresql;
 mod random;
 mod receivers;
 mod records;
-mod report;
 mod requests;
 mod results;
 mod rollcall;
@@ -52,7 +50,6 @@ mod run;
 mod scale;
 mod seed;
 mod stats;
-mod targets;
 mod usage;
 mod webhooks;
 
@@ -63,9 +60,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use crate::cores::Cores;
 use crate::measure::Pressure;
-use crate::results::Settings;
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -178,8 +173,8 @@ struct BenchArgs {
     /// Build the data directory anew even if one is there.
     #[arg(long)]
     fresh: bool,
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
     /// Seconds of load for each scenario and server in each round.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
@@ -206,23 +201,11 @@ impl BenchArgs {
             time,
         })
     }
-
-    /// What a result says of the conditions it was made under.
-    fn settings(&self, profiles: u64, cores: Cores) -> Settings {
-        Settings {
-            profiles,
-            rounds: self.rounds,
-            seconds: self.seconds,
-            connections: self.connections,
-            serve_arguments: self.serve_arg.clone(),
-            separate_cores: cores.are_separate(),
-        }
-    }
 }
 
 #[derive(Debug, Args)]
 struct ReportArgs {
-    /// A file that `run --json` wrote.
+    /// A file that `--json` wrote.
     file: PathBuf,
     #[arg(long, default_value = "docs/performance.md")]
     into: PathBuf,
@@ -247,7 +230,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Webhooks(args) => one_thread()?.block_on(webhooks::run(&args)),
         Command::Postgresql(args) => one_thread()?.block_on(postgresql::run(&args)),
         Command::Pages(args) => one_thread()?.block_on(pages::run(&args)),
-        Command::Report(args) => report::write(&args.file, &args.into),
+        Command::Report(args) => output::report(&args.file, &args.into),
         Command::LimitServer => tokio::runtime::Runtime::new()?.block_on(limit::serve()),
     }
 }

@@ -7,9 +7,9 @@ use anyhow::{Context as _, bail};
 
 use crate::connection::Connection;
 use crate::load::Generator;
-use crate::results::ServerFigures;
+use crate::results::Row;
 use crate::rollcall::Server;
-use crate::stats::{Spread, float};
+use crate::stats::{Spread, float, median};
 use crate::usage;
 
 /// How hard and how long.
@@ -28,10 +28,10 @@ pub(crate) struct Stretch {
     pub(crate) database_cpu: f64,
     pub(crate) requests_per_second: f64,
     /// Microseconds.
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
+    p50: f64,
+    p99: f64,
     /// Of bodies, per request.
-    pub(crate) bytes: f64,
+    bytes: f64,
 }
 
 /// What answers: one server, or several nodes on a database.
@@ -48,69 +48,90 @@ impl Answering<'_> {
         let servers = self.servers.iter();
         let servers = servers.map(|server| usage::cpu_time(server.pid()));
         let database = self.database.map(usage::family_cpu_time).transpose()?;
-        Ok((
-            servers.sum::<anyhow::Result<Duration>>()?,
-            database.unwrap_or_default(),
-        ))
+        let servers = servers.sum::<anyhow::Result<Duration>>()?;
+        Ok((servers, database.unwrap_or_default()))
     }
 }
 
-/// Warms up for a fifth of the time, then measures.
-pub(crate) async fn stretch(
-    server: &Server,
-    requests: &Arc<[Vec<u8>]>,
-    seed: u64,
-    pressure: Pressure,
-) -> anyhow::Result<Stretch> {
-    let answering = Answering {
-        servers: &[server],
-        database: None,
-    };
-    stretch_of(answering, requests, seed, pressure).await
-}
+/// The rounds of one scenario, as they come in.
+#[derive(Debug, Default)]
+pub(crate) struct Rounds(Vec<Stretch>);
 
-/// The same of whatever answers.
-pub(crate) async fn stretch_of(
-    answering: Answering<'_>,
-    requests: &Arc<[Vec<u8>]>,
-    seed: u64,
-    pressure: Pressure,
-) -> anyhow::Result<Stretch> {
-    if requests.is_empty() {
-        bail!("the data directory holds nothing to ask for");
+impl Rounds {
+    /// Warms up for a fifth of the time, then measures.
+    pub(crate) async fn add(
+        &mut self,
+        server: &Server,
+        requests: &Arc<[Vec<u8>]>,
+        seed: u64,
+        pressure: Pressure,
+    ) -> anyhow::Result<()> {
+        let answering = Answering {
+            servers: &[server],
+            database: None,
+        };
+        self.add_of(answering, requests, seed, pressure).await
     }
-    let servers = answering.servers.iter();
-    let addresses: Vec<_> = servers.map(|server| server.address()).collect();
-    let mut generator = Generator::connect_to_all(&addresses, pressure.connections).await?;
-    generator.drive(requests, !seed, pressure.time / 5).await?;
-    let before = answering.cpu_time()?;
-    let mut load = generator.drive(requests, seed, pressure.time).await?;
-    let after = answering.cpu_time()?;
-    let count = float(load.requests.max(1));
-    let each = |before, after: Duration| after.saturating_sub(before).as_secs_f64() * 1e6 / count;
-    Ok(Stretch {
-        cpu: each(before.0, after.0),
-        database_cpu: each(before.1, after.1),
-        requests_per_second: count / load.elapsed.as_secs_f64(),
-        p50: load.latency(50)?,
-        p99: load.latency(99)?,
-        bytes: float(load.body_bytes) / count,
-    })
-}
 
-/// The rounds of one server in one scenario.
-pub(crate) fn server_figures(rounds: &[Stretch]) -> anyhow::Result<ServerFigures> {
-    let spread = |figure: fn(&Stretch) -> f64| {
-        Spread::of(rounds.iter().map(figure)).context("there was no round")
-    };
-    Ok(ServerFigures {
-        cpu_us: spread(|round| round.cpu)?,
-        cpu_us_rounds: rounds.iter().map(|round| round.cpu).collect(),
-        requests_per_second: spread(|round| round.requests_per_second)?,
-        p50_us: spread(|round| round.p50)?,
-        p99_us: spread(|round| round.p99)?,
-        bytes: spread(|round| round.bytes)?.median,
-    })
+    /// The same of whatever answers.
+    pub(crate) async fn add_of(
+        &mut self,
+        answering: Answering<'_>,
+        requests: &Arc<[Vec<u8>]>,
+        seed: u64,
+        pressure: Pressure,
+    ) -> anyhow::Result<()> {
+        if requests.is_empty() {
+            bail!("the data directory holds nothing to ask for");
+        }
+        let servers = answering.servers.iter();
+        let addresses: Vec<_> = servers.map(|server| server.address()).collect();
+        let mut generator = Generator::connect_to_all(&addresses, pressure.connections).await?;
+        generator.drive(requests, !seed, pressure.time / 5).await?;
+        let before = answering.cpu_time()?;
+        let mut load = generator.drive(requests, seed, pressure.time).await?;
+        let after = answering.cpu_time()?;
+        let count = float(load.requests.max(1));
+        let each =
+            |before, after: Duration| after.saturating_sub(before).as_secs_f64() * 1e6 / count;
+        self.0.push(Stretch {
+            cpu: each(before.0, after.0),
+            database_cpu: each(before.1, after.1),
+            requests_per_second: load.per_second(),
+            p50: load.latency(50)?,
+            p99: load.latency(99)?,
+            bytes: float(load.body_bytes) / count,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn spread(&self, figure: impl Fn(&Stretch) -> f64) -> Option<Spread> {
+        Spread::of(self.0.iter().map(figure))
+    }
+
+    /// A figure divided by the other's, round by round.
+    pub(crate) fn against(&self, other: &Self, figure: impl Fn(&Stretch) -> f64) -> Option<Spread> {
+        let rounds = self.0.iter().zip(&other.0);
+        Spread::of(rounds.map(|(this, that)| figure(this) / figure(that)))
+    }
+
+    /// Requests a second divided by a rate that was taken in the same rounds.
+    pub(crate) fn times(&self, rates: &[f64]) -> Option<Spread> {
+        let rounds = self.0.iter().zip(rates);
+        Spread::of(rounds.map(|(round, rate)| round.requests_per_second / rate))
+    }
+
+    pub(crate) fn row(&self, name: impl Into<String>) -> Row {
+        let mut row = Row::of(name).with("CPU µs", self.spread(|round| round.cpu));
+        if self.0.iter().any(|round| round.database_cpu > 0.0) {
+            row = row.with("database CPU µs", self.spread(|round| round.database_cpu));
+        }
+        let middle = |figure: fn(&Stretch) -> f64| median(self.spread(figure));
+        row.with("requests/s", middle(|round| round.requests_per_second))
+            .with("p50 µs", middle(|round| round.p50))
+            .with("p99 µs", middle(|round| round.p99))
+            .with("bytes", middle(|round| round.bytes))
+    }
 }
 
 /// From now until the server first answers 200.
@@ -132,6 +153,6 @@ pub(crate) async fn first_answer(server: &mut Server, request: &[u8]) -> anyhow:
 
 async fn ask(address: &str, request: &[u8]) -> anyhow::Result<()> {
     let mut connection = Connection::open(address).await?;
-    connection.exchange(request).await?.ok()?;
+    connection.exchange(request).await?.ok().context("asking")?;
     Ok(())
 }

@@ -13,14 +13,14 @@ use rollcall_scratch_postgres as scratch;
 use crate::connection::Connection;
 use crate::cores::Cores;
 use crate::dataset::{Dataset, Tenant, bar};
-use crate::measure::{Answering, Pressure, Stretch, first_answer, server_figures, stretch_of};
+use crate::measure::{Answering, Pressure, Rounds, Stretch, first_answer};
 use crate::pgbench::{Pgbench, Script};
-use crate::requests::{self, Dialect, Positions, Scenario, largest};
-use crate::results::{Machine, PostgresqlFigures, PostgresqlResults, ReferenceFigures, Results};
+use crate::requests::{self, OLD, Positions, Scenario};
+use crate::results::{Results, Row, Target};
 use crate::rollcall::{Binary, Server, Storage};
-use crate::run::{DRAFTS, WRITERS, first_list};
-use crate::stats::Spread;
-use crate::{PostgresqlArgs, output, targets};
+use crate::run::{DRAFTS, WRITERS};
+use crate::stats::{Spread, median};
+use crate::{PostgresqlArgs, output};
 
 /// Beside what every scratch server has: memory and log as someone would give them to a registry of this
 /// size.
@@ -29,7 +29,7 @@ const SCENARIOS: [Scenario; 4] = [
     Scenario::ListLargest,
     Scenario::FirstPage,
     Scenario::DeepPage,
-    Scenario::Get(Dialect::V2026_03_24),
+    Scenario::Get(OLD),
 ];
 
 /// Where everything runs.
@@ -44,7 +44,7 @@ struct Stage {
 #[derive(Default)]
 struct Course {
     name: String,
-    rollcall: Vec<Stretch>,
+    rollcall: Rounds,
     /// Transactions a second of `pgbench` in the same round.
     pgbench: Vec<(&'static str, Vec<f64>)>,
 }
@@ -52,7 +52,7 @@ struct Course {
 pub(crate) async fn run(args: &PostgresqlArgs) -> anyhow::Result<ExitCode> {
     let bench = &args.bench;
     let pressure = bench.pressure()?;
-    let binary = Binary::find(bench.rollcall.as_deref(), &bench.serve_arg)?;
+    let binary = Binary::find(bench)?;
     let root = bench.work_dir.join(format!("postgresql-{}", args.profiles));
     let database = scratch::Server::start_in(&args.database_dir, &SETTINGS, &[]).await;
     let url = database.url("postgres");
@@ -62,10 +62,11 @@ pub(crate) async fn run(args: &PostgresqlArgs) -> anyhow::Result<ExitCode> {
     scratch::execute(&url, &["VACUUM (ANALYZE)", "CHECKPOINT"]).await;
     let cores = Cores::take()?;
     cores.move_server(database.process_id().context("the database runs")?)?;
+    let mut results = Results::of("postgresql", &binary, args.profiles, bench, cores)?;
     let mut nodes = Vec::new();
     for log in ["serve-1.log", "serve-2.log"] {
         let mut node = binary.serve(&storage, &dataset.beside(log), cores)?;
-        first_answer(&mut node, &first_list(&dataset)?.bytes).await?;
+        first_answer(&mut node, &dataset.first_list()?).await?;
         nodes.push(node);
     }
     let nodes = <[Server; 2]>::try_from(nodes).ok().context("two nodes")?;
@@ -77,26 +78,40 @@ pub(crate) async fn run(args: &PostgresqlArgs) -> anyhow::Result<ExitCode> {
     };
     let address = stage.nodes[0].address();
     let positions = Positions::walk(address, &stage.dataset.manifest, &SCENARIOS).await?;
+    let depth = positions.depth();
     let reads = stage.reads(&positions, args, pressure).await?;
     let creates = stage.creates(bench.rounds, pressure).await?;
     for node in &mut stage.nodes {
         node.stop()?;
     }
-    let mut results = PostgresqlResults {
-        rollcall: binary.version()?,
-        postgresql: scratch::ask(&url, "SHOW server_version").await,
-        machine: Machine::this(),
-        settings: bench.settings(args.profiles, cores),
-        targets: Vec::new(),
-        import: stage.dataset.manifest.import.clone(),
-        depth: positions.depth(),
-        reads: figures(reads)?,
-        creates: figures(creates)?,
+    results.notes.push(format!(
+        "On PostgreSQL {}, which has the server's core too, as pgbench has the generator's.",
+        scratch::ask(&url, "SHOW server_version").await
+    ));
+    results.targets = targets(&reads, depth).into();
+    let rows = reads.iter().chain(&creates).flat_map(Course::rows);
+    let import = stage.dataset.manifest.import.row("import");
+    results.tables = vec![rows.collect(), vec![import]];
+    output::results(&results, bench.json.as_deref())
+}
+
+fn targets(reads: &[Course], depth: u64) -> [Target; 3] {
+    let named = |name: &str| reads.iter().find(|course| course.name == name);
+    let rounds = |scenario: Scenario| Some(&named(&scenario.name())?.rollcall);
+    let of_pgbench = |what: &str, name: &str| {
+        let times = named(name).and_then(|course| course.times().next()?.1);
+        let what = format!("{what}: requests/s, Rollcall / pgbench");
+        Target::at_least(what, median(times), 0.45, 0.60)
     };
-    results.targets = targets::judge_postgresql(&results);
-    let results = Results::Postgresql(Box::new(results));
-    output::results(&results, bench.json.as_deref())?;
-    Ok(ExitCode::SUCCESS)
+    let both = rounds(Scenario::DeepPage).zip(rounds(Scenario::FirstPage));
+    let cpu = |round: &Stretch| round.cpu + round.database_cpu;
+    let deep = both.and_then(|(deep, first)| deep.against(first, cpu));
+    let what = format!("page at depth {depth} / first page");
+    [
+        of_pgbench("list", &Scenario::ListLargest.name()),
+        of_pgbench("list, two nodes", TWO_NODES),
+        Target::at_most(what, median(deep), 1.2, 1.0),
+    ]
 }
 
 impl Stage {
@@ -118,7 +133,7 @@ impl Stage {
     /// Each scenario once a round, with `pgbench` and the second node beside the list.
     async fn reads(
         &self,
-        positions: &Positions,
+        positions: &Positions<'_>,
         args: &PostgresqlArgs,
         pressure: Pressure,
     ) -> anyhow::Result<Vec<Course>> {
@@ -127,23 +142,22 @@ impl Stage {
         let [one, two] = &self.nodes;
         let mut courses = Vec::new();
         for scenario in SCENARIOS {
-            let manifest = &self.dataset.manifest;
-            let requests = positions.requests(scenario, manifest, args.bench.requests)?;
-            let requests: Arc<[_]> = requests.into_iter().map(|request| request.bytes).collect();
-            courses.push((Course::of(scenario.name()), requests, vec![one]));
+            let requests = positions.requests(scenario, args.bench.requests)?;
+            let requests = requests::bytes(&requests);
+            courses.push((Course::of(&scenario.name()), requests, vec![one]));
             if scenario == Scenario::ListLargest {
                 let (_, requests, _) = &courses[0];
                 let both = (Course::of(TWO_NODES), Arc::clone(requests), vec![one, two]);
                 courses.push(both);
             }
         }
-        let bar = bar(u64::try_from(rounds * courses.len())?, "reading")?;
-        for seed in (0_u64..).take(rounds) {
+        let bar = bar(rounds * u64::try_from(courses.len())?, "reading")?;
+        for seed in 0..rounds {
             let mut beside = None;
             for (course, requests, nodes) in &mut courses {
                 let answering = self.answering(nodes);
-                let stretch = stretch_of(answering, requests, seed, pressure).await;
-                course.rollcall.push(stretch.context(course.name.clone())?);
+                let round = course.rollcall.add_of(answering, requests, seed, pressure);
+                round.await.with_context(|| course.name.clone())?;
                 if course.name == SCENARIOS[0].name() {
                     let clients = pressure.connections;
                     let rate = self.pgbench.per_second(&list, clients, pressure.time)?;
@@ -161,7 +175,7 @@ impl Stage {
     }
 
     /// Creates through one node and both, and what they write put there by `pgbench`.
-    async fn creates(&self, rounds: usize, pressure: Pressure) -> anyhow::Result<Vec<Course>> {
+    async fn creates(&self, rounds: u64, pressure: Pressure) -> anyhow::Result<Vec<Course>> {
         let pressure = Pressure {
             connections: WRITERS,
             ..pressure
@@ -173,14 +187,14 @@ impl Stage {
             (Course::of("creates"), vec![one]),
             (Course::of("creates, two nodes"), vec![one, two]),
         ];
-        let bar = bar(u64::try_from(rounds)?, "creating")?;
-        for seed in (0_u64..).take(rounds) {
+        let bar = bar(rounds, "creating")?;
+        for seed in 0..rounds {
             let rate = |script| self.pgbench.per_second(script, WRITERS, pressure.time);
             let (row, rows) = (rate(&row)?, rate(&rows)?);
             for (course, nodes) in &mut courses {
                 let answering = self.answering(nodes);
-                let stretch = stretch_of(answering, &requests, seed, pressure).await;
-                course.rollcall.push(stretch.context(course.name.clone())?);
+                let round = course.rollcall.add_of(answering, &requests, seed, pressure);
+                round.await.with_context(|| course.name.clone())?;
                 course.reference(SAME_ROWS, Some(rows));
                 course.reference("pgbench, the profile's row alone", Some(row));
             }
@@ -197,7 +211,7 @@ impl Stage {
     /// The list's own statement, at one of as many places of the largest organization as Rollcall is
     /// asked for: with more of them, less of what `pgbench` reads would be in the processor's caches.
     async fn list_script(&self, places: usize) -> anyhow::Result<Script> {
-        let Tenant { id, .. } = largest(&self.dataset.manifest)?;
+        let Tenant { id, .. } = self.dataset.manifest.largest()?;
         let (last, places) = (places.saturating_sub(1), places.max(1));
         let place = format!(
             "SELECT min(created_at) || ' + random(0, {last}) * ' || \
@@ -252,9 +266,9 @@ impl Stage {
 type Texts = Vec<(&'static str, String)>;
 
 /// The name of the list through both nodes.
-pub(crate) const TWO_NODES: &str = "the same, two nodes";
+const TWO_NODES: &str = "the same, two nodes";
 /// The reference that writes what a create writes.
-pub(crate) const SAME_ROWS: &str = "pgbench, the same rows";
+const SAME_ROWS: &str = "pgbench, the same rows";
 
 // Ids and times rise as Rollcall's do, and the organizations are as many; none of these rows is read.
 const VARIABLES: &str = "\\set chance random(1, 99999999)\n\\set tenant random(0, 99)\n\
@@ -302,32 +316,21 @@ impl Course {
     }
 }
 
-fn figures(courses: Vec<Course>) -> anyhow::Result<Vec<PostgresqlFigures>> {
-    courses.into_iter().map(Course::figures).collect()
-}
-
 impl Course {
-    fn figures(self) -> anyhow::Result<PostgresqlFigures> {
-        let no_round = "there was no round";
-        let references = self.pgbench.iter().map(|(name, rates)| {
-            let rounds = self.rollcall.iter().zip(rates);
-            let times = rounds.map(|(stretch, rate)| stretch.requests_per_second / rate);
-            Ok(ReferenceFigures {
-                name: (*name).to_owned(),
-                per_second: Spread::of(rates.iter().copied()).context(no_round)?,
-                times_reference: Spread::of(times).context(no_round)?,
-            })
-        });
-        let references = references.collect::<anyhow::Result<_>>()?;
-        let database = self.rollcall.iter().map(|stretch| stretch.database_cpu);
-        let both = self.rollcall.iter();
-        let both = both.map(|stretch| stretch.cpu + stretch.database_cpu);
-        Ok(PostgresqlFigures {
-            rollcall: server_figures(&self.rollcall)?,
-            database_cpu_us: Spread::of(database).context(no_round)?,
-            cpu_us_rounds: both.collect(),
-            references,
-            name: self.name,
-        })
+    /// Requests a second through Rollcall divided by each reference, round by round.
+    fn times(&self) -> impl Iterator<Item = (&'static str, Option<Spread>, &[f64])> {
+        let references = self.pgbench.iter();
+        references.map(|(name, rates)| (*name, self.rollcall.times(rates), rates.as_slice()))
+    }
+
+    /// A row for what went through Rollcall, and one for each reference.
+    fn rows(&self) -> Vec<Row> {
+        let mut rows = vec![self.rollcall.row(&self.name)];
+        rows.extend(self.times().map(|(name, times, rates)| {
+            Row::of(name)
+                .with("requests/s", Spread::of(rates.iter().copied()))
+                .with("Rollcall / pgbench", times)
+        }));
+        rows
     }
 }

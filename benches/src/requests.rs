@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use rollcall_wire::dialect::Dialect;
+use rollcall_wire::dialects;
 use serde::Deserialize;
 
 use crate::connection::Connection;
-use crate::dataset::{Manifest, ORGANIZATIONS, Tenant, bar};
+use crate::dataset::{Manifest, Tenant, bar};
 use crate::limit::VERSIONS;
 use crate::random::Random;
 use crate::records;
@@ -23,7 +25,11 @@ const WALKED_PAGE: usize = 100;
 const DEPTH: u64 = 500_000;
 /// How many different first and deep pages are asked for.
 const FEW: usize = 100;
+/// The dialect whose scenarios others are compared with, and that drafts are written in.
+pub(crate) const OLD: &str = "2026-03-24";
 
+const BY_NAME: &str = "&order_by=name";
+const RESTRICTED: &str = "&enforcement_status%5B%5D=restricted";
 const IN_QUERY: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -32,88 +38,71 @@ const IN_QUERY: &AsciiSet = &CONTROLS
     .add(b'&')
     .add(b'+');
 
-/// A dated shape of the public API, as a request chooses it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    V2026_03_24,
-    V2026_08_18,
-    V2026_09_04,
-    Ga,
+/// The dialect of requests that name none.
+pub(crate) fn ga() -> &'static str {
+    dialects::DEFAULT.short_name()
 }
 
-impl Dialect {
-    pub(crate) const ALL: [Self; 4] = [
-        Self::V2026_03_24,
-        Self::V2026_08_18,
-        Self::V2026_09_04,
-        Self::Ga,
-    ];
-
-    /// The value of `anthropic-beta`; empty for none.
-    fn beta(self) -> &'static str {
-        match self {
-            Self::V2026_03_24 => "user-profiles-2026-03-24",
-            Self::V2026_08_18 => "user-profiles-2026-08-18",
-            Self::V2026_09_04 => "user-profiles-2026-09-04",
-            Self::Ga => "",
-        }
-    }
+/// The value of `anthropic-beta` for a dialect; empty for none.
+fn beta(dialect: &str) -> &'static str {
+    let dialect = dialects::by_short_name(dialect);
+    dialect.and_then(Dialect::beta).unwrap_or_default()
 }
 
-/// A kind of request whose cost is measured by itself.
+/// A kind of request whose cost is measured by itself. Dialects go by the contract's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scenario {
     /// Random organization, random depth.
-    List(Dialect),
+    List(&'static str),
     /// Random depth of the largest organization.
     ListLargest,
     FirstPage,
     DeepPage,
     ListByName,
     ListRestricted,
-    Get(Dialect),
+    Get(&'static str),
     OperatorSearch,
 }
 
 impl Scenario {
     /// Those of `run`.
-    pub(crate) const ALL: [Self; 11] = [
-        Self::List(Dialect::V2026_03_24),
-        Self::List(Dialect::V2026_08_18),
-        Self::List(Dialect::V2026_09_04),
-        Self::List(Dialect::Ga),
-        Self::FirstPage,
-        Self::DeepPage,
-        Self::ListByName,
-        Self::ListRestricted,
-        Self::Get(Dialect::V2026_03_24),
-        Self::Get(Dialect::Ga),
-        Self::OperatorSearch,
-    ];
+    pub(crate) fn all() -> Vec<Self> {
+        let lists = dialects::names().rev().map(Self::List);
+        lists
+            .chain([
+                Self::FirstPage,
+                Self::DeepPage,
+                Self::ListByName,
+                Self::ListRestricted,
+                Self::Get(OLD),
+                Self::Get(ga()),
+                Self::OperatorSearch,
+            ])
+            .collect()
+    }
 
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> String {
         match self {
-            Self::List(Dialect::V2026_03_24) => "list 2026-03-24",
-            Self::List(Dialect::V2026_08_18) => "list 2026-08-18",
-            Self::List(Dialect::V2026_09_04) => "list 2026-09-04",
-            Self::List(Dialect::Ga) => "list ga",
-            Self::ListLargest => "list, largest organization",
-            Self::FirstPage => "first page",
-            Self::DeepPage => "deep page",
-            Self::ListByName => "list by name",
-            Self::ListRestricted => "list restricted",
-            Self::Get(Dialect::V2026_03_24) => "get 2026-03-24",
-            Self::Get(Dialect::V2026_08_18) => "get 2026-08-18",
-            Self::Get(Dialect::V2026_09_04) => "get 2026-09-04",
-            Self::Get(Dialect::Ga) => "get ga",
-            Self::OperatorSearch => "operator search",
+            Self::List(dialect) => format!("list {dialect}"),
+            Self::ListLargest => "list, largest organization".to_owned(),
+            Self::FirstPage => "first page".to_owned(),
+            Self::DeepPage => "deep page".to_owned(),
+            Self::ListByName => "list by name".to_owned(),
+            Self::ListRestricted => "list restricted".to_owned(),
+            Self::Get(dialect) => format!("get {dialect}"),
+            Self::OperatorSearch => "operator search".to_owned(),
         }
     }
 
+    /// The same pages in every dialect, so that dialects can be compared.
     fn seed(self) -> u64 {
-        self.name()
-            .bytes()
-            .fold(0, |seed, byte| seed * 31 % 1_000_003 + u64::from(byte))
+        match self {
+            Self::List(_) => 0,
+            other => other
+                .name()
+                .bytes()
+                .fold(0, |seed, byte| seed * 31 % 1_000_003 + u64::from(byte)),
+        }
     }
 }
 
@@ -129,29 +118,34 @@ pub(crate) struct Request {
 
 impl Request {
     /// A public request of `tenant`.
-    pub(crate) fn get(tenant: &Tenant, dialect: Dialect, target: String) -> Self {
-        let beta = dialect.beta();
-        let bytes = format!("{}\r\n", public_head("GET", &target, &tenant.key, beta)).into_bytes();
-        let (key, organization) = (tenant.key.clone(), Some(tenant.id.clone()));
+    pub(crate) fn get(tenant: &Tenant, dialect: &str, target: String) -> Self {
+        let beta = beta(dialect);
         Self {
-            key,
-            organization,
+            bytes: format!("{}\r\n", public_head("GET", &target, &tenant.key, beta)).into_bytes(),
+            key: tenant.key.clone(),
+            organization: Some(tenant.id.clone()),
             beta,
             target,
-            bytes,
         }
     }
 
     fn operator_get(key: &str, target: String) -> Self {
-        let bytes = format!("{}\r\n", head("GET", &target, key)).into_bytes();
         Self {
+            bytes: format!("{}\r\n", head("GET", &target, key)).into_bytes(),
             key: key.to_owned(),
             organization: None,
             beta: "",
             target,
-            bytes,
         }
     }
+}
+
+/// What is sent of requests.
+pub(crate) fn bytes(requests: &[Request]) -> Arc<[Vec<u8>]> {
+    requests
+        .iter()
+        .map(|request| request.bytes.clone())
+        .collect()
 }
 
 /// Both servers get the same bytes, so the host names neither's port.
@@ -162,15 +156,6 @@ fn head(method: &str, target: &str, key: &str) -> String {
     )
 }
 
-/// A complete request that writes JSON, with the betas that need naming.
-pub(crate) fn written(method: &str, target: &str, key: &str, body: &serde_json::Value) -> Vec<u8> {
-    let head = public_head(method, target, key, "webhooks-2026-10-07");
-    let body = body.to_string();
-    let length = body.len();
-    format!("{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
-}
-
 fn public_head(method: &str, target: &str, key: &str, beta: &str) -> String {
     let mut text = head(method, target, key) + "anthropic-version: " + VERSIONS[0] + "\r\n";
     if !beta.is_empty() {
@@ -179,22 +164,22 @@ fn public_head(method: &str, target: &str, key: &str, beta: &str) -> String {
     text
 }
 
+/// A complete request that writes JSON, with the betas that need naming.
+pub(crate) fn written(method: &str, target: &str, key: &str, body: &str, beta: &str) -> Vec<u8> {
+    let head = public_head(method, target, key, beta);
+    let length = body.len();
+    format!("{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
 /// Complete create requests, by all organizations alike.
 pub(crate) fn creates(manifest: &Manifest, count: u64) -> Arc<[Vec<u8>]> {
     let tenants = manifest.organizations.iter().cycle();
-    let beta = Dialect::V2026_03_24.beta();
-    (0..count)
-        .zip(tenants)
-        .map(|(number, tenant)| {
-            let body = records::draft(number);
-            let head = public_head("POST", "/v1/user_profiles", &tenant.key, beta);
-            let length = body.len();
-            format!(
-                "{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-            )
-            .into_bytes()
-        })
-        .collect()
+    let create = |(number, tenant): (u64, &Tenant)| {
+        let body = records::draft(number);
+        written("POST", "/v1/user_profiles", &tenant.key, &body, beta(OLD))
+    };
+    (0..count).zip(tenants).map(create).collect()
 }
 
 /// One page of a list as far as a walk needs it.
@@ -221,22 +206,24 @@ struct Walk {
 
 /// The positions in every organization's lists, the largest organization first.
 #[derive(Debug)]
-pub(crate) struct Positions {
+pub(crate) struct Positions<'a> {
+    manifest: &'a Manifest,
     by_time: Vec<Walk>,
     by_name: Vec<Walk>,
     restricted: Walk,
 }
 
-impl Positions {
+impl<'a> Positions<'a> {
     /// Walks the lists that `scenarios` need. Finds out on the way whether the data directory
     /// holds what its manifest says.
     pub(crate) async fn walk(
         address: &str,
-        manifest: &Manifest,
+        manifest: &'a Manifest,
         scenarios: &[Scenario],
     ) -> anyhow::Result<Self> {
         let mut connection = Connection::open(address).await?;
-        let by_time = walk_all(&mut connection, manifest, "walking by time", "").await?;
+        let tenants = &manifest.organizations;
+        let by_time = walk_all(&mut connection, tenants, "walking by time", "").await?;
         let profiles: u64 = by_time.iter().map(|walk| walk.profiles).sum();
         if profiles != manifest.profiles {
             bail!(
@@ -246,20 +233,15 @@ impl Positions {
         }
         let mut by_name = Vec::new();
         if scenarios.contains(&Scenario::ListByName) {
-            by_name = walk_all(
-                &mut connection,
-                manifest,
-                "walking by name",
-                "&order_by=name",
-            )
-            .await?;
+            by_name = walk_all(&mut connection, tenants, "walking by name", BY_NAME).await?;
         }
         let mut restricted = Walk::default();
         if scenarios.contains(&Scenario::ListRestricted) {
-            let largest = largest(manifest)?;
-            restricted = walk(&mut connection, largest, Dialect::Ga, PAGE, RESTRICTED).await?;
+            let largest = manifest.largest()?;
+            restricted = walk(&mut connection, largest, ga(), PAGE, RESTRICTED).await?;
         }
         Ok(Self {
+            manifest,
             by_time,
             by_name,
             restricted,
@@ -270,85 +252,67 @@ impl Positions {
     pub(crate) fn requests(
         &self,
         scenario: Scenario,
-        manifest: &Manifest,
         count: usize,
     ) -> anyhow::Result<Vec<Request>> {
         let mut random = Random::new(scenario.seed());
-        let old = Dialect::V2026_03_24;
-        let tenants = &manifest.organizations;
-        match scenario {
-            // The same pages in every dialect, so that dialects can be compared.
-            Scenario::List(dialect) => {
-                let mut random = Random::new(0);
-                Ok(anywhere(
-                    &self.by_time,
-                    tenants,
-                    count,
-                    dialect,
-                    "",
-                    &mut random,
-                ))
+        let tenants = &self.manifest.organizations;
+        let walked: Vec<_> = self.by_time.iter().zip(tenants).collect();
+        let (largest, tenant) = *walked.first().context("an organization was walked")?;
+        // Pages at random depths of random organizations, each organization as likely as another.
+        let mut anywhere = |walks: &[(&Walk, &Tenant)], dialect, query| {
+            let mut page = || {
+                let (walk, tenant) = random.pick(walks);
+                let cursor = random.pick(&walk.cursors).as_deref();
+                page(tenant, dialect, query, cursor)
+            };
+            (0..count).map(|_| page()).collect()
+        };
+        Ok(match scenario {
+            Scenario::List(dialect) => anywhere(&walked, dialect, ""),
+            Scenario::ListLargest => anywhere(&walked[..1], OLD, ""),
+            Scenario::ListByName => {
+                let walks: Vec<_> = self.by_name.iter().zip(tenants).collect();
+                anywhere(&walks, OLD, BY_NAME)
             }
-            Scenario::ListLargest => {
-                let largest = self
-                    .by_time
-                    .get(..1)
-                    .context("an organization was walked")?;
-                Ok(anywhere(largest, tenants, count, old, "", &mut random))
+            Scenario::FirstPage => {
+                let pages = tenants.iter().map(|tenant| page(tenant, OLD, "", None));
+                pages.collect()
             }
-            Scenario::FirstPage => Ok(tenants
-                .iter()
-                .map(|tenant| page(tenant, old, "", None))
-                .collect()),
             Scenario::DeepPage => {
-                let tenant = largest(manifest)?;
-                let walk = self.by_time.first().context("an organization was walked")?;
-                let last = walk.cursors.len().saturating_sub(1);
-                let middle = usize::try_from(depth(walk.profiles))? / WALKED_PAGE;
+                let last = largest.cursors.len().saturating_sub(1);
+                let middle = usize::try_from(self.depth())? / WALKED_PAGE;
                 let from = middle.min(last).saturating_sub(FEW / 2);
-                let cursors = walk.cursors.iter().skip(from).take(FEW);
-                Ok(cursors
-                    .map(|cursor| page(tenant, old, "", cursor.as_deref()))
-                    .collect())
+                let cursors = largest.cursors.iter().skip(from).take(FEW);
+                let pages = cursors.map(|cursor| page(tenant, OLD, "", cursor.as_deref()));
+                pages.collect()
             }
-            Scenario::ListByName => Ok(anywhere(
-                &self.by_name,
-                tenants,
-                count,
-                old,
-                "&order_by=name",
-                &mut random,
-            )),
             Scenario::ListRestricted => {
-                let tenant = largest(manifest)?;
                 let cursors = self.restricted.cursors.iter();
-                Ok(cursors
-                    .map(|cursor| page(tenant, Dialect::Ga, RESTRICTED, cursor.as_deref()))
-                    .collect())
+                let pages = cursors.map(|at| page(tenant, ga(), RESTRICTED, at.as_deref()));
+                pages.collect()
             }
             Scenario::Get(dialect) => {
-                let walks: Vec<_> = self.by_time.iter().zip(tenants).collect();
                 let gets = (0..count).filter_map(|_| {
-                    let (walk, tenant) = random.pick(&walks);
+                    let (walk, tenant) = random.pick(&walked);
                     (!walk.ids.is_empty()).then(|| {
                         let target = format!("/v1/user_profiles/{}", random.pick(&walk.ids));
                         Request::get(tenant, dialect, target)
                     })
                 });
-                Ok(gets.collect())
+                gets.collect()
             }
             Scenario::OperatorSearch => {
-                let references = (0..count)
-                    .filter_map(|_| records::reference_of(random.below(manifest.profiles)));
-                Ok(references
-                    .map(|reference| {
-                        let reference = utf8_percent_encode(&reference, IN_QUERY);
-                        let target = format!("/operator/v1/user_profiles?external_id={reference}");
-                        Request::operator_get(&manifest.operator_key, target)
-                    })
-                    .collect())
+                let numbers = (0..count).map(|_| random.below(self.manifest.profiles));
+                let references = numbers.filter_map(records::reference_of);
+                let key = &self.manifest.operator_key;
+                let searches = references.map(|reference| {
+                    let reference = utf8_percent_encode(&reference, IN_QUERY);
+                    let target = format!("/operator/v1/user_profiles?external_id={reference}");
+                    Request::operator_get(key, target)
+                });
+                searches.collect()
             }
-        }
+        })
     }
 
     /// How far down the deep page lies.
@@ -357,64 +321,31 @@ impl Positions {
     }
 }
 
-const RESTRICTED: &str = "&enforcement_status%5B%5D=restricted";
-
 /// A little before the end where there are not enough profiles.
 fn depth(profiles: u64) -> u64 {
     DEPTH.min(profiles / 100 * 99)
 }
 
-pub(crate) fn largest(manifest: &Manifest) -> anyhow::Result<&Tenant> {
-    manifest
-        .organizations
-        .first()
-        .context("the manifest names no organization")
-}
-
-fn page(tenant: &Tenant, dialect: Dialect, query: &str, cursor: Option<&str>) -> Request {
+fn page(tenant: &Tenant, dialect: &str, query: &str, cursor: Option<&str>) -> Request {
     Request::get(tenant, dialect, list_target(PAGE, query, cursor))
 }
 
 fn list_target(limit: usize, query: &str, cursor: Option<&str>) -> String {
-    let page = cursor
-        .map(|cursor| format!("&page={cursor}"))
-        .unwrap_or_default();
+    let page = cursor.map(|cursor| format!("&page={cursor}"));
+    let page = page.unwrap_or_default();
     format!("/v1/user_profiles?limit={limit}{query}{page}")
-}
-
-/// Pages at random depths of random organizations, each organization as likely as another.
-fn anywhere(
-    walks: &[Walk],
-    tenants: &[Tenant],
-    count: usize,
-    dialect: Dialect,
-    query: &str,
-    random: &mut Random,
-) -> Vec<Request> {
-    let walks: Vec<_> = walks.iter().zip(tenants).collect();
-    let mut requests = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (walk, tenant) = random.pick(&walks);
-        requests.push(page(
-            tenant,
-            dialect,
-            query,
-            random.pick(&walk.cursors).as_deref(),
-        ));
-    }
-    requests
 }
 
 async fn walk_all(
     connection: &mut Connection,
-    manifest: &Manifest,
+    tenants: &[Tenant],
     what: &'static str,
     query: &str,
 ) -> anyhow::Result<Vec<Walk>> {
-    let bar = bar(ORGANIZATIONS, what)?;
+    let bar = bar(u64::try_from(tenants.len())?, what)?;
     let mut walks = Vec::new();
-    for tenant in &manifest.organizations {
-        walks.push(walk(connection, tenant, Dialect::V2026_03_24, WALKED_PAGE, query).await?);
+    for tenant in tenants {
+        walks.push(walk(connection, tenant, OLD, WALKED_PAGE, query).await?);
         bar.inc(1);
     }
     bar.finish();
@@ -424,7 +355,7 @@ async fn walk_all(
 async fn walk(
     connection: &mut Connection,
     tenant: &Tenant,
-    dialect: Dialect,
+    dialect: &str,
     limit: usize,
     query: &str,
 ) -> anyhow::Result<Walk> {
@@ -436,8 +367,8 @@ async fn walk(
         let answer = connection.exchange(&request.bytes).await?;
         let page: Page = serde_json::from_slice(answer.ok()?).context("reading a list")?;
         walk.profiles += u64::try_from(page.data.len())?;
-        walk.ids
-            .extend(page.data.into_iter().next().map(|entry| entry.id));
+        let first = page.data.into_iter().next();
+        walk.ids.extend(first.map(|entry| entry.id));
         walk.cursors.push(cursor);
         match page.next_page {
             Some(next) => cursor = Some(next),
@@ -450,26 +381,19 @@ async fn walk(
 mod tests {
     use super::*;
 
-    fn tenant() -> Tenant {
-        Tenant {
-            id: "o".to_owned(),
-            key: "k".to_owned(),
-        }
-    }
-
     #[test]
     fn a_request_is_complete() {
-        let request = page(&tenant(), Dialect::V2026_03_24, "", Some("page_x"));
-        let text = String::from_utf8(request.bytes).unwrap();
-        assert!(text.starts_with("GET /v1/user_profiles?limit=20&page=page_x HTTP/1.1\r\nhost: "));
-        assert!(text.contains("\r\nanthropic-beta: user-profiles-2026-03-24\r\n"));
-        assert!(text.ends_with("\r\n\r\n"));
-        let ga = page(&tenant(), Dialect::Ga, "", None);
-        assert!(
-            !String::from_utf8(ga.bytes)
-                .unwrap()
-                .contains("anthropic-beta")
-        );
+        let (id, key) = ("o".to_owned(), "k".to_owned());
+        let tenant = Tenant { id, key };
+        let text = |dialect| {
+            let request = page(&tenant, dialect, "", Some("page_x"));
+            String::from_utf8(request.bytes).unwrap()
+        };
+        let old = text(OLD);
+        assert!(old.starts_with("GET /v1/user_profiles?limit=20&page=page_x HTTP/1.1\r\nhost: "));
+        assert!(old.contains("\r\nanthropic-beta: user-profiles-2026-03-24\r\n"));
+        assert!(old.ends_with("\r\n\r\n"));
+        assert!(!text(ga()).contains("anthropic-beta"));
     }
 
     #[test]

@@ -3,16 +3,17 @@
 //! When an option changes its name, this is the one file to follow.
 
 use std::fs::File;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::cores::Cores;
-use crate::usage;
+use crate::{BenchArgs, usage};
 
 /// The server's binary.
 #[derive(Debug, Clone)]
@@ -55,37 +56,28 @@ pub(crate) struct TransferUsage {
     pub(crate) peak_resident: u64,
 }
 
-#[derive(Debug, Deserialize)]
-struct CreatedOrganization {
-    id: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct CreatedKey {
-    secret: String,
-}
-
 impl Binary {
-    /// The binary at `path`, or the one that cargo puts beside this program, made up to date first.
-    pub(crate) fn find(path: Option<&Path>, serve_arguments: &[String]) -> anyhow::Result<Self> {
-        let path = match path {
+    /// The binary that was named, or the one that cargo puts beside this program, made up to date first.
+    pub(crate) fn find(args: &BenchArgs) -> anyhow::Result<Self> {
+        let path = match &args.rollcall {
             Some(path) => path.to_owned(),
             None => build()?,
         };
-        let path = path.canonicalize().with_context(|| {
+        let missing = || {
             format!(
                 "{}: no such binary; name it with --rollcall",
                 path.display()
             )
-        })?;
+        };
         Ok(Self {
-            path,
-            serve_arguments: serve_arguments.to_vec(),
+            path: path.canonicalize().with_context(missing)?,
+            serve_arguments: args.serve_arg.clone(),
         })
     }
 
     pub(crate) fn version(&self) -> anyhow::Result<String> {
-        Ok(self.answer(&["--version"], None)?.trim().to_owned())
+        let version = self.output(Command::new(&self.path).arg("--version"))?;
+        Ok(version.trim().to_owned())
     }
 
     /// Makes an organization without a rate limit and returns its id.
@@ -94,13 +86,7 @@ impl Binary {
         storage: &Storage,
         name: &str,
     ) -> anyhow::Result<String> {
-        let created = self.answer(
-            &["orgs", "create", "--name", name, "--output", "json"],
-            Some(storage),
-        )?;
-        let organization: CreatedOrganization =
-            serde_json::from_str(&created).context("reading the answer of orgs create")?;
-        Ok(organization.id)
+        self.made(storage, &["orgs", "create", "--name", name], "id")
     }
 
     /// Makes a key of an organization and returns its secret.
@@ -109,49 +95,32 @@ impl Binary {
         storage: &Storage,
         organization: &str,
     ) -> anyhow::Result<String> {
-        self.key(
-            storage,
-            &["--kind", "api", "--organization-id", organization],
-        )
+        let owner = ["--kind", "api", "--organization-id", organization];
+        let create = ["keys", "create", "--name", "bench"];
+        self.made(storage, &[&create[..], &owner].concat(), "secret")
     }
 
     /// Makes an operator's key and returns its secret.
     pub(crate) fn create_operator_key(&self, storage: &Storage) -> anyhow::Result<String> {
-        self.key(storage, &["--kind", "operator"])
+        let create = ["keys", "create", "--name", "bench", "--kind", "operator"];
+        self.made(storage, &create, "secret")
     }
 
-    fn key(&self, storage: &Storage, owner: &[&str]) -> anyhow::Result<String> {
-        let mut arguments = vec!["keys", "create", "--name", "bench", "--output", "json"];
-        arguments.extend_from_slice(owner);
-        let created = self.answer(&arguments, Some(storage))?;
-        let key: CreatedKey =
-            serde_json::from_str(&created).context("reading the answer of keys create")?;
-        Ok(key.secret)
+    /// Makes something and returns a field of it.
+    fn made(&self, storage: &Storage, arguments: &[&str], field: &str) -> anyhow::Result<String> {
+        let mut command = Command::new(&self.path);
+        command.args(arguments).args(["--output", "json"]);
+        storage.name_to(&mut command);
+        let made: Value = serde_json::from_str(&self.output(&mut command)?)?;
+        let text = made[field].as_str();
+        Ok(text
+            .with_context(|| format!("{arguments:?}: no {field}"))?
+            .to_owned())
     }
 
-    /// Imports an NDJSON file on all cores, as an operator would. `progress` is told how many
-    /// bytes the importer has read so far.
-    pub(crate) fn import(
-        &self,
-        storage: &Storage,
-        records: &Path,
-        log: &Path,
-        progress: impl Fn(u64),
-    ) -> anyhow::Result<TransferUsage> {
-        self.transfer("import", storage, records, log, progress)
-    }
-
-    /// Exports everything to an NDJSON file that is not there yet, on all cores.
-    pub(crate) fn export(
-        &self,
-        storage: &Storage,
-        records: &Path,
-        log: &Path,
-    ) -> anyhow::Result<TransferUsage> {
-        self.transfer("export", storage, records, log, |_| ())
-    }
-
-    fn transfer(
+    /// Imports an NDJSON file, or exports everything to one that is not there yet, on all cores, as an
+    /// operator would. `progress` is told how many bytes have been read so far.
+    pub(crate) fn transfer(
         &self,
         verb: &str,
         storage: &Storage,
@@ -194,58 +163,44 @@ impl Binary {
         log: &Path,
         cores: Cores,
     ) -> anyhow::Result<Server> {
-        let port = free_port()?;
-        let address = format!("127.0.0.1:{port}");
-        let mut command = Command::new(&self.path);
-        command.args(["serve", "--listen", &address]);
-        storage.name_to(&mut command);
-        command.args(&self.serve_arguments);
-        log_to(&mut command, log)?;
-        Ok(Server {
-            child: cores.spawn_server(&mut command)?,
-            address,
-            log: log.to_owned(),
-        })
+        self.start(&["serve"], storage, log, cores)
     }
 
-    /// Starts a development server, which delivers webhooks to this machine. It is not necessarily
-    /// listening yet.
+    /// The same of a development server, which delivers webhooks to this machine.
     pub(crate) fn dev(
         &self,
         storage: &Storage,
         log: &Path,
         cores: Cores,
     ) -> anyhow::Result<Server> {
-        let address = format!("127.0.0.1:{}", free_port()?);
+        let command = ["dev", "--operator-key", OPERATOR_KEY];
+        self.start(&command, storage, log, cores)
+    }
+
+    fn start(
+        &self,
+        arguments: &[&str],
+        storage: &Storage,
+        log: &Path,
+        cores: Cores,
+    ) -> anyhow::Result<Server> {
+        let free = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+        let address = free.to_string();
         let mut command = Command::new(&self.path);
-        command.args(["dev", "--listen", &address]);
-        command.args(["--operator-key", OPERATOR_KEY]);
+        command.args(arguments).args(["--listen", &address]);
         storage.name_to(&mut command);
         command.args(&self.serve_arguments);
         log_to(&mut command, log)?;
-        Ok(Server {
-            child: cores.spawn_server(&mut command)?,
-            address,
-            log: log.to_owned(),
-        })
+        let child = cores.spawn_server(&mut command)?;
+        Ok(Server::of(child, address, log.to_owned()))
     }
 
-    fn answer(&self, arguments: &[&str], storage: Option<&Storage>) -> anyhow::Result<String> {
-        let mut command = Command::new(&self.path);
-        command.args(arguments);
-        if let Some(storage) = storage {
-            storage.name_to(&mut command);
-        }
-        let output = command
-            .output()
-            .with_context(|| format!("starting {}", self.path.display()))?;
+    fn output(&self, command: &mut Command) -> anyhow::Result<String> {
+        let starting = || format!("starting {}", self.path.display());
+        let output = command.output().with_context(starting)?;
         if !output.status.success() {
             let complaint = String::from_utf8_lossy(&output.stderr);
-            bail!(
-                "rollcall {}: {}: {complaint}",
-                arguments.join(" "),
-                output.status
-            );
+            bail!("{command:?}: {}: {complaint}", output.status);
         }
         Ok(String::from_utf8(output.stdout)?)
     }
@@ -324,14 +279,8 @@ fn build() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
     let status = Command::new(cargo)
-        .args([
-            "build",
-            "--profile",
-            "dist",
-            "--package",
-            "rollcall",
-            "--manifest-path",
-        ])
+        .args(["build", "--profile", "dist", "--package", "rollcall"])
+        .arg("--manifest-path")
         .arg(manifest)
         .status()
         .context("starting cargo to build the server; --rollcall names a binary instead")?;
@@ -359,10 +308,4 @@ fn end_of(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(5).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?
-        .local_addr()?
-        .port())
 }

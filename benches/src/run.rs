@@ -7,19 +7,20 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use rollcall_wire::dialects;
 
 use crate::commits::Reference;
 use crate::connection::{Connection, headers};
 use crate::cores::Cores;
-use crate::dataset::{Dataset, bar};
+use crate::dataset::{Dataset, Transfer, bar};
 use crate::limit::Captured;
-use crate::measure::{Pressure, Stretch, first_answer, server_figures, stretch};
-use crate::requests::{self, Dialect, Positions, Request, Scenario};
-use crate::results::{CreateFigures, Failure, Machine, Results, RunResults, ScenarioFigures};
+use crate::measure::{Pressure, Rounds, first_answer};
+use crate::requests::{self, OLD, Positions, Request, Scenario, ga};
+use crate::results::{Results, Row, Target};
 use crate::rollcall::{Binary, Server, Storage};
-use crate::stats::Spread;
-use crate::usage::MemoryWatch;
-use crate::{RunArgs, output, targets};
+use crate::stats::{Spread, median, megabytes};
+use crate::usage::{Memory, MemoryWatch};
+use crate::{RunArgs, output};
 
 const CREATES: &str = "creates";
 /// What `--only` calls it.
@@ -35,36 +36,42 @@ struct Course {
     scenario: Scenario,
     requests: Vec<Request>,
     bytes: Arc<[Vec<u8>]>,
-    rollcall: Vec<Stretch>,
-    limit: Vec<Stretch>,
+    rollcall: Rounds,
+    limit: Rounds,
     failure: Option<String>,
 }
 
 pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let bench = &args.bench;
-    if wanted(&args.only).is_empty() && !is_wanted(&args.only, CREATES) {
+    // Without a choice everything is.
+    let is_wanted =
+        |name: &str| args.only.is_empty() || args.only.iter().any(|part| name.contains(part));
+    let mut scenarios = Scenario::all();
+    scenarios.retain(|scenario| is_wanted(&scenario.name()));
+    if scenarios.is_empty() && !is_wanted(CREATES) {
         bail!("--only: nothing to measure has that in its name");
     }
     let pressure = bench.pressure()?;
-    let binary = Binary::find(bench.rollcall.as_deref(), &bench.serve_arg)?;
+    let binary = Binary::find(bench)?;
     let dataset = Dataset::prepare(&binary, args.profiles, bench)?;
     let cores = Cores::take()?;
+    let mut results = Results::of("run", &binary, args.profiles, bench, cores)?;
 
     output::progress("cold starts");
-    let cold_start_ms = cold_starts(&binary, &dataset, cores, bench.rounds).await?;
+    let cold_start = cold_starts(&binary, &dataset, cores, bench.rounds).await?;
 
     let mut server = binary.serve(&dataset.storage(), &dataset.beside("serve.log"), cores)?;
-    first_answer(&mut server, &first_list(&dataset)?.bytes).await?;
-    let positions =
-        Positions::walk(server.address(), &dataset.manifest, &wanted(&args.only)).await?;
+    first_answer(&mut server, &dataset.first_list()?).await?;
+    let positions = Positions::walk(server.address(), &dataset.manifest, &scenarios).await?;
     let mut courses = Vec::new();
-    for scenario in wanted(&args.only) {
-        let requests = positions.requests(scenario, &dataset.manifest, bench.requests)?;
+    for scenario in scenarios {
+        let requests = positions.requests(scenario, bench.requests)?;
         courses.push(Course::new(scenario, requests));
     }
     let mut limit = start_limit(&mut courses, &server, &dataset, cores).await?;
-    let mut notes = notes(cores);
-    notes.extend(differences(&courses, &server, &limit).await?);
+    results.notes = notes(cores);
+    let differences = differences(&courses, &server, &limit).await?;
+    results.notes.extend(differences);
 
     let watch = MemoryWatch::start(server.pid());
     rounds(&mut courses, &server, &limit, bench.rounds, pressure).await?;
@@ -72,99 +79,139 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     limit.stop()?;
     server.stop()?;
 
-    let mut failures = Vec::new();
-    let mut creates = None;
-    if is_wanted(&args.only, CREATES) {
-        match measure_creates(&binary, &dataset, cores, bench.rounds, pressure).await {
-            Ok(figures) => creates = Some(figures),
-            Err(error) => failures.push(failure(CREATES, &error)),
-        }
-    }
-    let mut export = None;
-    if is_wanted(&args.only, EXPORT) {
-        match dataset.export(&binary) {
-            Ok(figures) => export = Some(figures),
-            Err(error) => failures.push(failure(EXPORT, &error)),
-        }
-    }
-    let mut scenarios = Vec::new();
-    for course in courses {
-        match course.failure {
-            Some(reason) => {
-                let scenario = course.scenario.name().to_owned();
-                failures.push(Failure { scenario, reason });
-            }
-            None => scenarios.push(course.figures()?),
-        }
-    }
-    let mut run = RunResults {
-        rollcall: binary.version()?,
-        machine: Machine::this(),
-        settings: bench.settings(args.profiles, cores),
-        targets: Vec::new(),
-        scenarios,
-        import: dataset.manifest.import.clone(),
-        export,
-        cold_start_ms,
-        memory,
-        creates,
-        depth: positions.depth(),
-        failures,
-        notes,
+    let mut fail = |what: &str, reason: &str| {
+        let failure = format!("{what}: {reason}");
+        output::complain(&failure);
+        results.failures.push(failure);
     };
-    run.targets = targets::judge(&run);
-    let has_failed = !run.failures.is_empty();
-    output::results(&Results::Run(Box::new(run)), bench.json.as_deref())?;
-    Ok(if has_failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let mut creates = None;
+    if is_wanted(CREATES) {
+        match Creates::measure(&binary, &dataset, cores, bench.rounds, pressure).await {
+            Ok(figures) => creates = Some(figures),
+            Err(error) => fail(CREATES, &format!("{error:#}")),
+        }
+    }
+    let mut transfers = vec![("import", Some(dataset.manifest.import.clone()))];
+    if is_wanted(EXPORT) {
+        match dataset.export(&binary) {
+            Ok(figures) => transfers.push((EXPORT, Some(figures))),
+            Err(error) => fail(EXPORT, &format!("{error:#}")),
+        }
+    }
+    for course in &courses {
+        if let Some(reason) = &course.failure {
+            fail(&course.scenario.name(), reason);
+        }
+    }
+    courses.retain(|course| course.failure.is_none());
+
+    let memory = (!courses.is_empty()).then_some(memory);
+    results.targets = reads(&courses, positions.depth());
+    let per_commit = creates.as_ref().and_then(Creates::per_commit);
+    let what = "durable creates / one commit each";
+    results
+        .targets
+        .push(Target::at_least(what, median(per_commit), 3.0, 5.0));
+    for what in ["import", EXPORT] {
+        let measured = transfers.iter().find(|(name, _)| *name == what);
+        let figures = measured.and_then(|(_, figures)| figures.as_ref());
+        results.targets.extend(Transfer::targets(what, figures));
+    }
+    results.targets.extend(upkeep(memory, cold_start));
+    let mut table: Vec<Row> = courses.iter().flat_map(Course::rows).collect();
+    table.extend(creates.iter().flat_map(Creates::rows));
+    let transfers = transfers.into_iter();
+    let transfers = transfers.filter_map(|(what, figures)| Some(figures?.row(what)));
+    results.tables = vec![table, transfers.collect(), upkeep_rows(memory, cold_start)];
+    output::results(&results, bench.json.as_deref())
+}
+
+fn reads(courses: &[Course], depth: u64) -> Vec<Target> {
+    let find = |scenario| courses.iter().find(|course| course.scenario == scenario);
+    let of_limit = |scenario: Scenario, must, aim| {
+        let what = format!("{}: limit / rollcall", scenario.name());
+        let figure = find(scenario).and_then(Course::of_limit);
+        Target::at_least(what, median(figure), must, aim)
+    };
+    let cost = |what: &str, one, other, must, aim| {
+        let both = find(one).zip(find(other));
+        let figure =
+            both.and_then(|(one, other)| one.rollcall.against(&other.rollcall, |it| it.cpu));
+        Target::at_most(what, median(figure), must, aim)
+    };
+    let lists = || dialects::names().rev().map(Scenario::List);
+    let costs = lists().map(|list| median(find(list)?.rollcall.spread(|round| round.cpu)));
+    let costs = costs.collect::<Option<Vec<_>>>().and_then(Spread::of);
+    let slowest = costs.map(|costs| costs.min / costs.max);
+    let deep = format!("page at depth {depth} / first page");
+    let mut targets: Vec<_> = lists().map(|list| of_limit(list, 0.25, 0.40)).collect();
+    targets.extend([
+        Target::at_least("list: fastest / slowest dialect", slowest, 0.9, 0.9),
+        of_limit(Scenario::Get(OLD), 0.45, 0.65),
+        of_limit(Scenario::Get(ga()), 0.45, 0.65),
+        cost(
+            "list by name / by time",
+            Scenario::ListByName,
+            Scenario::List(OLD),
+            1.5,
+            1.25,
+        ),
+        cost(
+            "list by status / without",
+            Scenario::ListRestricted,
+            Scenario::List(ga()),
+            1.5,
+            1.5,
+        ),
+        cost(&deep, Scenario::DeepPage, Scenario::FirstPage, 1.2, 1.0),
+    ]);
+    targets
+}
+
+/// Without load there is no memory under load.
+fn upkeep(memory: Option<Memory>, cold_start: Option<Spread>) -> [Target; 3] {
+    let under_load = |what, bytes: fn(Memory) -> u64| {
+        let figure = memory.map(|memory| megabytes(bytes(memory)));
+        Target::at_most(what, figure, 64.0, 32.0)
+    };
+    let what = "cold start to first answer, ms";
+    [
+        under_load("anonymous memory under load, MB", |it| it.anonymous),
+        under_load("RSS under load, MB", |it| it.resident),
+        Target::at_most(what, median(cold_start), 200.0, 50.0),
+    ]
+}
+
+fn upkeep_rows(memory: Option<Memory>, cold_start: Option<Spread>) -> Vec<Row> {
+    let mut rows = vec![Row::of("cold start, ms").with("figure", cold_start)];
+    rows.extend(memory.map(|memory| memory.row("memory under load, MB")));
+    rows
 }
 
 impl Course {
     fn new(scenario: Scenario, requests: Vec<Request>) -> Self {
-        let bytes = requests
-            .iter()
-            .map(|request| request.bytes.clone())
-            .collect();
         Self {
             scenario,
+            bytes: requests::bytes(&requests),
             requests,
-            bytes,
-            rollcall: vec![],
-            limit: vec![],
+            rollcall: Rounds::default(),
+            limit: Rounds::default(),
             failure: None,
         }
     }
 
-    fn fail(&mut self, error: &anyhow::Error) {
-        output::complain(&format!("{}: {error:#}", self.scenario.name()));
-        self.failure = Some(format!("{error:#}"));
+    /// The limit server's CPU time divided by rollcall's, round by round: 1 would be the limit.
+    fn of_limit(&self) -> Option<Spread> {
+        self.limit.against(&self.rollcall, |round| round.cpu)
     }
 
-    fn figures(&self) -> anyhow::Result<ScenarioFigures> {
-        let rounds = self.limit.iter().zip(&self.rollcall);
-        let of_limit = Spread::of(rounds.map(|(limit, rollcall)| limit.cpu / rollcall.cpu));
-        Ok(ScenarioFigures {
-            name: self.scenario.name().to_owned(),
-            rollcall: server_figures(&self.rollcall)?,
-            limit: server_figures(&self.limit)?,
-            of_limit: of_limit.context("there was no round")?,
-        })
+    fn rows(&self) -> [Row; 2] {
+        let rollcall = self.rollcall.row(self.scenario.name());
+        [
+            rollcall.with("limit / rollcall", self.of_limit()),
+            self.limit.row("the limit server"),
+        ]
     }
-}
-
-fn wanted(only: &[String]) -> Vec<Scenario> {
-    let scenarios = Scenario::ALL.into_iter();
-    scenarios
-        .filter(|scenario| is_wanted(only, scenario.name()))
-        .collect()
-}
-
-/// Without a choice everything is.
-fn is_wanted(only: &[String], name: &str) -> bool {
-    only.is_empty() || only.iter().any(|part| name.contains(part.as_str()))
 }
 
 fn notes(cores: Cores) -> Vec<String> {
@@ -173,48 +220,26 @@ fn notes(cores: Cores) -> Vec<String> {
         notes.push("one core only: generator and server took each other's time".to_owned());
     }
     if cfg!(debug_assertions) {
-        notes
-            .push("the limit server was built without optimisation: use --profile dist".to_owned());
+        let slow = "the limit server was built without optimisation: use --profile dist";
+        notes.push(slow.to_owned());
     }
     notes
-}
-
-fn failure(scenario: &str, error: &anyhow::Error) -> Failure {
-    output::complain(&format!("{scenario}: {error:#}"));
-    Failure {
-        scenario: scenario.to_owned(),
-        reason: format!("{error:#}"),
-    }
-}
-
-/// The request a cold start is timed with.
-pub(crate) fn first_list(dataset: &Dataset) -> anyhow::Result<Request> {
-    let tenant = dataset
-        .manifest
-        .organizations
-        .first()
-        .context("an organization")?;
-    Ok(Request::get(
-        tenant,
-        Dialect::V2026_03_24,
-        "/v1/user_profiles".to_owned(),
-    ))
 }
 
 async fn cold_starts(
     binary: &Binary,
     dataset: &Dataset,
     cores: Cores,
-    rounds: usize,
-) -> anyhow::Result<Spread> {
-    let request = first_list(dataset)?.bytes;
+    rounds: u64,
+) -> anyhow::Result<Option<Spread>> {
+    let request = dataset.first_list()?;
     let mut times = Vec::new();
     for _ in 0..rounds {
         let mut server = binary.serve(&dataset.storage(), &dataset.beside("serve.log"), cores)?;
         times.push(first_answer(&mut server, &request).await?.as_secs_f64() * 1_000.0);
         server.stop()?;
     }
-    Spread::of(times).context("--rounds: must be at least 1")
+    Ok(Spread::of(times))
 }
 
 /// Asks `rollcall` everything once and gives its answers to a limit server. A scenario with an
@@ -226,16 +251,11 @@ async fn start_limit(
     cores: Cores,
 ) -> anyhow::Result<Server> {
     let mut command = Command::new(std::env::current_exe()?);
-    command
-        .arg("limit-server")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    command.arg("limit-server");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = cores.spawn_server(&mut command)?;
     let mut lines = BufWriter::new(child.stdin.take().context("a piped standard input")?);
-    let requests = courses
-        .iter()
-        .map(|course| course.requests.len())
-        .sum::<usize>();
+    let requests: usize = courses.iter().map(|course| course.requests.len()).sum();
     let bar = bar(u64::try_from(requests)?, "capturing answers")?;
     let mut connection = Connection::open(server.address()).await?;
     for course in courses {
@@ -251,9 +271,6 @@ async fn start_limit(
             }
             bar.inc(1);
         }
-        if let Some(reason) = &course.failure {
-            output::complain(&format!("{}: {reason}", course.scenario.name()));
-        }
     }
     bar.finish();
     lines.flush()?;
@@ -261,11 +278,8 @@ async fn start_limit(
     let mut address = String::new();
     let answered = child.stdout.take().context("a piped standard output")?;
     BufReader::new(answered).read_line(&mut address)?;
-    Ok(Server::of(
-        child,
-        address.trim().to_owned(),
-        dataset.beside("limit.log"),
-    ))
+    let log = dataset.beside("limit.log");
+    Ok(Server::of(child, address.trim().to_owned(), log))
 }
 
 async fn capture(connection: &mut Connection, request: &Request) -> anyhow::Result<Captured> {
@@ -285,7 +299,7 @@ async fn differences(
     courses: &[Course],
     server: &Server,
     limit: &Server,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<BTreeSet<String>> {
     let mut notes = BTreeSet::new();
     let mut ours = Connection::open(server.address()).await?;
     let mut theirs = Connection::open(limit.address()).await?;
@@ -293,35 +307,23 @@ async fn differences(
         let Some(request) = course.bytes.first() else {
             continue;
         };
-        let (ours, theirs) = (
-            ours.exchange(request).await?,
-            theirs.exchange(request).await?,
-        );
+        let ours = ours.exchange(request).await?;
+        let theirs = theirs.exchange(request).await?;
         if ours.body != theirs.body {
-            notes.insert(format!(
-                "{}: the same request got two different bodies",
-                course.scenario.name()
-            ));
+            let name = course.scenario.name();
+            notes.insert(format!("{name}: the same request got two different bodies"));
         }
-        let (ours, theirs) = (header_names(ours.head), header_names(theirs.head));
-        let only: Vec<_> = ours
-            .symmetric_difference(&theirs)
-            .map(String::as_str)
-            .collect();
+        let names = |head| -> BTreeSet<_> {
+            let headers = headers(head);
+            headers.map(|(name, _)| name.to_ascii_lowercase()).collect()
+        };
+        let only = &names(ours.head) ^ &names(theirs.head);
         if !only.is_empty() {
-            notes.insert(format!(
-                "only one of the two servers sends: {}",
-                only.join(", ")
-            ));
+            let only = only.into_iter().collect::<Vec<_>>().join(", ");
+            notes.insert(format!("only one of the two servers sends: {only}"));
         }
     }
-    Ok(notes.into_iter().collect())
-}
-
-fn header_names(head: &str) -> BTreeSet<String> {
-    headers(head)
-        .map(|(name, _)| name.to_ascii_lowercase())
-        .collect()
+    Ok(notes)
 }
 
 /// All scenarios once a round, both servers one after the other in each, so that whatever else the
@@ -330,82 +332,93 @@ async fn rounds(
     courses: &mut [Course],
     server: &Server,
     limit: &Server,
-    rounds: usize,
+    rounds: u64,
     pressure: Pressure,
 ) -> anyhow::Result<()> {
-    let bar = bar(u64::try_from(rounds * courses.len())?, "measuring")?;
-    for seed in (0_u64..).take(rounds) {
+    let bar = bar(rounds * u64::try_from(courses.len())?, "measuring")?;
+    for seed in 0..rounds {
         for course in courses.iter_mut() {
             bar.inc(1);
             if course.failure.is_some() {
                 continue;
             }
-            match stretch(server, &course.bytes, seed, pressure).await {
-                Ok(stretch) => course.rollcall.push(stretch),
-                Err(error) => {
-                    course.fail(&error);
-                    continue;
-                }
+            let bytes = &course.bytes;
+            let mut done = course.rollcall.add(server, bytes, seed, pressure).await;
+            if done.is_ok() {
+                let of_limit = course.limit.add(limit, bytes, seed, pressure).await;
+                done = of_limit.context("the limit server");
             }
-            match stretch(limit, &course.bytes, seed, pressure).await {
-                Ok(stretch) => course.limit.push(stretch),
-                Err(error) => course.fail(&error.context("the limit server")),
-            }
+            course.failure = done.err().map(|error| format!("{error:#}"));
         }
     }
     bar.finish();
     Ok(())
 }
 
-async fn measure_creates(
-    binary: &Binary,
-    dataset: &Dataset,
-    cores: Cores,
-    rounds: usize,
-    pressure: Pressure,
-) -> anyhow::Result<CreateFigures> {
-    output::progress("copying the data directory, for creates");
-    let copy = dataset.copy()?;
-    let mut reference = Reference::open(&dataset.beside("reference.sqlite"))?;
-    let mut server = binary.serve(
-        &Storage::Directory(copy.clone()),
-        &dataset.beside("serve.log"),
-        cores,
-    )?;
-    first_answer(&mut server, &first_list(dataset)?.bytes).await?;
-    // The copy's pages would otherwise be written out while creates are timed.
-    rustix::fs::sync();
-    let requests = requests::creates(&dataset.manifest, DRAFTS);
-    let pressure = Pressure {
-        connections: WRITERS,
-        ..pressure
-    };
-    let bar = bar(u64::try_from(rounds)?, "creating")?;
-    let alone = Pressure {
-        connections: 1,
-        ..pressure
-    };
-    let (mut creates, mut singles, mut commits) = (Vec::new(), Vec::new(), Vec::new());
-    for seed in (0_u64..).take(rounds) {
-        creates.push(stretch(&server, &requests, seed, pressure).await?);
-        singles.push(stretch(&server, &requests, !seed, alone).await?);
-        commits.push(reference.commits_per_second(pressure.time)?);
-        bar.inc(1);
+/// The rounds of creates, and what was put into SQLite with one commit each in the same ones.
+struct Creates {
+    rollcall: Rounds,
+    /// From a single client, so that each has a commit of its own.
+    alone: Rounds,
+    commits: Vec<f64>,
+}
+
+impl Creates {
+    async fn measure(
+        binary: &Binary,
+        dataset: &Dataset,
+        cores: Cores,
+        rounds: u64,
+        pressure: Pressure,
+    ) -> anyhow::Result<Self> {
+        output::progress("copying the data directory, for creates");
+        let copy = dataset.copy()?;
+        let mut reference = Reference::open(&dataset.beside("reference.sqlite"))?;
+        let storage = Storage::Directory(copy.clone());
+        let mut server = binary.serve(&storage, &dataset.beside("serve.log"), cores)?;
+        first_answer(&mut server, &dataset.first_list()?).await?;
+        // The copy's pages would otherwise be written out while creates are timed.
+        rustix::fs::sync();
+        let requests = requests::creates(&dataset.manifest, DRAFTS);
+        let of = |connections| Pressure {
+            connections,
+            ..pressure
+        };
+        let (mut all, mut alone) = (Rounds::default(), Rounds::default());
+        let mut commits = Vec::new();
+        let bar = bar(rounds, "creating")?;
+        for seed in 0..rounds {
+            all.add(&server, &requests, seed, of(WRITERS)).await?;
+            alone.add(&server, &requests, !seed, of(1)).await?;
+            commits.push(reference.commits_per_second(pressure.time)?);
+            bar.inc(1);
+        }
+        bar.finish();
+        server.stop()?;
+        std::fs::remove_dir_all(copy)?;
+        Ok(Self {
+            rollcall: all,
+            alone,
+            commits,
+        })
     }
-    bar.finish();
-    server.stop()?;
-    std::fs::remove_dir_all(copy)?;
-    let pairs = creates.iter().zip(&commits);
-    let times = Spread::of(pairs.map(|(create, commits)| create.requests_per_second / commits));
-    let pairs = creates.iter().zip(&singles);
-    let times_alone = Spread::of(
-        pairs.map(|(create, single)| create.requests_per_second / single.requests_per_second),
-    );
-    Ok(CreateFigures {
-        rollcall: server_figures(&creates)?,
-        alone: server_figures(&singles)?,
-        times_alone: times_alone.context("there was no round")?,
-        reference_per_second: Spread::of(commits.iter().copied()).context("there was no round")?,
-        times_reference: times.context("there was no round")?,
-    })
+
+    fn per_commit(&self) -> Option<Spread> {
+        self.rollcall.times(&self.commits)
+    }
+
+    fn rows(&self) -> [Row; 3] {
+        let rate = |round: &crate::measure::Stretch| round.requests_per_second;
+        let times = self.rollcall.against(&self.alone, rate);
+        let rates = Spread::of(self.commits.iter().copied());
+        [
+            self.rollcall.row("creates, 64 clients"),
+            self.alone
+                .row("creates, 1 client")
+                .with("64 clients / this", times),
+            Row::of("SQLite, one commit each")
+                .with("requests/s", rates)
+                .with("64 clients / this", self.per_commit()),
+        ]
+    }
 }

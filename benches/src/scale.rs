@@ -7,15 +7,15 @@ use anyhow::Context as _;
 
 use crate::cores::Cores;
 use crate::dataset::Dataset;
-use crate::measure::{Pressure, Stretch, first_answer, server_figures, stretch};
-use crate::requests::{Dialect, Positions, Scenario};
-use crate::results::{Machine, Results, ScaleResults, SizeFigures};
+use crate::measure::{Rounds, first_answer};
+use crate::requests::{self, OLD, Positions, Scenario};
+use crate::results::{Results, Target};
 use crate::rollcall::{Binary, Server};
-use crate::run::first_list;
+use crate::stats::median;
 use crate::usage::MemoryWatch;
-use crate::{BenchArgs, ScaleArgs, output, targets};
+use crate::{BenchArgs, ScaleArgs, output};
 
-const SCENARIO: Scenario = Scenario::List(Dialect::V2026_03_24);
+const SCENARIO: Scenario = Scenario::List(OLD);
 
 /// One size, its server and its rounds as they come in.
 #[derive(Debug)]
@@ -24,35 +24,50 @@ struct Size {
     server: Server,
     watch: MemoryWatch,
     requests: Arc<[Vec<u8>]>,
-    rounds: Vec<Stretch>,
+    rounds: Rounds,
 }
 
 pub(crate) async fn run(args: &ScaleArgs) -> anyhow::Result<ExitCode> {
     let bench = &args.bench;
     let pressure = bench.pressure()?;
-    let binary = Binary::find(bench.rollcall.as_deref(), &bench.serve_arg)?;
+    let binary = Binary::find(bench)?;
     // Both before the cores are taken: an import uses all of them.
     let small = Dataset::prepare(&binary, args.small, bench)?;
     let large = Dataset::prepare(&binary, args.large, bench)?;
     let cores = Cores::take()?;
-    let mut small = Size::start(&binary, small, cores, bench).await?;
-    let mut large = Size::start(&binary, large, cores, bench).await?;
+    let mut results = Results::of("scale", &binary, args.large, bench, cores)?;
+    let mut sizes = [
+        Size::start(&binary, small, cores, bench).await?,
+        Size::start(&binary, large, cores, bench).await?,
+    ];
     output::progress("measuring");
-    for seed in (0_u64..).take(bench.rounds) {
-        small.round(seed, pressure).await?;
-        large.round(seed, pressure).await?;
+    for seed in 0..bench.rounds {
+        for size in &mut sizes {
+            let (server, requests) = (&size.server, &size.requests);
+            let round = size.rounds.add(server, requests, seed, pressure).await;
+            round.with_context(|| format!("at {} profiles", size.dataset.manifest.profiles))?;
+        }
     }
-    let mut scale = ScaleResults {
-        rollcall: binary.version()?,
-        machine: Machine::this(),
-        settings: bench.settings(args.large, cores),
-        targets: Vec::new(),
-        small: small.finish()?,
-        large: large.finish()?,
-    };
-    scale.targets = targets::judge_scale(&scale);
-    output::results(&Results::Scale(Box::new(scale)), bench.json.as_deref())?;
-    Ok(ExitCode::SUCCESS)
+    let [small, large] = &sizes;
+    let ratio = large.rounds.against(&small.rounds, |round| round.cpu);
+    let what = format!("list at {} / at {} profiles", args.large, args.small);
+    results.targets = vec![Target::at_most(what, median(ratio), 1.5, 1.2)];
+    let (mut lists, mut upkeep) = (Vec::new(), Vec::new());
+    for mut size in sizes {
+        let memory = size.watch.finish()?;
+        size.server.stop()?;
+        let name = format!("{} profiles", size.dataset.manifest.profiles);
+        lists.push(size.rounds.row(format!("list at {name}")));
+        upkeep.push(memory.row(format!("memory in MB, {name}")));
+        upkeep.push(
+            size.dataset
+                .manifest
+                .import
+                .row(format!("import of {name}")),
+        );
+    }
+    results.tables = vec![lists, upkeep];
+    output::results(&results, bench.json.as_deref())
 }
 
 impl Size {
@@ -63,36 +78,15 @@ impl Size {
         args: &BenchArgs,
     ) -> anyhow::Result<Self> {
         let mut server = binary.serve(&dataset.storage(), &dataset.beside("serve.log"), cores)?;
-        first_answer(&mut server, &first_list(&dataset)?.bytes).await?;
+        first_answer(&mut server, &dataset.first_list()?).await?;
         let positions = Positions::walk(server.address(), &dataset.manifest, &[SCENARIO]).await?;
-        let requests = positions.requests(SCENARIO, &dataset.manifest, args.requests)?;
-        let requests = requests.into_iter().map(|request| request.bytes).collect();
-        let watch = MemoryWatch::start(server.pid());
+        let requests = requests::bytes(&positions.requests(SCENARIO, args.requests)?);
         Ok(Self {
+            watch: MemoryWatch::start(server.pid()),
             dataset,
             server,
-            watch,
             requests,
-            rounds: Vec::new(),
-        })
-    }
-
-    async fn round(&mut self, seed: u64, pressure: Pressure) -> anyhow::Result<()> {
-        let profiles = self.dataset.manifest.profiles;
-        let stretch = stretch(&self.server, &self.requests, seed, pressure).await;
-        self.rounds
-            .push(stretch.with_context(|| format!("at {profiles} profiles"))?);
-        Ok(())
-    }
-
-    fn finish(mut self) -> anyhow::Result<SizeFigures> {
-        let memory = self.watch.finish()?;
-        self.server.stop()?;
-        Ok(SizeFigures {
-            profiles: self.dataset.manifest.profiles,
-            list: server_figures(&self.rounds)?,
-            import: self.dataset.manifest.import,
-            memory,
+            rounds: Rounds::default(),
         })
     }
 }

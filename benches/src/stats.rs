@@ -15,18 +15,16 @@ impl Spread {
     pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = figures.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
+        let (min, max) = (*sorted.first()?, *sorted.last()?);
         let middle = sorted.len() / 2;
-        let median = if sorted.len().is_multiple_of(2) {
-            f64::midpoint(*sorted.get(middle.checked_sub(1)?)?, *sorted.get(middle)?)
-        } else {
-            *sorted.get(middle)?
-        };
-        Some(Self {
-            median,
-            min: *sorted.first()?,
-            max: *sorted.last()?,
-        })
+        // The one in the middle, or between the two.
+        let median = f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[middle]);
+        Some(Self { median, min, max })
     }
+}
+
+pub(crate) fn median(spread: Option<Spread>) -> Option<f64> {
+    spread.map(|spread| spread.median)
 }
 
 /// The smallest sample that at least `percent` of all samples do not exceed. Sorts `samples`.
@@ -44,31 +42,23 @@ pub(crate) fn float(count: u64) -> f64 {
     count as f64
 }
 
+/// In units of 1,000,000 bytes.
+pub(crate) fn megabytes(bytes: u64) -> f64 {
+    float(bytes) / 1e6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two_middles() {
-        let odd = Spread::of([3.0, 1.0, 2.0]).unwrap();
-        assert_eq!(
-            odd,
-            Spread {
-                median: 2.0,
-                min: 1.0,
-                max: 3.0
-            }
-        );
-        let even = Spread::of([4.0, 1.0, 2.0, 3.0]).unwrap();
-        assert_eq!(
-            even,
-            Spread {
-                median: 2.5,
-                min: 1.0,
-                max: 4.0
-            }
-        );
-        assert_eq!(Spread::of([]), None);
+        let of = |figures: &[f64]| {
+            Spread::of(figures.iter().copied()).map(|it| (it.median, it.min, it.max))
+        };
+        assert_eq!(of(&[3.0, 1.0, 2.0]), Some((2.0, 1.0, 3.0)));
+        assert_eq!(of(&[4.0, 1.0, 2.0, 3.0]), Some((2.5, 1.0, 4.0)));
+        assert_eq!(of(&[]), None);
     }
 
     #[test]
@@ -76,7 +66,6 @@ mod tests {
         let mut samples: Vec<u32> = (1..=200).rev().collect();
         assert_eq!(percentile(&mut samples, 50), Some(100));
         assert_eq!(percentile(&mut samples, 99), Some(198));
-        assert_eq!(percentile(&mut samples, 100), Some(200));
         assert_eq!(percentile(&mut [7], 1), Some(7));
         assert_eq!(percentile(&mut [], 50), None);
     }

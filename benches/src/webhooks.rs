@@ -20,22 +20,20 @@ use crate::decisions::{Decided, Decisions, Pace};
 use crate::load::{Generator, Load};
 use crate::measure::first_answer;
 use crate::receivers::Receivers;
-use crate::requests::{Dialect, Positions, Scenario, written};
-use crate::results::{
-    BacklogFigures, DeliveryFigures, IdleFigures, Machine, Results, Settings, WebhookResults,
-};
+use crate::requests::{self, Positions, Scenario, ga, written};
+use crate::results::{Results, Row, Target};
 use crate::rollcall::{Binary, OPERATOR_KEY, Server, Storage};
-use crate::run::first_list;
-use crate::stats::{Spread, float, percentile};
-use crate::{WebhookArgs, output, targets, usage};
+use crate::stats::{Spread, float, median, percentile};
+use crate::{BenchArgs, WebhookArgs, output, usage};
 
-const SCENARIO: Scenario = Scenario::List(Dialect::Ga);
 /// Profiles that are decided on, among all organizations with an endpoint.
 const DECIDED_ON: usize = 1_000;
 /// Connections that decisions are made over.
 const DECIDERS: usize = 64;
 /// How long nothing may arrive before what is missing counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What organization webhooks are behind.
+const BETA: &str = "webhooks-2026-10-07";
 /// Nobody listens on this port, which needs a privilege.
 const DEAD: &str = "http://127.0.0.1:1/";
 
@@ -58,40 +56,36 @@ struct Round {
 
 pub(crate) async fn run(args: &WebhookArgs) -> anyhow::Result<ExitCode> {
     let bench = &args.bench;
-    let binary = Binary::find(bench.rollcall.as_deref(), &bench.serve_arg)?;
+    let binary = Binary::find(bench)?;
     let dataset = Dataset::prepare(&binary, args.profiles, bench)?;
     let data = dataset.copy()?;
     // What was copied goes to disk now, and not beside the first decisions.
     rustix::fs::sync();
     let cores = Cores::take()?;
-    let mut stage = Stage::set(&binary, &dataset, &data, cores, args).await?;
-    let deliveries = stage.deliveries(args).await?;
-    let backlog = if args.backlog > 0 {
-        Some(stage.backlog(args).await?)
-    } else {
-        None
+    let told = BenchArgs {
+        seconds: args.load_seconds,
+        ..bench.clone()
     };
+    let mut results = Results::of("webhooks", &binary, args.profiles, &told, cores)?;
+    let mut stage = Stage::set(&binary, &dataset, &data, cores, args).await?;
+    let (mut rows, mut ratio) = (stage.deliveries(args, &mut results).await?, None);
+    if args.backlog > 0 {
+        let (more, slower) = stage.backlog(args).await?;
+        rows.extend(more);
+        ratio = slower;
+    }
+    let what = "decision to arrival, p99, beside a dead endpoint / without";
+    results.targets.push(Target::at_most(what, ratio, 1.5, 1.5));
     stage.server.stop()?;
     std::fs::remove_dir_all(&data)?;
-    let idle = idle(&binary, &dataset, cores, args).await?;
-    let mut results = WebhookResults {
-        rollcall: binary.version()?,
-        machine: Machine::this(),
-        settings: Settings {
-            seconds: args.load_seconds,
-            ..bench.settings(args.profiles, cores)
-        },
-        rate: args.rate,
-        endpoints: args.endpoints,
-        fan_out: args.fan_out,
-        targets: Vec::new(),
-        deliveries,
-        backlog,
-        idle,
-    };
-    results.targets = targets::judge_webhooks(&results);
-    output::results(&Results::Webhooks(Box::new(results)), bench.json.as_deref())?;
-    Ok(ExitCode::SUCCESS)
+    for (engine, percent) in idle(&binary, &dataset, cores, args).await? {
+        let what = format!("percent of a core, idle, on {engine}");
+        results
+            .targets
+            .push(Target::at_most(what, Some(percent), 0.1, 0.1));
+    }
+    results.tables = vec![rows];
+    output::results(&results, bench.json.as_deref())
 }
 
 impl Stage {
@@ -104,9 +98,10 @@ impl Stage {
     ) -> anyhow::Result<Self> {
         let log = dataset.beside("dev.log");
         let mut server = binary.dev(&Storage::Directory(data.to_owned()), &log, cores)?;
-        first_answer(&mut server, &first_list(dataset)?.bytes).await?;
-        let positions = Positions::walk(server.address(), &dataset.manifest, &[SCENARIO]).await?;
-        let lists = positions.requests(SCENARIO, &dataset.manifest, args.bench.requests)?;
+        first_answer(&mut server, &dataset.first_list()?).await?;
+        let lists = Scenario::List(ga());
+        let positions = Positions::walk(server.address(), &dataset.manifest, &[lists]).await?;
+        let lists = positions.requests(lists, args.bench.requests)?;
         let receivers = Receivers::start(args.endpoints).await?;
         let mut operator = Operator::of(&server).await?;
         let (mut endpoints, mut profiles) = (Vec::new(), Vec::new());
@@ -121,7 +116,7 @@ impl Stage {
         }
         Ok(Self {
             decisions: Decisions::on(OPERATOR_KEY, interleaved(profiles)),
-            lists: lists.into_iter().map(|request| request.bytes).collect(),
+            lists: requests::bytes(&lists),
             server,
             receivers,
             endpoints,
@@ -129,9 +124,12 @@ impl Stage {
     }
 
     /// Rounds with the endpoints disabled and enabled in turn.
-    async fn deliveries(&self, args: &WebhookArgs) -> anyhow::Result<DeliveryFigures> {
-        let mut without = Vec::new();
-        let mut with = Vec::new();
+    async fn deliveries(
+        &self,
+        args: &WebhookArgs,
+        results: &mut Results,
+    ) -> anyhow::Result<Vec<Row>> {
+        let (mut without, mut with) = (Vec::new(), Vec::new());
         for round in 0..args.bench.rounds {
             output::progress(&format!("round {} of {}", round + 1, args.bench.rounds));
             self.turn("disabled").await?;
@@ -139,47 +137,62 @@ impl Stage {
             self.turn("enabled").await?;
             with.push(self.round(args, args.fan_out).await?);
         }
-        let throughput =
-            |round: &Round| float(round.lists.requests) / round.lists.elapsed.as_secs_f64();
+        let lists = |rounds: &[Round]| Spread::of(rounds.iter().map(|it| it.lists.per_second()));
         let kept = with.iter().zip(&without);
-        let kept = kept.map(|(with, without)| throughput(with) / throughput(without));
+        let kept = kept.map(|(with, without)| with.lists.per_second() / without.lists.per_second());
+        let kept = Spread::of(kept);
+        let decided = Spread::of(with.iter().map(|round| round.decided.per_second()));
         let events: u64 = with.iter().map(|round| round.decided.count).sum();
+        let wanted = events * u64::try_from(args.fan_out)?;
         let arrived: usize = with.iter().map(|round| round.lags.len()).sum();
-        let rate = with
-            .iter()
-            .map(|round| float(round.decided.count) / round.decided.elapsed.as_secs_f64());
-        let no_round = "there was no round";
-        Ok(DeliveryFigures {
-            wanted: events * u64::try_from(args.fan_out)?,
-            arrived: u64::try_from(arrived)?,
-            decisions_per_second: Spread::of(rate).context(no_round)?,
-            lists_without: Spread::of(without.iter().map(throughput)).context(no_round)?,
-            lists_with: Spread::of(with.iter().map(throughput)).context(no_round)?,
-            lists_kept: Spread::of(kept).context(no_round)?,
-            lag_p50_ms: lag(&mut with, 50)?,
-            lag_p99_ms: lag(&mut with, 99)?,
-            decision_p99_ms: Spread::of(decision_p99(&mut with)?).context(no_round)?,
-        })
+        let share = float(u64::try_from(arrived)?) / float(wanted.max(1));
+        let latencies = with.iter_mut().map(|round| round.decided.latency_ms(99));
+        let answers = Spread::of(latencies.collect::<anyhow::Result<Vec<_>>>()?);
+        let lag_p99 = lag(&mut with, 99)?;
+        results.notes.push(format!(
+            "{} decisions a second for {} s in each half of a round, each told to {} of {} endpoints; {arrived} of \
+             {wanted} deliveries arrived.",
+            args.rate, args.load_seconds, args.fan_out, args.endpoints,
+        ));
+        let lists_kept = "lists a second, with webhooks / without";
+        results.targets.extend([
+            Target::at_least("arrived / due", Some(share), 1.0, 1.0),
+            Target::at_most(
+                "decision to arrival, p99, ms",
+                median(lag_p99),
+                250.0,
+                250.0,
+            ),
+            Target::at_least(lists_kept, median(kept), 0.8, 0.8),
+        ]);
+        let row = |name: &str, spread| Row::of(name).with("figure", spread);
+        Ok(vec![
+            row("decisions/s", decided),
+            row("lists/s beside them, endpoints disabled", lists(&without)),
+            row("lists/s beside them, endpoints enabled", lists(&with)),
+            row("decision to arrival, p50 ms", lag(&mut with, 50)?),
+            row("decision to arrival, p99 ms", lag_p99),
+            row("a decision's answer, p99 ms", answers),
+        ])
     }
 
-    /// The same lags, with a backlog that waits for a dead endpoint of another organization.
-    async fn backlog(&self, args: &WebhookArgs) -> anyhow::Result<BacklogFigures> {
+    /// The same lags, with a backlog that waits for a dead endpoint of another organization; and how many
+    /// times as long they are.
+    async fn backlog(&self, args: &WebhookArgs) -> anyhow::Result<(Vec<Row>, Option<f64>)> {
         self.turn("enabled").await?;
         let mut without = Vec::new();
         for _ in 0..args.bench.rounds {
             without.push(self.round(args, args.fan_out).await?);
         }
-        output::progress(&format!(
-            "making {} events for a dead endpoint",
-            args.backlog
-        ));
+        let backlog = args.backlog;
+        output::progress(&format!("making {backlog} events for a dead endpoint"));
         let mut operator = Operator::of(&self.server).await?;
         let dead = operator.organization(DECIDED_ON).await?;
         operator.endpoint(&dead.admin_key, DEAD).await?;
         let decisions = Decisions::on(OPERATOR_KEY, dead.profiles);
         let pace = Pace {
             rate: None,
-            count: args.backlog,
+            count: backlog,
             connections: DECIDERS,
         };
         let made = decisions.make(self.server.address(), pace).await?;
@@ -188,19 +201,28 @@ impl Stage {
             with.push(self.round(args, args.fan_out).await?);
         }
         let waiting = operator.waiting().await?;
-        Ok(BacklogFigures {
-            waiting,
-            made_per_second: float(made.count) / made.elapsed.as_secs_f64(),
-            lag_p99_ms_without: lag(&mut without, 99)?,
-            lag_p99_ms_with: lag(&mut with, 99)?,
-        })
+        let (without, with) = (lag(&mut without, 99)?, lag(&mut with, 99)?);
+        let ratio = with
+            .zip(without)
+            .map(|(with, without)| with.median / without.median);
+        let row = |name: &str, figure: Option<Spread>| Row::of(name).with("figure", figure);
+        let rows = vec![
+            row("decision to arrival, p99 ms, before the backlog", without),
+            Row::of("events/s made for a dead endpoint").with("figure", made.per_second()),
+            row(
+                &format!("the same p99 ms while {waiting} of them wait"),
+                with,
+            ),
+        ];
+        Ok((rows, ratio))
     }
 
     async fn turn(&self, state: &str) -> anyhow::Result<()> {
         let mut connection = Connection::open(self.server.address()).await?;
         for (key, id) in &self.endpoints {
             let path = format!("/v1/organizations/webhooks/{id}");
-            let request = written("POST", &path, key, &json!({"state": state}));
+            let body = json!({"state": state}).to_string();
+            let request = written("POST", &path, key, &body, BETA);
             connection.exchange(&request).await?.ok()?;
         }
         Ok(())
@@ -237,19 +259,12 @@ impl Stage {
     }
 }
 
-fn lag(rounds: &mut [Round], percent: usize) -> anyhow::Result<Spread> {
+fn lag(rounds: &mut [Round], percent: usize) -> anyhow::Result<Option<Spread>> {
     let lags = rounds.iter_mut().map(|round| {
         let micros = percentile(&mut round.lags, percent).context("nothing arrived")?;
         Ok(f64::from(micros) / 1_000.0)
     });
-    Spread::of(lags.collect::<anyhow::Result<Vec<_>>>()?).context("there was no round")
-}
-
-fn decision_p99(rounds: &mut [Round]) -> anyhow::Result<Vec<f64>> {
-    let latencies = rounds.iter_mut();
-    latencies
-        .map(|round| round.decided.latency_ms(99))
-        .collect()
+    Ok(Spread::of(lags.collect::<anyhow::Result<Vec<_>>>()?))
 }
 
 /// The first of each, then the second of each, and so on: neighbours are of different organizations.
@@ -265,13 +280,13 @@ fn interleaved(groups: Vec<Vec<String>>) -> Vec<String> {
     }
 }
 
-/// CPU time of servers that nobody asks anything, on each engine that there is, at the same time.
+/// The percent of a core of servers that nobody asks anything, on each engine that there is, at the same time.
 async fn idle(
     binary: &Binary,
     dataset: &Dataset,
     cores: Cores,
     args: &WebhookArgs,
-) -> anyhow::Result<Vec<IdleFigures>> {
+) -> anyhow::Result<Vec<(&'static str, f64)>> {
     let time = Duration::from_secs(args.idle_seconds);
     if time.is_zero() {
         return Ok(Vec::new());
@@ -297,11 +312,7 @@ async fn idle(
     for ((engine, server), before) in servers.iter_mut().zip(before) {
         let used = used(server)?.saturating_sub(before);
         server.stop()?;
-        figures.push(IdleFigures {
-            engine: (*engine).to_owned(),
-            seconds: time.as_secs_f64(),
-            percent_of_a_core: used.as_secs_f64() / time.as_secs_f64() * 100.0,
-        });
+        figures.push((*engine, used.as_secs_f64() / time.as_secs_f64() * 100.0));
     }
     std::fs::remove_dir_all(&data)?;
     Ok(figures)
@@ -315,11 +326,8 @@ async fn idler(
     cores: Cores,
 ) -> anyhow::Result<Server> {
     let mut server = binary.dev(storage, log, cores)?;
-    first_answer(
-        &mut server,
-        b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n",
-    )
-    .await?;
+    let ready = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    first_answer(&mut server, ready).await?;
     let mut operator = Operator::of(&server).await?;
     let made = operator.organization(1).await?;
     operator.endpoint(&made.admin_key, DEAD).await?;
@@ -327,10 +335,7 @@ async fn idler(
 }
 
 /// The operator of a development server.
-struct Operator {
-    connection: Connection,
-    key: String,
-}
+struct Operator(Connection);
 
 /// An organization with profiles to decide on.
 struct Made {
@@ -340,10 +345,7 @@ struct Made {
 
 impl Operator {
     async fn of(server: &Server) -> anyhow::Result<Self> {
-        Ok(Self {
-            connection: Connection::open(server.address()).await?,
-            key: OPERATOR_KEY.to_owned(),
-        })
+        Ok(Self(Connection::open(server.address()).await?))
     }
 
     async fn ask(
@@ -353,27 +355,25 @@ impl Operator {
         path: &str,
         body: &Value,
     ) -> anyhow::Result<Value> {
-        let request = written(method, path, key, body);
-        let answer = self.connection.exchange(&request).await?;
+        let request = written(method, path, key, &body.to_string(), BETA);
+        let answer = self.0.exchange(&request).await?;
         Ok(serde_json::from_slice(answer.ok()?)?)
     }
 
     async fn organization(&mut self, profiles: usize) -> anyhow::Result<Made> {
-        let key = self.key.clone();
         let path = "/operator/v1/organizations";
-        let made = self
-            .ask(&key, "POST", path, &json!({"name": "Told"}))
-            .await?;
+        let body = json!({"name": "Told"});
+        let made = self.ask(OPERATOR_KEY, "POST", path, &body).await?;
         let id = made["id"].as_str().context("an organization's id")?;
-        let admin = json!({"name": "bench", "kind": "admin"});
+        let body = json!({"name": "bench", "kind": "admin"});
         let path = format!("{path}/{id}/api_keys");
-        let admin = self.ask(&key, "POST", &path, &admin).await?;
+        let admin = self.ask(OPERATOR_KEY, "POST", &path, &body).await?;
         let mut ids = Vec::with_capacity(profiles);
         for number in 0..profiles {
             let profile = format!("uprof_told_{}_{number}", id.replace('-', ""));
             let path = format!("/operator/v1/user_profiles/{profile}");
             let body = json!({"organization_id": id});
-            self.ask(&key, "PUT", &path, &body).await?;
+            self.ask(OPERATOR_KEY, "PUT", &path, &body).await?;
             ids.push(profile);
         }
         let secret = admin["secret"].as_str().context("an admin key's secret")?;
@@ -395,7 +395,7 @@ impl Operator {
     async fn waiting(&mut self) -> anyhow::Result<u64> {
         const GAUGE: &str = "rollcall_webhook_deliveries_pending ";
         let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n";
-        let answer = self.connection.exchange(request).await?;
+        let answer = self.0.exchange(request).await?;
         let text = String::from_utf8_lossy(answer.ok()?).into_owned();
         let line = text.lines().find_map(|line| line.strip_prefix(GAUGE));
         Ok(line.context("the gauge of waiting deliveries")?.parse()?)
