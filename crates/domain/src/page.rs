@@ -191,4 +191,9 @@ impl ProfileListing {
             status_filter: None,
         }
     }
+
+    /// Whether it leaves any profile out, so that more are examined than shown.
+    pub fn is_filtered(&self) -> bool {
+        self.status_filter.is_some()
+    }
 }

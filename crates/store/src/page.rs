@@ -1,7 +1,9 @@
-//! Which rows a page takes: one more is asked for than it holds, and says whether anything follows.
+//! Which rows a page takes: one more is asked for than it holds, and says whether anything follows. And
+//! which profiles a listing wants, whatever the ranges that an engine reads for it have left out.
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::page::{Limit, ListPosition};
+use rollcall_domain::page::{Limit, ListPosition, ProfileListing};
+use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
 
 use crate::tenants::Listed;
 
@@ -15,6 +17,24 @@ pub(crate) fn cut<T, P>(
     found.truncate(limit.get());
     let next = found.last().filter(|_| more).map(position);
     (found, next)
+}
+
+/// Shows a profile to `sink` if the listing wants it at `now`; answers whether it did.
+pub(crate) fn show(
+    listing: &ProfileListing,
+    now: Timestamp,
+    document: &str,
+    sink: &mut dyn PageSink,
+) -> Result<bool, DamagedDocument> {
+    let view = ProfileView::parse(document)?;
+    let wanted = match listing.status_filter {
+        None => true,
+        Some(filter) => filter.matches(view.enforcement_status(now)?),
+    };
+    if wanted {
+        sink.profile(&view)?;
+    }
+    Ok(wanted)
 }
 
 impl<T> Listed<T> {

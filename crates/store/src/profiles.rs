@@ -52,7 +52,7 @@ pub trait Profiles: Send + Sync {
     /// Hands one page to `sink`, profile by profile, and answers with the position to go on after,
     /// or `None` when nothing follows.
     ///
-    /// Without a status filter a page is full unless it is the last. With one it may hold fewer, and it
+    /// Without a filter a page is full unless it is the last. With one it may hold fewer, and it
     /// holds something unless it is the last, because clients end their walk at an empty page.
     async fn list_profiles(
         &self,
@@ -61,7 +61,7 @@ pub trait Profiles: Send + Sync {
         now: Timestamp,
         sink: &mut (dyn PageSink + Send),
     ) -> Stored<Option<Position>> {
-        if listing.status_filter.is_none() {
+        if !listing.is_filtered() {
             return self.examine_profiles(scope, listing, now, sink).await;
         }
         let mut listing = Cow::Borrowed(listing);
@@ -79,9 +79,9 @@ pub trait Profiles: Send + Sync {
         }
     }
 
-    /// What [`Profiles::list_profiles`] does, but with a status filter at most
+    /// What [`Profiles::list_profiles`] does, but with a filter at most
     /// [`Limit::examination_bound`](rollcall_domain::page::Limit::examination_bound) profiles are
-    /// examined, each judged by its status at `now`, so that a page with a position may be empty.
+    /// examined, each judged at `now`, so that a page with a position may be empty.
     async fn examine_profiles(
         &self,
         scope: &OrganizationScope,

@@ -12,7 +12,7 @@
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Order, Position, ProfileListing, Start};
-use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
+use rollcall_record::document::PageSink;
 use tokio_postgres::Row;
 
 use super::PostgresStore;
@@ -21,6 +21,7 @@ use super::rows::{column, parsed, text, timestamp};
 use super::value::Value;
 use crate::Stored;
 use crate::columns::outlooks;
+use crate::page::show;
 
 /// Hands the page to `sink`; answers with the position to go on after, if anything follows.
 pub(super) async fn list(
@@ -157,7 +158,7 @@ impl Page<'_> {
             return Ok(Next::Full);
         }
         self.examined += 1;
-        match self.show(text(row, DOCUMENT)?) {
+        match show(self.listing, self.now, text(row, DOCUMENT)?, self.sink) {
             Ok(shown) => self.taken += usize::from(shown),
             Err(damage) => self
                 .sink
@@ -167,19 +168,6 @@ impl Page<'_> {
             self.last = Some(position(row, stretch)?);
         }
         Ok(Next::More)
-    }
-
-    /// Shows the profile if it is wanted.
-    fn show(&mut self, document: &str) -> Result<bool, DamagedDocument> {
-        let view = ProfileView::parse(document)?;
-        let wanted = match self.listing.status_filter {
-            None => true,
-            Some(filter) => filter.matches(view.enforcement_status(self.now)?),
-        };
-        if wanted {
-            self.sink.profile(&view)?;
-        }
-        Ok(wanted)
     }
 }
 

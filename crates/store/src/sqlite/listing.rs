@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Order, Position, ProfileListing, Start, StatusFilter};
-use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
+use rollcall_record::document::PageSink;
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Row, Rows, ToSql, params};
 
@@ -19,6 +19,7 @@ use super::failed;
 use super::rows::{damaged, parsed, timestamp};
 use crate::Stored;
 use crate::columns::outlooks;
+use crate::page::show;
 
 type CreationStart<'a> = Option<&'a (Timestamp, ProfileId)>;
 type NameStart<'a> = Option<&'a (Option<String>, ProfileId)>;
@@ -90,7 +91,8 @@ impl Page<'_> {
         self.examined += 1;
         let document = row.get_ref(DOCUMENT).map_err(failed)?;
         // What is no text is no document either.
-        match self.show(document.as_str().unwrap_or_default()) {
+        let document = document.as_str().unwrap_or_default();
+        match show(self.listing, self.now, document, self.sink) {
             Ok(shown) => self.taken += usize::from(shown),
             Err(damage) => self
                 .sink
@@ -101,19 +103,6 @@ impl Page<'_> {
             self.last = Some(last_position()?);
         }
         Ok(Next::More)
-    }
-
-    /// Shows the profile if it is wanted.
-    fn show(&mut self, document: &str) -> Result<bool, DamagedDocument> {
-        let view = ProfileView::parse(document)?;
-        let wanted = match self.listing.status_filter {
-            None => true,
-            Some(filter) => filter.matches(view.enforcement_status(self.now)?),
-        };
-        if wanted {
-            self.sink.profile(&view)?;
-        }
-        Ok(wanted)
     }
 
     /// How many rows a statement may have to step: what may be looked at, and one that says whether more

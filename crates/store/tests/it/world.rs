@@ -75,12 +75,7 @@ impl PageSink for Collected {
 }
 
 pub(crate) fn listing(order_by: OrderBy, order: Order, limit: u8) -> ProfileListing {
-    ProfileListing {
-        limit: Limit::new(limit).unwrap(),
-        order,
-        start: Start::beginning(order_by),
-        status_filter: None,
-    }
+    ProfileListing::beginning(Limit::new(limit).unwrap(), order, order_by)
 }
 
 impl World {

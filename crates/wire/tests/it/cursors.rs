@@ -36,8 +36,8 @@ prop_compose! {
         status_filter in filter(),
         position in position(),
     ) -> (ProfileListing, Position) {
-        let start = Start::beginning(position.order_by());
-        (ProfileListing { limit: Limit::DEFAULT, order, start, status_filter }, position)
+        let all = ProfileListing::beginning(Limit::DEFAULT, order, position.order_by());
+        (ProfileListing { status_filter, ..all }, position)
     }
 }
 
@@ -106,12 +106,7 @@ fn by_time() -> (ProfileListing, Position) {
         created_at: at("2026-05-11T16:40:02Z"),
         id: ProfileId::parse("uprof_011Caw7UBvkeMCpZkHRpjtPh").unwrap(),
     };
-    let listing = ProfileListing {
-        limit: Limit::DEFAULT,
-        order: Order::Descending,
-        start: Start::beginning(position.order_by()),
-        status_filter: None,
-    };
+    let listing = ProfileListing::beginning(Limit::DEFAULT, Order::Descending, position.order_by());
     (listing, position)
 }
 
