@@ -4,6 +4,12 @@ use std::process::ExitCode;
 
 use rollcall::cli::{self, Command, Outcome};
 
+/// musl's own allocator costs a list's 54 allocations 9 to 30 µs, which is as much as all else of a list; SQLite's come
+/// from this one too.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
