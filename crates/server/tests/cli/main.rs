@@ -24,4 +24,5 @@ mod serve;
 mod storage;
 mod surroundings;
 mod unread;
+mod upgrades;
 mod webhooks;

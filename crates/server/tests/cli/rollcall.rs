@@ -25,7 +25,7 @@ pub(crate) struct Place {
 const DATA_DIR: &str = "rollcall-data";
 const IN_MEMORY: &str = "--in-memory";
 /// What instances on one database share.
-const SECRET_KEY: &str = "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=";
+pub(crate) const SECRET_KEY: &str = "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=";
 
 /// How a command ended.
 pub(crate) struct Ended {
@@ -60,6 +60,12 @@ impl Place {
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// What a variable was set to.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        let mut variables = self.variables.iter().rev();
+        variables.find_map(|(it, value)| (it == name).then_some(value.as_str()))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
