@@ -98,10 +98,8 @@ async fn from_storage(
     out: WriteOut<'_>,
 ) -> Outcome {
     let Storage { store, proof, .. } = storage;
-    if let Some(id) = organization_id
-        && store.find_organization(*proof, id).await?.is_none()
-    {
-        return Err(Failure::setup(format!("there is no organization {id}")));
+    if let Some(id) = organization_id {
+        storage.require_organization(id).await?;
     }
     let counts = store.count_profiles(*proof).await?;
     let counted = counts

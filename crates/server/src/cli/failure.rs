@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rollcall_domain::decision::Refusal;
 use rollcall_store::{OpenError, StoreError};
+use rollcall_wire::error::{ApiError, ErrorKind};
 
 /// Why a command did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,10 +104,15 @@ impl From<OpenError> for Failure {
     }
 }
 
-impl From<rollcall_wire::error::ApiError> for Failure {
+impl From<ApiError> for Failure {
     /// What the operator API would have answered to the same.
-    fn from(error: rollcall_wire::error::ApiError) -> Self {
-        Self::Failed(error.message)
+    fn from(error: ApiError) -> Self {
+        let (kind, message) = (error.kind, error.message);
+        let said = format!("{} ({}): {message}", kind.error_type(), kind.status());
+        match kind {
+            ErrorKind::NotFound => Self::NotFound(said),
+            _ => Self::Failed(said),
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use super::progress::Progress;
 use super::records::{self, BadLine, Batch, Defaults, GoodLine, Place};
 use super::storage::Storage;
 use super::target::{Target, TargetArgs};
+use crate::acts;
 
 /// On a terminal, so many bad lines are shown; a file gets all of them.
 const SHOWN_ON_TERMINAL: u64 = 100;
@@ -193,14 +194,7 @@ fn stopped(failure: &Failure, done: Place, notes: &ProgressNotes) -> Failure {
 
 async fn require_organization(target: &Target, id: &OrganizationId) -> Outcome {
     match target {
-        Target::Storage(storage) => {
-            let found = storage.store.find_organization(storage.proof, id).await?;
-            found.map(drop).ok_or_else(|| {
-                Failure::setup(format!(
-                    "there is no organization {id}; rollcall orgs list shows the ones there are"
-                ))
-            })
-        }
+        Target::Storage(storage) => storage.require_organization(id).await,
         Target::Server(client) => {
             let path = format!("/operator/v1/organizations/{}", segment(id.as_str()));
             client.call(Call::get(path)).await.map(drop)
@@ -255,22 +249,14 @@ async fn put(storage: &Storage, good: Vec<GoodLine>, stored: &mut StoredBatch) -
         .put_profiles(storage.proof, &storage.act(), records)
         .await?;
     for (number, put) in numbers.into_iter().zip(puts) {
-        let problem = match put {
-            Put::Created => {
-                stored.tally.imported += 1;
-                continue;
+        match acts::records::refused(&put) {
+            Ok(()) if put == Put::Created => stored.tally.imported += 1,
+            Ok(()) => stored.tally.replaced += 1,
+            Err(error) => {
+                let problem = error.message;
+                stored.bad.push(BadLine { number, problem });
             }
-            Put::Replaced | Put::Unchanged => {
-                stored.tally.replaced += 1;
-                continue;
-            }
-            Put::UnknownOrganization => "organization_id: there is no such organization".to_owned(),
-            Put::ForeignProfile => "id: belongs to another organization's profile".to_owned(),
-            Put::ForeignAction(id) => {
-                format!("enforcement_actions: {id} belongs to another profile")
-            }
-        };
-        stored.bad.push(BadLine { number, problem });
+        }
     }
     Ok(())
 }

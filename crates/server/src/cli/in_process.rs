@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http_body_util::{BodyExt as _, Full};
 use rollcall_domain::clock::SystemClock;
 use rollcall_wire::cursor::Cursors;
 use rollcall_wire::headers::KnownBetas;
-use serde_json::Value;
 
-use super::client::refused;
 use super::failure::{Failure, Outcome};
 use super::secret_key;
 use super::storage::Storage;
@@ -60,16 +59,15 @@ impl InProcess {
         Ok(Self { service, storage })
     }
 
-    pub(super) async fn call(&self, request: http::Request<Full<Bytes>>) -> Outcome<Value> {
+    /// Head and body of the answer, and the cause of a failure.
+    pub(super) async fn respond(
+        &self,
+        request: http::Request<Full<Bytes>>,
+    ) -> Outcome<(Parts, Bytes, Option<String>)> {
         let (answer, cause) = self.service.respond(request).await;
         let (head, body) = answer.into_parts();
-        let body = body.collect().await.map_err(Failure::failed)?.to_bytes();
-        if head.status.is_success() {
-            return serde_json::from_slice(&body).map_err(Failure::failed);
-        }
-        // There is no log to look for a request's id in.
-        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
-        Err(refused(head.status, &body, "", &cause))
+        let body = body.collect().await.map_err(Failure::failed)?;
+        Ok((head, body.to_bytes(), cause))
     }
 
     /// Finishes what is queued and lets the storage go.

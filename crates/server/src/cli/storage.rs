@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use rollcall_domain::audit::{Act, Actor};
 use rollcall_domain::clock::{Clock as _, SystemClock, Timestamp};
-use rollcall_domain::id::Ids;
+use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
 use rollcall_store::sqlite::{self, SqliteSettings, SqliteStore};
 use rollcall_store::{OpenError, Opening, Store};
+use rollcall_wire::error::ApiError;
 
 use super::failure::{Failure, Outcome};
 use super::private_files::private_directory;
@@ -60,6 +61,14 @@ impl Storage {
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         SystemClock.now()
+    }
+
+    /// Refuses an organization that is not there.
+    pub(super) async fn require_organization(&self, id: &OrganizationId) -> Outcome {
+        let found = self.store.find_organization(self.proof, id).await?;
+        found
+            .map(drop)
+            .ok_or_else(|| ApiError::not_found("organization").into())
     }
 
     /// Who acts, and when: the command line, now.

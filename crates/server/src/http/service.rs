@@ -109,10 +109,7 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
 }
 
 /// The answer to a request, and the cause of a failure.
-async fn answer<'a>(
-    router: &Router,
-    exchange: &mut Exchange<'a>,
-) -> (Response<Body>, Option<String>) {
+async fn answer(router: &Router, exchange: &mut Exchange<'_>) -> (Response<Body>, Option<String>) {
     let (app, head) = (exchange.app, exchange.head);
     let started = Instant::now();
     let found = check_head(app, head).and_then(|()| router.find(head));
@@ -424,6 +421,27 @@ mod tests {
         ))
         .await;
         assert_snapshot!(refused, @"529 should retry: true");
+    }
+
+    #[tokio::test]
+    async fn what_arrives_on_a_connection_is_never_the_command_line() {
+        let here = InProcess::new(app());
+        let request = || {
+            Request::get("/operator/v1/organizations")
+                .header("host", "localhost")
+                .header("x-api-key", "command-line")
+        };
+        let (answered, _) = here.respond(request().body(Full::default()).unwrap()).await;
+        assert_eq!(answered.status(), StatusCode::OK);
+        // The same request of the same service, but that a connection brought it.
+        let (head, ()) = request().body(()).unwrap().into_parts();
+        let mut exchange = Exchange::of_connection(&here.0.app, &head, None);
+        let (answered, _) = answer(&here.0, &mut exchange).await;
+        assert_eq!(answered.status(), StatusCode::UNAUTHORIZED);
+        // And the command line is an operator, not a platform.
+        let platforms = Request::get("/v1/user_profiles").header("host", "localhost");
+        let (answered, _) = here.respond(platforms.body(Full::default()).unwrap()).await;
+        assert_eq!(answered.status(), StatusCode::UNAUTHORIZED);
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@
     reason = "a conversation with the binary is as long as it is"
 )]
 
+mod both_ways;
 mod care;
 mod client;
 mod dev;

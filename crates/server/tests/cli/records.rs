@@ -81,7 +81,7 @@ fn bad_lines_are_named_and_no_good_one_is_lost() {
     stderr:
     line 2: not valid JSON: expected value at column 2
     line 3: type: must be one of: user_profile, webhook_endpoint
-    line 5: organization_id: there is no such organization
+    line 5: organization_id: is not an organization
     line 6: id: stands on an earlier line already
     line 7: programs.cyber.status: must be one of: active, pending, rejected
     line 8: nickname: Extra inputs are not permitted
@@ -133,9 +133,9 @@ fn an_import_needs_an_organization_and_a_file() {
     "#);
     assert_ended!(place.run(&["import", "one.ndjson", "--organization-id", "nobody"]), @r#"
     $ rollcall import one.ndjson --organization-id nobody
-    status: 2
+    status: 1
     stderr:
-    rollcall: there is no organization nobody; rollcall orgs list shows the ones there are
+    rollcall: not_found_error (404): The requested organization was not found.
     "#);
     assert_ended!(place.run(&["import", "nowhere.ndjson"]), @r#"
     $ rollcall import nowhere.ndjson
@@ -316,9 +316,9 @@ fn an_export_that_fails_leaves_no_half_a_file() {
     organization(&place);
     assert_ended!(place.run(&["export", "x.ndjson", "--organization-id", "nobody"]), @r#"
     $ rollcall export x.ndjson --organization-id nobody
-    status: 2
+    status: 1
     stderr:
-    rollcall: there is no organization nobody
+    rollcall: not_found_error (404): The requested organization was not found.
     "#);
     assert_ended!(place.run(&["export", "no/such/directory.ndjson"]), @r#"
     $ rollcall export no/such/directory.ndjson

@@ -274,13 +274,13 @@ fn a_listener_that_cannot_begin_says_why() {
 }
 
 /// A receiver that answers everything with one status, and keeps what came.
-struct Inbox {
-    url: String,
+pub(crate) struct Inbox {
+    pub(crate) url: String,
     requests: std::sync::mpsc::Receiver<String>,
 }
 
 impl Inbox {
-    fn answering(status: u16) -> Self {
+    pub(crate) fn answering(status: u16) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let (sender, requests) = std::sync::mpsc::channel();
@@ -328,7 +328,7 @@ fn are_delivered(deliveries: &[Value], count: usize) -> bool {
 }
 
 /// Waits until deliveries are as `wanted` says.
-fn until(dev: &Dev, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+pub(crate) fn until(dev: &Dev, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     for _ in 0..1_000 {
         let page = dev.call(Call::get("/operator/v1/webhook_deliveries"));
         let found = page["data"].as_array().unwrap();
