@@ -79,6 +79,10 @@ crate::text_enum! {
         ProgramSet = "program.set",
         /// A program was taken away.
         ProgramDeleted = "program.deleted",
+        /// A platform changed the keys or buckets of a profile.
+        DataControlsUpdated = "data_controls.updated",
+        /// The operator said where a region of a control stands.
+        DataControlsReported = "data_controls.reported",
         /// An enforcement action was opened.
         EnforcementActionOpened = "enforcement_action.opened",
         /// An enforcement action was resolved.

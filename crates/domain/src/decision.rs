@@ -6,6 +6,7 @@
 use thiserror::Error;
 
 use crate::audit::AuditEntry;
+use crate::data_controls::ControlsRefusal;
 use crate::event::Event;
 use crate::text::InvalidMetadata;
 
@@ -74,6 +75,9 @@ pub enum Refusal {
     /// No identity check can clear the enforcement action.
     #[error("An identity check cannot clear this enforcement action: {0}")]
     NotCheckable(&'static str),
+    /// The data controls stay as they are.
+    #[error(transparent)]
+    DataControls(#[from] ControlsRefusal),
     /// The enrollment was decided before.
     #[error("The enrollment has already been decided")]
     AlreadyDecided,

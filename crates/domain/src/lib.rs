@@ -9,7 +9,8 @@
 //! - An [`tenant::Organization`] owns [`tenant::Workspace`]s, [`tenant::ApiKey`]s, webhook endpoints
 //!   and profiles. Every tenant-side storage call needs an [`tenant::OrganizationScope`].
 //! - A [`profile::Profile`] is one end user or customer of an organization: the superset of what all
-//!   dialects can say. It carries its [`program::Programs`] and its [`enforcement::Enforcement`].
+//!   dialects can say. It carries its [`program::Programs`], its [`enforcement::Enforcement`] and its
+//!   [`data_controls::DataControls`].
 //! - A change of a profile may cause [`event::Event`]s (what the platform is told) and
 //!   [`audit::AuditEntry`]s (what the operator can look up); all three are stored together.
 //! - A [`page::ProfileListing`] asks for one page of profiles; a [`page::Position`] says where in an
@@ -18,6 +19,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod data_controls;
 pub mod decision;
 pub mod delivery;
 pub mod enforcement;

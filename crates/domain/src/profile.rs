@@ -8,6 +8,10 @@ mod record;
 pub use self::record::{LeftOut, PartialAction, ProfileRecord, export_audit, import_audit};
 use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
+use crate::data_controls::{
+    BucketLabel, DataControls, DataControlsApproval, DataControlsUpdate, Region, RegionReport,
+    Validator,
+};
 use crate::decision::{Decided, Refusal};
 use crate::enforcement::{
     ActionKind, CheckState, Enforcement, EnforcementAction, IdentityCheck, OPEN_ACTIONS,
@@ -193,6 +197,8 @@ pub struct Profile {
     pub programs: Programs,
     /// The operator's restrictions and bans.
     pub enforcement: Enforcement,
+    /// The end customer's keys and buckets.
+    pub data_controls: DataControls,
 }
 
 impl Profile {
@@ -208,6 +214,7 @@ impl Profile {
             details: draft.details,
             programs: Programs::default(),
             enforcement: Enforcement::default(),
+            data_controls: DataControls::default(),
         }
     }
 
@@ -415,6 +422,76 @@ impl Profile {
         }
         decided.value = self.with_enforcement(open, past);
         decided
+    }
+
+    /// The label that every bucket set up for this profile must carry. It never changes.
+    pub fn bucket_label(&self) -> BucketLabel {
+        let brought = self.data_controls.label;
+        brought.unwrap_or_else(|| BucketLabel::of(&self.id))
+    }
+
+    /// Applies what the platform sent of keys and buckets: all of it or nothing. The profile's own
+    /// `updated_at` stays.
+    pub fn update_data_controls(
+        &self,
+        update: &DataControlsUpdate,
+        approval: DataControlsApproval,
+        validator: Validator,
+        now: Timestamp,
+    ) -> Result<Decided<Self>, Refusal> {
+        let before = self.data_controls.as_of(now, validator);
+        let after = before.updated(update, approval, now)?;
+        let changed = before.regions_that_differ(&after);
+        Ok(self.with_data_controls(
+            &before,
+            after,
+            AuditAction::DataControlsUpdated,
+            changed,
+            now,
+        ))
+    }
+
+    /// Applies what the operator says of one region.
+    pub fn report_on_region(
+        &self,
+        region: Region,
+        report: &RegionReport,
+        validator: Validator,
+        now: Timestamp,
+    ) -> Result<Decided<Self>, Refusal> {
+        let before = self.data_controls.as_of(now, validator);
+        let after = before.reported(region, report, now)?;
+        let details = vec![
+            format!("{}.{region}", report.control()),
+            report.status().to_string(),
+        ];
+        Ok(self.with_data_controls(
+            &before,
+            after,
+            AuditAction::DataControlsReported,
+            details,
+            now,
+        ))
+    }
+
+    fn with_data_controls(
+        &self,
+        before: &DataControls,
+        after: DataControls,
+        action: AuditAction,
+        details: Vec<String>,
+        now: Timestamp,
+    ) -> Decided<Self> {
+        let is_same = *before == after;
+        let profile = Self {
+            data_controls: after.touched(before, self.created_at, now),
+            ..self.clone()
+        };
+        if is_same {
+            return Decided::unchanged(profile);
+        }
+        let audit = self.audit(action).with_details(details);
+        Decided::changed(profile, audit)
     }
 
     fn open_action_by_id(

@@ -76,6 +76,10 @@ texts! {
     MetadataKey, 64;
     /// A metadata value.
     MetadataValue, 512;
+    /// What the operator says went wrong with a key or a bucket.
+    Explanation, 500;
+    /// What a key service or a storage service calls something.
+    ResourceName, 512;
 }
 
 impl Name {

@@ -3,8 +3,7 @@
 
 use rollcall_domain::delivery::Attempt;
 
-use crate::document::required;
-use crate::field::{Field, FieldError, Read};
+use crate::field::{Field, FieldError, Read, required};
 use crate::json;
 use crate::time;
 

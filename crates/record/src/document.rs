@@ -20,12 +20,12 @@ use rollcall_domain::profile::Profile;
 use thiserror::Error;
 
 pub(crate) use self::read::{
-    ActionDefaults, parse_activity, read_action, read_details, read_metadata, required,
+    ActionDefaults, parse_activity, read_action, read_details, read_metadata,
 };
 pub use self::read::{read_action_kind, read_requirements};
 pub use self::view::{ActionView, ActionViews, PageSink, ProfileView};
 pub use self::write::write_details;
-pub(crate) use self::write::{write_action, write_array, write_metadata, write_text, write_time};
+pub(crate) use self::write::{write_action, write_metadata};
 use crate::field::FieldError;
 
 /// What the lines hold, in order. `updated_at` is null for as long as it is what `created_at` is;
@@ -46,6 +46,10 @@ const STORED_LINES: [&str; 14] = [
     "open_actions",
     "past_actions",
 ];
+
+/// What stands behind them in the documents of the few profiles that have any: the data controls. A list and a
+/// get look no further than they must, so they never see it.
+const LAST_LINE: &str = "data_controls";
 
 /// A stored text is not a profile's document: the storage was changed behind Rollcall's back.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -49,6 +49,13 @@ pub struct Field {
     pub value: Json,
 }
 
+/// Takes the member `name`, which must be there.
+pub(crate) fn required(fields: &mut Fields, name: &str) -> Read<Field> {
+    fields
+        .take(name)
+        .ok_or_else(|| FieldError::new(fields.path(name), "is required"))
+}
+
 impl Fields {
     /// The members of the outermost object.
     pub fn root(object: Object) -> Self {
@@ -124,6 +131,15 @@ impl Field {
     /// Whether the value is null.
     pub fn is_null(&self) -> bool {
         self.value == Json::Null
+    }
+
+    /// `None` for null, else what `read` makes of it.
+    pub fn optional<T>(self, read: impl FnOnce(Self) -> Read<T>) -> Read<Option<T>> {
+        if self.is_null() {
+            Ok(None)
+        } else {
+            read(self).map(Some)
+        }
     }
 
     /// A string.

@@ -20,12 +20,14 @@ use rollcall_domain::program::{
 use rollcall_domain::text::Name;
 use thiserror::Error;
 
+use crate::data_controls;
 use crate::document::{
     ActionDefaults, parse_activity, read_action, read_details, read_metadata, read_requirements,
-    required, write_action, write_array, write_details, write_metadata, write_text, write_time,
+    write_action, write_details, write_metadata,
 };
-use crate::field::{Field, FieldError, Fields, Read};
+use crate::field::{Field, FieldError, Fields, Read, required};
 use crate::json::{self, Json, JsonError, write_string};
+use crate::writing::{write_array, write_text, write_time};
 
 /// Why a line is not a record.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -161,6 +163,10 @@ pub fn read_profile(
         .take("enforcement_actions")
         .map(|field| read_enforcement(field, &mut left_out.actions, ids, now))
         .transpose()?;
+    let controls = fields
+        .take("google_data_controls")
+        .map(|field| data_controls::read(field, &id, created_at))
+        .transpose()?;
     fields.finish()?;
     let draft = ProfileDraft {
         relationship: Some(relationship),
@@ -172,6 +178,7 @@ pub fn read_profile(
         updated_at,
         programs: programs.unwrap_or_default(),
         enforcement: enforcement.unwrap_or_default(),
+        data_controls: controls.unwrap_or_default(),
         ..Profile::new(id, draft, created_at)
     };
     Ok(ProfileRecord { profile, left_out })
@@ -394,6 +401,11 @@ pub fn write(out: &mut String, organization_id: &OrganizationId, profile: &Profi
     write_programs(out, &profile.programs);
     out.push_str(r#","enforcement_actions":"#);
     write_enforcement(out, &profile.enforcement);
+    let controls = &profile.data_controls;
+    if !controls.is_untouched() {
+        out.push_str(r#","google_data_controls":"#);
+        data_controls::write(out, profile, controls, data_controls::Form::Record);
+    }
     out.push_str("}\n");
 }
 
@@ -549,8 +561,56 @@ mod tests {
                 r#"{"type":"user_profile","enforcement_actions":[{"type":"ban","reason":"high_harm","action":"verify"}]}"#,
                 "enforcement_actions.0.action: must be null for a ban",
             ),
+            (
+                r#"{"type":"user_profile","google_data_controls":{"cmek":{"type":"enabled","external_key_ids":{}}}}"#,
+                "google_data_controls.cmek.external_key_ids: must have at least one region",
+            ),
+            (
+                r#"{"type":"user_profile","google_data_controls":{"cmek":{"type":"disabled","external_key_ids":{}}}}"#,
+                "google_data_controls.cmek.external_key_ids: Extra inputs are not permitted",
+            ),
+            (
+                r#"{"type":"user_profile","google_data_controls":{"cmek":{"type":"enabled","external_key_ids":{"mars":"ekey_1"}}}}"#,
+                "google_data_controls.cmek.external_key_ids.mars: is no region; a region must be one of: us, eu, sg, global",
+            ),
+            (
+                r#"{"type":"user_profile","google_data_controls":{"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc","project_number":"1"},"eu":{"bucket_name":"abc","project_number":"1"}}}}}"#,
+                "google_data_controls.storage.buckets.eu: serves another region already",
+            ),
+            (
+                r#"{"type":"user_profile","google_data_controls":{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1"},"status":{"us":{"type":"failed"}}}}}"#,
+                "google_data_controls.cmek.status.us.error: is required",
+            ),
+            (
+                r#"{"type":"user_profile","google_data_controls":{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1"},"status":{"eu":{"type":"suspended"}}}}}"#,
+                "google_data_controls.cmek.status.eu: must be not_configured without a key",
+            ),
+            (
+                r#"{"type":"user_profile","id":"uprof_1","google_data_controls":{"user_profile_id":"uprof_2"}}"#,
+                "google_data_controls.user_profile_id: must be the ID of this profile",
+            ),
         ] {
             assert_eq!(problem(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn an_answer_of_the_api_may_stand_in_a_record() {
+        let status = r#"{"effective_external_key_id":null,"error":null,"type":"pending"}"#;
+        let none = r#"{"effective_external_key_id":null,"type":"not_configured"}"#;
+        let answer = format!(
+            r#"{{"bucket_label_value":"{}","cmek":{{"external_key_ids":{{"us":"ekey_1"}},"retired_keys":[],"status":{{"us":{status},"eu":{none},"sg":{none},"global":{none}}},"type":"enabled"}},"storage":{{"retired_buckets":[],"type":"disabled"}},"type":"google_managed_data_controls","updated_at":"2026-01-01T00:00:00Z","user_profile_id":"uprof_1"}}"#,
+            "0".repeat(32),
+        );
+        let line =
+            format!(r#"{{"type":"user_profile","id":"uprof_1","google_data_controls":{answer}}}"#);
+        let Ok(Record::Profile { profile, .. }) = read(&line) else {
+            panic!("not read: {line}");
+        };
+        let profile = profile.profile;
+        let mut written = String::new();
+        let form = data_controls::Form::Answer;
+        data_controls::write(&mut written, &profile, &profile.data_controls, form);
+        assert_eq!(written, answer);
     }
 }

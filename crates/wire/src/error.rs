@@ -9,6 +9,7 @@ mod reference;
 
 pub use self::reference::reference_markdown;
 
+use rollcall_domain::data_controls::{ControlKind, ControlsRefusal};
 use rollcall_domain::decision::Refusal;
 use rollcall_record::field::FieldError;
 use rollcall_record::json::{JsonError, quotable, write_string};
@@ -167,6 +168,10 @@ rollcall_domain::text_enum! {
         UnsupportedCharset = "unsupported_charset",
         /// The operator put the organization on hold.
         OrganizationOnHold = "organization_on_hold",
+        /// The organization may not switch encryption keys on.
+        CmekNotApproved = "cmek_not_approved",
+        /// The organization may not switch storage buckets on.
+        StorageNotApproved = "storage_not_approved",
         /// A compressed body is too large once decoded.
         RequestBodyTooLargeAfterDecoding = "request_body_too_large_after_decoding",
     }
@@ -181,7 +186,9 @@ impl ErrorCode {
             | Self::RequestBodyEncodingInvalid
             | Self::RequestBodyTimeout
             | Self::UnsupportedCharset
-            | Self::OrganizationOnHold => ErrorKind::InvalidRequest,
+            | Self::OrganizationOnHold
+            | Self::CmekNotApproved
+            | Self::StorageNotApproved => ErrorKind::InvalidRequest,
         }
     }
 
@@ -199,6 +206,12 @@ impl ErrorCode {
                 "`Content-Type` names a charset other than `utf-8` and `us-ascii`."
             }
             Self::OrganizationOnHold => "The operator put the organization on hold.",
+            Self::CmekNotApproved => {
+                "The operator has not approved customer-managed encryption keys for the organization."
+            }
+            Self::StorageNotApproved => {
+                "The operator has not approved customer-owned storage for the organization."
+            }
             Self::RequestBodyTooLargeAfterDecoding => {
                 "A compressed body has more than 1 MiB once decoded."
             }
@@ -460,21 +473,40 @@ impl From<JsonError> for ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal {
-            Refusal::Metadata(_) | Refusal::TooManyOpenActions(_) | Refusal::TooManyPrograms(_) => {
-                ErrorKind::InvalidRequest
-            }
+            Refusal::Metadata(_)
+            | Refusal::TooManyOpenActions(_)
+            | Refusal::TooManyPrograms(_)
+            | Refusal::DataControls(
+                ControlsRefusal::NotApproved(_)
+                | ControlsRefusal::NoRegionLeft(_)
+                | ControlsRefusal::ServesAnother(..)
+                | ControlsRefusal::TooManyRetired(_),
+            ) => ErrorKind::InvalidRequest,
             Refusal::ActionNotFound => ErrorKind::NotFound,
             Refusal::ActionNotOpen
             | Refusal::NotCheckable(_)
+            | Refusal::DataControls(ControlsRefusal::NothingConfigured(..))
             | Refusal::AlreadyDecided
             | Refusal::AlreadySubmitted => ErrorKind::Conflict,
         };
-        Self::new(kind, refusal.to_string())
+        let code = match refusal {
+            Refusal::DataControls(ControlsRefusal::NotApproved(control)) => Some(match control {
+                ControlKind::Cmek => ErrorCode::CmekNotApproved,
+                ControlKind::Storage => ErrorCode::StorageNotApproved,
+            }),
+            _ => None,
+        };
+        Self {
+            code,
+            ..Self::new(kind, refusal.to_string())
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rollcall_domain::data_controls::Region;
+
     use super::*;
 
     #[test]
@@ -497,6 +529,11 @@ mod tests {
             (Refusal::ActionNotFound, 404),
             (Refusal::ActionNotOpen, 409),
             (Refusal::NotCheckable("it is a ban"), 409),
+            (ControlsRefusal::NoRegionLeft(ControlKind::Cmek).into(), 400),
+            (
+                ControlsRefusal::NothingConfigured(ControlKind::Cmek, Region::Us).into(),
+                409,
+            ),
             (Refusal::AlreadyDecided, 409),
             (Refusal::AlreadySubmitted, 409),
         ];

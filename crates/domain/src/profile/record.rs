@@ -7,6 +7,7 @@
 use super::Profile;
 use crate::audit::{AuditAction, AuditEntry, TargetKind};
 use crate::clock::Timestamp;
+use crate::data_controls::DataControls;
 use crate::decision::Decided;
 use crate::enforcement::{Enforcement, EnforcementAction, PastAction, Resolution};
 use crate::id::{EnforcementActionId, OrganizationId};
@@ -75,6 +76,7 @@ impl ProfileRecord {
         } else {
             after.created_at = after.created_at.min(after.updated_at);
         }
+        after.data_controls = self.data_controls_over(before, now);
         if after == *before {
             return Decided::unchanged(after);
         }
@@ -99,12 +101,35 @@ impl ProfileRecord {
                 "enforcement_actions",
                 before.enforcement != after.enforcement,
             ),
+            (
+                "google_data_controls",
+                before.data_controls != after.data_controls,
+            ),
         ];
         let differing = |(field, differs): (_, bool)| differs.then_some(field);
         let mut fields: Vec<_> = times.into_iter().filter_map(differing).collect();
         fields.extend(before.fields_that_differ(after));
         fields.extend(decisions.into_iter().filter_map(differing));
         fields
+    }
+
+    /// The record's keys and buckets. The label never changes by being left out, and neither does the time of
+    /// their last change where nothing changes.
+    fn data_controls_over(&self, before: &Profile, now: Timestamp) -> DataControls {
+        let stored = &before.data_controls;
+        let stated = self.profile.data_controls.clone();
+        let controls = DataControls {
+            label: stated.label.or(stored.label),
+            ..stated
+        };
+        if controls.updated_at.is_some() {
+            return controls;
+        }
+        let kept = DataControls {
+            updated_at: stored.updated_at,
+            ..controls
+        };
+        kept.touched(stored, before.created_at, now)
     }
 
     /// The record's actions; those that lack something have it from an equal one that is stored.

@@ -230,3 +230,71 @@ fn an_import_leaves_what_was_done_to_one_record_or_how_many_there_were() {
     assert_eq!(several.target_id, "org_1");
     assert_eq!(several.details, ["2 records"]);
 }
+
+#[test]
+fn a_record_without_data_controls_keeps_the_label_and_sets_nothing() {
+    use crate::data_controls::{BucketLabel, ControlUpdate, ExternalKeyId, Validator};
+    let label = BucketLabel::parse(&"a".repeat(32)).unwrap();
+    let fresh = profile();
+    let mut before = fresh.clone();
+    before.data_controls.label = Some(label);
+    let key = ExternalKeyId::parse("ekey_1").unwrap();
+    let update = DataControlsUpdate {
+        cmek: Some(ControlUpdate::Enabled([(Region::Us, Some(key))].into())),
+        storage: None,
+    };
+    let (open, operator) = (DataControlsApproval::Open, Validator::Operator);
+    let before = before.update_data_controls(&update, open, operator, at(5));
+    let before = before.unwrap().value;
+    assert_eq!(
+        before.updated_at, fresh.updated_at,
+        "the profile's own time"
+    );
+
+    let same = ProfileRecord::from(before.clone());
+    assert!(!same.replace(&before, at(9)).changed);
+    let mut untimed = before.clone();
+    untimed.data_controls.updated_at = None;
+    let untimed = ProfileRecord::from(untimed).replace(&before, at(9));
+    assert_eq!(untimed, Decided::unchanged(before.clone()));
+
+    let replaced = ProfileRecord::from(fresh).replace(&before, at(9));
+    let controls = &replaced.value.data_controls;
+    assert!(controls.cmek.regions.is_empty());
+    assert_eq!(
+        (controls.label, controls.updated_at),
+        (Some(label), Some(at(9)))
+    );
+    assert_eq!(replaced.audit[0].details, ["google_data_controls"]);
+}
+
+#[test]
+fn what_is_said_of_keys_and_buckets_is_audited_by_region_and_never_by_value() {
+    use crate::data_controls::{ControlUpdate, ExternalKeyId, Report, Validator};
+    let key = |id| Some(ExternalKeyId::parse(id).unwrap());
+    let update = DataControlsUpdate {
+        cmek: Some(ControlUpdate::Enabled(
+            [(Region::Eu, key("ekey_1")), (Region::Us, key("ekey_2"))].into(),
+        )),
+        storage: Some(ControlUpdate::Disabled),
+    };
+    let (open, operator) = (DataControlsApproval::Open, Validator::Operator);
+    let given = profile()
+        .update_data_controls(&update, open, operator, at(5))
+        .unwrap();
+    assert_eq!(given.audit[0].action, AuditAction::DataControlsUpdated);
+    assert_eq!(given.audit[0].details, ["cmek.us", "cmek.eu"]);
+    let again = given
+        .value
+        .update_data_controls(&update, open, operator, at(6))
+        .unwrap();
+    assert!(!again.changed && again.audit.is_empty());
+
+    let report = RegionReport::Cmek(Report::Active(None, ()));
+    let reported = given
+        .value
+        .report_on_region(Region::Eu, &report, operator, at(6))
+        .unwrap();
+    assert_eq!(reported.audit[0].action, AuditAction::DataControlsReported);
+    assert_eq!(reported.audit[0].details, ["cmek.eu", "active"]);
+}

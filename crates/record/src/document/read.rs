@@ -15,8 +15,9 @@ use rollcall_domain::text::{
     Country, Metadata, MetadataKey, MetadataValue, Name, OpaqueHash, ReferenceId,
 };
 
-use super::{DamagedDocument, STORED_LINES};
-use crate::field::{Field, FieldError, Fields, Read};
+use super::{DamagedDocument, LAST_LINE, STORED_LINES};
+use crate::data_controls;
+use crate::field::{Field, FieldError, Fields, Read, required};
 use crate::json::{self, Json, Object};
 
 pub(super) fn profile(text: &str) -> Result<Profile, DamagedDocument> {
@@ -25,8 +26,12 @@ pub(super) fn profile(text: &str) -> Result<Profile, DamagedDocument> {
     let mut fields = Fields::root(named(parsed)?);
     let created_at = required(&mut fields, "created_at")?.timestamp()?;
     let updated_at = required(&mut fields, "updated_at")?.optional(Field::timestamp)?;
+    let id = required(&mut fields, "id")?.parsed(ProfileId::parse)?;
+    let controls = fields
+        .take(LAST_LINE)
+        .map(|field| data_controls::read(field, &id, created_at));
     let profile = Profile {
-        id: required(&mut fields, "id")?.parsed(ProfileId::parse)?,
+        id,
         created_at,
         updated_at: updated_at.unwrap_or(created_at),
         relationship: required(&mut fields, "relationship")?.parsed(Relationship::parse)?,
@@ -48,6 +53,7 @@ pub(super) fn profile(text: &str) -> Result<Profile, DamagedDocument> {
                     .collect(),
             )
         },
+        data_controls: controls.transpose()?.unwrap_or_default(),
     };
     fields.finish()?;
     Ok(profile)
@@ -58,14 +64,16 @@ fn named(document: Json) -> Result<Object, DamagedDocument> {
     let Json::Array(elements) = document else {
         return Err(DamagedDocument("not an array".into()));
     };
-    if elements.len() != STORED_LINES.len() {
+    let most = STORED_LINES.len() + 1;
+    if !(STORED_LINES.len()..=most).contains(&elements.len()) {
         return Err(DamagedDocument(format!(
-            "{} elements instead of {}",
+            "{} elements instead of {} or {most}",
             elements.len(),
             STORED_LINES.len()
         )));
     }
-    let names = STORED_LINES.iter().map(|name| (*name).to_owned());
+    let names = STORED_LINES.iter().chain([&LAST_LINE]);
+    let names = names.map(|name| (*name).to_owned());
     Ok(names.zip(elements).collect())
 }
 
@@ -80,23 +88,6 @@ fn read_stored_details(fields: &mut Fields) -> Read<ExternalUserDetails> {
         reference_id,
         ..first
     })
-}
-
-pub(crate) fn required(fields: &mut Fields, name: &str) -> Read<Field> {
-    fields
-        .take(name)
-        .ok_or_else(|| FieldError::new(fields.path(name), "is required"))
-}
-
-impl Field {
-    /// `None` for null, else what `read` makes of it.
-    pub fn optional<T>(self, read: impl FnOnce(Self) -> Read<T>) -> Read<Option<T>> {
-        if self.is_null() {
-            Ok(None)
-        } else {
-            read(self).map(Some)
-        }
-    }
 }
 
 pub(crate) fn read_metadata(field: Field) -> Read<Metadata> {

@@ -1,7 +1,12 @@
 use super::write::write_wire_action;
 use super::*;
+use crate::writing::write_time;
 use proptest::prelude::*;
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::data_controls::{
+    BucketFacts, BucketLabel, BucketReference, CheckName, ControlUpdate, DataControlsApproval,
+    DataControlsUpdate, ExternalKeyId, FailedCheck, Region, RegionReport, Report, Validator,
+};
 use rollcall_domain::enforcement::{
     ActionKind, Enforcement, EnforcementAction, IdentityCheck, PastAction, Reason, Resolution,
 };
@@ -13,7 +18,8 @@ use rollcall_domain::program::{
     Cyber, Efs, EfsFeatures, ProgramName, ProgramStatus, Programs, Requirements, Tiers,
 };
 use rollcall_domain::text::{
-    Country, Metadata, MetadataKey, MetadataValue, Name, OpaqueHash, ReferenceId,
+    Country, Explanation, Metadata, MetadataKey, MetadataValue, Name, OpaqueHash, ReferenceId,
+    ResourceName,
 };
 
 fn text(limit: usize) -> impl Strategy<Value = String> {
@@ -135,8 +141,108 @@ fn enforcement() -> impl Strategy<Value = Enforcement> {
         .prop_map(|(open, past)| Enforcement::new(open, past))
 }
 
+/// Something that happens to the data controls of a profile.
+#[derive(Clone, Debug)]
+enum Step {
+    Update(DataControlsUpdate),
+    Report(Region, RegionReport),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let region = || prop::sample::select(Region::ALL);
+    let key = prop::option::of("ekey_[a-c]".prop_map(|id| ExternalKeyId::parse(&id).unwrap()));
+    let bucket = prop::option::of(
+        "bucket-[a-c]".prop_map(|name| BucketReference::parse(&name, "1").unwrap()),
+    );
+    let keys = prop_oneof![
+        1 => Just(ControlUpdate::Disabled),
+        4 => prop::collection::btree_map(region(), key, 1..4).prop_map(ControlUpdate::Enabled),
+    ];
+    let buckets = prop_oneof![
+        1 => Just(ControlUpdate::Disabled),
+        4 => prop::collection::btree_map(region(), bucket, 1..4).prop_map(ControlUpdate::Enabled),
+    ];
+    let update = (prop::option::of(keys), prop::option::of(buckets))
+        .prop_map(|(cmek, storage)| Step::Update(DataControlsUpdate { cmek, storage }));
+    let explanation = || text(9).prop_map(|text| Explanation::parse(&text).unwrap());
+    let name = || prop::option::of(text(9).prop_map(|text| ResourceName::parse(&text).unwrap()));
+    let error = explanation().prop_flat_map(|error| {
+        prop_oneof![
+            Just(Report::Pending(None)),
+            Just(Report::Pending(Some(error.clone()))),
+            Just(Report::Active(None, ())),
+            Just(Report::Active(Some(error.clone()), ())),
+            Just(Report::Failed(Some(error))),
+            Just(Report::Suspended),
+        ]
+    });
+    let check = (
+        prop::sample::select(CheckName::ALL),
+        explanation(),
+        prop::option::of(prop::sample::select(
+            rollcall_domain::data_controls::AccessRole::ALL,
+        )),
+    )
+        .prop_map(|(check, message, role)| FailedCheck {
+            check,
+            message,
+            role,
+        });
+    let facts =
+        (name(), name(), name()).prop_map(|(kms_key_name, location, project_id)| BucketFacts {
+            kms_key_name,
+            location,
+            project_id,
+        });
+    let checks = (prop::collection::vec(check, 0..3), facts).prop_flat_map(|(checks, facts)| {
+        prop_oneof![
+            Just(Report::Pending(checks.clone())),
+            Just(Report::Active(checks.clone(), facts)),
+            Just(Report::Failed(checks)),
+            Just(Report::Suspended),
+        ]
+    });
+    let report = prop_oneof![
+        error.prop_map(RegionReport::Cmek),
+        checks.prop_map(RegionReport::Storage),
+    ];
+    prop_oneof![
+        update,
+        (region(), report).prop_map(|(region, report)| Step::Report(region, report)),
+    ]
+}
+
+/// The profile after the steps, and with a label of its own or not.
+fn with_steps(profile: Profile, steps: &[(Step, Timestamp)], label: Option<u128>) -> Profile {
+    let (approval, validator) = (DataControlsApproval::Open, Validator::Operator);
+    let mut profile = profile;
+    profile.data_controls.label =
+        label.map(|label| BucketLabel::parse(&format!("{label:032x}")).unwrap());
+    for (step, now) in steps {
+        let decided = match step {
+            Step::Update(update) => profile.update_data_controls(update, approval, validator, *now),
+            Step::Report(region, report) => {
+                profile.report_on_region(*region, report, validator, *now)
+            }
+        };
+        if let Ok(decided) = decided {
+            profile = decided.value;
+        }
+    }
+    profile
+}
+
 /// Any profile there can be.
 pub(crate) fn profile() -> impl Strategy<Value = Profile> {
+    let steps = prop_oneof![
+        1 => Just(Vec::new()),
+        2 => prop::collection::vec((step(), timestamp()), 0..12),
+    ];
+    (plain_profile(), steps, prop::option::of(any::<u128>()))
+        .prop_map(|(profile, steps, label)| with_steps(profile, &steps, label))
+}
+
+fn plain_profile() -> impl Strategy<Value = Profile> {
     (
         ("uprof_[A-Za-z0-9_-]{1,20}", timestamp(), timestamp()),
         prop::sample::select(Relationship::ALL),
@@ -172,6 +278,7 @@ pub(crate) fn profile() -> impl Strategy<Value = Profile> {
                     details,
                     programs,
                     enforcement,
+                    data_controls: rollcall_domain::data_controls::DataControls::default(),
                 }
             },
         )

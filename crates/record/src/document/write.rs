@@ -1,13 +1,13 @@
 //! Writing a profile's document, and the parts that records share with it.
 
-use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{ActionKind, EnforcementAction, IdentityCheck, PastAction};
 use rollcall_domain::profile::{AccountStatus, EntityType, ExternalUserDetails, Profile};
 use rollcall_domain::program::{Cyber, Efs, Programs};
 use rollcall_domain::text::{Country, Metadata, Name, OpaqueHash, ReferenceId};
 
+use crate::data_controls;
 use crate::json::write_string;
-use crate::time;
+use crate::writing::{member, write_array, write_optional_time, write_text, write_time};
 
 /// The text of `profile`'s document: the elements of `STORED_LINES`.
 pub(super) fn document(profile: &Profile) -> String {
@@ -46,6 +46,12 @@ pub(super) fn document(profile: &Profile) -> String {
             write_action(out, &past.action, Some(past));
         });
     });
+    let controls = &profile.data_controls;
+    if !controls.is_untouched() {
+        line(&mut out, |out| {
+            data_controls::write(out, profile, controls, data_controls::Form::Document);
+        });
+    }
     out.push(']');
     out
 }
@@ -54,34 +60,6 @@ pub(super) fn document(profile: &Profile) -> String {
 fn line(out: &mut String, write: impl FnOnce(&mut String)) {
     out.push_str(",\n");
     write(out);
-}
-
-fn member(out: &mut String, before: &str, name: &str, write: impl FnOnce(&mut String)) {
-    out.push_str(before);
-    out.push('"');
-    out.push_str(name);
-    out.push_str("\":");
-    write(out);
-}
-
-pub(crate) fn write_time(out: &mut String, timestamp: Timestamp) {
-    out.push('"');
-    time::write(out, timestamp);
-    out.push('"');
-}
-
-fn write_optional_time(out: &mut String, timestamp: Option<Timestamp>) {
-    match timestamp {
-        Some(timestamp) => write_time(out, timestamp),
-        None => out.push_str("null"),
-    }
-}
-
-pub(crate) fn write_text(out: &mut String, text: Option<&str>) {
-    match text {
-        Some(text) => write_string(out, text),
-        None => out.push_str("null"),
-    }
 }
 
 pub(crate) fn write_metadata(out: &mut String, metadata: &Metadata) {
@@ -193,17 +171,6 @@ fn write_own(out: &mut String, programs: &Programs) {
         before = ",";
     }
     out.push_str(if programs.own.is_empty() { "{}" } else { "}" });
-}
-
-pub(crate) fn write_array<T>(out: &mut String, items: &[T], write: impl Fn(&mut String, &T)) {
-    out.push('[');
-    for (number, item) in items.iter().enumerate() {
-        if number > 0 {
-            out.push(',');
-        }
-        write(out, item);
-    }
-    out.push(']');
 }
 
 /// Writes an action as documents and records hold it: the wire's fields in the wire's order, then

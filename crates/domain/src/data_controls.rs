@@ -1,0 +1,841 @@
+//! What the end customer behind a profile brings: encryption keys and storage buckets, by region (contract
+//! `data-controls.md`).
+//!
+//! Keys and buckets follow the same rules, so [`Control`] is written once, over what a region is given
+//! ([`Resource`]). A control is on while a region has something. What a region applies, its *effective*
+//! resource, is the one that was validated last; it retires when it is neither configured nor effective
+//! any more. No key service stands behind Rollcall: the operator says what became of a validation.
+//!
+//! Two things follow from time alone and are never stored by a task of their own: a retired entry runs out,
+//! and under [`Validator::Automatic`] a pending region becomes active. [`DataControls::as_of`] derives both;
+//! every reader and every rule begins with it.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::clock::Timestamp;
+use crate::id::ProfileId;
+use crate::text::{Explanation, ResourceName};
+
+/// How long a retired key or bucket must be kept usable, and is listed.
+pub const RETIREMENT: Duration = Duration::from_hours(30 * 24);
+/// How many retired keys, or buckets, keep a profile from being given another.
+pub const RETIRED: usize = 32;
+/// How long a validation takes where nobody is asked.
+pub const VALIDATION: Duration = Duration::from_secs(1);
+/// The most failed checks that a region reports.
+pub const FAILED_CHECKS: usize = 32;
+
+crate::text_enum! {
+    /// Where requests are served.
+    Region {
+        /// The United States.
+        Us = "us",
+        /// The European Union.
+        Eu = "eu",
+        /// Singapore.
+        Sg = "sg",
+        /// Wherever there is room.
+        Global = "global",
+    }
+}
+
+crate::text_enum! {
+    /// One of the two controls.
+    ControlKind {
+        /// Customer-managed encryption keys.
+        Cmek = "cmek",
+        /// Customer-owned storage.
+        Storage = "storage",
+    }
+}
+
+impl ControlKind {
+    /// The field of an update that says what each region is given.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Cmek => "cmek.external_key_ids",
+            Self::Storage => "storage.buckets",
+        }
+    }
+
+    /// What a region is given, in words.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Cmek => "key",
+            Self::Storage => "bucket",
+        }
+    }
+}
+
+crate::text_enum! {
+    /// Where a region stands.
+    RegionStatus {
+        /// It has nothing.
+        NotConfigured = "not_configured",
+        /// What it was given is being validated.
+        Pending = "pending",
+        /// It applies what it was given.
+        Active = "active",
+        /// What it was given did not pass.
+        Failed = "failed",
+        /// The approval is withdrawn or paused, so that it applies nothing.
+        Suspended = "suspended",
+    }
+}
+
+crate::text_enum! {
+    /// What is looked at when a bucket is verified.
+    CheckName {
+        /// The bucket's label.
+        LabelMismatch = "label_mismatch",
+        /// Its location.
+        LocationMismatch = "location_mismatch",
+        /// Its encryption.
+        Encryption = "encryption",
+        /// Its versioning.
+        Versioning = "versioning",
+        /// Its other settings.
+        BucketSettings = "bucket_settings",
+        /// Its lifecycle rules.
+        LifecycleRules = "lifecycle_rules",
+        /// What may delete from it.
+        DeletionPolicy = "deletion_policy",
+        /// Who was given access.
+        GrantMismatch = "grant_mismatch",
+        /// Its default key.
+        KmsKeyRefused = "kms_key_refused",
+        /// A write and a read.
+        ProbeFailed = "probe_failed",
+        /// Its project.
+        ProjectNotVerified = "project_not_verified",
+    }
+}
+
+crate::text_enum! {
+    /// The account whose access a failed check is about.
+    AccessRole {
+        /// It writes.
+        Ingest = "ingest",
+        /// It reads.
+        Read = "read",
+        /// It tidies up.
+        Maintenance = "maintenance",
+        /// It erases media.
+        MediaErasure = "media_erasure",
+        /// It verifies.
+        Verify = "verify",
+    }
+}
+
+crate::text_enum! {
+    /// Whether an organization's platform may switch controls on.
+    DataControlsApproval {
+        /// It may.
+        Open = "open",
+        /// It may not; what is on stays on.
+        NotApproved = "not_approved",
+    }
+}
+
+/// Who says what became of a validation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Validator {
+    /// The operator, when they please.
+    #[default]
+    Operator,
+    /// Nobody: what is pending is active [`VALIDATION`] later.
+    Automatic,
+}
+
+/// Why a text is no reference to a key or a bucket; written to stand after `field: `.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct InvalidReference(&'static str);
+
+fn has(text: &str, lengths: std::ops::RangeInclusive<usize>, fits: fn(&u8) -> bool) -> bool {
+    lengths.contains(&text.len()) && text.as_bytes().iter().all(fits)
+}
+
+/// The id of a key in the end customer's key service, which Rollcall does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalKeyId(Box<str>);
+
+impl ExternalKeyId {
+    /// Accepts `ekey_` and 1 to 122 characters from `A–Z a–z 0–9 _ -`.
+    pub fn parse(text: &str) -> Result<Self, InvalidReference> {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let rest = text.strip_prefix("ekey_");
+        rest.filter(|rest| has(rest, 1..=122, plain))
+            .map(|_| Self(text.into()))
+            .ok_or(InvalidReference(
+                "must be the ID of an external key: ekey_ and 1 to 122 characters from A-Z a-z 0-9 _ -",
+            ))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A bucket in a project of the end customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketReference {
+    name: Box<str>,
+    project_number: Box<str>,
+}
+
+impl BucketReference {
+    /// Accepts a name of 3 to 222 characters from `a–z 0–9 - _ .`.
+    pub fn parse_name(text: &str) -> Result<&str, InvalidReference> {
+        let plain = |byte: &u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.')
+        };
+        let message = "must be 3 to 222 characters from a-z 0-9 - _ .";
+        if has(text, 3..=222, plain) {
+            Ok(text)
+        } else {
+            Err(InvalidReference(message))
+        }
+    }
+
+    /// Accepts a number of 1 to 20 digits.
+    pub fn parse_project_number(text: &str) -> Result<&str, InvalidReference> {
+        if has(text, 1..=20, u8::is_ascii_digit) {
+            Ok(text)
+        } else {
+            Err(InvalidReference("must be a string of 1 to 20 digits"))
+        }
+    }
+
+    /// The bucket `name` in the project `project_number`.
+    pub fn parse(name: &str, project_number: &str) -> Result<Self, InvalidReference> {
+        Ok(Self {
+            name: Self::parse_name(name)?.into(),
+            project_number: Self::parse_project_number(project_number)?.into(),
+        })
+    }
+
+    /// Its name, which no other bucket has.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of the project that holds it.
+    pub fn project_number(&self) -> &str {
+        &self.project_number
+    }
+}
+
+/// A check that a bucket did not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// Which.
+    pub check: CheckName,
+    /// What failed, and what to change.
+    pub message: Explanation,
+    /// The account whose access it is about.
+    pub role: Option<AccessRole>,
+}
+
+/// What a region learned of its bucket when it first was active with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketFacts {
+    /// The key that the bucket encrypts with by default.
+    pub kms_key_name: Option<ResourceName>,
+    /// Where it is.
+    pub location: Option<ResourceName>,
+    /// The id of its project.
+    pub project_id: Option<ResourceName>,
+}
+
+/// What a region is given: a key, or a bucket.
+pub trait Resource: Clone + Debug + Eq {
+    /// What the last validation found wrong.
+    type Findings: Clone + Debug + Default + Eq;
+    /// What is known of it once it was active.
+    type Facts: Clone + Debug + Default + Eq;
+    /// The control that it is of.
+    const KIND: ControlKind;
+
+    /// Whether two regions may not both have them.
+    fn clashes(&self, other: &Self) -> bool;
+
+    /// What is known after `reported` was learned.
+    fn learn(known: &Self::Facts, reported: Self::Facts) -> Self::Facts;
+}
+
+impl Resource for ExternalKeyId {
+    type Findings = Option<Explanation>;
+    type Facts = ();
+    const KIND: ControlKind = ControlKind::Cmek;
+
+    fn clashes(&self, _: &Self) -> bool {
+        false
+    }
+
+    fn learn((): &(), (): ()) {}
+}
+
+impl Resource for BucketReference {
+    type Findings = Vec<FailedCheck>;
+    type Facts = BucketFacts;
+    const KIND: ControlKind = ControlKind::Storage;
+
+    fn clashes(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+
+    fn learn(known: &BucketFacts, reported: BucketFacts) -> BucketFacts {
+        let known = known.clone();
+        BucketFacts {
+            kms_key_name: reported.kms_key_name.or(known.kms_key_name),
+            location: reported.location.or(known.location),
+            project_id: reported.project_id.or(known.project_id),
+        }
+    }
+}
+
+/// How the validation of what a region was given stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validation<F> {
+    /// It goes on.
+    Pending {
+        /// What the latest attempt found wrong.
+        findings: F,
+        /// Since when; not known of what was imported without it.
+        since: Option<Timestamp>,
+    },
+    /// It passed.
+    Active {
+        /// What was found wrong since.
+        findings: F,
+        /// When the key last answered.
+        last_checked_at: Option<Timestamp>,
+        /// When it passed.
+        validated_at: Timestamp,
+    },
+    /// It was given up.
+    Failed {
+        /// What the last attempt found wrong.
+        findings: F,
+    },
+}
+
+/// A region that was given something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configured<R: Resource> {
+    /// What it was given last.
+    pub resource: R,
+    /// What is known of that.
+    pub facts: R::Facts,
+    /// What it applies, but while it is suspended.
+    pub effective: Option<R>,
+    /// How the validation stands, suspended or not.
+    pub validation: Validation<R::Findings>,
+    /// Whether it reads `suspended`.
+    pub is_suspended: bool,
+}
+
+impl<R: Resource> Configured<R> {
+    /// What it reads.
+    pub fn status(&self) -> RegionStatus {
+        match self.validation {
+            _ if self.is_suspended => RegionStatus::Suspended,
+            Validation::Pending { .. } => RegionStatus::Pending,
+            Validation::Active { .. } => RegionStatus::Active,
+            Validation::Failed { .. } => RegionStatus::Failed,
+        }
+    }
+
+    /// What of it moves `updated_at` when it changes.
+    fn substance(&self) -> Self {
+        let mut substance = Self {
+            is_suspended: false,
+            ..self.clone()
+        };
+        if let Validation::Active {
+            last_checked_at, ..
+        } = &mut substance.validation
+        {
+            *last_checked_at = None;
+        }
+        substance
+    }
+
+    /// Begins a validation.
+    fn validate(&mut self, now: Timestamp) {
+        self.validation = Validation::Pending {
+            findings: R::Findings::default(),
+            since: Some(now),
+        };
+    }
+
+    /// Applies what it was given.
+    fn apply(&mut self, findings: R::Findings, now: Timestamp) {
+        self.effective = Some(self.resource.clone());
+        let nothing_wrong = findings == R::Findings::default();
+        let answered = (R::KIND == ControlKind::Cmek && nothing_wrong).then_some(now);
+        let (checked_before, validated_at) = match self.validation {
+            Validation::Active {
+                last_checked_at,
+                validated_at,
+                ..
+            } => (last_checked_at, validated_at),
+            Validation::Pending { .. } | Validation::Failed { .. } => (None, now),
+        };
+        self.validation = Validation::Active {
+            findings,
+            last_checked_at: answered.or(checked_before),
+            validated_at,
+        };
+    }
+}
+
+/// A key or bucket that a region has no more use for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retired<R> {
+    /// What it was.
+    pub resource: R,
+    /// Which region's.
+    pub region: Region,
+    /// Until when it must be kept usable.
+    pub expires_at: Timestamp,
+}
+
+/// One control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control<R: Resource> {
+    /// The regions that have something; the control is off when there is none.
+    pub regions: BTreeMap<Region, Configured<R>>,
+    /// What retired, the next to run out first.
+    pub retired: Vec<Retired<R>>,
+}
+
+impl<R: Resource> Default for Control<R> {
+    fn default() -> Self {
+        Self {
+            regions: BTreeMap::new(),
+            retired: Vec::new(),
+        }
+    }
+}
+
+/// A change of one control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlUpdate<R> {
+    /// Off, in every region.
+    Disabled,
+    /// On: what each region is given, or that it is given nothing; a region left out stays as it is.
+    Enabled(BTreeMap<Region, Option<R>>),
+}
+
+/// What the operator says of one region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report<R: Resource> {
+    /// The validation goes on.
+    Pending(R::Findings),
+    /// It passed, and what was learned; what was not stays as it is known.
+    Active(R::Findings, R::Facts),
+    /// It was given up.
+    Failed(R::Findings),
+    /// The approval is withdrawn or paused, until another report.
+    Suspended,
+}
+
+impl<R: Resource> Report<R> {
+    fn status(&self) -> RegionStatus {
+        match self {
+            Self::Pending(_) => RegionStatus::Pending,
+            Self::Active(..) => RegionStatus::Active,
+            Self::Failed(_) => RegionStatus::Failed,
+            Self::Suspended => RegionStatus::Suspended,
+        }
+    }
+}
+
+/// Why controls stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ControlsRefusal {
+    /// The organization may not switch the control on.
+    #[error(
+        "{0}: this organization is not approved for it; the operator of this server approves organizations"
+    )]
+    NotApproved(ControlKind),
+    /// The control would be on and have nothing.
+    #[error("{}: must leave at least one region with a {}", .0.field(), .0.noun())]
+    NoRegionLeft(ControlKind),
+    /// A bucket would serve two regions.
+    #[error("{}.{}: serves another region already", .0.field(), .1)]
+    ServesAnother(ControlKind, Region),
+    /// Too many have retired lately.
+    #[error("{}: {RETIRED} have retired within 30 days; wait until one of them runs out", .0.field())]
+    TooManyRetired(ControlKind),
+    /// The operator reports on a region that has nothing.
+    #[error("The region {} has no {} to report on", .1, .0.noun())]
+    NothingConfigured(ControlKind, Region),
+}
+
+impl<R: Resource> Control<R> {
+    /// What each region has a use for.
+    fn in_use(&self) -> impl Iterator<Item = (Region, &R)> {
+        self.regions.iter().flat_map(|(region, configured)| {
+            let effective = configured.effective.as_ref();
+            let both = [Some(&configured.resource), effective];
+            both.into_iter().flatten().map(|it| (*region, it))
+        })
+    }
+
+    fn uses(&self, region: Region, resource: &R) -> bool {
+        self.in_use().any(|it| it == (region, resource))
+    }
+
+    /// This control in place of `before`: what is of no use any more has retired at `now`, and what is of use
+    /// again has not.
+    fn in_place_of(mut self, before: &Self, now: Timestamp) -> Self {
+        let mut retired = std::mem::take(&mut self.retired);
+        for (region, resource) in before.in_use() {
+            retired.retain(|it| it.region != region || it.resource != *resource);
+            retired.push(Retired {
+                resource: resource.clone(),
+                region,
+                expires_at: now.saturating_add(RETIREMENT),
+            });
+        }
+        retired.retain(|it| !self.uses(it.region, &it.resource));
+        retired.sort_by_key(|it| (it.expires_at, it.region));
+        Self { retired, ..self }
+    }
+
+    /// What time alone has made of it, and when it last made a region active.
+    fn as_of(&self, now: Timestamp, validator: Validator) -> (Self, Option<Timestamp>) {
+        let mut current = self.clone();
+        let mut last = None;
+        if validator == Validator::Automatic {
+            for region in Region::ALL {
+                let Some(configured) = current.regions.get_mut(region) else {
+                    continue;
+                };
+                let Validation::Pending { since, .. } = configured.validation else {
+                    continue;
+                };
+                let at = since.map_or(now, |since| since.saturating_add(VALIDATION));
+                if configured.is_suspended || at > now {
+                    continue;
+                }
+                let before = Self {
+                    regions: [(*region, configured.clone())].into(),
+                    retired: Vec::new(),
+                };
+                configured.apply(R::Findings::default(), at);
+                current = current.in_place_of(&before, at);
+                last = last.max(Some(at));
+            }
+        }
+        current.retired.retain(|it| it.expires_at > now);
+        (current, last)
+    }
+
+    fn updated(&self, update: &ControlUpdate<R>, now: Timestamp) -> Result<Self, ControlsRefusal> {
+        let ControlUpdate::Enabled(given) = update else {
+            let off = Self {
+                regions: BTreeMap::new(),
+                retired: self.retired.clone(),
+            };
+            return Ok(off.in_place_of(self, now));
+        };
+        let mut after = self.clone();
+        let mut is_new = false;
+        for (region, resource) in given {
+            let Some(resource) = resource else {
+                after.regions.remove(region);
+                continue;
+            };
+            let before = after.regions.get_mut(region);
+            is_new |= before.as_ref().is_none_or(|it| it.resource != *resource);
+            set(&mut after.regions, *region, resource, now);
+        }
+        if after.regions.is_empty() {
+            return Err(ControlsRefusal::NoRegionLeft(R::KIND));
+        }
+        if let Some(region) = given.keys().rev().find(|region| after.clashes_at(**region)) {
+            return Err(ControlsRefusal::ServesAnother(R::KIND, *region));
+        }
+        if is_new && self.retired.len() >= RETIRED {
+            return Err(ControlsRefusal::TooManyRetired(R::KIND));
+        }
+        Ok(after.in_place_of(self, now))
+    }
+
+    /// Whether what `region` was given is of use to another.
+    pub fn clashes_at(&self, region: Region) -> bool {
+        self.regions.get(&region).is_some_and(|configured| {
+            self.in_use()
+                .any(|(other, it)| other != region && it.clashes(&configured.resource))
+        })
+    }
+
+    fn reported(
+        &self,
+        region: Region,
+        report: &Report<R>,
+        now: Timestamp,
+    ) -> Result<Self, ControlsRefusal> {
+        let mut after = self.clone();
+        let Some(configured) = after.regions.get_mut(&region) else {
+            return Err(ControlsRefusal::NothingConfigured(R::KIND, region));
+        };
+        let was_suspended = std::mem::replace(
+            &mut configured.is_suspended,
+            matches!(report, Report::Suspended),
+        );
+        match report.clone() {
+            Report::Suspended => {}
+            Report::Pending(findings) => {
+                let since = match configured.validation {
+                    Validation::Pending { since, .. } if !was_suspended => since,
+                    _ => Some(now),
+                };
+                configured.validation = Validation::Pending { findings, since };
+            }
+            Report::Active(findings, facts) => {
+                configured.apply(findings, now);
+                configured.facts = R::learn(&configured.facts, facts);
+            }
+            Report::Failed(findings) => configured.validation = Validation::Failed { findings },
+        }
+        Ok(after.in_place_of(self, now))
+    }
+
+    /// The regions in which it differs.
+    fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Region> + 'a {
+        let differs = |region: &Region| self.regions.get(region) != other.regions.get(region);
+        Region::ALL.iter().copied().filter(differs)
+    }
+
+    /// Whether more differs than what a region merely reads.
+    fn differs_in_substance(&self, other: &Self) -> bool {
+        let substance = |control: &Self, region| {
+            let configured: Option<&Configured<R>> = control.regions.get(&region);
+            configured.map(Configured::substance)
+        };
+        let mut regions = self.differing(other);
+        regions.any(|region| substance(self, region) != substance(other, region))
+    }
+}
+
+/// Gives `resource` to a region.
+fn set<R: Resource>(
+    regions: &mut BTreeMap<Region, Configured<R>>,
+    region: Region,
+    resource: &R,
+    now: Timestamp,
+) {
+    let before = regions.get_mut(&region);
+    if let Some(before) = before.filter(|it| it.resource == *resource) {
+        if matches!(before.validation, Validation::Failed { .. }) {
+            before.validate(now);
+        }
+        return;
+    }
+    let before = regions.remove(&region);
+    let mut configured = Configured {
+        resource: resource.clone(),
+        facts: R::Facts::default(),
+        is_suspended: before.as_ref().is_some_and(|it| it.is_suspended),
+        effective: before.and_then(|it| it.effective),
+        validation: Validation::Failed {
+            findings: R::Findings::default(),
+        },
+    };
+    configured.validate(now);
+    regions.insert(region, configured);
+}
+
+/// The label that every bucket set up for a profile must carry: a name, not a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BucketLabel([u8; 16]);
+
+impl BucketLabel {
+    /// The label of the profile `id`. It follows from the id, so that it is the same whoever asks and whenever,
+    /// on every node, before anything is stored; the chance in it is that in the id.
+    pub fn of(id: &ProfileId) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"rollcall bucket label\0");
+        hash.update(id.as_str().as_bytes());
+        let mut label = [0; 16];
+        label.copy_from_slice(&hash.finalize()[..16]);
+        Self(label)
+    }
+
+    /// Accepts 32 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, InvalidReference> {
+        let lower = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        let number = Some(text).filter(|text| has(text, 32..=32, lower));
+        let number = number.and_then(|text| u128::from_str_radix(text, 16).ok());
+        number
+            .map(|number| Self(number.to_be_bytes()))
+            .ok_or(InvalidReference("must be 32 lower-case hexadecimal digits"))
+    }
+}
+
+impl std::fmt::Display for BucketLabel {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl Debug for BucketLabel {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "BucketLabel({self})")
+    }
+}
+
+/// Both controls of a profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataControls {
+    /// A label that an import brought; without it, that of the profile's id.
+    pub label: Option<BucketLabel>,
+    /// When a control last changed; never, without it.
+    pub updated_at: Option<Timestamp>,
+    /// The keys.
+    pub cmek: Control<ExternalKeyId>,
+    /// The buckets.
+    pub storage: Control<BucketReference>,
+}
+
+/// What a platform changes; a control left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataControlsUpdate {
+    /// The keys.
+    pub cmek: Option<ControlUpdate<ExternalKeyId>>,
+    /// The buckets.
+    pub storage: Option<ControlUpdate<BucketReference>>,
+}
+
+/// What the operator says of one region of one control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegionReport {
+    /// Of its key.
+    Cmek(Report<ExternalKeyId>),
+    /// Of its bucket.
+    Storage(Report<BucketReference>),
+}
+
+impl RegionReport {
+    /// The control that it is about.
+    pub fn control(&self) -> ControlKind {
+        match self {
+            Self::Cmek(_) => ControlKind::Cmek,
+            Self::Storage(_) => ControlKind::Storage,
+        }
+    }
+
+    /// What the region will read.
+    pub fn status(&self) -> RegionStatus {
+        match self {
+            Self::Cmek(report) => report.status(),
+            Self::Storage(report) => report.status(),
+        }
+    }
+}
+
+impl DataControls {
+    /// Whether nothing was ever set, so that nothing needs to be stored.
+    pub fn is_untouched(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What time alone has made of them by `now`: what ran out is gone, and what nobody is asked about is
+    /// active.
+    #[must_use]
+    pub fn as_of(&self, now: Timestamp, validator: Validator) -> Self {
+        let (cmek, keys_at) = self.cmek.as_of(now, validator);
+        let (storage, buckets_at) = self.storage.as_of(now, validator);
+        Self {
+            label: self.label,
+            updated_at: self.updated_at.max(keys_at).max(buckets_at),
+            cmek,
+            storage,
+        }
+    }
+
+    /// Applies what a platform sent: all of it or nothing.
+    pub(crate) fn updated(
+        &self,
+        update: &DataControlsUpdate,
+        approval: DataControlsApproval,
+        now: Timestamp,
+    ) -> Result<Self, ControlsRefusal> {
+        let enables_keys = matches!(update.cmek, Some(ControlUpdate::Enabled(_)));
+        let enables_buckets = matches!(update.storage, Some(ControlUpdate::Enabled(_)));
+        if approval == DataControlsApproval::NotApproved {
+            if enables_keys {
+                return Err(ControlsRefusal::NotApproved(ControlKind::Cmek));
+            }
+            if enables_buckets {
+                return Err(ControlsRefusal::NotApproved(ControlKind::Storage));
+            }
+        }
+        let cmek = update.cmek.as_ref();
+        let cmek = cmek.map(|update| self.cmek.updated(update, now));
+        let storage = update.storage.as_ref();
+        let storage = storage.map(|update| self.storage.updated(update, now));
+        Ok(Self {
+            cmek: cmek.transpose()?.unwrap_or_else(|| self.cmek.clone()),
+            storage: storage.transpose()?.unwrap_or_else(|| self.storage.clone()),
+            ..self.clone()
+        })
+    }
+
+    /// Applies what the operator says of one region.
+    pub(crate) fn reported(
+        &self,
+        region: Region,
+        report: &RegionReport,
+        now: Timestamp,
+    ) -> Result<Self, ControlsRefusal> {
+        let mut after = self.clone();
+        match report {
+            RegionReport::Cmek(report) => after.cmek = self.cmek.reported(region, report, now)?,
+            RegionReport::Storage(report) => {
+                after.storage = self.storage.reported(region, report, now)?;
+            }
+        }
+        Ok(after)
+    }
+
+    /// These in place of `before`, updated now if a control changed: later than before even where the clock
+    /// has not moved.
+    pub(crate) fn touched(self, before: &Self, created_at: Timestamp, now: Timestamp) -> Self {
+        let changed = self.cmek.differs_in_substance(&before.cmek)
+            || self.storage.differs_in_substance(&before.storage);
+        if !changed {
+            return self;
+        }
+        let last = before.updated_at.unwrap_or(created_at);
+        Self {
+            updated_at: Some(now.max(last.next_microsecond())),
+            ..self
+        }
+    }
+
+    /// The regions in which they differ, as `cmek.us`.
+    pub(crate) fn regions_that_differ(&self, other: &Self) -> Vec<String> {
+        let place = |kind: ControlKind| move |region: Region| format!("{kind}.{region}");
+        let keys = self.cmek.differing(&other.cmek);
+        let buckets = self.storage.differing(&other.storage);
+        keys.map(place(ControlKind::Cmek))
+            .chain(buckets.map(place(ControlKind::Storage)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "data_controls/tests.rs"]
+mod tests;

@@ -1,0 +1,628 @@
+//! The data controls of a profile as text: the object of the contract's `data-controls.md`, in answers, in
+//! records and in the profile's document.
+//!
+//! One reader takes all three forms, so that an answer of the API can stand in a record as it is. Records and
+//! documents say what an answer does not show: since when a region is pending, and what a suspended one is
+//! otherwise. A document leaves out what follows from the rest.
+
+use std::collections::BTreeMap;
+
+use rollcall_domain::clock::Timestamp;
+use rollcall_domain::data_controls::{
+    AccessRole, BucketFacts, BucketLabel, BucketReference, CheckName, Configured, Control,
+    DataControls, ExternalKeyId, FAILED_CHECKS, FailedCheck, Region, RegionStatus, Resource,
+    Retired, Validation,
+};
+use rollcall_domain::id::ProfileId;
+use rollcall_domain::profile::Profile;
+use rollcall_domain::text::{Explanation, ResourceName};
+
+use crate::field::{Field, FieldError, Fields, Read, required};
+use crate::json::write_string;
+use crate::writing::{member, write_array, write_optional_time, write_text, write_time};
+
+const OBJECT_TYPE: &str = "google_managed_data_controls";
+
+/// Who reads what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A client.
+    Answer,
+    /// Whoever imports it.
+    Record,
+    /// The store.
+    Document,
+}
+
+/// How keys and buckets differ as text.
+trait Written: Resource {
+    /// The member with what each region was given.
+    const GIVEN: &'static str;
+    /// The member with what retired.
+    const RETIRED: &'static str;
+    /// The member of a status with what is applied.
+    const EFFECTIVE: &'static str;
+    /// Whether a status tells when its key last answered.
+    const TELLS_CHECKS: bool;
+
+    fn read_given(field: Field) -> Read<(Self, Self::Facts)>;
+    fn write_given(&self, out: &mut String, facts: &Self::Facts);
+    fn read(field: Field) -> Read<Self>;
+    fn write(&self, out: &mut String);
+    /// Reads it from among the members of what retired.
+    fn read_retired(fields: &mut Fields) -> Read<Self>;
+    fn write_retired(out: &mut String, retired: &Retired<Self>);
+    fn read_findings(fields: &mut Fields, status: RegionStatus) -> Read<Self::Findings>;
+    fn write_findings(out: &mut String, findings: &Self::Findings);
+}
+
+impl Written for ExternalKeyId {
+    const GIVEN: &'static str = "external_key_ids";
+    const RETIRED: &'static str = "retired_keys";
+    const EFFECTIVE: &'static str = "effective_external_key_id";
+    const TELLS_CHECKS: bool = true;
+
+    fn read_given(field: Field) -> Read<(Self, ())> {
+        Ok((Self::read(field)?, ()))
+    }
+
+    fn write_given(&self, out: &mut String, (): &()) {
+        self.write(out);
+    }
+
+    fn read(field: Field) -> Read<Self> {
+        field.parsed(Self::parse)
+    }
+
+    fn write(&self, out: &mut String) {
+        write_string(out, self.as_str());
+    }
+
+    fn read_retired(fields: &mut Fields) -> Read<Self> {
+        Self::read(required(fields, "external_key_id")?)
+    }
+
+    fn write_retired(out: &mut String, retired: &Retired<Self>) {
+        member(out, "{", "expires_at", |out| {
+            write_time(out, retired.expires_at);
+        });
+        member(out, ",", "external_key_id", |out| {
+            retired.resource.write(out);
+        });
+        member(out, ",", "region", |out| {
+            write_string(out, retired.region.as_str());
+        });
+        out.push('}');
+    }
+
+    fn read_findings(fields: &mut Fields, status: RegionStatus) -> Read<Option<Explanation>> {
+        let error = match status {
+            RegionStatus::Failed => Some(required(fields, "error")?),
+            _ => fields.take_non_null("error"),
+        };
+        error
+            .map(|error| error.parsed(Explanation::parse))
+            .transpose()
+    }
+
+    fn write_findings(out: &mut String, error: &Option<Explanation>) {
+        member(out, ",", "error", |out| {
+            write_text(out, error.as_ref().map(Explanation::as_str));
+        });
+    }
+}
+
+impl Written for BucketReference {
+    const GIVEN: &'static str = "buckets";
+    const RETIRED: &'static str = "retired_buckets";
+    const EFFECTIVE: &'static str = "effective_bucket";
+    const TELLS_CHECKS: bool = false;
+
+    fn read_given(field: Field) -> Read<(Self, BucketFacts)> {
+        let mut fields = field.object()?;
+        let bucket = read_reference(&mut fields)?;
+        let facts = read_facts(&mut fields)?;
+        fields.finish()?;
+        Ok((bucket, facts))
+    }
+
+    fn write_given(&self, out: &mut String, facts: &BucketFacts) {
+        let text = |fact: &Option<ResourceName>, out: &mut String| {
+            write_text(out, fact.as_ref().map(ResourceName::as_str));
+        };
+        member(out, "{", "bucket_name", |out| {
+            write_string(out, self.name());
+        });
+        member(out, ",", "kms_key_name", |out| {
+            text(&facts.kms_key_name, out);
+        });
+        member(out, ",", "location", |out| text(&facts.location, out));
+        member(out, ",", "project_id", |out| text(&facts.project_id, out));
+        member(out, ",", "project_number", |out| {
+            write_string(out, self.project_number());
+        });
+        out.push('}');
+    }
+
+    fn read(field: Field) -> Read<Self> {
+        read_bucket(field)
+    }
+
+    fn write(&self, out: &mut String) {
+        member(out, "{", "bucket_name", |out| {
+            write_string(out, self.name());
+        });
+        member(out, ",", "project_number", |out| {
+            write_string(out, self.project_number());
+        });
+        out.push('}');
+    }
+
+    fn read_retired(fields: &mut Fields) -> Read<Self> {
+        read_reference(fields)
+    }
+
+    fn write_retired(out: &mut String, retired: &Retired<Self>) {
+        let bucket = &retired.resource;
+        member(out, "{", "bucket_name", |out| {
+            write_string(out, bucket.name());
+        });
+        member(out, ",", "expires_at", |out| {
+            write_time(out, retired.expires_at);
+        });
+        member(out, ",", "project_number", |out| {
+            write_string(out, bucket.project_number());
+        });
+        member(out, ",", "region", |out| {
+            write_string(out, retired.region.as_str());
+        });
+        out.push('}');
+    }
+
+    fn read_findings(fields: &mut Fields, _: RegionStatus) -> Read<Vec<FailedCheck>> {
+        let checks = fields.take_non_null("failed_checks");
+        Ok(checks
+            .map(read_failed_checks)
+            .transpose()?
+            .unwrap_or_default())
+    }
+
+    fn write_findings(out: &mut String, checks: &Vec<FailedCheck>) {
+        member(out, ",", "failed_checks", |out| {
+            write_array(out, checks, write_failed_check);
+        });
+    }
+}
+
+/// Reads `{bucket_name, project_number}`.
+pub fn read_bucket(field: Field) -> Read<BucketReference> {
+    let mut fields = field.object()?;
+    let bucket = read_reference(&mut fields)?;
+    fields.finish()?;
+    Ok(bucket)
+}
+
+fn read_reference(fields: &mut Fields) -> Read<BucketReference> {
+    let text = |text: &str| text.to_owned();
+    let name = required(fields, "bucket_name")?
+        .parsed(|name| BucketReference::parse_name(name).map(text))?;
+    let place = fields.path("project_number");
+    let number = required(fields, "project_number")?
+        .parsed(|number| BucketReference::parse_project_number(number).map(text))?;
+    BucketReference::parse(&name, &number).map_err(|error| FieldError::new(place, error))
+}
+
+/// Reads `kms_key_name`, `location` and `project_id`, each of which may be left out.
+pub fn read_facts(fields: &mut Fields) -> Read<BucketFacts> {
+    let mut name = |name| {
+        let field = fields.take_non_null(name);
+        field
+            .map(|field| field.parsed(ResourceName::parse))
+            .transpose()
+    };
+    Ok(BucketFacts {
+        kms_key_name: name("kms_key_name")?,
+        location: name("location")?,
+        project_id: name("project_id")?,
+    })
+}
+
+/// Reads the checks that a bucket did not pass.
+pub fn read_failed_checks(field: Field) -> Read<Vec<FailedCheck>> {
+    let path = field.path.clone();
+    let checks = field.array()?;
+    if checks.len() > FAILED_CHECKS {
+        let message = format!("must have at most {FAILED_CHECKS} elements");
+        return Err(FieldError::new(path, message));
+    }
+    checks.into_iter().map(read_failed_check).collect()
+}
+
+fn read_failed_check(field: Field) -> Read<FailedCheck> {
+    let mut fields = field.object()?;
+    let check = FailedCheck {
+        check: required(&mut fields, "check")?.parsed(CheckName::parse)?,
+        message: required(&mut fields, "message")?.parsed(Explanation::parse)?,
+        role: fields
+            .take_non_null("role")
+            .map(|role| role.parsed(AccessRole::parse))
+            .transpose()?,
+    };
+    fields.finish()?;
+    Ok(check)
+}
+
+fn write_failed_check(out: &mut String, failed: &FailedCheck) {
+    member(out, "{", "check", |out| {
+        write_string(out, failed.check.as_str());
+    });
+    member(out, ",", "message", |out| {
+        write_string(out, failed.message.as_str());
+    });
+    member(out, ",", "role", |out| {
+        write_text(out, failed.role.map(AccessRole::as_str));
+    });
+    out.push('}');
+}
+
+/// Reads the members of a map from regions, each by `read`.
+pub fn read_by_region<T>(
+    field: Field,
+    mut read: impl FnMut(Field) -> Read<T>,
+) -> Read<BTreeMap<Region, T>> {
+    let mut by_region = BTreeMap::new();
+    for (region, field) in field.object()?.take_all() {
+        let region = Region::parse(&region)
+            .map_err(|error| field.error(format!("is no region; a region {error}")))?;
+        by_region.insert(region, read(field)?);
+    }
+    Ok(by_region)
+}
+
+/// Reads the data controls of the profile `id`, which was created at `created_at`, in any form.
+pub(crate) fn read(field: Field, id: &ProfileId, created_at: Timestamp) -> Read<DataControls> {
+    let mut fields = field.object()?;
+    let label = fields.take_non_null("bucket_label_value");
+    let label = label.map(|label| label.parsed(BucketLabel::parse));
+    let cmek = fields.take("cmek").map(read_control).transpose()?;
+    let storage = fields.take("storage").map(read_control).transpose()?;
+    if let Some(field) = fields.take("type") {
+        field.parsed(|text| match text {
+            OBJECT_TYPE => Ok(()),
+            _ => Err(format!("must be {OBJECT_TYPE}")),
+        })?;
+    }
+    let updated_at = fields.take_non_null("updated_at");
+    let updated_at = updated_at.map(Field::timestamp).transpose()?;
+    if let Some(field) = fields.take("user_profile_id") {
+        field.parsed(|text| match text {
+            _ if text == id.as_str() => Ok(()),
+            _ => Err("must be the ID of this profile"),
+        })?;
+    }
+    fields.finish()?;
+    Ok(DataControls {
+        label: label
+            .transpose()?
+            .filter(|label| *label != BucketLabel::of(id)),
+        updated_at: updated_at.filter(|at| *at != created_at),
+        cmek: cmek.unwrap_or_default(),
+        storage: storage.unwrap_or_default(),
+    })
+}
+
+fn read_control<R: Written>(field: Field) -> Read<Control<R>> {
+    let mut fields = field.object()?;
+    let place = fields.path(R::GIVEN);
+    let mut given = BTreeMap::new();
+    let mut statuses = BTreeMap::new();
+    // A document does not repeat what its members tell.
+    let told = fields.take("type").map(|field| field.parsed(parse_enabled));
+    let is_enabled = told.transpose()?.unwrap_or(fields.contains(R::GIVEN));
+    if is_enabled {
+        let field = required(&mut fields, R::GIVEN)?;
+        let path = field.path.clone();
+        given = read_by_region(field, R::read_given)?;
+        if given.is_empty() {
+            return Err(FieldError::new(path, "must have at least one region"));
+        }
+        if let Some(field) = fields.take("status") {
+            statuses = read_by_region(field, |field| {
+                let path = field.path.clone();
+                read_status::<R>(field).map(|status| (path, status))
+            })?;
+        }
+    }
+    let retired = fields.take(R::RETIRED).map(read_retired).transpose()?;
+    fields.finish()?;
+    let mut regions = BTreeMap::new();
+    for (region, (resource, facts)) in given {
+        let (path, status) = statuses.remove(&region).unzip();
+        let standing = match status {
+            None => Standing::default(),
+            Some(Some(standing)) => standing,
+            Some(None) => {
+                let path = path.unwrap_or_default();
+                let message = format!("must not be not_configured beside a {}", R::KIND.noun());
+                return Err(FieldError::new(path, message));
+            }
+        };
+        let configured = Configured {
+            resource,
+            facts,
+            effective: standing.effective,
+            validation: standing.validation,
+            is_suspended: standing.is_suspended,
+        };
+        regions.insert(region, configured);
+    }
+    for (path, status) in statuses.into_values() {
+        if status.is_some() {
+            let message = format!("must be not_configured without a {}", R::KIND.noun());
+            return Err(FieldError::new(path, message));
+        }
+    }
+    let control = Control {
+        regions,
+        retired: retired.unwrap_or_default(),
+    };
+    let mut regions = Region::ALL.iter().rev();
+    match regions.find(|region| control.clashes_at(**region)) {
+        Some(region) => {
+            let path = format!("{place}.{region}");
+            Err(FieldError::new(path, "serves another region already"))
+        }
+        None => Ok(control),
+    }
+}
+
+fn parse_enabled(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "enabled" => Ok(true),
+        "disabled" => Ok(false),
+        _ => Err("must be one of: disabled, enabled"),
+    }
+}
+
+fn read_retired<R: Written>(field: Field) -> Read<Vec<Retired<R>>> {
+    let retired = field.array()?.into_iter().map(|element| {
+        let mut fields = element.object()?;
+        let retired = Retired {
+            expires_at: required(&mut fields, "expires_at")?.timestamp()?,
+            resource: R::read_retired(&mut fields)?,
+            region: required(&mut fields, "region")?.parsed(Region::parse)?,
+        };
+        fields.finish()?;
+        Ok(retired)
+    });
+    let mut retired: Vec<Retired<R>> = retired.collect::<Read<_>>()?;
+    retired.sort_by_key(|it| (it.expires_at, it.region));
+    Ok(retired)
+}
+
+/// Where a region with something stands.
+struct Standing<R: Resource> {
+    effective: Option<R>,
+    validation: Validation<R::Findings>,
+    is_suspended: bool,
+}
+
+impl<R: Resource> Default for Standing<R> {
+    fn default() -> Self {
+        Self {
+            effective: None,
+            validation: Validation::Pending {
+                findings: R::Findings::default(),
+                since: None,
+            },
+            is_suspended: false,
+        }
+    }
+}
+
+/// Reads a status; `None` for a region that has nothing.
+fn read_status<R: Written>(field: Field) -> Read<Option<Standing<R>>> {
+    let mut fields = field.object()?;
+    let effective = fields.take_non_null(R::EFFECTIVE);
+    let effective = effective.map(R::read).transpose()?;
+    let status = required(&mut fields, "type")?.parsed(RegionStatus::parse)?;
+    let validation = match status {
+        RegionStatus::NotConfigured => {
+            fields.finish()?;
+            return Ok(None);
+        }
+        RegionStatus::Suspended => {
+            let otherwise = fields.take_non_null("otherwise");
+            let place = otherwise.as_ref().map(|field| field.path.clone());
+            let otherwise = otherwise.map(read_status::<R>).transpose()?;
+            fields.finish()?;
+            let standing = match otherwise {
+                None => Standing {
+                    effective,
+                    ..Standing::default()
+                },
+                Some(Some(standing)) if !standing.is_suspended => standing,
+                Some(_) => {
+                    let message = "must be one of: pending, active, failed";
+                    return Err(FieldError::new(place.unwrap_or_default(), message));
+                }
+            };
+            return Ok(Some(Standing {
+                is_suspended: true,
+                ..standing
+            }));
+        }
+        RegionStatus::Pending => Validation::Pending {
+            findings: R::read_findings(&mut fields, status)?,
+            since: fields
+                .take_non_null("since")
+                .map(Field::timestamp)
+                .transpose()?,
+        },
+        RegionStatus::Active => Validation::Active {
+            findings: R::read_findings(&mut fields, status)?,
+            last_checked_at: if R::TELLS_CHECKS {
+                let checked = fields.take_non_null("last_checked_at");
+                checked.map(Field::timestamp).transpose()?
+            } else {
+                None
+            },
+            validated_at: required(&mut fields, "validated_at")?.timestamp()?,
+        },
+        RegionStatus::Failed => Validation::Failed {
+            findings: R::read_findings(&mut fields, status)?,
+        },
+    };
+    fields.finish()?;
+    Ok(Some(Standing {
+        effective,
+        validation,
+        is_suspended: false,
+    }))
+}
+
+/// Appends `controls`, which are those of `profile`, perhaps as of some later time.
+pub fn write(out: &mut String, profile: &Profile, controls: &DataControls, form: Form) {
+    let is_document = form == Form::Document;
+    let mut before = "{";
+    if !is_document || controls.label.is_some() {
+        member(out, before, "bucket_label_value", |out| {
+            write_string(out, &profile.bucket_label().to_string());
+        });
+        before = ",";
+    }
+    member(out, before, "cmek", |out| {
+        write_control(out, &controls.cmek, form);
+    });
+    member(out, ",", "storage", |out| {
+        write_control(out, &controls.storage, form);
+    });
+    if !is_document {
+        member(out, ",", "type", |out| write_string(out, OBJECT_TYPE));
+    }
+    let updated_at = controls.updated_at;
+    let updated_at = if is_document {
+        updated_at
+    } else {
+        updated_at.or(Some(profile.created_at))
+    };
+    member(out, ",", "updated_at", |out| {
+        write_optional_time(out, updated_at);
+    });
+    if !is_document {
+        member(out, ",", "user_profile_id", |out| {
+            write_string(out, profile.id.as_str());
+        });
+    }
+    out.push('}');
+}
+
+fn write_control<R: Written>(out: &mut String, control: &Control<R>, form: Form) {
+    let is_enabled = !control.regions.is_empty();
+    let mut before = "{";
+    if is_enabled {
+        member(out, before, R::GIVEN, |out| {
+            let mut before = "{";
+            for (region, configured) in &control.regions {
+                member(out, before, region.as_str(), |out| {
+                    configured.resource.write_given(out, &configured.facts);
+                });
+                before = ",";
+            }
+            out.push('}');
+        });
+        before = ",";
+    }
+    member(out, before, R::RETIRED, |out| {
+        write_array(out, &control.retired, R::write_retired);
+    });
+    if is_enabled {
+        member(out, ",", "status", |out| {
+            let mut before = "{";
+            for region in Region::ALL {
+                let configured = control.regions.get(region);
+                if configured.is_none() && form == Form::Document {
+                    continue;
+                }
+                member(out, before, region.as_str(), |out| {
+                    write_status(out, configured, form);
+                });
+                before = ",";
+            }
+            out.push('}');
+        });
+    }
+    if form != Form::Document {
+        let kind = if is_enabled { "enabled" } else { "disabled" };
+        member(out, ",", "type", |out| write_string(out, kind));
+    }
+    out.push('}');
+}
+
+fn write_status<R: Written>(out: &mut String, configured: Option<&Configured<R>>, form: Form) {
+    let Some(configured) = configured else {
+        return write_plain_status::<R>(out, RegionStatus::NotConfigured, |_| {});
+    };
+    if !configured.is_suspended {
+        return write_validation(out, configured, form);
+    }
+    write_plain_status::<R>(out, RegionStatus::Suspended, |out| {
+        if form != Form::Answer {
+            member(out, ",", "otherwise", |out| {
+                write_validation(out, configured, form);
+            });
+        }
+    });
+}
+
+/// The status of a region that applies nothing.
+fn write_plain_status<R: Written>(
+    out: &mut String,
+    status: RegionStatus,
+    more: impl FnOnce(&mut String),
+) {
+    member(out, "{", R::EFFECTIVE, |out| out.push_str("null"));
+    more(out);
+    member(out, ",", "type", |out| write_string(out, status.as_str()));
+    out.push('}');
+}
+
+fn write_validation<R: Written>(out: &mut String, configured: &Configured<R>, form: Form) {
+    member(out, "{", R::EFFECTIVE, |out| match &configured.effective {
+        Some(effective) => effective.write(out),
+        None => out.push_str("null"),
+    });
+    let status = match &configured.validation {
+        Validation::Pending { findings, since } => {
+            R::write_findings(out, findings);
+            if form != Form::Answer {
+                member(out, ",", "since", |out| write_optional_time(out, *since));
+            }
+            RegionStatus::Pending
+        }
+        Validation::Active {
+            findings,
+            last_checked_at,
+            ..
+        } => {
+            R::write_findings(out, findings);
+            if R::TELLS_CHECKS {
+                member(out, ",", "last_checked_at", |out| {
+                    write_optional_time(out, *last_checked_at);
+                });
+            }
+            RegionStatus::Active
+        }
+        Validation::Failed { findings } => {
+            R::write_findings(out, findings);
+            RegionStatus::Failed
+        }
+    };
+    member(out, ",", "type", |out| write_string(out, status.as_str()));
+    if let Validation::Active { validated_at, .. } = configured.validation {
+        member(out, ",", "validated_at", |out| {
+            write_time(out, validated_at);
+        });
+    }
+    out.push('}');
+}
