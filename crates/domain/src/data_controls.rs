@@ -142,14 +142,14 @@ crate::text_enum! {
     }
 }
 
-/// Who says what became of a validation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Validator {
-    /// The operator, when they please.
-    #[default]
-    Operator,
-    /// Nobody: what is pending is active [`VALIDATION`] later.
-    Automatic,
+crate::text_enum! {
+    /// Who says what became of a validation.
+    Validator {
+        /// The operator, when they please.
+        Operator = "operator",
+        /// Nobody: what is pending is active [`VALIDATION`] later.
+        Automatic = "auto",
+    }
 }
 
 /// Why a text is no reference to a key or a bucket; written to stand after `field: `.

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
+use crate::data_controls::DataControlsApproval;
 use crate::decision::Decided;
 use crate::id::{ApiKeyId, OrganizationId, WorkspaceId};
 
@@ -16,6 +17,34 @@ crate::text_enum! {
         Active = "active",
         /// The operator holds them: 400 with `organization_on_hold`.
         OnHold = "on_hold",
+    }
+}
+
+crate::text_enum! {
+    /// Whether an organization's platform can make enrollment and action URLs.
+    EnrollmentLinks {
+        /// It can.
+        Enabled = "enabled",
+        /// It cannot: 404, as if the profile were unknown. Those that were made work on.
+        Disabled = "disabled",
+    }
+}
+
+/// What an organization may do, as the operator switches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrganizationSwitches {
+    /// Whether it can make enrollment and action URLs.
+    pub enrollment_links: EnrollmentLinks,
+    /// Whether it may switch data controls on.
+    pub data_controls: DataControlsApproval,
+}
+
+impl Default for OrganizationSwitches {
+    fn default() -> Self {
+        Self {
+            enrollment_links: EnrollmentLinks::Enabled,
+            data_controls: DataControlsApproval::Open,
+        }
     }
 }
 
@@ -32,6 +61,8 @@ pub struct Organization {
     pub rate_limit_rpm: Option<u32>,
     /// Whether its public requests are served.
     pub status: OrganizationStatus,
+    /// What it may do.
+    pub switches: OrganizationSwitches,
 }
 
 /// What an operator changes of an organization; what is absent stays.
@@ -43,6 +74,10 @@ pub struct OrganizationPatch {
     pub rate_limit_rpm: Option<Option<u32>>,
     /// A new status.
     pub status: Option<OrganizationStatus>,
+    /// Whether it can make enrollment and action URLs from now on.
+    pub enrollment_links: Option<EnrollmentLinks>,
+    /// Whether it may switch data controls on from now on.
+    pub data_controls: Option<DataControlsApproval>,
 }
 
 impl Organization {
@@ -53,7 +88,12 @@ impl Organization {
 
     /// Applies what the operator sent.
     pub fn update(&self, patch: &OrganizationPatch) -> Decided<Self> {
+        let switches = self.switches;
         let updated = Self {
+            switches: OrganizationSwitches {
+                enrollment_links: patch.enrollment_links.unwrap_or(switches.enrollment_links),
+                data_controls: patch.data_controls.unwrap_or(switches.data_controls),
+            },
             name: patch.name.as_ref().unwrap_or(&self.name).clone(),
             rate_limit_rpm: patch.rate_limit_rpm.unwrap_or(self.rate_limit_rpm),
             status: patch.status.unwrap_or(self.status),
@@ -66,6 +106,14 @@ impl Organization {
                 self.rate_limit_rpm != updated.rate_limit_rpm,
             ),
             ("status", self.status != updated.status),
+            (
+                "enrollment_links",
+                switches.enrollment_links != updated.switches.enrollment_links,
+            ),
+            (
+                "data_controls",
+                switches.data_controls != updated.switches.data_controls,
+            ),
         ]);
         if changed_fields.is_empty() {
             return Decided::unchanged(updated);
@@ -368,26 +416,43 @@ mod tests {
             created_at: Timestamp::EPOCH,
             rate_limit_rpm: Some(5),
             status: OrganizationStatus::Active,
+            switches: OrganizationSwitches::default(),
         };
         let same = OrganizationPatch {
             name: Some("A".into()),
             rate_limit_rpm: Some(Some(5)),
             status: Some(OrganizationStatus::Active),
+            enrollment_links: Some(EnrollmentLinks::Enabled),
+            data_controls: Some(DataControlsApproval::Open),
         };
         assert_eq!(before.update(&same), Decided::unchanged(before.clone()));
         let patch = OrganizationPatch {
             rate_limit_rpm: Some(None),
             status: Some(OrganizationStatus::OnHold),
+            enrollment_links: Some(EnrollmentLinks::Disabled),
+            data_controls: Some(DataControlsApproval::NotApproved),
             ..same
         };
         let decided = before.update(&patch);
         let after = Organization {
             rate_limit_rpm: None,
             status: OrganizationStatus::OnHold,
+            switches: OrganizationSwitches {
+                enrollment_links: EnrollmentLinks::Disabled,
+                data_controls: DataControlsApproval::NotApproved,
+            },
             ..before
         };
         assert_eq!(decided.value, after);
         assert_eq!(decided.audit[0].action, AuditAction::OrganizationUpdated);
-        assert_eq!(decided.audit[0].details, ["rate_limit_rpm", "status"]);
+        assert_eq!(
+            decided.audit[0].details,
+            [
+                "rate_limit_rpm",
+                "status",
+                "enrollment_links",
+                "data_controls"
+            ]
+        );
     }
 }

@@ -376,7 +376,8 @@ fn read_control<R: Written>(field: Field) -> Read<Control<R>> {
     }
 }
 
-fn parse_enabled(text: &str) -> Result<bool, &'static str> {
+/// Reads the `type` of a control.
+pub fn parse_enabled(text: &str) -> Result<bool, &'static str> {
     match text {
         "enabled" => Ok(true),
         "disabled" => Ok(false),

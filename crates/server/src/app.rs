@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderValue;
 use rollcall_domain::clock::Clock;
+use rollcall_domain::data_controls::Validator;
 use rollcall_domain::enrollment::URL_LIFETIME;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
 use rollcall_domain::tenant::{ApiKey, SecretHash};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub programs: Vec<ProgramConfig>,
     /// How long an enrollment or action URL works.
     pub enrollment_url_lifetime: Duration,
+    /// Who says what became of the keys and buckets of data controls.
+    pub data_controls: Validator,
 }
 
 impl Settings {
@@ -71,6 +74,7 @@ impl Settings {
             webhooks: WebhookSettings::default(),
             programs: vec![ProgramConfig::cyber()],
             enrollment_url_lifetime: URL_LIFETIME,
+            data_controls: Validator::Operator,
         }
     }
 }

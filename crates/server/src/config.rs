@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rollcall_domain::data_controls::Validator;
 use rollcall_domain::enrollment;
 
 use crate::http::listener::ListenerLimits;
@@ -246,6 +247,9 @@ settings! {
         workspace_id: Option<String> = None,
         /// Where the clock stands from the start and after every reset, such as `2026-03-15T10:00:00Z`.
         clock: Option<String> = None,
+        /// Who validates the keys and buckets of data controls: the operator, or with `auto` nobody, and what is
+        /// pending is active a second later.
+        data_controls: Validator = Validator::Operator,
     }
 }
 

@@ -170,6 +170,9 @@ impl KnownBetas {
     }
 }
 
+/// The beta without which the paths of data controls do not exist.
+pub const DATA_CONTROLS_BETA: &str = "google-managed-data-controls-2026-09-01";
+
 /// Betas whose names begin so change what Rollcall itself serves. It cannot serve a shape that it does
 /// not know, so an unknown one is never passed over.
 const OWN_FAMILIES: [&str; 3] = [

@@ -9,12 +9,13 @@
 //!   the contract: lists of the fields, members of answers and filters that `sent`, `shown` and `filters`
 //!   tell once each. A new dialect is a new file and one line in [`dialects::ALL`].
 //! - [`query`]: query strings, strictly. [`cursor`]: positions as opaque text.
-//! - [`enrollment_urls`], [`webhooks`], [`operator`]: the shapes no dialect changes.
+//! - [`enrollment_urls`], [`data_controls`], [`webhooks`], [`operator`]: the shapes no dialect changes.
 //! - [`openapi`]: documents that say all of this to programs.
 //! - [`error`]: what a client is told when something is wrong. [`object`]: how answers are written.
 #![warn(missing_docs)]
 
 pub mod cursor;
+pub mod data_controls;
 pub mod dialect;
 pub mod dialects;
 pub mod enrollment_urls;

@@ -1,5 +1,5 @@
-//! OpenAPI 3.1 documents: one for the public API in each dialect, one for organization webhooks, one
-//! for the operator API.
+//! OpenAPI 3.1 documents: one for the public API in each dialect, one for data controls, one for
+//! organization webhooks, one for the operator API.
 //!
 //! They are built from values and not derived from types, because no type here *is* a body: a dialect
 //! reads members into the domain's superset and writes them out of a stored document. What a body may
@@ -10,7 +10,7 @@
 //!
 //! A route without an operation, or an operation without a route, fails a test beside the server's
 //! router. `schema` holds the vocabulary, `answers` what every operation answers with, `public`,
-//! `webhooks` and `operator` the operations.
+//! `data_controls`, `webhooks` and `operator` the operations.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Info, License, OpenApi, OpenApiBuilder, SecurityRequirement};
@@ -19,6 +19,7 @@ use crate::dialect::Dialect;
 use crate::dialects;
 
 mod answers;
+mod data_controls;
 mod operator;
 mod public;
 pub(crate) mod schema;
@@ -30,15 +31,20 @@ pub const OPERATOR: &str = "operator";
 /// What the document of organization webhooks is called.
 pub const WEBHOOKS: &str = "webhooks";
 
-/// The names of all documents: the dialects, newest first, then webhooks and the operator API.
+/// What the document of data controls is called.
+pub const DATA_CONTROLS: &str = "data-controls";
+
+/// The names of all documents: the dialects, newest first, then data controls, webhooks and the operator
+/// API.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    dialects::names().chain([WEBHOOKS, OPERATOR])
+    dialects::names().chain([DATA_CONTROLS, WEBHOOKS, OPERATOR])
 }
 
 /// The document called `name`.
 pub fn document(name: &str) -> Option<OpenApi> {
     match name {
         OPERATOR => Some(operator::document()),
+        DATA_CONTROLS => Some(data_controls::document()),
         WEBHOOKS => Some(webhooks::document()),
         dialect => dialects::by_short_name(dialect).map(public::document),
     }

@@ -27,6 +27,7 @@ pub(crate) async fn create(
         created_at: act.at,
         rate_limit_rpm: draft.rate_limit_rpm,
         status: draft.status,
+        switches: draft.switches,
     };
     let insert = desk
         .store()

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
+use rollcall_domain::data_controls::Validator;
 use rollcall_domain::id::{OrganizationId, WorkspaceId};
 use rollcall_domain::tenant::KeyKind;
 use rollcall_record::time;
@@ -47,6 +48,10 @@ pub struct Arguments {
     /// End when standard input ends, a pipe that the parent holds: for test runs, which may be killed
     #[arg(long)]
     exit_with_parent: bool,
+    /// With auto, pending keys and buckets of data controls are active a second later; otherwise the operator says
+    /// what becomes of them [env: ROLLCALL_DEV_DATA_CONTROLS]
+    #[arg(long, value_name = "operator|auto", value_parser = validator)]
+    data_controls: Option<Validator>,
     /// Settings file [default: rollcall.toml if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -94,6 +99,10 @@ struct Fixed {
     organization_id: Option<OrganizationId>,
     workspace_id: Option<WorkspaceId>,
     clock: Option<Timestamp>,
+}
+
+fn validator(text: &str) -> Result<Validator, String> {
+    Validator::parse(text).map_err(|error| error.to_string())
 }
 
 fn workspace_id(text: &str) -> Result<WorkspaceId, String> {
@@ -184,6 +193,10 @@ impl Arguments {
             (
                 "dev.allow_remote",
                 self.allow_remote.then(|| "true".to_owned()),
+            ),
+            (
+                "dev.data_controls",
+                self.data_controls.as_ref().map(ToString::to_string),
             ),
             ("dev.api_key", secret(&fixed.api_key)),
             ("dev.admin_key", secret(&fixed.admin_key)),

@@ -64,6 +64,12 @@ struct Fields {
     /// active, or on_hold to refuse its public requests
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
+    /// enabled, or disabled to let it make no enrollment and action URLs
+    #[arg(long, value_name = "SWITCH")]
+    enrollment_links: Option<String>,
+    /// open, or not_approved to let it switch no data controls on
+    #[arg(long, value_name = "SWITCH")]
+    data_controls: Option<String>,
 }
 
 fn rate_limit(text: &str) -> Result<Value, &'static str> {
@@ -85,8 +91,13 @@ impl Fields {
         if let Some(limit) = self.rate_limit_rpm {
             body.insert("rate_limit_rpm".to_owned(), limit);
         }
-        if let Some(status) = self.status {
-            body.insert("status".to_owned(), status.into());
+        let texts = [
+            ("status", self.status),
+            ("enrollment_links", self.enrollment_links),
+            ("data_controls", self.data_controls),
+        ];
+        for (name, text) in texts {
+            body.extend(text.map(|text| (name.to_owned(), text.into())));
         }
         Value::Object(body)
     }
@@ -125,7 +136,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             let body = fields.body(name);
             if body == json!({}) {
                 return Err(Failure::setup(
-                    "nothing to change; give --name, --rate-limit-rpm or --status",
+                    "nothing to change; give --name, --rate-limit-rpm, --status, --enrollment-links or --data-controls",
                 ));
             }
             asking.item(Call::post(path(&id, ""), &body)).await

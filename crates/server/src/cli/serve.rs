@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rollcall_domain::clock::SystemClock;
+use rollcall_domain::data_controls::Validator;
 use rollcall_domain::page::Limit;
 
 use super::dev::shell_quoted;
@@ -121,6 +122,10 @@ fn refuse_development_settings(config: &Config) -> Outcome {
         ("dev.organization_id", dev.organization_id.is_some()),
         ("dev.workspace_id", dev.workspace_id.is_some()),
         ("dev.clock", dev.clock.is_some()),
+        (
+            "dev.data_controls",
+            dev.data_controls != Validator::Operator,
+        ),
         ("in_memory", config.in_memory),
         ("auto_tenants", config.auto_tenants),
     ];

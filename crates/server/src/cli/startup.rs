@@ -185,6 +185,7 @@ pub(crate) fn app(
         },
         programs: config.programs.clone(),
         enrollment_url_lifetime: config.enrollment_url_lifetime,
+        data_controls: config.dev.data_controls,
     };
     Ok(App::new(AppParts {
         store: Arc::clone(&storage.store),

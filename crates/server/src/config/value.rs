@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 use ipnet::IpNet;
+use rollcall_domain::data_controls::Validator;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use toml::Value;
@@ -284,6 +285,18 @@ impl SettingValue for LogFormat {
         let name = self.to_possible_value();
         name.map(|name| name.get_name().to_owned())
             .unwrap_or_default()
+    }
+}
+
+impl SettingValue for Validator {
+    const EXPECTED: &'static str = "\"operator\" or \"auto\"";
+
+    fn read(written: &Value) -> Option<Self> {
+        Self::parse(written.as_str()?).ok()
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -10,7 +10,8 @@ use rollcall_domain::clock::Clock;
 use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{
-    ApiKey, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationStatus, SecretHash,
+    ApiKey, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationStatus,
+    OrganizationSwitches, SecretHash,
 };
 use rollcall_store::{Store, Stored};
 
@@ -63,6 +64,7 @@ impl TenantsOnDemand {
             created_at: now,
             rate_limit_rpm: None,
             status: OrganizationStatus::Active,
+            switches: OrganizationSwitches::default(),
         };
         let key = ApiKey {
             id: ids.api_key(now),

@@ -30,7 +30,8 @@ use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::tenant::{
-    KeyKind, KeyStatus, Organization, OrganizationScope, OrganizationStatus, SecretHash,
+    KeyKind, KeyStatus, Organization, OrganizationScope, OrganizationStatus, OrganizationSwitches,
+    SecretHash,
 };
 use rollcall_record::field::Fields;
 use rollcall_wire::dialect::Dialect;
@@ -83,6 +84,12 @@ impl<'a> PublicCall<'a> {
     /// The right to touch the caller's data, and no one else's.
     pub(crate) fn scope(&self) -> &OrganizationScope {
         &self.scope
+    }
+
+    /// What the operator lets the caller's organization do.
+    pub(crate) fn switches(&self) -> OrganizationSwitches {
+        let organization = self.identity.organization.as_ref();
+        organization.map_or_else(OrganizationSwitches::default, |it| it.switches)
     }
 
     /// The caller's organization.

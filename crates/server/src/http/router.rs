@@ -65,7 +65,7 @@ pub(super) struct PathRow {
     /// Its segments, parameters in braces.
     pub(super) template: &'static str,
     /// The beta without which it is nowhere.
-    gate: Option<&'static str>,
+    pub(super) gate: Option<&'static str>,
     pub(super) methods: &'static [MethodRow],
 }
 

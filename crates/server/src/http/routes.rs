@@ -11,14 +11,14 @@
 //! the order of checks) is named on the line: `platform!`, `administrator!`,
 //! `operator!`, `anyone!`, `console!`.
 
-use rollcall_wire::headers::WEBHOOKS_BETA;
+use rollcall_wire::headers::{DATA_CONTROLS_BETA, WEBHOOKS_BETA};
 
 use super::call::{AdminCall, OperatorCall, PublicCall};
 use super::operator::{
     audit_events, dev, enforcement_actions, enrollments, keys, organizations, programs, records,
     webhook_deliveries, workspaces,
 };
-use super::public::{action_urls, profiles, webhook_endpoints};
+use super::public::{action_urls, data_controls, profiles, webhook_endpoints};
 use super::router::{Audience, PathRow, delete, get, path, post, put};
 use super::{docs, health, openapi, operator};
 use crate::pages::console::{self, ConsoleCall, development, export, overview, profile, sign_in};
@@ -70,6 +70,7 @@ pub(super) static PATHS: &[PathRow] = {
         path(Platform, "/v1/user_profiles/{user_profile_id}", &[get(platform!(profiles::get)), post(platform!(profiles::update)), delete(platform!(profiles::delete))]),
         path(Platform, "/v1/user_profiles/{user_profile_id}/enrollment_url", &[post(platform!(action_urls::create_enrollment_url))]),
         path(Platform, "/v1/user_profiles/{user_profile_id}/action_urls", &[post(platform!(action_urls::create))]),
+        path(Platform, "/v1/user_profiles/{user_profile_id}/providers/google/data_controls", &[get(platform!(data_controls::get)), post(platform!(data_controls::update))]).behind(DATA_CONTROLS_BETA),
 
         // The platform's administrator.
         path(Administrator, "/v1/organizations/webhooks", &[get(administrator!(webhook_endpoints::list)), post(administrator!(webhook_endpoints::create))]).behind(WEBHOOKS_BETA),
@@ -165,6 +166,8 @@ pub struct Route {
     pub method: &'static str,
     /// Its path, parameters in braces.
     pub template: &'static str,
+    /// The beta that a request must list for it to exist.
+    pub gate: Option<&'static str>,
 }
 
 /// Every route there is.
@@ -174,6 +177,7 @@ pub fn table() -> impl Iterator<Item = Route> {
             audience: path.audience,
             method: row.method.name(),
             template: path.template,
+            gate: path.gate,
         })
     })
 }

@@ -178,6 +178,7 @@ fn fixed_values_come_from_the_file_and_the_environment_too() {
         organization_id = "org_file"
         workspace_id = "wrkspc_file"
         clock = "2026-03-15T10:00:00Z"
+        data_controls = "auto"
     "#;
     std::fs::write(place.path("rollcall.toml"), settings).unwrap();
     let seed = r#"{"type":"user_profile","id":"uprof_ana","name":"Ana"}"#;
@@ -215,6 +216,7 @@ fn fixed_values_come_from_the_file_and_the_environment_too() {
             ["dev.organization_id", "org_file", "rollcall.toml"],
             ["dev.workspace_id", "wrkspc_file", "rollcall.toml"],
             ["dev.clock", "2026-03-15T10:00:00Z", "rollcall.toml"],
+            ["dev.data_controls", "auto", "rollcall.toml"],
         ]
     );
     std::fs::write(place.path("wrong.toml"), "[dev]\nclock = \"noon\"").unwrap();

@@ -35,7 +35,7 @@ fn tenants_and_keys_are_bootstrapped_on_the_storage() {
     $ rollcall orgs create --name Acme --rate-limit-rpm 600
     status: 0
     stdout:
-    {"type":"organization","id":"[organization]","name":"Acme","created_at":"[time]","rate_limit_rpm":600,"status":"active"}
+    {"type":"organization","id":"[organization]","name":"Acme","created_at":"[time]","rate_limit_rpm":600,"status":"active","enrollment_links":"enabled","data_controls":"open"}
     "#);
     let organization: Value = serde_json::from_str(&made.stdout).unwrap();
     let organization = id(&organization);
@@ -121,13 +121,13 @@ fn tenants_and_keys_are_bootstrapped_on_the_storage() {
     $ rollcall orgs update [organization] --status on_hold --rate-limit-rpm none
     status: 0
     stdout:
-    {"type":"organization","id":"[organization]","name":"Acme","created_at":"[time]","rate_limit_rpm":null,"status":"on_hold"}
+    {"type":"organization","id":"[organization]","name":"Acme","created_at":"[time]","rate_limit_rpm":null,"status":"on_hold","enrollment_links":"enabled","data_controls":"open"}
     "#);
     assert_ended!(place.run(&["orgs", "show", &organization, "--output", "ndjson"]), @r#"
     $ rollcall orgs show [organization] --output ndjson
     status: 0
     stdout:
-    {"type":"organization","id":"[organization]","name":"Acme","created_at":"[time]","rate_limit_rpm":null,"status":"on_hold"}
+    {"type":"organization","id":"[organization]","name":"Acme","created_at":"[time]","rate_limit_rpm":null,"status":"on_hold","enrollment_links":"enabled","data_controls":"open"}
     "#);
     assert_ended!(place.run(&["audit", "list", "--output", "table"]), @r#"
     $ rollcall audit list --output table
@@ -177,12 +177,12 @@ fn what_cannot_be_is_refused_in_one_line() {
     stderr:
     rollcall: invalid_request_error (400): name: must be at least 1 character
     "#);
-    assert_ended!(place.run(&["orgs", "update", "o"]), @r#"
+    assert_ended!(place.run(&["orgs", "update", "o"]), @"
     $ rollcall orgs update o
     status: 2
     stderr:
-    rollcall: nothing to change; give --name, --rate-limit-rpm or --status
-    "#);
+    rollcall: nothing to change; give --name, --rate-limit-rpm, --status, --enrollment-links or --data-controls
+    ");
     assert_ended!(place.run(&["orgs", "list", "--url", "http://127.0.0.1:1"]), @r#"
     $ rollcall orgs list --url http://127.0.0.1:[port]
     status: 2

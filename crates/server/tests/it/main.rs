@@ -22,6 +22,7 @@ mod console;
 mod console_webhooks;
 mod contract;
 mod damage;
+mod data_controls;
 mod development;
 mod durability;
 mod enforcement;

@@ -114,14 +114,12 @@ async fn send(client: &Client, route: &Route, ids: &Ids) -> Reply {
     }
 }
 
-fn with_key(server: &TestServer, key: Option<&str>) -> Client {
+fn with_key(server: &TestServer, route: &Route, key: Option<&str>) -> Client {
     let client = server
         .stranger()
         .with("anthropic-version", "2026-10-21")
-        .with(
-            "anthropic-beta",
-            "user-profiles-2026-09-04,webhooks-2026-10-07",
-        );
+        .with("anthropic-beta", "user-profiles-2026-09-04")
+        .with("anthropic-beta", route.gate.unwrap_or_default());
     match key {
         Some(key) => client.with("x-api-key", key),
         None => client,
@@ -141,7 +139,7 @@ async fn every_route_and_every_kind_of_key() {
             Some(ADMIN_KEY),
             Some(OPERATOR_KEY),
         ] {
-            let reply = send(&with_key(&server, key), &route, &OURS).await;
+            let reply = send(&with_key(&server, &route, key), &route, &OURS).await;
             assert!(reply.header("request-id").is_some(), "{route:?}: {reply}");
             assert_eq!(
                 reply.header("x-content-type-options"),
@@ -197,6 +195,8 @@ async fn every_route_and_every_kind_of_key() {
     401 401 200 403 403  DELETE /v1/user_profiles/{user_profile_id}
     401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/enrollment_url
     401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/action_urls
+    401 401 200 403 403  GET /v1/user_profiles/{user_profile_id}/providers/google/data_controls
+    401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/providers/google/data_controls
     401 401 403 200 403  GET /v1/organizations/webhooks
     401 401 403 200 403  POST /v1/organizations/webhooks
     401 401 403 200 403  GET /v1/organizations/webhooks/{webhook_endpoint_id}
@@ -298,7 +298,7 @@ async fn anothers_ids_are_answered_exactly_as_nobodys() {
             Audience::Administrator => ADMIN_KEY,
             _ => BOUND_KEY,
         };
-        let client = with_key(&server, Some(key));
+        let client = with_key(&server, &route, Some(key));
         let theirs = send(&client, &route, &foreign).await;
         let nobodys = send(&client, &route, &NOBODYS).await;
         assert_eq!(
@@ -318,6 +318,30 @@ async fn anothers_ids_are_answered_exactly_as_nobodys() {
     assert!(covered >= 5, "{covered}");
 }
 
+#[tokio::test]
+async fn a_path_behind_a_beta_does_not_exist_without_it() {
+    let mut covered = 0;
+    for route in table().filter(|route| route.gate.is_some()) {
+        let server = TestServer::with(|options| options.endpoints = true).await;
+        let gate = route.gate.unwrap();
+        for key in [None, Some("unknown"), Some(BOUND_KEY), Some(ADMIN_KEY)] {
+            let client = with_key(&server, &route, key).without("anthropic-beta");
+            for others in ["", "user-profiles-2026-09-04", "not-a-name"] {
+                let client = client.clone().with("anthropic-beta", others);
+                let reply = send(&client, &route, &OURS).await;
+                assert_eq!(reply.error(), "404 not_found_error: Not found", "{route:?}");
+            }
+        }
+        // It is found wherever it stands, and a wrong name beside it is told in its turn.
+        let beside = format!("user-profiles-2026-09-04 , {gate},not-a-name");
+        let client = with_key(&server, &route, None).without("anthropic-beta");
+        let client = client.with("anthropic-beta", &beside);
+        assert_eq!(send(&client, &route, &OURS).await.status, 401, "{route:?}");
+        covered += 1;
+    }
+    assert!(covered >= 8, "{covered}");
+}
+
 /// An answer without what differs from request to request.
 fn alike(reply: &Reply) -> String {
     let request_id = reply.header("request-id").unwrap();
@@ -330,6 +354,7 @@ async fn every_route_of_the_platform_answers_in_every_dialect() {
         for dialect in dialects::ALL {
             let server = TestServer::start().await;
             let client = server.platform().speaking(dialect.short_name());
+            let client = client.with("anthropic-beta", route.gate.unwrap_or_default());
             let reply = send(&client, &route, &OURS).await;
             let is_enrollment_url = route.template.ends_with("/enrollment_url");
             let expected = if is_enrollment_url && !dialect.has_enrollment_url() {

@@ -19,7 +19,8 @@ use rollcall_domain::id::{
 };
 use rollcall_domain::profile::{Profile, ProfileDraft};
 use rollcall_domain::tenant::{
-    ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, SecretHash, Workspace,
+    ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, OrganizationSwitches,
+    SecretHash, Workspace,
 };
 use rollcall_domain::text::Name;
 use rollcall_domain::webhook::{EndpointDraft, SigningKey};
@@ -253,6 +254,7 @@ fn initial_state(rate_limit_rpm: Option<u32>, webhooks: &WebhookSettings) -> Ini
         created_at: at("2026-01-01T00:00:00Z"),
         rate_limit_rpm,
         status: OrganizationStatus::Active,
+        switches: OrganizationSwitches::default(),
     };
     let workspace = |id: &str, organization: &str, name: &str| Workspace {
         id: WorkspaceId::parse(id).unwrap(),

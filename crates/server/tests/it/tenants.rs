@@ -20,7 +20,7 @@ async fn an_organization_is_made_read_and_changed() {
     request-id: req_011ChEJeR5DXK7L4Xj38Ud9M
     x-content-type-options: nosniff
 
-    {"type":"organization","id":"01a1f944-f222-71e3-ae53-17899ce9befa","name":"Acme","created_at":"2026-11-20T14:03:27.650118Z","rate_limit_rpm":600,"status":"active"}
+    {"type":"organization","id":"01a1f944-f222-71e3-ae53-17899ce9befa","name":"Acme","created_at":"2026-11-20T14:03:27.650118Z","rate_limit_rpm":600,"status":"active","enrollment_links":"enabled","data_controls":"open"}
     "#);
     let path = format!("{ORGANIZATIONS}/{}", made.string("id"));
     assert_eq!(operator.get(&path).await.body, made.body);
@@ -30,7 +30,7 @@ async fn an_organization_is_made_read_and_changed() {
             r#"{"name":"Acme 2","status":"on_hold","rate_limit_rpm":null}"#,
         )
         .await;
-    assert_snapshot!(changed.text(), @r#"{"type":"organization","id":"01a1f944-f222-71e3-ae53-17899ce9befa","name":"Acme 2","created_at":"2026-11-20T14:03:27.650118Z","rate_limit_rpm":null,"status":"on_hold"}"#);
+    assert_snapshot!(changed.text(), @r#"{"type":"organization","id":"01a1f944-f222-71e3-ae53-17899ce9befa","name":"Acme 2","created_at":"2026-11-20T14:03:27.650118Z","rate_limit_rpm":null,"status":"on_hold","enrollment_links":"enabled","data_controls":"open"}"#);
     assert_eq!(operator.post(&path, "{}").await.body, changed.body);
 }
 

@@ -42,6 +42,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "literal keys",
         include_str!("migrations/0006_literal_keys.sql"),
     ),
+    (
+        "organization switches",
+        include_str!("migrations/0007_organization_switches.sql"),
+    ),
 ];
 
 /// What migrations themselves need.

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::data_controls::DataControlsApproval;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
-    ApiKey, KeyStatus, OperatorProof, Organization, OrganizationPatch, OrganizationScope,
-    OrganizationStatus, SecretHash, Workspace,
+    ApiKey, EnrollmentLinks, KeyStatus, OperatorProof, Organization, OrganizationPatch,
+    OrganizationScope, OrganizationStatus, OrganizationSwitches, SecretHash, Workspace,
 };
 use tokio_postgres::Row;
 
@@ -22,7 +23,8 @@ use crate::Stored;
 use crate::columns::lookup;
 use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
-const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
+const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status, \
+    o.enrollment_links, o.data_controls";
 
 #[async_trait]
 impl Tenants for PostgresStore {
@@ -289,14 +291,17 @@ async fn insert_organization(
     let new = insertion.what;
     let inserted = tx
         .write_now(
-            "INSERT INTO organizations (id, name, created_at, rate_limit_rpm, status) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING id",
+            "INSERT INTO organizations (id, name, created_at, rate_limit_rpm, status, \
+             enrollment_links, data_controls) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT DO NOTHING RETURNING id",
             &values![
                 new.id.as_str(),
                 new.name.as_str(),
                 new.created_at,
                 new.rate_limit_rpm.map(i64::from),
                 new.status.as_str(),
+                new.switches.enrollment_links.as_str(),
+                new.switches.data_controls.as_str(),
             ],
         )
         .await?;
@@ -324,12 +329,15 @@ async fn change_organization(
         return Ok(Some(after));
     }
     tx.write(
-        "UPDATE organizations SET name = $2, rate_limit_rpm = $3, status = $4 WHERE id = $1",
+        "UPDATE organizations SET name = $2, rate_limit_rpm = $3, status = $4, \
+         enrollment_links = $5, data_controls = $6 WHERE id = $1",
         values![
             id.as_str(),
             after.name.as_str(),
             after.rate_limit_rpm.map(i64::from),
             after.status.as_str(),
+            after.switches.enrollment_links.as_str(),
+            after.switches.data_controls.as_str(),
         ],
     );
     change.keep.audit(tx, id.as_str(), &decided.audit);
@@ -405,5 +413,9 @@ fn organization(row: &Row, at: usize) -> Stored<Organization> {
         created_at: timestamp(row, at + 2)?,
         rate_limit_rpm: rate_limit_rpm.map_err(|_| damaged("a limit"))?,
         status: parsed(row, at + 4, OrganizationStatus::parse)?,
+        switches: OrganizationSwitches {
+            enrollment_links: parsed(row, at + 5, EnrollmentLinks::parse)?,
+            data_controls: parsed(row, at + 6, DataControlsApproval::parse)?,
+        },
     })
 }

@@ -41,6 +41,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "literal keys",
         include_str!("migrations/0009_literal_keys.sql"),
     ),
+    (
+        "organization switches",
+        include_str!("migrations/0010_organization_switches.sql"),
+    ),
 ];
 
 /// The number of the last migration that this version knows.

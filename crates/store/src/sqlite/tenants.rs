@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::data_controls::DataControlsApproval;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
-    ApiKey, KeyStatus, OperatorProof, Organization, OrganizationPatch, OrganizationScope,
-    OrganizationStatus, SecretHash, Workspace,
+    ApiKey, EnrollmentLinks, KeyStatus, OperatorProof, Organization, OrganizationPatch,
+    OrganizationScope, OrganizationStatus, OrganizationSwitches, SecretHash, Workspace,
 };
 use rusqlite::{Connection, Row, params};
 
@@ -22,7 +23,8 @@ use crate::columns::lookup;
 use crate::tables::TABLES;
 use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
-const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status";
+const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status, \
+    o.enrollment_links, o.data_controls";
 
 #[async_trait]
 impl Tenants for SqliteStore {
@@ -37,14 +39,17 @@ impl Tenants for SqliteStore {
             .write(move |connection| {
                 let inserted = execute(
                     connection,
-                    "INSERT INTO organizations (id, name, created_at, rate_limit_rpm, status) \
-                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+                    "INSERT INTO organizations (id, name, created_at, rate_limit_rpm, status, \
+                     enrollment_links, data_controls) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
                     params![
                         organization.id.as_str(),
                         organization.name,
                         organization.created_at.as_micros(),
                         organization.rate_limit_rpm,
-                        organization.status.as_str()
+                        organization.status.as_str(),
+                        organization.switches.enrollment_links.as_str(),
+                        organization.switches.data_controls.as_str()
                     ],
                 )?;
                 if inserted == 0 {
@@ -111,13 +116,15 @@ impl Tenants for SqliteStore {
                 }
                 execute(
                     connection,
-                    "UPDATE organizations SET name = ?2, rate_limit_rpm = ?3, status = ?4 \
-                     WHERE id = ?1",
+                    "UPDATE organizations SET name = ?2, rate_limit_rpm = ?3, status = ?4, \
+                     enrollment_links = ?5, data_controls = ?6 WHERE id = ?1",
                     params![
                         id.as_str(),
                         after.name,
                         after.rate_limit_rpm,
-                        after.status.as_str()
+                        after.status.as_str(),
+                        after.switches.enrollment_links.as_str(),
+                        after.switches.data_controls.as_str()
                     ],
                 )?;
                 let number = organization_number(connection, &known, &id)?;
@@ -438,5 +445,9 @@ fn organization_at(row: &Row<'_>, column: usize) -> Stored<Organization> {
         created_at: timestamp(row, column + 2)?,
         rate_limit_rpm: row.get(column + 3).map_err(failed)?,
         status: parsed(row, column + 4, OrganizationStatus::parse)?,
+        switches: OrganizationSwitches {
+            enrollment_links: parsed(row, column + 5, EnrollmentLinks::parse)?,
+            data_controls: parsed(row, column + 6, DataControlsApproval::parse)?,
+        },
     })
 }

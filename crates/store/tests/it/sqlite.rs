@@ -119,6 +119,8 @@ async fn documents_with_keys_lose_them_and_nothing_else() {
             "DROP INDEX enrollment_urls_by_profile;
              ALTER TABLE organization_figures DROP COLUMN profiles;
              ALTER TABLE api_keys DROP COLUMN literal;
+             ALTER TABLE organizations DROP COLUMN enrollment_links;
+             ALTER TABLE organizations DROP COLUMN data_controls;
              DELETE FROM migrations WHERE number >= 6;
              PRAGMA user_version = 5;",
         )

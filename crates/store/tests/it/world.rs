@@ -10,7 +10,9 @@ use rollcall_domain::enforcement::{ActionKind, EnforcementAction, IdentityCheck,
 use rollcall_domain::id::{EnforcementActionId, Ids, OrganizationId, ProfileId, SeededChance};
 use rollcall_domain::page::{Limit, Order, OrderBy, Position, ProfileListing, Start, StatusFilter};
 use rollcall_domain::profile::{Profile, ProfileDraft, ProfileRecord};
-use rollcall_domain::tenant::{OperatorProof, Organization, OrganizationScope, OrganizationStatus};
+use rollcall_domain::tenant::{
+    OperatorProof, Organization, OrganizationScope, OrganizationStatus, OrganizationSwitches,
+};
 use rollcall_domain::text::Name;
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
 use rollcall_store::{Changed, Decide, Store};
@@ -91,6 +93,7 @@ impl World {
             created_at: at(0),
             rate_limit_rpm: None,
             status: OrganizationStatus::Active,
+            switches: OrganizationSwitches::default(),
         };
         let stored = self
             .store

@@ -228,17 +228,31 @@ fn url(kind: &str) -> utoipa::openapi::response::ResponseBuilder {
     )
 }
 
-/// The request headers of every operation.
+fn header(name: &str, required: Required, words: &str, shape: Object) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(required)
+        .description(Some(words))
+        .schema(Some(shape))
+        .build()
+}
+
+/// The request headers of every operation in a dialect.
 fn headers(dialect: &Dialect) -> Vec<Parameter> {
-    let header = |name: &str, required, words: &str, shape: Object| {
-        ParameterBuilder::new()
-            .name(name)
-            .parameter_in(ParameterIn::Header)
-            .required(required)
-            .description(Some(words))
-            .schema(Some(shape))
-            .build()
-    };
+    let words = "Chooses this dialect. A list separated by commas; other known names beside it \
+                 have no effect, but for those of newer dialects, which win.";
+    listing_beta(dialect.beta().map(|beta| (beta, words)))
+}
+
+/// The request headers of an operation that exists for whoever lists `beta`.
+pub(super) fn gated_headers(beta: &str) -> Vec<Parameter> {
+    let words = "A list separated by commas; other known names beside it have no effect.";
+    listing_beta(Some((beta, words)))
+}
+
+/// The request headers, of which `anthropic-beta` must list this, if anything.
+fn listing_beta(beta: Option<(&str, &str)>) -> Vec<Parameter> {
     let versions = VERSIONS
         .iter()
         .map(|version| String::from_utf8_lossy(version));
@@ -249,9 +263,7 @@ fn headers(dialect: &Dialect) -> Vec<Parameter> {
         "Both versions are served alike.",
         version,
     )];
-    if let Some(name) = dialect.beta() {
-        let words = "Chooses this dialect. A list separated by commas; other known names beside it \
-                     have no effect, but for those of newer dialects, which win.";
+    if let Some((name, words)) = beta {
         headers.push(header(
             "anthropic-beta",
             Required::True,

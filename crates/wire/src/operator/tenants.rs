@@ -1,10 +1,13 @@
 //! Organizations, workspaces and API keys.
 
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::data_controls::DataControlsApproval;
 use rollcall_domain::id::{OrganizationId, WorkspaceId};
 use rollcall_domain::tenant::{
-    ApiKey, KeyOwner, KeyStatus, Organization, OrganizationPatch, OrganizationStatus, Workspace,
+    ApiKey, EnrollmentLinks, KeyOwner, KeyStatus, Organization, OrganizationPatch,
+    OrganizationStatus, OrganizationSwitches, Workspace,
 };
+use rollcall_domain::text_enum::NotOneOf;
 use rollcall_record::field::{Field, FieldError, Fields, Read};
 
 use super::{label, required_label};
@@ -21,27 +24,39 @@ pub struct OrganizationDraft {
     pub rate_limit_rpm: Option<u32>,
     /// `active` when left out.
     pub status: OrganizationStatus,
+    /// Everything when left out.
+    pub switches: OrganizationSwitches,
 }
 
-/// Reads `{name, rate_limit_rpm?, status?}`.
+/// Reads `{name, rate_limit_rpm?, status?, enrollment_links?, data_controls?}`.
 pub fn parse_organization(mut fields: Fields) -> Result<OrganizationDraft, ApiError> {
     let name = required_label(&mut fields, "name")?;
     let rate_limit_rpm = rate_limit(&mut fields)?.flatten();
-    let status = status(&mut fields)?.unwrap_or(OrganizationStatus::Active);
+    let status = chosen(&mut fields, "status", OrganizationStatus::parse)?;
+    let links = chosen(&mut fields, "enrollment_links", EnrollmentLinks::parse)?;
+    let controls = chosen(&mut fields, "data_controls", DataControlsApproval::parse)?;
     fields.finish()?;
+    let usual = OrganizationSwitches::default();
     Ok(OrganizationDraft {
         name,
         rate_limit_rpm,
-        status,
+        status: status.unwrap_or(OrganizationStatus::Active),
+        switches: OrganizationSwitches {
+            enrollment_links: links.unwrap_or(usual.enrollment_links),
+            data_controls: controls.unwrap_or(usual.data_controls),
+        },
     })
 }
 
-/// Reads any of `{name, rate_limit_rpm, status}`; a limit of null lifts the limit.
+/// Reads any of `{name, rate_limit_rpm, status, enrollment_links, data_controls}`; a limit of null lifts
+/// the limit.
 pub fn parse_organization_patch(mut fields: Fields) -> Result<OrganizationPatch, ApiError> {
     let patch = OrganizationPatch {
         name: fields.take("name").map(label).transpose()?,
         rate_limit_rpm: rate_limit(&mut fields)?,
-        status: status(&mut fields)?,
+        status: chosen(&mut fields, "status", OrganizationStatus::parse)?,
+        enrollment_links: chosen(&mut fields, "enrollment_links", EnrollmentLinks::parse)?,
+        data_controls: chosen(&mut fields, "data_controls", DataControlsApproval::parse)?,
     };
     fields.finish()?;
     Ok(patch)
@@ -60,11 +75,13 @@ fn rate_limit(fields: &mut Fields) -> Read<Option<Option<u32>>> {
     field.map(|field| field.optional(limit)).transpose()
 }
 
-fn status(fields: &mut Fields) -> Read<Option<OrganizationStatus>> {
-    let field = fields.take("status");
-    field
-        .map(|field| field.parsed(OrganizationStatus::parse))
-        .transpose()
+fn chosen<T>(
+    fields: &mut Fields,
+    name: &str,
+    parse: fn(&str) -> Result<T, NotOneOf>,
+) -> Read<Option<T>> {
+    let field = fields.take(name);
+    field.map(|field| field.parsed(parse)).transpose()
 }
 
 /// Reads `{name}` of a new workspace: 1 to 255 characters.
@@ -141,6 +158,14 @@ pub fn write_organization(out: &mut String, organization: &Organization) {
         .time("created_at", organization.created_at)
         .optional_number("rate_limit_rpm", organization.rate_limit_rpm)
         .text("status", organization.status.as_str())
+        .text(
+            "enrollment_links",
+            organization.switches.enrollment_links.as_str(),
+        )
+        .text(
+            "data_controls",
+            organization.switches.data_controls.as_str(),
+        )
         .close();
 }
 

@@ -89,11 +89,12 @@ fn organizations_are_made_changed_and_shown() {
         name: draft.name,
         created_at: at("2026-01-01T00:00:00Z"),
         rate_limit_rpm: draft.rate_limit_rpm,
+        switches: draft.switches,
         status: draft.status,
     };
     assert_eq!(
         written(|out| tenants::write_organization(out, &shown)),
-        r#"{"type":"organization","id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","name":"Acme","created_at":"2026-01-01T00:00:00Z","rate_limit_rpm":600,"status":"active"}"#
+        r#"{"type":"organization","id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","name":"Acme","created_at":"2026-01-01T00:00:00Z","rate_limit_rpm":600,"status":"active","enrollment_links":"enabled","data_controls":"open"}"#
     );
     assert_eq!(
         tenants::parse_workspace(fields(br#"{"name":"Main"}"#)).as_deref(),

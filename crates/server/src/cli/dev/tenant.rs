@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{Ids, OrganizationId, WorkspaceId};
 use rollcall_domain::tenant::{
-    ApiKey, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationStatus, Workspace,
+    ApiKey, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationStatus, OrganizationSwitches,
+    Workspace,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,7 @@ impl Tenant {
                 created_at: now,
                 rate_limit_rpm: None,
                 status: OrganizationStatus::Active,
+                switches: OrganizationSwitches::default(),
             }],
             workspaces: vec![Workspace {
                 id: self.workspace_id.clone(),

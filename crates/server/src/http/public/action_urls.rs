@@ -4,6 +4,7 @@
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enrollment::EnrollmentUrl;
+use rollcall_domain::tenant::EnrollmentLinks;
 use rollcall_wire::enrollment_urls::{
     UrlAction, parse_action_url_body, parse_enrollment_url_body, write_action_url,
     write_enrollment_url,
@@ -43,6 +44,10 @@ struct Made {
 
 async fn make(call: &PublicCall<'_>) -> Result<Made, Failure> {
     let app = call.app();
+    match call.switches().enrollment_links {
+        EnrollmentLinks::Enabled => {}
+        EnrollmentLinks::Disabled => return Err(ApiError::profile_not_found().into()),
+    }
     let profile_id = call.profile_id().ok_or_else(ApiError::profile_not_found)?;
     let token = Secret::enrollment_token(&app.ids);
     let now = app.clock.now();

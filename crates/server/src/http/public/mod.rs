@@ -5,5 +5,6 @@
 //! [`crate::http::call`]'s, what stands after it [`crate::http`]'s.
 
 pub(crate) mod action_urls;
+pub(crate) mod data_controls;
 pub(crate) mod profiles;
 pub(crate) mod webhook_endpoints;

@@ -2,9 +2,12 @@
 //! answers with, once, and nowhere else.
 
 use askama::Template;
+use rollcall_domain::data_controls::DataControlsApproval;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
-use rollcall_domain::tenant::{KeyStatus, Organization, OrganizationPatch, OrganizationStatus};
+use rollcall_domain::tenant::{
+    EnrollmentLinks, KeyStatus, Organization, OrganizationPatch, OrganizationStatus,
+};
 use rollcall_record::json::Json;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::tenants::{
@@ -89,6 +92,8 @@ struct OrganizationPage {
     row: OrganizationRow,
     path: String,
     limit_value: String,
+    link_choices: Vec<Choice>,
+    control_choices: Vec<Choice>,
     workspaces: Vec<WorkspaceRow>,
     workspace_choices: Vec<Choice>,
     keys: Vec<KeyRow>,
@@ -162,6 +167,20 @@ async fn detail(
         frame: Frame::new(call, "organizations").telling(told),
         row: OrganizationRow::new(organization),
         path: path(&organization.id),
+        link_choices: Choice::all(
+            EnrollmentLinks::ALL.iter().map(|it| match it {
+                EnrollmentLinks::Enabled => (it.as_str(), "Can be made".to_owned()),
+                EnrollmentLinks::Disabled => (it.as_str(), "Cannot be made".to_owned()),
+            }),
+            Some(organization.switches.enrollment_links.as_str()),
+        ),
+        control_choices: Choice::all(
+            DataControlsApproval::ALL.iter().map(|it| match it {
+                DataControlsApproval::Open => (it.as_str(), "May be switched on".to_owned()),
+                DataControlsApproval::NotApproved => (it.as_str(), "Not approved".to_owned()),
+            }),
+            Some(organization.switches.data_controls.as_str()),
+        ),
         limit_value: limit.map(|limit| limit.to_string()).unwrap_or_default(),
         workspace_choices: Choice::all(choices, None),
         workspaces: workspaces
@@ -207,6 +226,7 @@ pub(crate) async fn update(call: ConsoleCall<'_>) -> Outcome {
         _ => {
             let limit = form.number("rate_limit_rpm").unwrap_or(Json::Null);
             let body = form.body().text("name").with("rate_limit_rpm", limit);
+            let body = body.filled("enrollment_links").filled("data_controls");
             (parse_organization_patch(body.fields()), "saved")
         }
     };

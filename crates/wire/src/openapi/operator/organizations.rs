@@ -1,6 +1,7 @@
 //! Organizations.
 
-use rollcall_domain::tenant::OrganizationStatus;
+use rollcall_domain::data_controls::DataControlsApproval;
+use rollcall_domain::tenant::{EnrollmentLinks, OrganizationStatus};
 
 use super::{
     Described, answers, get, linked, list, name, ok, operation, organization_in_path, post, takes,
@@ -58,6 +59,12 @@ pub(super) fn operations() -> Vec<Described> {
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
     let statuses = || choice(OrganizationStatus::ALL.iter().map(|value| value.as_str()));
+    let links = || choice(EnrollmentLinks::ALL.iter().map(|value| value.as_str()));
+    let words = "Whether its platform can make enrollment and action URLs.";
+    let links = || described(links(), words);
+    let controls = || choice(DataControlsApproval::ALL.iter().map(|value| value.as_str()));
+    let words = "Whether its platform may switch data controls on.";
+    let controls = || described(controls(), words);
     let rate = || nullable(integer(1, Some(i64::from(u32::MAX))));
     let rate = || described(rate(), "Public requests a minute; null: no limit.");
     vec![
@@ -70,6 +77,8 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
                 shown_time("created_at"),
                 ("rate_limit_rpm", rate()),
                 ("status", statuses().into()),
+                ("enrollment_links", links()),
+                ("data_controls", controls()),
             ])
             .into(),
         ),
@@ -80,6 +89,8 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
                     name(),
                     ("rate_limit_rpm", rate()),
                     ("status", statuses().into()),
+                    ("enrollment_links", links()),
+                    ("data_controls", controls()),
                 ],
                 &["name"],
             )
@@ -92,6 +103,8 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
                     name(),
                     ("rate_limit_rpm", rate()),
                     ("status", statuses().into()),
+                    ("enrollment_links", links()),
+                    ("data_controls", controls()),
                 ],
                 &[],
             )

@@ -1,0 +1,318 @@
+//! The end customer's keys and buckets, as a platform reaches them (contract `data-controls.md`).
+
+use insta::assert_snapshot;
+use rollcall_domain::data_controls::Validator;
+
+use crate::client::{Client, Reply};
+use crate::server::{OTHER_PROFILE, PROFILE, TestServer};
+
+const BETAS: &str = "user-profiles-2026-09-04,google-managed-data-controls-2026-09-01";
+
+fn path(id: &str) -> String {
+    format!("/v1/user_profiles/{id}/providers/google/data_controls")
+}
+
+fn platform(server: &TestServer) -> Client {
+    server.platform().with("anthropic-beta", BETAS)
+}
+
+async fn update(server: &TestServer, body: &str) -> Reply {
+    platform(server).post(&path(PROFILE), body).await
+}
+
+async fn get(server: &TestServer) -> Reply {
+    platform(server).get(&path(PROFILE)).await
+}
+
+#[tokio::test]
+async fn every_profile_has_the_object_and_asking_for_it_changes_nothing() {
+    let server = TestServer::start().await;
+    let fresh = get(&server).await;
+    assert_snapshot!(fresh.text(), @r#"{"bucket_label_value":"bb0e35d04ebaea820f7130d2764325cb","cmek":{"retired_keys":[],"type":"disabled"},"storage":{"retired_buckets":[],"type":"disabled"},"type":"google_managed_data_controls","updated_at":"2026-03-15T10:00:00Z","user_profile_id":"uprof_011CZkZCu8hGbp5mYRQgUmz9"}"#);
+    assert_eq!(update(&server, "{}").await.text(), fresh.text());
+    assert_eq!(get(&server).await.text(), fresh.text());
+    let profile = server
+        .platform()
+        .get(&format!("/v1/user_profiles/{PROFILE}"))
+        .await;
+    assert_eq!(profile.ok()["created_at"], fresh.ok()["updated_at"]);
+}
+
+#[tokio::test]
+async fn an_update_answers_with_the_whole_object() {
+    let server = TestServer::start().await;
+    let body = r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1","eu":"ekey_2","sg":null}},"storage":{"type":"enabled","buckets":{"global":{"bucket_name":"their-bucket","project_number":"123456789012"}}}}"#;
+    let updated = update(&server, body).await;
+    assert_snapshot!(updated.text(), @r#"{"bucket_label_value":"bb0e35d04ebaea820f7130d2764325cb","cmek":{"external_key_ids":{"us":"ekey_1","eu":"ekey_2"},"retired_keys":[],"status":{"us":{"effective_external_key_id":null,"error":null,"type":"pending"},"eu":{"effective_external_key_id":null,"error":null,"type":"pending"},"sg":{"effective_external_key_id":null,"type":"not_configured"},"global":{"effective_external_key_id":null,"type":"not_configured"}},"type":"enabled"},"storage":{"buckets":{"global":{"bucket_name":"their-bucket","kms_key_name":null,"location":null,"project_id":null,"project_number":"123456789012"}},"retired_buckets":[],"status":{"us":{"effective_bucket":null,"type":"not_configured"},"eu":{"effective_bucket":null,"type":"not_configured"},"sg":{"effective_bucket":null,"type":"not_configured"},"global":{"effective_bucket":null,"failed_checks":[],"type":"pending"}},"type":"enabled"},"type":"google_managed_data_controls","updated_at":"2026-11-20T14:03:27.650118Z","user_profile_id":"uprof_011CZkZCu8hGbp5mYRQgUmz9"}"#);
+    assert_eq!(get(&server).await.text(), updated.text());
+    let off = r#"{"cmek":{"type":"disabled"},"storage":{"type":"disabled"}}"#;
+    assert_snapshot!(update(&server, off).await.text(), @r#"{"bucket_label_value":"bb0e35d04ebaea820f7130d2764325cb","cmek":{"retired_keys":[{"expires_at":"2026-12-20T14:03:27.650118Z","external_key_id":"ekey_1","region":"us"},{"expires_at":"2026-12-20T14:03:27.650118Z","external_key_id":"ekey_2","region":"eu"}],"type":"disabled"},"storage":{"retired_buckets":[{"bucket_name":"their-bucket","expires_at":"2026-12-20T14:03:27.650118Z","project_number":"123456789012","region":"global"}],"type":"disabled"},"type":"google_managed_data_controls","updated_at":"2026-11-20T14:03:27.650119Z","user_profile_id":"uprof_011CZkZCu8hGbp5mYRQgUmz9"}"#);
+    let profile = server
+        .platform()
+        .get(&format!("/v1/user_profiles/{PROFILE}"))
+        .await;
+    let profile = profile.ok();
+    assert_eq!(
+        profile["created_at"], profile["updated_at"],
+        "its own time stays"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_with_its_place() {
+    let server = TestServer::start().await;
+    let mut shown = String::new();
+    for body in [
+        "",
+        "[]",
+        r#"{"cmek":null}"#,
+        r#"{"cmek":{}}"#,
+        r#"{"cmek":{"type":"on"}}"#,
+        r#"{"cmek":{"type":"disabled","external_key_ids":{}}}"#,
+        r#"{"cmek":{"type":"enabled"}}"#,
+        r#"{"cmek":{"type":"enabled","external_key_ids":null}}"#,
+        r#"{"cmek":{"type":"enabled","external_key_ids":[]}}"#,
+        r#"{"cmek":{"type":"enabled","external_key_ids":{"us":null}}}"#,
+        r#"{"cmek":{"type":"enabled","external_key_ids":{"us":7}}}"#,
+        r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"key_1"}}}"#,
+        r#"{"cmek":{"type":"enabled","external_key_ids":{"us-east1":"ekey_1"}}}"#,
+        r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1","us":"ekey_2"}}}"#,
+        r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1"},"retired_keys":[]}}"#,
+        r#"{"storage":{"type":"enabled","buckets":null}}"#,
+        r#"{"storage":{"type":"enabled"}}"#,
+        r#"{"storage":{"type":"enabled","buckets":{"us":"b"}}}"#,
+        r#"{"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc"}}}}"#,
+        r#"{"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"AB","project_number":"1"}}}}"#,
+        r#"{"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc","project_number":1}}}}"#,
+        r#"{"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc","project_number":"1","location":"US"}}}}"#,
+        r#"{"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc","project_number":"1"},"eu":{"bucket_name":"abc","project_number":"1"}}}}"#,
+        r#"{"bucket_label_value":"x"}"#,
+        r#"{"type":"google_managed_data_controls"}"#,
+    ] {
+        let reply = update(&server, body).await;
+        shown.push_str(&format!("{body}\n    {}\n", reply.error()));
+    }
+    assert_snapshot!(shown, @r#"
+        400 invalid_request_error: The request body must be a JSON object.
+    []
+        400 invalid_request_error: The request body must be a JSON object.
+    {"cmek":null}
+        400 invalid_request_error: cmek: must not be null
+    {"cmek":{}}
+        400 invalid_request_error: cmek.type: is required
+    {"cmek":{"type":"on"}}
+        400 invalid_request_error: cmek.type: must be one of: disabled, enabled
+    {"cmek":{"type":"disabled","external_key_ids":{}}}
+        400 invalid_request_error: cmek.external_key_ids: Extra inputs are not permitted
+    {"cmek":{"type":"enabled"}}
+        400 invalid_request_error: cmek.external_key_ids: must leave at least one region with a key
+    {"cmek":{"type":"enabled","external_key_ids":null}}
+        400 invalid_request_error: cmek.external_key_ids: must leave at least one region with a key
+    {"cmek":{"type":"enabled","external_key_ids":[]}}
+        400 invalid_request_error: cmek.external_key_ids: must be an object
+    {"cmek":{"type":"enabled","external_key_ids":{"us":null}}}
+        400 invalid_request_error: cmek.external_key_ids: must leave at least one region with a key
+    {"cmek":{"type":"enabled","external_key_ids":{"us":7}}}
+        400 invalid_request_error: cmek.external_key_ids.us: must be a string
+    {"cmek":{"type":"enabled","external_key_ids":{"us":"key_1"}}}
+        400 invalid_request_error: cmek.external_key_ids.us: must be the ID of an external key: ekey_ and 1 to 122 characters from A-Z a-z 0-9 _ -
+    {"cmek":{"type":"enabled","external_key_ids":{"us-east1":"ekey_1"}}}
+        400 invalid_request_error: cmek.external_key_ids.us-east1: is no region; a region must be one of: us, eu, sg, global
+    {"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1","us":"ekey_2"}}}
+        400 invalid_request_error: cmek.external_key_ids.us: duplicate key
+    {"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1"},"retired_keys":[]}}
+        400 invalid_request_error: cmek.retired_keys: Extra inputs are not permitted
+    {"storage":{"type":"enabled","buckets":null}}
+        400 invalid_request_error: storage.buckets: must not be null
+    {"storage":{"type":"enabled"}}
+        400 invalid_request_error: storage.buckets: must leave at least one region with a bucket
+    {"storage":{"type":"enabled","buckets":{"us":"b"}}}
+        400 invalid_request_error: storage.buckets.us: must be an object
+    {"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc"}}}}
+        400 invalid_request_error: storage.buckets.us.project_number: is required
+    {"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"AB","project_number":"1"}}}}
+        400 invalid_request_error: storage.buckets.us.bucket_name: must be 3 to 222 characters from a-z 0-9 - _ .
+    {"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc","project_number":1}}}}
+        400 invalid_request_error: storage.buckets.us.project_number: must be a string
+    {"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc","project_number":"1","location":"US"}}}}
+        400 invalid_request_error: storage.buckets.us.location: Extra inputs are not permitted
+    {"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc","project_number":"1"},"eu":{"bucket_name":"abc","project_number":"1"}}}}
+        400 invalid_request_error: storage.buckets.eu: serves another region already
+    {"bucket_label_value":"x"}
+        400 invalid_request_error: bucket_label_value: Extra inputs are not permitted
+    {"type":"google_managed_data_controls"}
+        400 invalid_request_error: type: Extra inputs are not permitted
+    "#);
+    // Whole or not at all.
+    let half = r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1"}},"storage":{"type":"enabled"}}"#;
+    assert_eq!(update(&server, half).await.status, 400);
+    assert_eq!(get(&server).await.ok()["cmek"]["type"], "disabled");
+}
+
+#[tokio::test]
+async fn checks_come_in_the_order_of_the_contract() {
+    let server = TestServer::start().await;
+    let client = platform(&server);
+    let wrong = r#"{"cmek":7}"#;
+    let unknown = path("uprof_nobody");
+    let (bad_query, bad_version) = (format!("{unknown}?limit=1"), "2020-01-01");
+    let both = client
+        .clone()
+        .without("anthropic-version")
+        .with("anthropic-version", bad_version);
+    let mut shown = String::new();
+    for reply in [
+        both.post(&bad_query, wrong).await,
+        client.post(&bad_query, wrong).await,
+        client.post(&unknown, wrong).await,
+        // What needs the stored state comes after whether there is any.
+        client
+            .post(&unknown, r#"{"cmek":{"type":"enabled"}}"#)
+            .await,
+        client.post(&path(OTHER_PROFILE), "{}").await,
+        client.get(&path("not-an-id")).await,
+        client.call("DELETE", &path(PROFILE)).send().await,
+        client.call("PUT", &path(PROFILE)).send().await,
+    ] {
+        shown.push_str(&format!("{}\n", reply.error()));
+    }
+    assert_snapshot!(shown, @r#"
+    400 invalid_request_error: anthropic-version: "2020-01-01" is not a supported version; use "2023-06-01" or "2026-10-21"
+    400 invalid_request_error: limit: unknown query parameter
+    400 invalid_request_error: cmek: must be an object
+    404 not_found_error: The requested user profile was not found.
+    404 not_found_error: The requested user profile was not found.
+    404 not_found_error: The requested user profile was not found.
+    405 invalid_request_error: Method not allowed
+    405 invalid_request_error: Method not allowed
+    "#);
+}
+
+#[tokio::test]
+async fn an_organization_that_is_not_approved_switches_nothing_on() {
+    let server = TestServer::start().await;
+    let on = r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1"}}}"#;
+    assert_eq!(update(&server, on).await.status, 200);
+    let organization = format!("/operator/v1/organizations/{}", crate::server::ORGANIZATION);
+    let switched = server
+        .operator()
+        .post(&organization, r#"{"data_controls":"not_approved"}"#)
+        .await;
+    assert_eq!(switched.ok()["data_controls"], "not_approved");
+    let mut shown = String::new();
+    for (id, body) in [
+        (PROFILE, on),
+        (PROFILE, r#"{"cmek":{"type":"enabled"}}"#),
+        (
+            PROFILE,
+            r#"{"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc","project_number":"1"}}}}"#,
+        ),
+        (
+            PROFILE,
+            r#"{"cmek":{"type":"disabled"},"storage":{"type":"enabled"}}"#,
+        ),
+        ("uprof_nobody", on),
+    ] {
+        let reply = platform(&server).post(&path(id), body).await;
+        shown.push_str(&format!("{}\n", reply.error()));
+    }
+    assert_snapshot!(shown, @"
+    400 invalid_request_error [cmek_not_approved]: cmek: this organization is not approved for it; the operator of this server approves organizations
+    400 invalid_request_error [cmek_not_approved]: cmek: this organization is not approved for it; the operator of this server approves organizations
+    400 invalid_request_error [storage_not_approved]: storage: this organization is not approved for it; the operator of this server approves organizations
+    400 invalid_request_error [storage_not_approved]: storage: this organization is not approved for it; the operator of this server approves organizations
+    404 not_found_error: The requested user profile was not found.
+    ");
+    assert_eq!(
+        get(&server).await.ok()["cmek"]["type"],
+        "enabled",
+        "what is on stays on"
+    );
+    assert_eq!(update(&server, "{}").await.status, 200);
+    let off = update(&server, r#"{"cmek":{"type":"disabled"}}"#).await;
+    assert_eq!(off.ok()["cmek"]["type"], "disabled");
+}
+
+#[tokio::test]
+async fn without_enrollment_links_a_profile_is_answered_like_an_unknown_one() {
+    let server = TestServer::start().await;
+    let client = server.platform();
+    let body = r#"{"action":{"type":"enroll_end_user"}}"#;
+    let urls = |id: &str| format!("/v1/user_profiles/{id}/action_urls");
+    let made = client.post(&urls(PROFILE), body).await;
+    let link = made.string("url");
+    let organization = format!("/operator/v1/organizations/{}", crate::server::ORGANIZATION);
+    let switched = server
+        .operator()
+        .post(&organization, r#"{"enrollment_links":"disabled"}"#)
+        .await;
+    assert_eq!(switched.ok()["enrollment_links"], "disabled");
+    let refused = client.post(&urls(PROFILE), body).await;
+    let unknown = client.post(&urls("uprof_nobody"), body).await;
+    assert_eq!(refused.error(), unknown.error());
+    assert_eq!(
+        refused.error(),
+        "404 not_found_error: The requested user profile was not found."
+    );
+    // A body that does not fit is told before.
+    assert_eq!(client.post(&urls(PROFILE), "{}").await.status, 400);
+    let legacy = server.platform().speaking("2026-03-24");
+    let legacy = legacy
+        .post(&format!("/v1/user_profiles/{PROFILE}/enrollment_url"), "{}")
+        .await;
+    assert_eq!(legacy.error(), unknown.error());
+    // Links that were made work on.
+    let link = link.split_once("/user-profiles").unwrap().1;
+    let page = server
+        .stranger()
+        .get(&format!("/user-profiles{link}"))
+        .await;
+    assert_eq!(page.status, 200);
+    server
+        .operator()
+        .post(&organization, r#"{"enrollment_links":"enabled"}"#)
+        .await;
+    assert_eq!(client.post(&urls(PROFILE), body).await.status, 200);
+}
+
+#[tokio::test]
+async fn without_anybody_to_ask_regions_are_active_a_second_later() {
+    let server =
+        TestServer::with(|options| options.settings.data_controls = Validator::Automatic).await;
+    let on = r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1"}}}"#;
+    let pending = update(&server, on).await;
+    assert_eq!(pending.ok()["cmek"]["status"]["us"]["type"], "pending");
+    let clock = r#"{"advance":"999ms"}"#;
+    server
+        .operator()
+        .post("/operator/v1/dev/clock", clock)
+        .await;
+    assert_eq!(
+        get(&server).await.ok()["cmek"]["status"]["us"]["type"],
+        "pending"
+    );
+    server
+        .operator()
+        .post("/operator/v1/dev/clock", r#"{"advance":"1ms"}"#)
+        .await;
+    assert_snapshot!(get(&server).await.ok()["cmek"]["status"]["us"].to_string(), @r#"{"effective_external_key_id":"ekey_1","error":null,"last_checked_at":"2026-11-20T14:03:28.650118Z","type":"active","validated_at":"2026-11-20T14:03:28.650118Z"}"#);
+}
+
+#[tokio::test]
+async fn a_retired_bucket_runs_out_after_thirty_days_of_the_server_s_clock() {
+    let server = TestServer::start().await;
+    let on = r#"{"storage":{"type":"enabled","buckets":{"us":{"bucket_name":"abc","project_number":"1"}}}}"#;
+    update(&server, on).await;
+    let off = update(&server, r#"{"storage":{"type":"disabled"}}"#).await;
+    assert_snapshot!(off.ok()["storage"].to_string(), @r#"{"retired_buckets":[{"bucket_name":"abc","expires_at":"2026-12-20T14:03:27.650118Z","project_number":"1","region":"us"}],"type":"disabled"}"#);
+    server
+        .operator()
+        .post("/operator/v1/dev/clock", r#"{"advance":"720h"}"#)
+        .await;
+    let later = get(&server).await;
+    assert_eq!(
+        later.ok()["storage"]["retired_buckets"],
+        serde_json::json!([])
+    );
+    assert_eq!(later.ok()["updated_at"], off.ok()["updated_at"]);
+}

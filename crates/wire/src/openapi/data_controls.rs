@@ -1,0 +1,273 @@
+//! The document of data controls, to which no dialect applies.
+
+use rollcall_domain::data_controls::{AccessRole, CheckName, FAILED_CHECKS, Region};
+use rollcall_domain::text::{Explanation, ResourceName};
+use utoipa::openapi::path::{HttpMethod, OperationBuilder};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, Schema};
+use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Required, Type};
+
+use super::answers::{self, Caller, with_errors};
+use super::public::{beta, gated_headers, path_parameter};
+use super::schema::{
+    self, Member, Shape, answer, any_of, array, body, choice, described, matching, named, nullable,
+    shown_optional_time, shown_time, word,
+};
+use super::{begin, security};
+use crate::error::ErrorKind;
+use crate::headers::DATA_CONTROLS_BETA;
+
+const PATH: &str = "/v1/user_profiles/{user_profile_id}/providers/google/data_controls";
+
+/// The document.
+pub(super) fn document() -> OpenApi {
+    let about = format!(
+        "The encryption keys and storage buckets that the end customer behind a user profile brings, by \
+         region. Every profile has one such object. Needs an `api` key, and `anthropic-beta` must list \
+         `{DATA_CONTROLS_BETA}`: without it the path does not exist. No dialect changes anything here."
+    );
+    let mut components = answers::components(Caller::Platform);
+    security(&mut components);
+    for (name, shape) in schemas() {
+        components.schemas.insert(name.to_owned(), shape);
+    }
+    begin("Google-managed data controls", &about)
+        .paths(paths())
+        .components(Some(components))
+        .build()
+}
+
+/// The object as it is answered, for the operator's document too.
+pub(super) fn object() -> Shape {
+    answer([
+        (
+            "bucket_label_value",
+            described(
+                matching("^[0-9a-f]{32}$"),
+                "The label that every bucket set up for the profile must carry; it never changes.",
+            ),
+        ),
+        ("cmek", cmek()),
+        ("storage", storage()),
+        ("type", word("google_managed_data_controls").into()),
+        (
+            "updated_at",
+            described(
+                schema::time_out(),
+                "When a control, or where a region stands, last changed; when the profile was created, until then.",
+            ),
+        ),
+        ("user_profile_id", schema::id("uprof_").into()),
+    ])
+    .into()
+}
+
+fn schemas() -> Vec<(&'static str, Shape)> {
+    let disabled = || body([("type", word("disabled").into())], &["type"]);
+    let keys = by_region(nullable(key_id()), 0);
+    let keys = body(
+        [
+            ("type", word("enabled").into()),
+            ("external_key_ids", nullable(keys)),
+        ],
+        &["type"],
+    );
+    let buckets = by_region(
+        nullable(body(reference(), &["bucket_name", "project_number"])),
+        0,
+    );
+    let buckets = body(
+        [
+            ("type", word("enabled").into()),
+            ("buckets", buckets.into()),
+        ],
+        &["type"],
+    );
+    let update = [
+        ("cmek", any_of([disabled().into(), keys.into()])),
+        ("storage", any_of([disabled().into(), buckets.into()])),
+    ];
+    vec![
+        ("DataControls", object()),
+        ("DataControlsUpdate", body(update, &[]).into()),
+    ]
+}
+
+/// A map from regions.
+fn by_region(value: impl Into<Shape>, least: usize) -> Object {
+    let value = value.into();
+    let mut map = ObjectBuilder::new().schema_type(Type::Object);
+    for region in Region::ALL {
+        map = map.property(region.as_str(), value.clone());
+    }
+    let closed = AdditionalProperties::FreeForm(false);
+    let map = map.additional_properties(Some(closed));
+    map.min_properties((least > 0).then_some(least)).build()
+}
+
+fn key_id() -> Object {
+    matching("^ekey_[A-Za-z0-9_-]{1,122}$")
+}
+
+fn reference() -> [Member; 2] {
+    [
+        ("bucket_name", matching(r"^[a-z0-9\-_.]{3,222}$").into()),
+        ("project_number", matching("^[0-9]{1,20}$").into()),
+    ]
+}
+
+fn region() -> Member {
+    (
+        "region",
+        choice(Region::ALL.iter().map(|it| it.as_str())).into(),
+    )
+}
+
+fn cmek() -> Shape {
+    let retired = answer([
+        shown_time("expires_at"),
+        ("external_key_id", key_id().into()),
+        region(),
+    ]);
+    let error = || ("error", explanation());
+    let status = |name, members: Vec<Member>| {
+        let effective = ("effective_external_key_id", nullable(key_id()));
+        let members = [effective].into_iter().chain(members);
+        answer(members.chain([("type", word(name).into())])).into()
+    };
+    let optional_error = || ("error", nullable(explanation()));
+    let statuses = any_of([
+        status("not_configured", vec![]),
+        status("pending", vec![optional_error()]),
+        status(
+            "active",
+            vec![
+                optional_error(),
+                shown_optional_time("last_checked_at"),
+                shown_time("validated_at"),
+            ],
+        ),
+        status("failed", vec![error()]),
+        status("suspended", vec![]),
+    ]);
+    control(
+        ("external_key_ids", by_region(key_id(), 1)),
+        ("retired_keys", array(retired)),
+        statuses,
+    )
+}
+
+fn storage() -> Shape {
+    let [name, number] = reference();
+    let retired = answer([
+        name.clone(),
+        shown_time("expires_at"),
+        number.clone(),
+        region(),
+    ]);
+    let fact = |name| (name, nullable(schema::text(1, ResourceName::LIMIT)));
+    let bucket = answer([
+        name,
+        fact("kms_key_name"),
+        fact("location"),
+        fact("project_id"),
+        number,
+    ]);
+    let status = |name, members: Vec<Member>| {
+        let effective = ("effective_bucket", nullable(answer(reference())));
+        let members = [effective].into_iter().chain(members);
+        answer(members.chain([("type", word(name).into())])).into()
+    };
+    let checks = || ("failed_checks", failed_checks());
+    let statuses = any_of([
+        status("not_configured", vec![]),
+        status("pending", vec![checks()]),
+        status("active", vec![checks(), shown_time("validated_at")]),
+        status("failed", vec![checks()]),
+        status("suspended", vec![]),
+    ]);
+    control(
+        ("buckets", by_region(bucket, 1)),
+        ("retired_buckets", array(retired)),
+        statuses,
+    )
+}
+
+fn control(given: (&'static str, Object), retired: Member, status: Shape) -> Shape {
+    let mut all = by_region(status, 0);
+    for region in Region::ALL {
+        all.required.push(region.to_string());
+    }
+    any_of([
+        answer([retired.clone(), ("type", word("disabled").into())]).into(),
+        answer([
+            (given.0, given.1.into()),
+            retired,
+            ("status", all.into()),
+            ("type", word("enabled").into()),
+        ])
+        .into(),
+    ])
+}
+
+fn explanation() -> Shape {
+    schema::text(1, Explanation::LIMIT).into()
+}
+
+/// The checks that a bucket did not pass.
+pub(super) fn failed_checks() -> Shape {
+    let check = answer(failed_check());
+    let checks = ArrayBuilder::new()
+        .items(check)
+        .max_items(Some(FAILED_CHECKS));
+    Schema::Array(checks.build()).into()
+}
+
+/// The members of one.
+pub(super) fn failed_check() -> [Member; 3] {
+    let roles = choice(AccessRole::ALL.iter().map(|it| it.as_str()));
+    [
+        (
+            "check",
+            choice(CheckName::ALL.iter().map(|it| it.as_str())).into(),
+        ),
+        ("message", explanation()),
+        ("role", nullable(roles)),
+    ]
+}
+
+fn paths() -> Paths {
+    let mut paths = Paths::new();
+    let begin = |id: &str, summary: &str| {
+        let operation = OperationBuilder::new().tag("Data controls");
+        let operation = operation.operation_id(Some(id)).summary(Some(summary));
+        gated_headers(DATA_CONTROLS_BETA)
+            .into_iter()
+            .fold(operation, OperationBuilder::parameter)
+            .parameter(path_parameter("user_profile_id", schema::id("uprof_")))
+            .parameter(beta())
+    };
+    let answered = |words| answers::json(Caller::Platform, words, named("DataControls"));
+    let get = begin(
+        "get_data_controls",
+        "Get the keys and buckets of a user profile",
+    )
+    .response("200", answered("The object."));
+    let get = with_errors(get, &[ErrorKind::NotFound]);
+    paths.add_path_operation(PATH, vec![HttpMethod::Get], get.build());
+    let content = ContentBuilder::new().schema(Some(named("DataControlsUpdate")));
+    let sent = RequestBodyBuilder::new().required(Some(Required::True));
+    let sent = sent.content("application/json", content.build());
+    let update = begin(
+        "update_data_controls",
+        "Turn a control on or off, or change what a region is given",
+    )
+    .description(Some(
+        "Controls and regions that are left out stay as they are; all of it happens, or nothing.",
+    ))
+    .request_body(Some(sent.build()))
+    .response("200", answered("The object after the change."));
+    let update = with_errors(update, &[ErrorKind::NotFound, ErrorKind::TooLarge]);
+    paths.add_path_operation(PATH, vec![HttpMethod::Post], update.build());
+    paths
+}
