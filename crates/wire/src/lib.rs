@@ -22,6 +22,7 @@ pub mod enrollment_urls;
 pub mod error;
 mod filters;
 pub mod headers;
+mod members;
 pub mod object;
 pub mod openapi;
 pub mod operator;

@@ -15,7 +15,6 @@ mod webhook_deliveries;
 mod webhook_endpoints;
 mod workspaces;
 
-use rollcall_domain::text::Name;
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
@@ -25,7 +24,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Required};
 
 use super::answers::{self, Caller, with_errors};
 use super::public::{beta, limit, page, path_parameter};
-use super::schema::{self, Member, Shape, answer, id, named, organization_id, text, word};
+use super::schema::{self, Member, Shape, answer, id, named, organization_id, word};
 use super::{begin, security};
 use crate::error::ErrorKind;
 
@@ -211,5 +210,5 @@ fn deleted(prefix: &str, kind: &str) -> Object {
 }
 
 fn name() -> Member {
-    ("name", text(1, Name::LIMIT).into())
+    ("name", schema::given_name())
 }

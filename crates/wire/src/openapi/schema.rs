@@ -197,6 +197,33 @@ pub(crate) fn page(items: impl Into<Shape>) -> Object {
     ])
 }
 
+/// One of the words of a vocabulary.
+pub(crate) fn among<T>(all: &[T], word: fn(&T) -> &'static str) -> Shape {
+    choice(all.iter().map(word)).into()
+}
+
+/// The name of something that the operator named.
+pub(crate) fn given_name() -> Shape {
+    text(1, Name::LIMIT).into()
+}
+
+/// A text of which nothing is said.
+pub(crate) fn any_text() -> Shape {
+    string().build().into()
+}
+
+/// An object of texts by names that are not known beforehand.
+pub(crate) fn texts_by_name() -> Object {
+    let texts = AdditionalProperties::RefOr(any_text());
+    let object = ObjectBuilder::new().schema_type(Type::Object);
+    object.additional_properties(Some(texts)).build()
+}
+
+/// The ids of seeded endpoints are any literals.
+pub(crate) fn endpoint_id() -> Object {
+    matching("^[A-Za-z0-9_-]{1,128}$")
+}
+
 /// A time of an answer.
 pub(crate) fn shown_time(name: &'static str) -> Member {
     (name, time_out().into())

@@ -1,12 +1,15 @@
 //! The audit trail.
 
-use rollcall_domain::audit::{AuditAction, AuditEvent};
+use rollcall_domain::audit::{ActorKind, AuditAction, AuditEvent, TargetKind};
 use rollcall_domain::id::{AuditEventId, OrganizationId};
 
 use super::lists::ListRequest;
 use crate::cursor::Cursors;
 use crate::error::ApiError;
-use crate::object::ObjectWriter;
+use crate::members::{Member, Value, begin, member, shape, written};
+use crate::openapi::schema::{
+    among, any_text, array, described, id, nullable, organization_id, time_out, word,
+};
 use crate::query::Query;
 
 /// A request for one page of the trail.
@@ -40,26 +43,32 @@ pub fn parse_list(query: Option<&str>, cursors: &Cursors) -> Result<AuditRequest
     })
 }
 
+/// What is shown of an audit event.
+#[rustfmt::skip]
+pub(crate) static AUDIT_EVENT: &[Member<AuditEvent>] = &[
+    member("type", || word("audit_event").into(), |_| "audit_event".into()),
+    member("id", || id("aud_").into(), |it| it.id.as_str().into()),
+    member("at", || time_out().into(), |it| it.act.at.into()),
+    member("organization_id", || nullable(organization_id()), |it| it.organization_id.as_ref().map(OrganizationId::as_str).into()),
+    member("actor", || shape(ACTOR), |it| written(ACTOR, it)),
+    member("action", || among(AuditAction::ALL, |action| action.as_str()), |it| it.action.as_str().into()),
+    member("target", || shape(TARGET), |it| written(TARGET, it)),
+    member("details", || described(array(any_text()), "Names of changed fields, never their values."), |it| Value::texts(it.details.iter().map(String::as_str))),
+];
+
+#[rustfmt::skip]
+static ACTOR: &[Member<AuditEvent>] = &[
+    member("kind", || among(ActorKind::ALL, |kind| kind.as_str()), |it| it.act.actor.kind.as_str().into()),
+    member("id", any_text, |it| (&it.act.actor.id).into()),
+];
+
+#[rustfmt::skip]
+static TARGET: &[Member<AuditEvent>] = &[
+    member("type", || among(TargetKind::ALL, |kind| kind.as_str()), |it| it.target_kind.as_str().into()),
+    member("id", any_text, |it| (&it.target_id).into()),
+];
+
 /// Appends an audit event.
 pub fn write_audit_event(out: &mut String, event: &AuditEvent) {
-    let (actor, entry) = (&event.act.actor, event);
-    let organization_id = event.organization_id.as_ref().map(OrganizationId::as_str);
-    ObjectWriter::new(out)
-        .text("type", "audit_event")
-        .text("id", event.id.as_str())
-        .time("at", event.act.at)
-        .optional_text("organization_id", organization_id)
-        .object("actor", |object| {
-            object
-                .text("kind", actor.kind.as_str())
-                .text("id", &actor.id)
-        })
-        .text("action", entry.action.as_str())
-        .object("target", |object| {
-            object
-                .text("type", entry.target_kind.as_str())
-                .text("id", &entry.target_id)
-        })
-        .texts("details", entry.details.iter().map(String::as_str))
-        .close();
+    begin(out, AUDIT_EVENT, event).close();
 }

@@ -7,7 +7,9 @@ use rollcall_record::field::{Field, FieldError, Fields, Read};
 use thiserror::Error;
 
 use crate::error::{ApiError, ErrorKind};
-use crate::object::{self, ObjectWriter};
+use crate::members::{Member, begin, member};
+use crate::object;
+use crate::openapi::schema::{Shape, boolean, described, integer, matching, nullable};
 
 /// What is to become of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,25 +219,36 @@ fn usual_type(status: u16) -> &'static str {
     row.unwrap_or(class).error_type()
 }
 
+impl FaultOutcome {
+    /// The status and the error's type of an error answer.
+    fn answer(&self) -> Option<(u16, &str)> {
+        match self {
+            Self::Answer { status, error_type } => Some((*status, error_type)),
+            Self::DropConnection | Self::GoOn => None,
+        }
+    }
+}
+
+/// What is shown of a prepared failure, and sent for one.
+#[rustfmt::skip]
+pub(crate) static FAULT: &[Member<Fault>] = &[
+    member("method", || nullable(matching("^[A-Za-z]+$")), |it| it.method.as_deref().into()),
+    member("path", || nullable(matching("^/")), |it| it.path.as_deref().into()),
+    member("status", || nullable(integer(400, Some(599))), |it| it.outcome.answer().map(|(status, _)| u64::from(status)).into()),
+    member("error_type", || nullable(matching("^[a-z_]{1,64}$")), |it| it.outcome.answer().map(|(_, error_type)| error_type).into()),
+    member("times", || nullable(integer(1, Some(1_000_000))), |it| u64::from(it.times).into()),
+    member("delay_ms", delay_shape, |it| u64::try_from(it.delay.as_millis()).unwrap_or(u64::MAX).into()),
+    member("drop_connection", || nullable(boolean()), |it| (it.outcome == FaultOutcome::DropConnection).into()),
+];
+
+fn delay_shape() -> Shape {
+    let wait = "How long each of them waits first. Without `status` and `drop_connection` it then goes on and succeeds.";
+    described(nullable(integer(0, Some(600_000))), wait)
+}
+
 /// Appends a prepared failure.
 pub fn write_fault(out: &mut String, fault: &Fault) {
-    let (status, error_type, drop_connection) = match &fault.outcome {
-        FaultOutcome::Answer { status, error_type } => {
-            (Some(*status), Some(error_type.as_str()), false)
-        }
-        FaultOutcome::DropConnection => (None, None, true),
-        FaultOutcome::GoOn => (None, None, false),
-    };
-    let delay_ms = u64::try_from(fault.delay.as_millis()).unwrap_or(u64::MAX);
-    ObjectWriter::new(out)
-        .optional_text("method", fault.method.as_deref())
-        .optional_text("path", fault.path.as_deref())
-        .optional_number("status", status)
-        .optional_text("error_type", error_type)
-        .number("times", fault.times)
-        .number("delay_ms", delay_ms)
-        .boolean("drop_connection", drop_connection)
-        .close();
+    begin(out, FAULT, fault).close();
 }
 
 #[cfg(test)]

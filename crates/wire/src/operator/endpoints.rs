@@ -9,7 +9,11 @@ use rollcall_domain::webhook::{AutoDisabled, EndpointState, WebhookEndpoint};
 use super::lists::{ListRequest, Sealable};
 use crate::cursor::Cursors;
 use crate::error::ApiError;
-use crate::object::ObjectWriter;
+use crate::members::{Member, Value, begin, member};
+use crate::openapi::schema::{
+    Shape, among, any_text, array, choice, endpoint_id, event_types, nullable, organization_id,
+    time_out, word,
+};
 use crate::query::Query;
 
 /// A request for one page of endpoints.
@@ -47,6 +51,37 @@ impl Sealable for WebhookEndpointId {
     }
 }
 
+/// An endpoint as the operator sees it.
+pub(crate) struct ShownEndpoint<'a> {
+    organization_id: &'a OrganizationId,
+    endpoint: &'a WebhookEndpoint,
+    failing_since: Option<Timestamp>,
+}
+
+/// What is shown of an endpoint.
+#[rustfmt::skip]
+pub(crate) fn endpoint_members<'a>() -> [Member<ShownEndpoint<'a>>; 12] {
+    [
+        member("type", || word("webhook_endpoint").into(), |_| "webhook_endpoint".into()),
+        member("id", || endpoint_id().into(), |it| it.endpoint.id.as_str().into()),
+        member("organization_id", || organization_id().into(), |it| it.organization_id.as_str().into()),
+        member("created_at", || time_out().into(), |it| it.endpoint.created_at.into()),
+        member("description", any_text, |it| (&it.endpoint.description).into()),
+        member("disabled_reason", disabled_reasons, |it| it.endpoint.disabled_reason.map_or("", AutoDisabled::as_str).into()),
+        member("enabled_events", || array(event_types()), |it| Value::texts(it.endpoint.enabled_events.iter().map(Subscription::as_str))),
+        member("failing_since", || nullable(time_out()), |it| it.failing_since.into()),
+        member("name", any_text, |it| (&it.endpoint.name).into()),
+        member("state", || among(EndpointState::ALL, |state| state.as_str()), |it| it.endpoint.state.as_str().into()),
+        member("updated_at", || time_out().into(), |it| it.endpoint.updated_at.into()),
+        member("url", any_text, |it| (&it.endpoint.url).into()),
+    ]
+}
+
+fn disabled_reasons() -> Shape {
+    let reasons = AutoDisabled::ALL.iter().map(|reason| reason.as_str());
+    choice(reasons.chain([""])).into()
+}
+
 /// Appends an endpoint.
 pub fn write_endpoint(
     out: &mut String,
@@ -54,20 +89,10 @@ pub fn write_endpoint(
     endpoint: &WebhookEndpoint,
     failing_since: Option<Timestamp>,
 ) {
-    let reason = endpoint.disabled_reason.map_or("", AutoDisabled::as_str);
-    let events = endpoint.enabled_events.iter();
-    ObjectWriter::new(out)
-        .text("type", "webhook_endpoint")
-        .text("id", endpoint.id.as_str())
-        .text("organization_id", organization_id.as_str())
-        .time("created_at", endpoint.created_at)
-        .text("description", &endpoint.description)
-        .text("disabled_reason", reason)
-        .texts("enabled_events", events.map(Subscription::as_str))
-        .optional_time("failing_since", failing_since)
-        .text("name", &endpoint.name)
-        .text("state", endpoint.state.as_str())
-        .time("updated_at", endpoint.updated_at)
-        .text("url", &endpoint.url)
-        .close();
+    let shown = ShownEndpoint {
+        organization_id,
+        endpoint,
+        failing_since,
+    };
+    begin(out, &endpoint_members(), &shown).close();
 }

@@ -11,7 +11,11 @@ use rollcall_record::line::read_tiers;
 use super::lists::{ListPosition, ListRequest};
 use crate::cursor::Cursors;
 use crate::error::ApiError;
-use crate::object::ObjectWriter;
+use crate::members::{Member, Value, begin, member};
+use crate::openapi::schema::{
+    Shape, among, described, id, nullable, organization_id, program_name, string, texts_by_name,
+    time_out, word,
+};
 use crate::query::Query;
 
 /// The longest note to an end user, in characters.
@@ -110,21 +114,28 @@ fn note(fields: &mut Fields) -> Read<Option<String>> {
     Ok(Some(note).filter(|note| !note.is_empty()))
 }
 
+/// What is shown of an enrollment.
+#[rustfmt::skip]
+pub(crate) static ENROLLMENT: &[Member<Enrollment>] = &[
+    member("type", || word("enrollment").into(), |_| "enrollment".into()),
+    member("id", || id("enr_").into(), |it| it.id.as_str().into()),
+    member("organization_id", || organization_id().into(), |it| it.organization_id.as_str().into()),
+    member("user_profile_id", || id("uprof_").into(), |it| it.profile_id.as_str().into()),
+    member("program", || program_name().into(), |it| it.program.as_str().into()),
+    member("status", || among(EnrollmentStatus::ALL, |status| status.as_str()), |it| it.status.as_str().into()),
+    member("submitted", || described(texts_by_name(), "The form's fields and what was answered."), |it| Value::texts_by_name(&it.submitted)),
+    member("submitted_at", || time_out().into(), |it| it.submitted_at.into()),
+    member("decided_at", || nullable(time_out()), |it| it.decided_at.into()),
+    member("note", note_shape, |it| it.note.as_deref().into()),
+];
+
+/// A note, wherever it is read or shown.
+pub(crate) fn note_shape() -> Shape {
+    let note = string().max_length(Some(NOTE_LIMIT)).build();
+    described(nullable(note), "Words to the end user.")
+}
+
 /// Appends an enrollment.
 pub fn write_enrollment(out: &mut String, enrollment: &Enrollment) {
-    ObjectWriter::new(out)
-        .text("type", "enrollment")
-        .text("id", enrollment.id.as_str())
-        .text("organization_id", enrollment.organization_id.as_str())
-        .text("user_profile_id", enrollment.profile_id.as_str())
-        .text("program", enrollment.program.as_str())
-        .text("status", enrollment.status.as_str())
-        .object("submitted", |form| {
-            let fields = enrollment.submitted.iter();
-            fields.fold(form, |form, (name, value)| form.text(name, value))
-        })
-        .time("submitted_at", enrollment.submitted_at)
-        .optional_time("decided_at", enrollment.decided_at)
-        .optional_text("note", enrollment.note.as_deref())
-        .close();
+    begin(out, ENROLLMENT, enrollment).close();
 }

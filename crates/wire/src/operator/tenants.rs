@@ -4,7 +4,7 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::data_controls::DataControlsApproval;
 use rollcall_domain::id::{OrganizationId, WorkspaceId};
 use rollcall_domain::tenant::{
-    ApiKey, EnrollmentLinks, KeyOwner, KeyStatus, Organization, OrganizationPatch,
+    ApiKey, EnrollmentLinks, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationPatch,
     OrganizationStatus, OrganizationSwitches, Workspace,
 };
 use rollcall_domain::text_enum::NotOneOf;
@@ -12,7 +12,10 @@ use rollcall_record::field::{Field, FieldError, Fields, Read};
 
 use super::{label, required_label};
 use crate::error::ApiError;
-use crate::object::ObjectWriter;
+use crate::members::{Member, begin, member};
+use crate::openapi::schema::{
+    Shape, among, described, given_name, id, integer, nullable, organization_id, time_out, word,
+};
 use crate::parts::required;
 
 /// A new organization.
@@ -149,51 +152,81 @@ pub fn parse_api_key_status(mut fields: Fields) -> Result<KeyStatus, ApiError> {
     Ok(status)
 }
 
+/// What is shown of an organization.
+#[rustfmt::skip]
+pub(crate) static ORGANIZATION: &[Member<Organization>] = &[
+    member("type", || word("organization").into(), |_| "organization".into()),
+    member("id", || organization_id().into(), |it| it.id.as_str().into()),
+    member("name", given_name, |it| (&it.name).into()),
+    member("created_at", || time_out().into(), |it| it.created_at.into()),
+    member("rate_limit_rpm", rate_limit_shape, |it| it.rate_limit_rpm.map(u64::from).into()),
+    member("status", || among(OrganizationStatus::ALL, |status| status.as_str()), |it| it.status.as_str().into()),
+    member("enrollment_links", links_shape, |it| it.switches.enrollment_links.as_str().into()),
+    member("data_controls", controls_shape, |it| it.switches.data_controls.as_str().into()),
+];
+
+fn rate_limit_shape() -> Shape {
+    let rate = nullable(integer(1, Some(i64::from(u32::MAX))));
+    described(rate, "Public requests a minute; null: no limit.")
+}
+
+fn links_shape() -> Shape {
+    let links = among(EnrollmentLinks::ALL, |links| links.as_str());
+    described(
+        links,
+        "Whether its platform can make enrollment and action URLs.",
+    )
+}
+
+fn controls_shape() -> Shape {
+    let controls = among(DataControlsApproval::ALL, |approval| approval.as_str());
+    described(
+        controls,
+        "Whether its platform may switch data controls on.",
+    )
+}
+
 /// Appends an organization.
 pub fn write_organization(out: &mut String, organization: &Organization) {
-    ObjectWriter::new(out)
-        .text("type", "organization")
-        .text("id", organization.id.as_str())
-        .text("name", &organization.name)
-        .time("created_at", organization.created_at)
-        .optional_number("rate_limit_rpm", organization.rate_limit_rpm)
-        .text("status", organization.status.as_str())
-        .text(
-            "enrollment_links",
-            organization.switches.enrollment_links.as_str(),
-        )
-        .text(
-            "data_controls",
-            organization.switches.data_controls.as_str(),
-        )
-        .close();
+    begin(out, ORGANIZATION, organization).close();
 }
+
+/// What is shown of a workspace.
+#[rustfmt::skip]
+pub(crate) static WORKSPACE: &[Member<Workspace>] = &[
+    member("type", || word("workspace").into(), |_| "workspace".into()),
+    member("id", || id("wrkspc_").into(), |it| it.id.as_str().into()),
+    member("name", given_name, |it| (&it.name).into()),
+    member("created_at", || time_out().into(), |it| it.created_at.into()),
+];
 
 /// Appends a workspace.
 pub fn write_workspace(out: &mut String, workspace: &Workspace) {
-    ObjectWriter::new(out)
-        .text("type", "workspace")
-        .text("id", workspace.id.as_str())
-        .text("name", &workspace.name)
-        .time("created_at", workspace.created_at)
-        .close();
+    begin(out, WORKSPACE, workspace).close();
+}
+
+/// What is shown of a key.
+#[rustfmt::skip]
+pub(crate) static API_KEY: &[Member<ApiKey>] = &[
+    member("type", || word("api_key").into(), |_| "api_key".into()),
+    member("id", || id("apikey_").into(), |it| it.id.as_str().into()),
+    member("organization_id", || nullable(organization_id()), |it| it.owner.organization_id().map(OrganizationId::as_str).into()),
+    member("kind", || among(KeyKind::ALL, |kind| kind.as_str()), |it| it.owner.kind().as_str().into()),
+    member("name", given_name, |it| (&it.name).into()),
+    member("workspace_id", || nullable(id("wrkspc_")), |it| it.owner.workspace_id().map(WorkspaceId::as_str).into()),
+    member("created_at", || time_out().into(), |it| it.created_at.into()),
+    member("expires_at", || nullable(time_out()), |it| it.expires_at.into()),
+    member("last_used_at", || nullable(time_out()), |it| it.last_used_at.into()),
+    member("status", key_status_shape, |it| it.status.as_str().into()),
+];
+
+pub(crate) fn key_status_shape() -> Shape {
+    among(KeyStatus::ALL, |status| status.as_str())
 }
 
 /// Appends a key, with its secret only in the answer to its creation.
 pub fn write_api_key(out: &mut String, key: &ApiKey, secret: Option<&str>) {
-    let organization_id = key.owner.organization_id().map(OrganizationId::as_str);
-    let workspace_id = key.owner.workspace_id().map(WorkspaceId::as_str);
-    let object = ObjectWriter::new(out)
-        .text("type", "api_key")
-        .text("id", key.id.as_str())
-        .optional_text("organization_id", organization_id)
-        .text("kind", key.owner.kind().as_str())
-        .text("name", &key.name)
-        .optional_text("workspace_id", workspace_id)
-        .time("created_at", key.created_at)
-        .optional_time("expires_at", key.expires_at)
-        .optional_time("last_used_at", key.last_used_at)
-        .text("status", key.status.as_str());
+    let object = begin(out, API_KEY, key);
     match secret {
         None => object.close(),
         Some(secret) => object.text("secret", secret).close(),

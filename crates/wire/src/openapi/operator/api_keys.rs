@@ -1,6 +1,5 @@
 //! API keys, and the one answer that shows a secret.
 
-use rollcall_domain::tenant::{KeyKind, KeyStatus};
 use serde_json::json;
 use utoipa::openapi::path::Parameter;
 
@@ -8,11 +7,12 @@ use super::{
     Described, answers, delete, deleted, get, linked, list, name, ok, operation,
     organization_in_path, post, takes,
 };
+use crate::members::{shape, shapes};
 use crate::openapi::public::path_parameter;
 use crate::openapi::schema::{
-    self, Shape, answer, body, choice, described, id, named, nullable, organization_id, ruled,
-    shown_optional_time, shown_time, time_in, word,
+    self, Shape, answer, body, choice, described, id, named, nullable, ruled, time_in,
 };
+use crate::operator::tenants;
 
 pub(super) fn operations() -> Vec<Described> {
     const KEYS: &str = "/operator/v1/organizations/{organization_id}/api_keys";
@@ -61,25 +61,7 @@ pub(super) fn operations() -> Vec<Described> {
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
-    let key_statuses = || choice(KeyStatus::ALL.iter().map(|value| value.as_str()));
-    let key = || {
-        vec![
-            ("type", word("api_key").into()),
-            ("id", id("apikey_").into()),
-            ("organization_id", nullable(organization_id())),
-            (
-                "kind",
-                choice(KeyKind::ALL.iter().map(|value| value.as_str())).into(),
-            ),
-            name(),
-            ("workspace_id", nullable(id("wrkspc_"))),
-            shown_time("created_at"),
-            shown_optional_time("expires_at"),
-            shown_optional_time("last_used_at"),
-            ("status", key_statuses().into()),
-        ]
-    };
-    let mut with_secret = key();
+    let mut with_secret = shapes(tenants::API_KEY);
     let words = "The key itself: shown here and never again.";
     with_secret.push(("secret", described(schema::string().build(), words)));
     let key_create = body(
@@ -102,7 +84,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         "then": {"properties": {"workspace_id": {"type": "null"}}}
     });
     vec![
-        ("ApiKey", answer(key()).into()),
+        ("ApiKey", shape(tenants::API_KEY)),
         ("NewApiKey", answer(with_secret).into()),
         (
             "ApiKeyCreate",
@@ -110,7 +92,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         ),
         (
             "ApiKeyUpdate",
-            body([("status", key_statuses().into())], &["status"]).into(),
+            body([("status", tenants::key_status_shape())], &["status"]).into(),
         ),
     ]
 }

@@ -1,12 +1,12 @@
 //! The audit trail.
 
-use rollcall_domain::audit::{ActorKind, AuditAction, TargetKind};
+use rollcall_domain::audit::AuditAction;
 
 use super::{Described, get, list, operation};
+use crate::members::shape;
 use crate::openapi::public::query;
-use crate::openapi::schema::{
-    self, Shape, answer, array, choice, described, id, nullable, organization_id, shown_time, word,
-};
+use crate::openapi::schema::{self, Shape, choice, organization_id};
+use crate::operator::audit::AUDIT_EVENT;
 
 pub(super) fn operations() -> Vec<Described> {
     const AUDIT: &str = "/operator/v1/audit_events";
@@ -32,38 +32,5 @@ pub(super) fn operations() -> Vec<Described> {
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
-    let actors = ActorKind::ALL.iter().map(|value| value.as_str());
-    let actions = AuditAction::ALL.iter().map(|value| value.as_str());
-    let targets = TargetKind::ALL.iter().map(|value| value.as_str());
-    let event = answer([
-        ("type", word("audit_event").into()),
-        ("id", id("aud_").into()),
-        shown_time("at"),
-        ("organization_id", nullable(organization_id())),
-        (
-            "actor",
-            answer([
-                ("kind", choice(actors).into()),
-                ("id", schema::string().build().into()),
-            ])
-            .into(),
-        ),
-        ("action", choice(actions).into()),
-        (
-            "target",
-            answer([
-                ("type", choice(targets).into()),
-                ("id", schema::string().build().into()),
-            ])
-            .into(),
-        ),
-        (
-            "details",
-            described(
-                array(schema::string().build()),
-                "Names of changed fields, never their values.",
-            ),
-        ),
-    ]);
-    vec![("AuditEvent", event.into())]
+    vec![("AuditEvent", shape(AUDIT_EVENT))]
 }

@@ -4,10 +4,12 @@ use serde_json::json;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::{Described, answers, delete, get, list, operation, post, takes, takes_nothing};
+use crate::members::{shape, shapes};
 use crate::openapi::schema::{
-    self, Shape, answer, array, body, boolean, described, id, integer, matching, named, nullable,
-    ruled, shown_time, time_in, word,
+    self, Shape, answer, array, body, described, id, integer, named, nullable, ruled, shown_time,
+    time_in, word,
 };
+use crate::operator::dev::FAULT;
 
 pub(super) fn operations() -> Vec<Described> {
     const RESET: &str = "/operator/v1/dev/reset";
@@ -93,22 +95,6 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         &[],
     );
     let one = json!({"minProperties": 1, "maxProperties": 1});
-    let wait = "How long each of them waits first. Without `status` and `drop_connection` it then goes on and succeeds.";
-    let fault = |status: Shape| {
-        [
-            ("method", nullable(matching("^[A-Za-z]+$"))),
-            ("path", nullable(matching("^/"))),
-            ("status", status),
-            ("error_type", nullable(matching("^[a-z_]{1,64}$"))),
-            ("times", nullable(integer(1, Some(1_000_000)))),
-            (
-                "delay_ms",
-                described(nullable(integer(0, Some(600_000))), wait),
-            ),
-            ("drop_connection", nullable(boolean())),
-        ]
-    };
-    let status = || nullable(integer(400, Some(599)));
     let ends = json!({"anyOf": [
         {"required": ["status"], "properties": {"status": {"type": "integer"}}},
         {"required": ["drop_connection"], "properties": {"drop_connection": {"const": true}}},
@@ -147,10 +133,10 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
     vec![
         ("Clock", answer([shown_time("now")]).into()),
         ("ClockChange", ruled(change, vec![one]).into()),
-        ("Fault", answer(fault(status())).into()),
+        ("Fault", shape(FAULT)),
         (
             "FaultAdd",
-            ruled(body(fault(status()), &[]), vec![ends]).into(),
+            ruled(body(shapes(FAULT), &[]), vec![ends]).into(),
         ),
         ("Request", request.into()),
     ]

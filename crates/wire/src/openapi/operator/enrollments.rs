@@ -2,16 +2,13 @@
 
 use rollcall_domain::enrollment::EnrollmentStatus;
 use serde_json::json;
-use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Type};
 
 use super::programs::activities;
 use super::{Described, answers, get, list_linked, may_take, operation, post};
+use crate::members::shape;
 use crate::openapi::public::{path_parameter, query};
-use crate::openapi::schema::{
-    self, Shape, answer, body, boolean, choice, described, id, named, nullable, organization_id,
-    ruled, shown_optional_time, shown_time, word,
-};
-use crate::operator::enrollments::NOTE_LIMIT;
+use crate::openapi::schema::{self, Shape, body, boolean, choice, named, nullable, ruled};
+use crate::operator::enrollments::{ENROLLMENT, note_shape};
 
 pub(super) fn operations() -> Vec<Described> {
     const LIST: &str = "/operator/v1/enrollments";
@@ -21,7 +18,7 @@ pub(super) fn operations() -> Vec<Described> {
     let enrollment = |id, summary| operation("Enrollments", id, summary);
     let named_one = |id, summary| {
         let named = enrollment(id, summary);
-        named.parameter(path_parameter("enrollment_id", id_of_enrollment()))
+        named.parameter(path_parameter("enrollment_id", schema::id("enr_")))
     };
     let statuses = EnrollmentStatus::ALL.iter().map(|value| value.as_str());
     let listed = enrollment("list_enrollments", "List enrollments, newest first");
@@ -52,22 +49,8 @@ pub(super) fn operations() -> Vec<Described> {
     ]
 }
 
-fn id_of_enrollment() -> Object {
-    id("enr_")
-}
-
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
-    let statuses = EnrollmentStatus::ALL.iter().map(|value| value.as_str());
-    let submitted = ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .additional_properties(Some(AdditionalProperties::RefOr(
-            schema::string().build().into(),
-        )))
-        .build();
-    let note = || {
-        let note = schema::string().max_length(Some(NOTE_LIMIT)).build();
-        described(nullable(note), "Words to the end user.")
-    };
+    let note = note_shape;
     let active = json!({"const": "active"});
     let rule = json!({
         "if": {"required": ["requirements"], "properties": {"requirements": {"type": "object"}}},
@@ -93,25 +76,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         &[],
     );
     vec![
-        (
-            "Enrollment",
-            answer([
-                ("type", word("enrollment").into()),
-                ("id", id_of_enrollment().into()),
-                ("organization_id", organization_id().into()),
-                ("user_profile_id", id("uprof_").into()),
-                ("program", schema::program_name().into()),
-                ("status", choice(statuses).into()),
-                (
-                    "submitted",
-                    described(submitted, "The form's fields and what was answered."),
-                ),
-                shown_time("submitted_at"),
-                shown_optional_time("decided_at"),
-                ("note", note()),
-            ])
-            .into(),
-        ),
+        ("Enrollment", shape(ENROLLMENT)),
         ("EnrollmentApproval", ruled(approval, vec![rule]).into()),
         ("EnrollmentRejection", body([("note", note())], &[]).into()),
     ]

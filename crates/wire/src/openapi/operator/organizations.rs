@@ -1,15 +1,11 @@
 //! Organizations.
 
-use rollcall_domain::data_controls::DataControlsApproval;
-use rollcall_domain::tenant::{EnrollmentLinks, OrganizationStatus};
-
 use super::{
-    Described, answers, get, linked, list, name, ok, operation, organization_in_path, post, takes,
+    Described, answers, get, linked, list, ok, operation, organization_in_path, post, takes,
 };
-use crate::openapi::schema::{
-    Shape, answer, body, choice, described, integer, named, nullable, organization_id, shown_time,
-    word,
-};
+use crate::members::{shape, shapes};
+use crate::openapi::schema::{Shape, body, named};
+use crate::operator::tenants;
 
 pub(super) fn operations() -> Vec<Described> {
     const ORGANIZATIONS: &str = "/operator/v1/organizations";
@@ -58,57 +54,14 @@ pub(super) fn operations() -> Vec<Described> {
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
-    let statuses = || choice(OrganizationStatus::ALL.iter().map(|value| value.as_str()));
-    let links = || choice(EnrollmentLinks::ALL.iter().map(|value| value.as_str()));
-    let words = "Whether its platform can make enrollment and action URLs.";
-    let links = || described(links(), words);
-    let controls = || choice(DataControlsApproval::ALL.iter().map(|value| value.as_str()));
-    let words = "Whether its platform may switch data controls on.";
-    let controls = || described(controls(), words);
-    let rate = || nullable(integer(1, Some(i64::from(u32::MAX))));
-    let rate = || described(rate(), "Public requests a minute; null: no limit.");
+    // What is shown and was not given by the server can be sent.
+    let sent = || {
+        let shown = shapes(tenants::ORGANIZATION).into_iter();
+        shown.filter(|(name, _)| !["type", "id", "created_at"].contains(name))
+    };
     vec![
-        (
-            "Organization",
-            answer([
-                ("type", word("organization").into()),
-                ("id", organization_id().into()),
-                name(),
-                shown_time("created_at"),
-                ("rate_limit_rpm", rate()),
-                ("status", statuses().into()),
-                ("enrollment_links", links()),
-                ("data_controls", controls()),
-            ])
-            .into(),
-        ),
-        (
-            "OrganizationCreate",
-            body(
-                [
-                    name(),
-                    ("rate_limit_rpm", rate()),
-                    ("status", statuses().into()),
-                    ("enrollment_links", links()),
-                    ("data_controls", controls()),
-                ],
-                &["name"],
-            )
-            .into(),
-        ),
-        (
-            "OrganizationUpdate",
-            body(
-                [
-                    name(),
-                    ("rate_limit_rpm", rate()),
-                    ("status", statuses().into()),
-                    ("enrollment_links", links()),
-                    ("data_controls", controls()),
-                ],
-                &[],
-            )
-            .into(),
-        ),
+        ("Organization", shape(tenants::ORGANIZATION)),
+        ("OrganizationCreate", body(sent(), &["name"]).into()),
+        ("OrganizationUpdate", body(sent(), &[]).into()),
     ]
 }

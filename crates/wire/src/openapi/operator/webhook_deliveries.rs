@@ -1,15 +1,12 @@
 //! Webhook deliveries.
 
 use rollcall_domain::delivery::DeliveryStatus;
-use utoipa::openapi::schema::Object;
 
-use super::webhook_endpoints::any_id;
 use super::{Described, answers, get, list_linked, operation, post, takes_nothing};
+use crate::members::{shape, shapes};
 use crate::openapi::public::{path_parameter, query};
-use crate::openapi::schema::{
-    self, Member, Shape, answer, array, choice, id, integer, named, nullable, organization_id,
-    shown_optional_time, shown_time, word,
-};
+use crate::openapi::schema::{self, Shape, answer, choice, endpoint_id, named};
+use crate::operator::deliveries::{DELIVERY, REQUEST};
 
 pub(super) fn operations() -> Vec<Described> {
     const ALL: &str = "/operator/v1/webhook_deliveries";
@@ -25,7 +22,11 @@ pub(super) fn operations() -> Vec<Described> {
         "list_webhook_deliveries",
         "List webhook deliveries, newest first",
     )
-    .parameter(query("endpoint_id", "Only to this endpoint.", any_id()))
+    .parameter(query(
+        "endpoint_id",
+        "Only to this endpoint.",
+        endpoint_id(),
+    ))
     .parameter(query("status", "Only with this status.", choice(statuses)));
     vec![
         get(
@@ -55,42 +56,10 @@ pub(super) fn operations() -> Vec<Described> {
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
+    let mut with_request = shapes(DELIVERY);
+    with_request.push(("request", shape(REQUEST)));
     vec![
-        ("WebhookDelivery", answer(delivery_members()).into()),
-        ("WebhookDeliveryWithRequest", delivery_with_request().into()),
+        ("WebhookDelivery", shape(DELIVERY)),
+        ("WebhookDeliveryWithRequest", answer(with_request).into()),
     ]
-}
-
-/// A delivery, as lists show it.
-fn delivery_members() -> Vec<Member> {
-    let statuses = DeliveryStatus::ALL.iter().map(|status| status.as_str());
-    let attempt = answer([
-        shown_time("at"),
-        ("status_code", nullable(integer(100, Some(999)))),
-        ("latency_ms", integer(0, None).into()),
-        ("error", nullable(schema::string().build())),
-    ]);
-    vec![
-        ("type", word("webhook_delivery").into()),
-        ("id", id("whd_").into()),
-        ("organization_id", organization_id().into()),
-        ("endpoint_id", schema::string().build().into()),
-        ("event_id", id("whe_").into()),
-        ("event_type", schema::string().build().into()),
-        ("status", choice(statuses).into()),
-        shown_time("created_at"),
-        shown_optional_time("next_attempt_at"),
-        ("attempts", array(attempt)),
-    ]
-}
-
-fn delivery_with_request() -> Object {
-    let mut members = delivery_members();
-    let headers = schema::map(schema::string().build(), schema::string().build(), 10);
-    let request = answer([
-        ("headers", headers.into()),
-        ("body", schema::string().build().into()),
-    ]);
-    members.push(("request", request.into()));
-    answer(members)
 }

@@ -1,14 +1,12 @@
 //! Webhook endpoints of every organization, and the test of one.
 
-use rollcall_domain::webhook::{AutoDisabled, EndpointState};
-use utoipa::openapi::schema::Object;
+use rollcall_domain::webhook::EndpointState;
 
 use super::{Described, answers, get, linked, list, ok, operation, post, takes_nothing};
+use crate::members::shape;
 use crate::openapi::public::{path_parameter, query};
-use crate::openapi::schema::{
-    self, Shape, answer, array, choice, event_types, matching, named, organization_id,
-    shown_optional_time, shown_time, word,
-};
+use crate::openapi::schema::{Shape, choice, endpoint_id, named, organization_id};
+use crate::operator::endpoints::endpoint_members;
 
 pub(super) fn operations() -> Vec<Described> {
     const ALL: &str = "/operator/v1/webhook_endpoints";
@@ -16,7 +14,7 @@ pub(super) fn operations() -> Vec<Described> {
     const TEST: &str = "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test";
     let endpoints = |id, summary| operation("Webhook endpoints", id, summary);
     let one = |id, summary| {
-        endpoints(id, summary).parameter(path_parameter("webhook_endpoint_id", any_id()))
+        endpoints(id, summary).parameter(path_parameter("webhook_endpoint_id", endpoint_id()))
     };
     let listed = endpoints(
         "list_webhook_endpoints",
@@ -47,29 +45,10 @@ pub(super) fn operations() -> Vec<Described> {
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
-    let reasons = AutoDisabled::ALL.iter().map(|reason| reason.as_str());
-    let endpoint = answer([
-        ("type", word("webhook_endpoint").into()),
-        ("id", any_id().into()),
-        ("organization_id", organization_id().into()),
-        shown_time("created_at"),
-        ("description", schema::string().build().into()),
-        ("disabled_reason", choice(reasons.chain([""])).into()),
-        ("enabled_events", array(event_types())),
-        shown_optional_time("failing_since"),
-        ("name", schema::string().build().into()),
-        ("state", choice(states()).into()),
-        shown_time("updated_at"),
-        ("url", schema::string().build().into()),
-    ]);
-    vec![("WebhookEndpoint", endpoint.into())]
+    let endpoint = shape(&endpoint_members());
+    vec![("WebhookEndpoint", endpoint)]
 }
 
 fn states() -> impl Iterator<Item = &'static str> {
     EndpointState::ALL.iter().map(|state| state.as_str())
-}
-
-/// The ids of seeded endpoints are any literals.
-pub(super) fn any_id() -> Object {
-    matching("^[A-Za-z0-9_-]{1,128}$")
 }

@@ -1,7 +1,9 @@
 //! Workspaces of an organization.
 
 use super::{Described, answers, get, list, name, operation, organization_in_path, post, takes};
-use crate::openapi::schema::{Shape, answer, body, id, named, shown_time, word};
+use crate::members::shape;
+use crate::openapi::schema::{Shape, body, named};
+use crate::operator::tenants;
 
 pub(super) fn operations() -> Vec<Described> {
     const WORKSPACES: &str = "/operator/v1/organizations/{organization_id}/workspaces";
@@ -30,16 +32,7 @@ pub(super) fn operations() -> Vec<Described> {
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
     vec![
-        (
-            "Workspace",
-            answer([
-                ("type", word("workspace").into()),
-                ("id", id("wrkspc_").into()),
-                name(),
-                shown_time("created_at"),
-            ])
-            .into(),
-        ),
+        ("Workspace", shape(tenants::WORKSPACE)),
         ("WorkspaceCreate", body([name()], &["name"]).into()),
     ]
 }
