@@ -19,7 +19,7 @@ use rollcall_store::{Store, Stored};
 use tokio::sync::Notify;
 
 /// The lease's name.
-const NAME: &str = "background";
+const NAME: &str = rollcall_store::leases::BACKGROUND;
 /// How long a claim holds.
 const LEASE: Duration = Duration::from_secs(5);
 /// How often the lease is claimed: by its holder to keep it, by others to take it over.

@@ -40,6 +40,7 @@ fn run() -> Outcome {
         Command::Backup(arguments) => cli::wait(cli::backup::run(arguments)),
         Command::Restore(arguments) => cli::wait(cli::restore::run(arguments)),
         Command::Check(arguments) => cli::wait(cli::check::run(arguments)),
+        Command::Transfer(arguments) => cli::wait(cli::transfer::run(arguments)),
         Command::Health(arguments) => cli::wait(cli::health::run(arguments)),
         Command::Openapi(arguments) => cli::openapi::run(&arguments),
         Command::Completions(arguments) => cli::completions::run(&arguments),

@@ -11,6 +11,11 @@ use rollcall_domain::clock::Timestamp;
 
 use crate::Stored;
 
+/// The lease that some server on a shared storage holds at any time.
+pub const BACKGROUND: &str = "background";
+/// How a transfer begins to call itself; while it holds [`BACKGROUND`], no server starts.
+pub const TRANSFER: &str = "transfer-";
+
 /// Leases of background tasks.
 #[async_trait]
 pub trait Leases: Send + Sync {

@@ -34,6 +34,7 @@ pub mod sessions;
 pub mod sqlite;
 mod tables;
 pub mod tenants;
+pub mod transfer;
 pub mod webhooks;
 mod writability;
 
@@ -51,6 +52,7 @@ pub use profiles::{Changed, Decide, Profiles};
 pub use registry::Registry;
 pub use sessions::ConsoleSessions;
 pub use tenants::Tenants;
+pub use transfer::Transfer;
 pub use webhooks::{DecideEndpoint, WebhookEndpoints};
 
 /// Everything Rollcall keeps.
@@ -68,6 +70,7 @@ pub trait Store:
     + Deliveries
     + Leases
     + Check
+    + Transfer
     + std::fmt::Debug
 {
 }
@@ -86,6 +89,7 @@ impl<T> Store for T where
         + Deliveries
         + Leases
         + Check
+        + Transfer
         + std::fmt::Debug
 {
 }
@@ -119,6 +123,15 @@ pub enum OpenError {
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl OpenError {
+    /// A transfer has begun to fill it, and has not come to its end.
+    fn half_filled() -> Self {
+        let what = "a transfer into this storage was broken off, and a part of it is missing: run the same \
+                    \"rollcall transfer\" again, which goes on where it was, or begin with an empty one";
+        Self::Failed(what.to_owned())
+    }
 }
 
 /// The result of a call to storage.

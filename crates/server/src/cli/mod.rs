@@ -52,6 +52,7 @@ pub mod serve;
 mod startup;
 pub mod storage;
 pub mod target;
+pub mod transfer;
 pub mod webhooks;
 pub mod workspaces;
 
@@ -102,6 +103,7 @@ pub enum Command {
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     Check(check::Arguments),
+    Transfer(transfer::Arguments),
     Health(health::Arguments),
     Openapi(openapi::Arguments),
     Completions(completions::Arguments),

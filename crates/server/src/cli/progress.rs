@@ -34,6 +34,14 @@ impl Progress {
         }
     }
 
+    /// Progress through rows, of which nobody knows yet how many there are.
+    pub(crate) fn rows() -> Self {
+        Self::bar(
+            ProgressBar::new(0),
+            "{bar:30} {percent:>3}%  {human_pos}/{human_len} rows  {msg}  {eta} left",
+        )
+    }
+
     fn bar(bar: ProgressBar, template: &str) -> Self {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -44,6 +52,12 @@ impl Progress {
 
     /// So far.
     pub(crate) fn at(&self, position: u64) {
+        self.0.set_position(position);
+    }
+
+    /// So far, of what is known of the whole.
+    pub(crate) fn through(&self, position: u64, of: u64) {
+        self.0.set_length(of);
         self.0.set_position(position);
     }
 

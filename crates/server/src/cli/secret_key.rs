@@ -224,6 +224,41 @@ pub(crate) async fn problems(config: &Config, storage: &Storage) -> Outcome<Vec<
     }
 }
 
+/// The secrets of a storage that is about to be moved. Every signing secret in it opens with them.
+pub(crate) async fn of_moving(config: &Config, storage: &Storage) -> Outcome<Option<SecretKeys>> {
+    let secrets = known(config)?;
+    if secrets.is_none() && config.database_url.is_some() {
+        return Err(Failure::setup(
+            "secret_key: must be set to what the servers of that database have, because its signing secrets are \
+             sealed with it",
+        ));
+    }
+    let problems = problems(config, storage).await?;
+    match problems.first() {
+        None => Ok(secrets),
+        Some(first) => Err(Failure::setup(format!(
+            "{} signing secrets would not open after the move, nothing was moved: {first}; give the key in \
+             secret_key or previous_secret_keys, or regenerate them before",
+            problems.len()
+        ))),
+    }
+}
+
+/// Puts the secrets of a storage that is being moved into the data directory it is moved to.
+pub(crate) fn bring_along(to: &Config, secrets: Option<&SecretKeys>) -> Outcome {
+    let (Some(secrets), None) = (secrets, &to.database_url) else {
+        return Ok(());
+    };
+    match kept(&to.data_dir)? {
+        Some(there) if there.current != secrets.current => Err(Failure::setup(format!(
+            "{} holds another secret key than the one that goes along; move it away",
+            to.data_dir.join(SECRET_KEY_FILE).display()
+        ))),
+        Some(_) => Ok(()),
+        None => keep(&to.data_dir, secrets),
+    }
+}
+
 /// `rollcall keys rotate-secret`: makes a new secret and seals with it what the one before sealed. Killed
 /// anywhere, it leaves a directory that every command and server works on, and run again it goes on.
 pub(crate) async fn rotate(config: &Config, storage: &Storage) -> Outcome<Value> {

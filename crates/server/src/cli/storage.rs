@@ -200,6 +200,17 @@ pub async fn open(config: &Config) -> Outcome<Storage> {
     .await
 }
 
+/// Opens the storage that a transfer reads, or the one that it fills.
+pub async fn open_to_move(config: &Config, filling: bool) -> Outcome<Storage> {
+    let settings = SqliteSettings {
+        cache_mib: config.sqlite.cache_mib.get().max(LOADING_CACHE_MIB),
+        loading: filling,
+        transferring: true,
+        ..sqlite_settings(config)
+    };
+    open_with(config, settings, CHOOSE_ANOTHER, COMMAND_PATIENCE).await
+}
+
 /// Opens the storage that `config` names, for a server; `opening` tells how far it is.
 pub async fn open_to_serve(config: &Config, opening: &Arc<Opening>) -> Outcome<Storage> {
     let settings = sqlite_settings(config);
@@ -210,7 +221,7 @@ fn sqlite_settings(config: &Config) -> SqliteSettings {
     SqliteSettings {
         cache_mib: config.sqlite.cache_mib.get(),
         mmap_mib: config.sqlite.mmap_mib,
-        loading: false,
+        ..SqliteSettings::default()
     }
 }
 
@@ -234,6 +245,7 @@ async fn open_told(
     let store: Arc<dyn Store> = if let Some(url) = &config.database_url {
         let settings = PostgresSettings {
             patience,
+            transferring: settings.transferring,
             ..postgres_settings(config)
         };
         Arc::new(PostgresStore::open(url.expose(), settings, Arc::clone(&ids)).await?)

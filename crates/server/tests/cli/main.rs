@@ -24,6 +24,7 @@ mod secret_key;
 mod serve;
 mod storage;
 mod surroundings;
+mod transfer;
 mod unread;
 mod upgrades;
 mod webhooks;

@@ -13,7 +13,7 @@ fn organization(place: &Place) -> String {
 }
 
 /// Records with something of everything.
-fn records(count: usize) -> String {
+pub(crate) fn records(count: usize) -> String {
     let record = |number: usize| {
         let programs = match number % 3 {
             0 => json!({}),

@@ -292,6 +292,7 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
     ),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", "[time]"),
     (r"(sk-rollcall-\w+-)[\w-]{49}", "${1}[secret]"),
+    (r"(sealed with the key )[0-9a-f]{16}", "${1}[key]"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
     (r#"(schema\w*":|knows 1 to )\d+"#, "${1}[schema]"),
 ];

@@ -308,7 +308,7 @@ impl Inbox {
     }
 
     /// Whether the next request is signed with this secret.
-    fn next_is_signed(&self, secret: &str) -> bool {
+    pub(crate) fn next_is_signed(&self, secret: &str) -> bool {
         let request = self.requests.recv_timeout(Duration::from_secs(30)).unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         let header = |name: &str| {

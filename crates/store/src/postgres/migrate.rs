@@ -18,6 +18,7 @@ use super::pool::{Connection, Connections};
 use super::trouble::Trouble;
 use super::value::values;
 use crate::OpenError;
+use crate::transfer::UNDER_WAY;
 
 /// Every migration, oldest first; its number is its place, counted from 1.
 const MIGRATIONS: &[(&str, &str)] = &[
@@ -147,8 +148,8 @@ pub(super) async fn version(connection: &mut Connection) -> Result<u32, OpenErro
     if !tables.iter().any(|table| table == "rollcall_migrations") {
         return Ok(0);
     }
-    let sql = "SELECT coalesce(max(number), 0) FROM rollcall_migrations";
-    let rows = connection.query(sql, &[]).await?;
+    let sql = "SELECT coalesce(max(number), 0) FROM rollcall_migrations WHERE number < $1";
+    let rows = connection.query(sql, &values![UNDER_WAY]).await?;
     let number: Option<i64> = rows.first().and_then(|row| row.try_get(0).ok());
     Ok(number
         .and_then(|number| u32::try_from(number).ok())
@@ -206,8 +207,8 @@ async fn define(
 async fn applied(connection: &mut Connection) -> Result<usize, OpenError> {
     let rows = connection
         .query(
-            "SELECT number, checksum FROM rollcall_migrations ORDER BY number",
-            &[],
+            "SELECT number, checksum FROM rollcall_migrations WHERE number < $1 ORDER BY number",
+            &values![UNDER_WAY],
         )
         .await?;
     if rows.len() > MIGRATIONS.len() {

@@ -42,6 +42,7 @@ mod tables;
 mod target;
 mod tenants;
 mod transaction;
+mod transfer;
 mod trouble;
 mod value;
 mod webhooks;
@@ -83,6 +84,8 @@ pub struct PostgresSettings {
     pub patience: Duration,
     /// How long to wait, while opening, for another node's migrations.
     pub migration_patience: Duration,
+    /// A transfer reads or fills it; nobody else may have it open.
+    pub transferring: bool,
     /// A replica for lists and searches, which may then lag behind.
     pub read_url: Option<String>,
 }
@@ -96,6 +99,7 @@ impl Default for PostgresSettings {
             recycle: Duration::from_mins(30),
             patience: Duration::from_secs(30),
             migration_patience: Duration::from_secs(30),
+            transferring: false,
             read_url: None,
         }
     }

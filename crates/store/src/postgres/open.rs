@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use deadpool_postgres::PoolError;
 use rollcall_domain::id::Ids;
+use rollcall_domain::tenant::OperatorProof;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -16,7 +17,10 @@ use tokio_postgres::error::DbError;
 use super::pool::{Connection, Connections};
 use super::target::Target;
 use super::trouble::{Trouble, line, text};
+use super::value::values;
 use super::{PostgresSettings, PostgresStore, migrate};
+use crate::leases::{BACKGROUND, TRANSFER};
+use crate::transfer::Transfer as _;
 use crate::writability::Writability;
 use crate::{OpenError, StoreError};
 
@@ -60,7 +64,27 @@ impl PostgresStore {
         // Its connection is one of those that migrating needs.
         drop(connection);
         migrate::run(&store.primary, until).await?;
+        if !store.settings.transferring {
+            store.refuse_transferred(&name).await?;
+        }
         Ok(store)
+    }
+
+    /// Refuses a database that a transfer has begun to fill, or that one is reading.
+    async fn refuse_transferred(&self, name: &str) -> Result<(), OpenError> {
+        let proof = OperatorProof::of_storage_access();
+        let told = |error: StoreError| cannot(name, &error.to_string());
+        if self.arrival(proof).await.map_err(told)?.is_some() {
+            return Err(OpenError::half_filled());
+        }
+        let sql = "SELECT 1 FROM rollcall_leases WHERE name = $1 AND owner LIKE $2 || '%' \
+                   AND expires_at > (extract(epoch FROM now()) * 1000000)::bigint";
+        let held = self.read(sql, &values![BACKGROUND, TRANSFER]).await;
+        if held.map_err(told)?.is_empty() {
+            return Ok(());
+        }
+        let what = "a transfer is reading or filling it; start again when that has ended";
+        Err(cannot(name, what))
     }
 
     /// The first connection: tried again while the database is away. That it is waited for is said once.

@@ -33,6 +33,7 @@ mod rows;
 mod search;
 mod sessions;
 mod tenants;
+mod transfer;
 mod webhooks;
 mod writer;
 
@@ -78,6 +79,8 @@ pub struct SqliteSettings {
     /// under a rollback journal, and not a second time through the write-ahead log. As durable, but
     /// readers and the writer wait for each other; and a commit costs more, so they have to be large.
     pub loading: bool,
+    /// A transfer reads or fills it, and may go on where an earlier one was killed.
+    pub transferring: bool,
 }
 
 impl Default for SqliteSettings {
@@ -86,6 +89,7 @@ impl Default for SqliteSettings {
             cache_mib: 16,
             mmap_mib: 0,
             loading: false,
+            transferring: false,
         }
     }
 }
@@ -212,6 +216,9 @@ impl SqliteStore {
             .progress_handler(INSTRUCTIONS, Some(told))
             .map_err(cannot)?;
         migrate::run(&mut connection, opening)?;
+        if !settings.transferring && transfer::state(&connection).map_err(cannot)?.is_some() {
+            return Err(OpenError::half_filled());
+        }
         bulk::resume(&connection, opening).map_err(cannot)?;
         connection
             .progress_handler(0, None::<fn() -> bool>)
@@ -220,7 +227,9 @@ impl SqliteStore {
         connection
             .pragma_update(None, "temp_store", "MEMORY")
             .map_err(cannot)?;
-        outbox::end_leases(&connection).map_err(cannot)?;
+        if !settings.transferring {
+            outbox::end_leases(&connection).map_err(cannot)?;
+        }
         let no_thread = |error| OpenError::Failed(format!("cannot start a thread: {error}"));
         let is_file = matches!(place, Place::File(_));
         let has_log = is_file && !(settings.loading && migrate::leave_log(&connection));

@@ -25,6 +25,7 @@ use rollcall_store::deliveries::{AttemptReport, Claim, DeliveryLease, Recorded};
 use rollcall_store::enrollments::{Decided as DecidedEnrollment, Submitted};
 use rollcall_store::postgres::{Fault, Faults, PostgresStore};
 use rollcall_store::registry::Put;
+use rollcall_store::transfer::{Arriving, Cell};
 use rollcall_store::webhooks::SealedSecret;
 use rollcall_store::{Changed, Store};
 
@@ -92,9 +93,41 @@ async fn write_everything(world: &World) {
     store.release_lease("sweep", "node").await.unwrap();
     let report = store.check(proof(), &|_| {}).await.unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
+    take_in_a_transfer(world).await;
     world.organization("gone").await;
     let gone = rollcall_domain::id::OrganizationId::parse("gone").unwrap();
     assert!(store.remove_organization(proof(), &gone).await.unwrap());
+}
+
+async fn take_in_a_transfer(world: &World) {
+    let (store, table) = (&world.store, "workspaces");
+    let columns = store.columns(proof(), table).await.unwrap();
+    let rows = store
+        .rows(proof(), table, &columns, None, 10)
+        .await
+        .unwrap();
+    let (mut row, before) = (rows.rows[0].clone(), rows.rows.len());
+    let id = columns.iter().position(|column| column == "id").unwrap();
+    row[id] = Cell::Text("wrkspc_2".into());
+    let arriving = Arriving {
+        table,
+        columns: columns.clone(),
+        rows: vec![row],
+        state: "after".into(),
+    };
+    store.begin_arrival(proof(), "before".into()).await.unwrap();
+    store.arrive(proof(), arriving.clone()).await.unwrap();
+    // What came already is there, whoever says it again.
+    store.arrive(proof(), arriving).await.unwrap();
+    let state = store.arrival(proof()).await.unwrap();
+    assert_eq!(state.as_deref(), Some("after"));
+    let rows = store
+        .rows(proof(), table, &columns, None, 10)
+        .await
+        .unwrap();
+    assert_eq!(rows.rows.len(), before + 1);
+    store.end_arrival(proof()).await.unwrap();
+    assert_eq!(store.arrival(proof()).await.unwrap(), None);
 }
 
 async fn write_keys_and_sessions(world: &World) {
@@ -316,11 +349,14 @@ async fn every_write_survives(fault: Fault, attempts: u32) {
 }
 
 /// The methods of storage that write nothing; every other one must be tried with faults.
-const READING: [&str; 36] = [
+const READING: [&str; 40] = [
+    "arrival",
     // Nothing to do on this backend, or nothing that is a transaction.
     "begin_bulk_load",
     "check",
     "close",
+    "columns",
+    "count",
     "count_literal_keys",
     "count_pending_deliveries",
     "count_profiles",
@@ -353,6 +389,7 @@ const READING: [&str; 36] = [
     "locate_webhook_endpoint",
     "next_expiry",
     "ping",
+    "rows",
     "writable",
 ];
 
