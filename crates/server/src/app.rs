@@ -13,7 +13,7 @@ use rollcall_domain::clock::Clock;
 use rollcall_domain::data_controls::Validator;
 use rollcall_domain::enrollment::URL_LIFETIME;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
-use rollcall_domain::tenant::{ApiKey, SecretHash};
+use rollcall_domain::tenant::{ApiKey, OperatorProof, SecretHash};
 use rollcall_store::{Store, StoreError, Stored};
 use rollcall_wire::cursor::Cursors;
 use rollcall_wire::headers::KnownBetas;
@@ -313,10 +313,15 @@ impl App {
         {
             return text.clone();
         }
-        let count = self.store.count_pending_deliveries();
-        // Others wait for this text, and one without the last count is better than none.
-        if let Ok(Ok(pending)) = tokio::time::timeout(COUNTING_PATIENCE, count).await {
-            self.metrics.set_pending_deliveries(pending);
+        let proof = OperatorProof::of_storage_access();
+        let figures = async {
+            // One organization of all, and no day.
+            let figures = self.store.registry_figures(proof, 1, i64::MAX).await?;
+            Stored::Ok((figures, self.store.size(proof).await?))
+        };
+        // Others wait for this text, and one without the last figures is better than none.
+        if let Ok(Ok((figures, bytes))) = tokio::time::timeout(COUNTING_PATIENCE, figures).await {
+            self.metrics.set_holdings(&figures, bytes);
         }
         self.metrics.set_writes(self.store.write_figures());
         let writable = self.storage_takes_writes().await;

@@ -146,8 +146,8 @@ settings! {
         /// Most connections from one address, or one IPv6 /64. For a further one its own connection that has
         /// waited longest gives way. Without it a quarter of `max_connections`.
         max_connections_per_address: Option<NonZeroUsize> = None,
-        /// Networks whose addresses may have all connections: those of proxies and load balancers before the
-        /// server, which bring many clients each.
+        /// Networks of proxies and load balancers before the server, which bring many clients each: their addresses
+        /// may have all connections, and the log has the address that they give in `x-forwarded-for`.
         proxy_networks: Vec<IpNet> = loopback(),
         /// Bytes of answers, in MiB, that are held for all clients together until they take them. When there
         /// are more, clients that take nothing are cut, and large answers are refused with 529.

@@ -14,6 +14,7 @@
 //! name and help, and a method that records it.
 
 mod exposition;
+mod process;
 mod reference;
 
 pub use self::exposition::Exposition;
@@ -31,12 +32,13 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use rollcall_domain::delivery::Outcome;
+use rollcall_domain::delivery::{DeliveryStatus, Outcome};
 use rollcall_domain::webhook::AutoDisabled;
 use rollcall_store::check::WriteFigures;
+use rollcall_store::overview::RegistryFigures;
 
 use crate::http::listener::Figures;
 
@@ -45,7 +47,7 @@ use crate::http::listener::Figures;
 pub struct Metrics {
     registry: Registry,
     requests: Family<AnswerLabels, Counter>,
-    request_durations: Durations<AnswerLabels>,
+    request_durations: Durations<RouteLabels>,
     storage_durations: Durations<OperationLabels>,
     batch_sizes: BatchSizes,
     queue_depth: Gauge,
@@ -59,8 +61,14 @@ pub struct Metrics {
     webhook_attempts: Durations<OutcomeLabels>,
     webhook_lag: Histogram,
     webhooks_in_flight: Gauge,
-    webhooks_pending: Gauge,
+    holdings: Holdings,
     disabled_endpoints: Family<ReasonLabels, Counter>,
+}
+
+/// Labels of what has a state.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
 }
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -70,6 +78,12 @@ struct AnswerLabels {
     method: &'static str,
     route: &'static str,
     status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -87,19 +101,25 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
-/// From 50 microseconds, a quarter of a cached page over HTTP, doubling to 26 seconds.
+/// From a tenth of a millisecond, half a cached page over HTTP, to the longest time that a request may take.
 fn request_duration() -> Histogram {
-    Histogram::new(exponential_buckets(50e-6, 2.0, 20))
+    Histogram::new([
+        1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+    ])
 }
 
-/// From 5 microseconds, a warm read, doubling to 2.6 seconds.
+/// From a warm read to the longest time that is waited for storage.
 fn storage_duration() -> Histogram {
-    Histogram::new(exponential_buckets(5e-6, 2.0, 20))
+    Histogram::new([
+        1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 0.025, 0.1, 0.5, 2.5, 10.0,
+    ])
 }
 
-/// From a millisecond, the commit itself, doubling to some 17 minutes of backlog.
+/// From the commit itself to an hour of backlog.
 fn webhook_duration() -> Histogram {
-    Histogram::new(exponential_buckets(1e-3, 2.0, 21))
+    Histogram::new([
+        1e-3, 5e-3, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 3_600.0,
+    ])
 }
 
 impl Metrics {
@@ -111,7 +131,7 @@ impl Metrics {
     /// The same, with the counter of the log lines that were dropped.
     pub fn with_dropped_log_lines(version: &'static str, dropped_log_lines: Counter) -> Self {
         let mut metrics = Self {
-            registry: Registry::with_prefix("rollcall"),
+            registry: Registry::default(),
             requests: Family::default(),
             request_durations: Family::new_with_constructor(request_duration),
             storage_durations: Family::new_with_constructor(storage_duration),
@@ -127,7 +147,7 @@ impl Metrics {
             webhook_attempts: Family::new_with_constructor(webhook_duration),
             webhook_lag: webhook_duration(),
             webhooks_in_flight: Gauge::default(),
-            webhooks_pending: Gauge::default(),
+            holdings: Holdings::default(),
             disabled_endpoints: Family::default(),
         };
         metrics.register(version);
@@ -136,7 +156,8 @@ impl Metrics {
 
     /// Names are completed by the encoder: `rollcall_` before, the unit and `_total` behind.
     fn register(&mut self, version: &'static str) {
-        let registry = &mut self.registry;
+        self.registry.register_collector(Box::new(process::Process));
+        let registry = self.registry.sub_registry_with_prefix("rollcall");
         registry.register(
             "build",
             "The running version",
@@ -149,7 +170,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "http_request_duration",
-            "Time from a request's head to its answer, by route and status",
+            "Time from a request's head to its answer, by route",
             Unit::Seconds,
             self.request_durations.clone(),
         );
@@ -215,11 +236,12 @@ impl Metrics {
             "Times that a stored profile was found damaged",
             self.damaged_profiles.clone(),
         );
+        self.holdings.register(registry);
         self.register_webhooks();
     }
 
     fn register_webhooks(&mut self) {
-        let registry = &mut self.registry;
+        let registry = self.registry.sub_registry_with_prefix("rollcall");
         registry.register_with_unit(
             "webhook_attempt_duration",
             "Time of attempts to deliver a webhook, by what came of them",
@@ -236,11 +258,6 @@ impl Metrics {
             "webhook_attempts_in_flight",
             "Attempts under way",
             self.webhooks_in_flight.clone(),
-        );
-        registry.register(
-            "webhook_deliveries_pending",
-            "Deliveries that wait for an attempt",
-            self.webhooks_pending.clone(),
         );
         registry.register(
             "webhook_endpoints_disabled",
@@ -279,10 +296,9 @@ impl Metrics {
         self.webhooks_in_flight.set(attempts);
     }
 
-    /// Sets the number of deliveries that wait.
-    pub fn set_pending_deliveries(&self, deliveries: u64) {
-        let deliveries = i64::try_from(deliveries).unwrap_or(i64::MAX);
-        self.webhooks_pending.set(deliveries);
+    /// Sets what storage holds.
+    pub fn set_holdings(&self, figures: &RegistryFigures, bytes: u64) {
+        self.holdings.set(figures, bytes);
     }
 
     /// The handle of one route, to be resolved once and kept.
@@ -295,14 +311,18 @@ impl Metrics {
             route,
             requests: self.requests.clone(),
             durations: self.request_durations.clone(),
+            duration: OnceLock::new(),
             answers: Default::default(),
         }
     }
 
     /// The latency of one storage operation, such as `list_profiles`; to be resolved once and kept.
     pub fn storage(&self, operation: &'static str) -> StorageMetrics {
-        let labels = OperationLabels { operation };
-        StorageMetrics(self.storage_durations.get_or_create_owned(&labels))
+        StorageMetrics {
+            operation,
+            durations: self.storage_durations.clone(),
+            duration: OnceLock::new(),
+        }
     }
 
     /// Sets what the store says of its writing.
@@ -387,17 +407,11 @@ pub struct RouteMetrics {
     method: &'static str,
     route: &'static str,
     requests: Family<AnswerLabels, Counter>,
-    durations: Durations<AnswerLabels>,
+    durations: Durations<RouteLabels>,
+    duration: OnceLock<Histogram>,
     /// Those of the statuses in [`USUAL_STATUSES`], each made when it is first needed, so that
     /// `/metrics` does not list dozens of zeros for every route.
-    answers: [OnceLock<Answers>; USUAL_STATUSES.len()],
-}
-
-/// The answers of one route with one status.
-#[derive(Debug)]
-struct Answers {
-    count: Counter,
-    duration: Histogram,
+    answers: [OnceLock<Counter>; USUAL_STATUSES.len()],
 }
 
 /// The statuses of the contract's catalogue, the most frequent first.
@@ -408,43 +422,133 @@ const USUAL_STATUSES: [u16; 18] = [
 impl RouteMetrics {
     /// Records one answer and the time it took.
     pub fn record(&self, status: StatusCode, took: Duration) {
-        let status = status.as_u16();
-        match USUAL_STATUSES.iter().position(|usual| *usual == status) {
-            Some(index) => self.answers[index]
-                .get_or_init(|| self.answers(status))
-                .record(took),
-            None => self.answers(status).record(took),
-        }
-    }
-
-    fn answers(&self, status: u16) -> Answers {
-        let labels = AnswerLabels {
-            method: self.method,
-            route: self.route,
-            status,
+        let (method, route, status) = (self.method, self.route, status.as_u16());
+        let make = || {
+            self.durations
+                .get_or_create_owned(&RouteLabels { method, route })
         };
-        Answers {
-            count: self.requests.get_or_create_owned(&labels),
-            duration: self.durations.get_or_create_owned(&labels),
-        }
-    }
-}
-
-impl Answers {
-    fn record(&self, took: Duration) {
-        self.count.inc();
-        self.duration.observe(took.as_secs_f64());
+        self.duration.get_or_init(make).observe(took.as_secs_f64());
+        let make = || {
+            self.requests.get_or_create_owned(&AnswerLabels {
+                method,
+                route,
+                status,
+            })
+        };
+        match USUAL_STATUSES.iter().position(|usual| *usual == status) {
+            Some(index) => self.answers[index].get_or_init(make).inc(),
+            None => make().inc(),
+        };
     }
 }
 
 /// The latency of one storage operation; see [`Metrics::storage`].
-#[derive(Clone, Debug)]
-pub struct StorageMetrics(Histogram);
+#[derive(Debug)]
+pub struct StorageMetrics {
+    operation: &'static str,
+    durations: Durations<OperationLabels>,
+    /// Made when it is first needed, as those of routes are.
+    duration: OnceLock<Histogram>,
+}
 
 impl StorageMetrics {
     /// Records the time one operation took, waiting included.
     pub fn record(&self, took: Duration) {
-        self.0.observe(took.as_secs_f64());
+        let operation = self.operation;
+        let make = || {
+            self.durations
+                .get_or_create_owned(&OperationLabels { operation })
+        };
+        self.duration.get_or_init(make).observe(took.as_secs_f64());
+    }
+}
+
+/// What storage holds, as far as a scrape may ask: all of it is kept with every change, or counted among few.
+#[derive(Debug, Default)]
+struct Holdings {
+    organizations: Gauge,
+    profiles: Gauge,
+    open_actions: Gauge,
+    waiting_enrollments: Gauge,
+    bytes: Gauge,
+    endpoints: Family<StateLabels, Gauge>,
+    pending: Gauge,
+    newest: Family<StateLabels, Gauge>,
+}
+
+impl Holdings {
+    fn register(&self, registry: &mut Registry) {
+        for (name, help, gauge) in [
+            ("organizations", "Organizations", &self.organizations),
+            ("profiles", "Profiles", &self.profiles),
+            (
+                "enforcement_actions_open",
+                "Enforcement actions that are not recorded as ended",
+                &self.open_actions,
+            ),
+            (
+                "enrollments_waiting",
+                "Applications that nobody has decided on",
+                &self.waiting_enrollments,
+            ),
+            (
+                "webhook_deliveries_pending",
+                "Deliveries that wait for an attempt, counted up to 10,000",
+                &self.pending,
+            ),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register_with_unit(
+            "storage_size",
+            "What the database takes, free places in it included",
+            Unit::Bytes,
+            self.bytes.clone(),
+        );
+        registry.register(
+            "webhook_endpoints",
+            "Webhook endpoints: healthy, failing at their last attempt, disabled",
+            self.endpoints.clone(),
+        );
+        registry.register(
+            "webhook_deliveries_newest",
+            "What became of the 1,000 newest deliveries",
+            self.newest.clone(),
+        );
+    }
+
+    fn set(&self, figures: &RegistryFigures, bytes: u64) {
+        let set = |gauge: &Gauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&self.organizations, figures.organization_count);
+        set(&self.profiles, figures.profiles);
+        set(&self.open_actions, figures.open_actions);
+        set(&self.waiting_enrollments, figures.waiting_enrollments);
+        set(&self.bytes, bytes);
+        let webhooks = &figures.webhooks;
+        set(&self.pending, webhooks.waiting);
+        for (state, count) in [
+            ("healthy", webhooks.healthy),
+            ("failing", webhooks.failing),
+            ("disabled", webhooks.disabled),
+        ] {
+            set(
+                &self.endpoints.get_or_create_owned(&StateLabels { state }),
+                count,
+            );
+        }
+        for status in DeliveryStatus::ALL {
+            let mut newest = webhooks.newest.iter();
+            let count = newest
+                .find(|(it, _)| it == status)
+                .map_or(0, |(_, count)| *count);
+            let state = status.as_str();
+            set(
+                &self.newest.get_or_create_owned(&StateLabels { state }),
+                count,
+            );
+        }
     }
 }
 
@@ -471,9 +575,8 @@ mod tests {
             r#"rollcall_http_requests_total{method="GET",route="/v1/user_profiles",status="200"} 2"#,
             r#"rollcall_http_requests_total{method="GET",route="/v1/user_profiles",status="418"} 1"#,
             r#"rollcall_http_requests_total{method="POST",route="/v1/user_profiles",status="400"} 1"#,
-            r#"rollcall_http_request_duration_seconds_count{method="GET",route="/v1/user_profiles",status="200"} 2"#,
-            r#"rollcall_http_request_duration_seconds_count{method="GET",route="/v1/user_profiles",status="418"} 1"#,
-            r#"rollcall_http_request_duration_seconds_bucket{le="0.0001",method="GET",route="/v1/user_profiles",status="200"} 1"#,
+            r#"rollcall_http_request_duration_seconds_count{method="GET",route="/v1/user_profiles"} 3"#,
+            r#"rollcall_http_request_duration_seconds_bucket{le="0.0001",method="GET",route="/v1/user_profiles"} 2"#,
             r#"rollcall_build_info{version="1.2.3"} 1"#,
         ] {
             assert!(

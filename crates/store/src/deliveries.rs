@@ -183,7 +183,4 @@ pub trait Deliveries: Send + Sync {
     /// Forgets up to `limit` deliveries that ended before `before`, and as many events from before then
     /// that have no delivery left; answers with how many rows went.
     async fn prune_deliveries(&self, before: Timestamp, limit: usize) -> Stored<u64>;
-
-    /// How many deliveries wait for an attempt.
-    async fn count_pending_deliveries(&self) -> Stored<u64>;
 }

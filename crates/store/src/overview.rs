@@ -76,6 +76,9 @@ pub trait Overview: Send + Sync {
         since_day: i64,
     ) -> Stored<RegistryFigures>;
 
+    /// How many bytes the database takes, free places in it included.
+    async fn size(&self, proof: OperatorProof) -> Stored<u64>;
+
     /// Draws together what is counted of the days before the one of `now`, where a backend spreads it
     /// over several rows while it changes: at most `limit` rows at a time. Answers with how many rows
     /// it found; with none there is nothing left to do. No figure changes by it.

@@ -22,4 +22,5 @@ pub(crate) mod public;
 pub mod router;
 pub mod routes;
 pub mod service;
+mod source;
 pub mod starting;

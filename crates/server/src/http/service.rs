@@ -30,6 +30,7 @@ use super::exchange::Exchange;
 use super::listener::{self, EdgeErrors};
 use super::router::{Found, Handler, Router, Surface, TimeLimit};
 use super::routes::PATHS;
+use super::source::client_address;
 use super::{body, call, cors, host};
 use crate::app::App;
 use crate::pages;
@@ -304,8 +305,8 @@ pub(super) fn leave_out_body(response: &mut Answer) {
     }
 }
 
-/// One line for each request. Its fields are ids, a route's template and numbers: never a path (it
-/// may hold a token), a key, a name or a metadata value.
+/// One line for each request. Its fields are ids, a route's template, numbers and the address of whoever calls an
+/// API: never a path (it may hold a token), a key, a name or a metadata value, nor the address of an end user.
 fn log(
     exchange: &Exchange<'_>,
     route: &'static str,
@@ -323,9 +324,16 @@ fn log(
     let organization = identity
         .and_then(|identity| identity.organization.as_ref())
         .map(|organization| organization.id.as_str());
+    let key = identity.map(|identity| identity.key.id.as_str());
+    let client = is_of_an_api(exchange.head).then(|| {
+        let proxies = &exchange.app.settings.listener.proxy_networks;
+        client_address(exchange.head, proxies)
+    });
     tracing::info!(
         request_id,
         organization,
+        key,
+        client = client.flatten().map(tracing::field::display),
         method = exchange.head.method.as_str(),
         route,
         status,

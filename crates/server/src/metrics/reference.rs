@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use rollcall_domain::delivery::Outcome;
+use rollcall_store::overview::RegistryFigures;
 
 use super::{Exposition, Metrics};
 
@@ -41,7 +42,11 @@ const USES: &str = "
 | Do clients speak of something newer than this server? | `rate(rollcall_unknown_beta_requests_total[1h])`; the log names each once |
 | Is the log whole? | `rate(rollcall_log_lines_dropped_total[5m])`: what reads standard error is too slow, or has stopped |
 | Do clients leave answers untaken? | `rollcall_http_unsent_bytes`; `rate(rollcall_http_connections_cut_total[5m])` by `reason`: `stalled` took nothing of an answer in time, `gave_way` waited longest when all connections were taken, `memory` left an answer untaken when answers filled memory, `over_share` came from an address whose connections were all at work |
-| Do webhooks arrive? | `rollcall_webhook_deliveries_pending` grows; `rollcall_webhook_delivery_lag_seconds` |
+| Do webhooks arrive? | `rollcall_webhook_deliveries_pending` grows; `rollcall_webhook_delivery_lag_seconds`; `rollcall_webhook_endpoints{state=\"failing\"}` |
+| Does anybody wait for a decision? | `rollcall_enrollments_waiting` |
+| How large is it? | `rollcall_profiles`, `rollcall_storage_size_bytes`; `process_resident_memory_bytes` |
+
+[deploy/prometheus](../../deploy/prometheus) has alert rules, and [deploy/grafana](../../deploy/grafana) a dashboard.
 ";
 
 /// The content of `docs/reference/metrics.md`.
@@ -80,6 +85,7 @@ fn one_of_each() -> Metrics {
     metrics.record_disabled_endpoint("redirect");
     metrics.record_unknown_betas("accepted");
     metrics.listener().count_cut("stalled");
+    metrics.set_holdings(&RegistryFigures::default(), 0);
     metrics
 }
 

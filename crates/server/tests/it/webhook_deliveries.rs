@@ -9,6 +9,7 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rollcall::webhooks::fence::{Fence, Lookup};
 use rollcall_domain::delivery::{RetrySchedule, WaitRange};
+use rollcall_domain::tenant::OperatorProof;
 use rollcall_wire::webhooks::UrlPolicy;
 use serde_json::Value;
 use standardwebhooks::Webhook;
@@ -961,5 +962,7 @@ async fn a_server_that_ends_waits_for_what_is_under_way() {
     server.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(5));
     let store = place.open(Arc::default()).await;
-    assert_eq!(store.count_pending_deliveries().await.unwrap(), 0);
+    let proof = OperatorProof::of_storage_access();
+    let figures = store.registry_figures(proof, 1, 0).await.unwrap();
+    assert_eq!(figures.webhooks.waiting, 0);
 }

@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 
 use super::commit::Keep;
 use super::outbox::{self, EndpointClaim, KeptEvent, Reports};
-use super::rows::{column, number, optional_timestamp, parsed, timestamp};
+use super::rows::{column, optional_timestamp, parsed, timestamp};
 use super::transaction::{Tx, removed};
 use super::trouble::Trouble;
 use super::value::{Value, values};
@@ -161,13 +161,6 @@ impl Deliveries for PostgresStore {
             Box::pin(prune(tx, parameters))
         })
         .await
-    }
-
-    async fn count_pending_deliveries(&self) -> Stored<u64> {
-        let sql = "SELECT count(*) FROM webhook_deliveries WHERE due_at IS NOT NULL";
-        let rows = self.read(sql, &[]).await?;
-        let count = rows.first().map_or(Ok(0), |row| number(row, 0))?;
-        Ok(u64::try_from(count).unwrap_or_default())
     }
 }
 

@@ -59,6 +59,12 @@ impl Overview for PostgresStore {
         })
     }
 
+    async fn size(&self, _proof: OperatorProof) -> Stored<u64> {
+        let sql = "SELECT pg_database_size(current_database())";
+        let rows = self.read(sql, &[]).await?;
+        rows.first().map_or(Ok(0), |row| figure(row, 0))
+    }
+
     async fn fold_counts(&self, now: Timestamp, limit: usize) -> Stored<u64> {
         self.run("fold_counts", &(day(now), limit), |tx, piece| {
             Box::pin(fold(tx, *piece))

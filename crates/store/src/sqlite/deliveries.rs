@@ -218,18 +218,6 @@ impl Deliveries for SqliteStore {
             })
             .await
     }
-
-    async fn count_pending_deliveries(&self) -> Stored<u64> {
-        self.read(|connection| {
-            let sql = "SELECT count(*) FROM webhook_deliveries WHERE due_at IS NOT NULL";
-            let count = query(connection, sql, [], |row| {
-                row.get::<_, i64>(0).map_err(failed)
-            })?;
-            Ok(count
-                .first()
-                .map_or(0, |count| u64::try_from(*count).unwrap_or(0)))
-        })
-    }
 }
 
 /// Sorts after every id, which are plain ASCII.

@@ -30,6 +30,16 @@ impl Overview for SqliteStore {
             Ok(figures)
         })
     }
+
+    async fn size(&self, _proof: OperatorProof) -> Stored<u64> {
+        self.read(|connection| {
+            let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+            let size = connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+            figure(size.map_err(failed)?)
+        })
+    }
 }
 
 fn totals(connection: &Connection) -> Stored<RegistryFigures> {

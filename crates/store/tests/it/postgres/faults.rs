@@ -358,7 +358,6 @@ const READING: [&str; 40] = [
     "columns",
     "count",
     "count_literal_keys",
-    "count_pending_deliveries",
     "count_profiles",
     "due_expiries",
     "empty_log",
@@ -390,6 +389,7 @@ const READING: [&str; 40] = [
     "next_expiry",
     "ping",
     "rows",
+    "size",
     "writable",
 ];
 

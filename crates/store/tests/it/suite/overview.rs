@@ -74,6 +74,7 @@ pub(crate) async fn figures_follow_every_change(world: World) {
         .await
         .unwrap();
     assert_eq!((later.created.len(), later.organizations.len()), (1, 1));
+    assert!(world.store.size(proof()).await.unwrap() > 8_192);
 
     let decide: rollcall_store::Decide =
         Box::new(move |profile| profile.resolve_action(&ending, at(4)));
