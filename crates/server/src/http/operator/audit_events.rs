@@ -12,7 +12,7 @@ use crate::http::error::Outcome;
 pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
     let cursors = &call.app().cursors;
     let request = parse_list(call.query(), cursors)?;
-    let page = audit::list(&call.desk, &request).await?;
+    let page = audit::page(&call.desk, &request).await?;
     let next = page.next;
     let next = next.map(|position| request.list.next_page(cursors, &position));
     let answer = object::page(&page.events, write_audit_event, next.as_deref());

@@ -68,7 +68,7 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of_query(call.exchange().query());
     let query = form.to_query(&["done", "signed-in"]);
     let request = parse_list(Some(&query), &app.cursors)?;
-    let found = audit::list(&call.desk, &request).await?;
+    let found = audit::page(&call.desk, &request).await?;
     let next = found
         .next
         .map(|position| request.list.next_page(&app.cursors, &position));

@@ -25,7 +25,6 @@ use super::profiles::look_of_status;
 use super::{Choice, ConsoleCall, Frame, Told, go, look_of, segment};
 use crate::acts::enforcement::{self, NamedAction};
 use crate::acts::{self, profiles, programs};
-use crate::app::Operation;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
 use crate::pages::shown::{self as values, Moment};
@@ -92,10 +91,7 @@ async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>)
     let (app, id) = (call.app(), &owned.id);
     let now = app.clock.now();
     let profile = owned.document.decode()?;
-    let find = app
-        .store
-        .find_organization(call.desk.proof, &owned.organization_id);
-    let organization = call.desk.read(Operation::ReadTenants, find).await?;
+    let organization = acts::organizations::find(&call.desk, &owned.organization_id).await?;
     let filter = EnrollmentFilter {
         profile_id: Some(id.clone()),
         ..EnrollmentFilter::default()
@@ -118,10 +114,7 @@ async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>)
         target_ids: own.chain(of_actions).chain(of_applications).collect(),
         ..AuditFilter::default()
     };
-    let list = app
-        .store
-        .list_audit_events(call.desk.proof, &filter, None, Limit::DEFAULT);
-    let trail = call.desk.read(Operation::ListAuditEvents, list).await?;
+    let trail = acts::audit::list(&call.desk, &filter, None, Limit::DEFAULT).await?;
     let query = Form::of_query(call.exchange().query());
     let lens = query.filled("as").unwrap_or("record");
     let labelled = dialects::names().map(|name| {
@@ -136,13 +129,12 @@ async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>)
     });
     let labelled = std::iter::once(("record", "Record".to_owned())).chain(labelled);
     let is_now = profile.enforcement.status_at(now);
-    let organization_name = organization.map(|it| it.name);
     let detail = ProfilePage {
         frame: Frame::new(call, "profiles").telling(told),
         id: id.to_string(),
         path: path(id),
         heading: heading(&profile),
-        organization: organization_name.unwrap_or_default(),
+        organization: organization.name,
         organization_id: owned.organization_id.to_string(),
         status: is_now.as_str(),
         look: look_of_status(is_now),

@@ -9,7 +9,7 @@ use rollcall_domain::page::{Limit, Order, OrderBy, ProfileListing, StatusFilter}
 use rollcall_domain::profile::{AccessType, Profile};
 use rollcall_domain::program::ProgramStatus;
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
-use rollcall_wire::error::ApiError;
+use rollcall_wire::error::{ApiError, ErrorKind};
 use rollcall_wire::operator::profiles::parse_search;
 
 use super::paging::{ASIDE, Pager};
@@ -123,24 +123,29 @@ async fn named(call: &ConsoleCall<'_>, form: &Form) -> Result<Option<String>, Fa
     let Some(text) = form.filled("q") else {
         return Ok(None);
     };
-    let store = &call.app().store;
+    let desk = &call.desk;
     let at = |id: &ProfileId| format!("/console/profiles/{}", segment(id.as_str()));
     if let Ok(id) = ProfileId::parse(text) {
-        let locate = store.locate_profile(call.desk.proof, &id);
-        let found = call.desk.read(Operation::FindProfile, locate).await?;
+        let found = if_there(acts::profiles::find(desk, &id).await)?;
         return Ok(found.map(|_| at(&id)));
     }
     if let Ok(id) = EnforcementActionId::parse(text) {
-        let locate = store.locate_action(call.desk.proof, &id);
-        let found = call.desk.read(Operation::FindProfile, locate).await?;
-        return Ok(found.map(|(_, id)| at(&id)));
+        let found = if_there(acts::enforcement::find(desk, id).await)?;
+        return Ok(found.map(|action| at(&action.profile_id)));
     }
     if let Ok(id) = EnrollmentId::parse(text) {
-        let find = store.find_enrollment(call.desk.proof, &id);
-        let found = call.desk.read(Operation::ReadEnrollments, find).await?;
+        let found = if_there(acts::enrollments::find(desk, &id).await)?;
         return Ok(found.map(|it| format!("/console/enrollments/{}", segment(it.id.as_str()))));
     }
     Ok(None)
+}
+
+/// What was found, or nothing where it is not there.
+fn if_there<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match found {
+        Err(failure) if failure.told().kind == ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 struct Found {
