@@ -39,6 +39,9 @@ impl fmt::Debug for InProcess {
 }
 
 impl InProcess {
+    /// Of the settings, requests of the command line know none but those that are set here; an act that comes to need
+    /// another one needs it from `config`.
+    ///
     /// Whatever runs on the storage, or ran on it, goes on with a list where this one ended, if it has its secret where
     /// this one finds it.
     pub(super) fn new(config: &Config, storage: Storage) -> Outcome<Self> {
