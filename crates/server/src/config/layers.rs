@@ -229,13 +229,13 @@ fn environment_layer(
         };
         let (key, text) = match known.get(name) {
             Some(_) if value.is_empty() => continue,
-            Some(Holds::Value(key)) => match value.into_string() {
-                Ok(text) => (*key, text),
-                Err(_) => {
+            Some(Holds::Value(key)) => {
+                let Ok(text) = value.into_string() else {
                     let variable = name.to_owned();
                     return Err(ConfigError::NotUtf8 { variable });
-                }
-            },
+                };
+                (*key, text)
+            }
             Some(Holds::FileName(key)) => (*key, secret_in(key, &value)?),
             None if is_of_kubernetes(name) => continue,
             None => match known.keys().find(|known| is_misspelt(name, known)) {

@@ -54,7 +54,7 @@ mod tests {
     ) {
         let mut request = http::Request::builder().extension(PeerAddress((peer, 1).into()));
         for value in forwarded {
-            let value = http::HeaderValue::from_maybe_shared(value.as_bytes().to_vec());
+            let value = http::HeaderValue::from_bytes(value.as_bytes());
             request = request.header(
                 "x-forwarded-for",
                 value.unwrap_or_else(|_| "?".parse().unwrap()),
