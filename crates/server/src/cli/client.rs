@@ -1,5 +1,5 @@
 //! One small client, for the public API of any server that speaks it and for Rollcall's own operator API: over HTTP, or
-//! of the same service [in this process](super::in_process).
+//! of the same service in this process (`in_process.rs`).
 //!
 //! It retries as the contract says clients do (`headers-and-errors.md`, *What SDKs retry*), with one
 //! exception: a write that is not repeatable is sent again only when the server said so or was never
