@@ -11,6 +11,7 @@ use std::thread;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
+use terminal_size::terminal_size_of;
 
 use super::failure::{Failure, Outcome};
 
@@ -242,7 +243,8 @@ fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     // Some terminals tell no width, or that they have none, which is no reason to put nothing into a line.
-    if table.width().is_some_and(|width| width > 0) {
+    if let Some((terminal_size::Width(width @ 1..), _)) = terminal_size_of(std::io::stdout()) {
+        table.set_width(width);
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     table
