@@ -9,6 +9,7 @@
 //! a form call it.
 
 pub(crate) mod audit;
+pub(crate) mod data_controls;
 pub(crate) mod deliveries;
 mod desk;
 pub(crate) mod development;

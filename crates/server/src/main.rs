@@ -31,6 +31,7 @@ fn run() -> Outcome {
         Command::Import(arguments) => cli::wait(cli::import::run(arguments)),
         Command::Export(arguments) => cli::wait(cli::export::run(arguments)),
         Command::Programs(arguments) => cli::wait(cli::programs::run(arguments)),
+        Command::DataControls(arguments) => cli::wait(cli::data_controls::run(arguments)),
         Command::Enforcement(arguments) => cli::wait(cli::enforcement::run(arguments)),
         Command::Enrollments(arguments) => cli::wait(cli::enrollments::run(arguments)),
         Command::Webhooks(arguments) => cli::wait(cli::webhooks::run(arguments)),

@@ -64,15 +64,14 @@ fn control<R: Resource>(
     Ok(update)
 }
 
-/// Reads the region in a path.
+/// Reads the region in a path or a form.
 pub fn parse_region(segment: &str) -> Result<Region, ApiError> {
     Region::parse(segment).map_err(|error| ApiError::at("region", error))
 }
 
 /// Reads `{status, error?, failed_checks?, kms_key_name?, location?, project_id?}`, of which each control and
 /// each status has its own part.
-pub fn parse_report(body: &[u8], control: ControlKind) -> Result<RegionReport, ApiError> {
-    let mut fields = body_fields(body)?;
+pub fn parse_report(mut fields: Fields, control: ControlKind) -> Result<RegionReport, ApiError> {
     let status = required(&mut fields, "status")?.parsed(|status| match status {
         "active" => Ok(Reported::Active),
         "pending" => Ok(Reported::Pending),

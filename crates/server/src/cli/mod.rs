@@ -22,6 +22,7 @@ pub mod backup;
 pub mod check;
 pub mod client;
 pub mod completions;
+pub mod data_controls;
 mod defaults;
 pub mod dev;
 pub mod enforcement;
@@ -94,6 +95,7 @@ pub enum Command {
     Import(import::Arguments),
     Export(export::Arguments),
     Programs(programs::Arguments),
+    DataControls(data_controls::Arguments),
     Enforcement(enforcement::Arguments),
     Enrollments(enrollments::Arguments),
     Webhooks(webhooks::Arguments),

@@ -40,10 +40,10 @@ enum Command {
 /// Where `rollcall dev` listens unless told otherwise.
 pub(super) const USUAL_ADDRESS: &str = "http://127.0.0.1:8787";
 
-/// Which server, as whom, and in which dialect
+/// Which server, and as whom
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Server")]
-struct Caller {
+pub(super) struct Platform {
     /// Address of the server [default: ROLLCALL_URL, else http://127.0.0.1:8787] [env: ROLLCALL_BASE_URL]
     #[arg(long, visible_alias = "url", value_name = "URL")]
     base_url: Option<String>,
@@ -55,6 +55,22 @@ struct Caller {
         hide_env_values = true
     )]
     api_key: Option<SecretString>,
+    /// The workspace to act in, for a key that can act in several
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "ROLLCALL_WORKSPACE_ID",
+        hide_env_values = true
+    )]
+    workspace_id: Option<String>,
+}
+
+/// Which server, as whom, and in which dialect
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Server")]
+struct Caller {
+    #[command(flatten)]
+    platform: Platform,
     #[arg(
         help = format!("The dated shape of the API to speak: {}", dialects::either(dialects::names())),
         long,
@@ -64,14 +80,6 @@ struct Caller {
         value_parser = dialect_named
     )]
     dialect: &'static Dialect,
-    /// The workspace to act in, for a key that can act in several
-    #[arg(
-        long,
-        value_name = "ID",
-        env = "ROLLCALL_WORKSPACE_ID",
-        hide_env_values = true
-    )]
-    workspace_id: Option<String>,
 }
 
 fn dialect_named(name: &str) -> Result<&'static Dialect, String> {
@@ -270,8 +278,8 @@ fn insert_below(body: &mut Map<String, Value>, object: &str, key: &str, value: &
     }
 }
 
-impl Caller {
-    fn client(&self) -> Outcome<Client> {
+impl Platform {
+    pub(super) fn client(&self) -> Outcome<Client> {
         let key = self.api_key.clone().ok_or_else(|| {
             Failure::setup(
                 "no key; set ROLLCALL_API_KEY or pass --api-key (rollcall dev prints one)",
@@ -290,10 +298,10 @@ impl Caller {
         address.client(key, "ROLLCALL_API_KEY", "--base-url", None)
     }
 
-    /// The call with the headers that say who speaks which dialect.
-    fn address(&self, call: Call, dialect: &Dialect) -> Call {
+    /// The call with the headers that say who asks, and with which beta.
+    pub(super) fn address(&self, call: Call, beta: Option<&str>) -> Call {
         let call = call.header("anthropic-version", "2023-06-01");
-        let call = match dialect.beta() {
+        let call = match beta {
             Some(beta) => call.header("anthropic-beta", beta),
             None => call,
         };
@@ -301,6 +309,17 @@ impl Caller {
             Some(id) => call.header("anthropic-workspace-id", id),
             None => call,
         }
+    }
+}
+
+impl Caller {
+    fn client(&self) -> Outcome<Client> {
+        self.platform.client()
+    }
+
+    /// The call with the headers that say who speaks which dialect.
+    fn address(&self, call: Call, dialect: &Dialect) -> Call {
+        self.platform.address(call, dialect.beta())
     }
 
     async fn call(&self, call: Call) -> Outcome<Value> {
@@ -397,7 +416,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     }
 }
 
-fn path(id: &str) -> String {
+pub(super) fn path(id: &str) -> String {
     format!("/v1/user_profiles/{}", segment(id))
 }
 

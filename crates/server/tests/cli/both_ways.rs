@@ -67,6 +67,11 @@ programs set {profile} cyber --status odd
 programs set uprof_nobody cyber --status active
 programs delete {profile} cyber
 programs delete uprof_nobody cyber
+data-controls set {profile} cmek us --status active
+data-controls set {profile} cmek us --status failed --error Refused
+data-controls set {profile} cmek us --status failed
+data-controls set {profile} storage us --status suspended
+data-controls set uprof_nobody cmek us --status active
 enforcement open {profile} --type restriction --reason fraud_or_abuse --verify --expires-at 2999-01-01T00:00:00Z > action
 enforcement open {profile} --type ban --reason odd
 enforcement open uprof_nobody --type ban --reason high_harm
@@ -163,6 +168,7 @@ fn prepare(place: &Place, url: &str) -> BTreeMap<&'static str, String> {
     let platform = |words: &[&str]| place.json(&[words, &dev.platform()[..]].concat());
     let profile = platform(&["profiles", "create", "--name", "Ana"])["id"].clone();
     let profile = profile.as_str().unwrap();
+    platform(&["data-controls", "update", profile, "--key", "us=ekey_1"]);
     platform(&["profiles", "create", "--name", "Andrea"]);
     let link = platform(&["profiles", "enroll", profile])["url"].clone();
     apply(link.as_str().unwrap());

@@ -303,3 +303,93 @@ fn a_client_without_key_or_server_is_told_what_to_do() {
     rollcall: invalid value 'k' for '--metadata <KEY=VALUE>': write it as KEY=VALUE; see rollcall profiles update --help
     "#);
 }
+
+#[test]
+fn keys_and_buckets_are_given_reported_on_and_shown() {
+    let place = Place::new();
+    let dev = place.dev(&["--in-memory", "--clock", "2026-03-15T10:00:00Z"]);
+    let create = [&["profiles", "create"], &dev.platform()[..]].concat();
+    let created = place.json(&create);
+    let id = created["id"].as_str().unwrap();
+    let run = |words: &[&str], keys: &[&str]| {
+        let words = [&["data-controls"], words].concat();
+        let ended = place.run(&[&words, keys].concat());
+        let words = words.join(" ").replace(id, "ID");
+        let told = format!("{}{}", ended.stdout, ended.stderr).replace(id, "ID");
+        let label = told.find("bucket_label_value").map(|at| at + 21);
+        let told = label.map_or(told.clone(), |at| {
+            format!("{}[label]{}", &told[..at], &told[at + 32..])
+        });
+        let told = told.split(" (request ").next().unwrap_or_default();
+        format!("$ rollcall {words}\n{}", told.trim_end())
+    };
+    let (platform, operator) = (dev.platform(), dev.operator());
+    let all = [
+        run(
+            &[
+                "update",
+                id,
+                "--key",
+                "us=ekey_1",
+                "--bucket",
+                "eu=their-bucket@42",
+            ],
+            &platform,
+        ),
+        run(&["set", id, "cmek", "us", "--status", "active"], &operator),
+        run(
+            &[
+                "set",
+                id,
+                "storage",
+                "eu",
+                "--status",
+                "failed",
+                "--failed-check",
+                "grant_mismatch/ingest=Grant-it",
+            ],
+            &operator,
+        ),
+        run(
+            &[
+                "update",
+                id,
+                "--key",
+                "us=none",
+                "--key",
+                "sg=ekey_2",
+                "--no-buckets",
+            ],
+            &platform,
+        ),
+        run(&["get", id], &platform),
+        run(&["update", id], &platform),
+        run(&["update", id, "--bucket", "eu=their-bucket"], &platform),
+        run(&["update", id, "--key", "mars=ekey_1"], &platform),
+        run(
+            &["set", id, "storage", "eu", "--status", "active"],
+            &operator,
+        ),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    $ rollcall data-controls update ID --key us=ekey_1 --bucket eu=their-bucket@42
+    {"bucket_label_value":"[label]","cmek":{"external_key_ids":{"us":"ekey_1"},"retired_keys":[],"status":{"us":{"effective_external_key_id":null,"error":null,"type":"pending"},"eu":{"effective_external_key_id":null,"type":"not_configured"},"sg":{"effective_external_key_id":null,"type":"not_configured"},"global":{"effective_external_key_id":null,"type":"not_configured"}},"type":"enabled"},"storage":{"buckets":{"eu":{"bucket_name":"their-bucket","kms_key_name":null,"location":null,"project_id":null,"project_number":"42"}},"retired_buckets":[],"status":{"us":{"effective_bucket":null,"type":"not_configured"},"eu":{"effective_bucket":null,"failed_checks":[],"type":"pending"},"sg":{"effective_bucket":null,"type":"not_configured"},"global":{"effective_bucket":null,"type":"not_configured"}},"type":"enabled"},"type":"google_managed_data_controls","updated_at":"2026-03-15T10:00:00.000001Z","user_profile_id":"ID"}
+    $ rollcall data-controls set ID cmek us --status active
+    {"bucket_label_value":"[label]","cmek":{"external_key_ids":{"us":"ekey_1"},"retired_keys":[],"status":{"us":{"effective_external_key_id":"ekey_1","error":null,"last_checked_at":"2026-03-15T10:00:00Z","type":"active","validated_at":"2026-03-15T10:00:00Z"},"eu":{"effective_external_key_id":null,"type":"not_configured"},"sg":{"effective_external_key_id":null,"type":"not_configured"},"global":{"effective_external_key_id":null,"type":"not_configured"}},"type":"enabled"},"storage":{"buckets":{"eu":{"bucket_name":"their-bucket","kms_key_name":null,"location":null,"project_id":null,"project_number":"42"}},"retired_buckets":[],"status":{"us":{"effective_bucket":null,"type":"not_configured"},"eu":{"effective_bucket":null,"failed_checks":[],"type":"pending"},"sg":{"effective_bucket":null,"type":"not_configured"},"global":{"effective_bucket":null,"type":"not_configured"}},"type":"enabled"},"type":"google_managed_data_controls","updated_at":"2026-03-15T10:00:00.000002Z","user_profile_id":"ID"}
+    $ rollcall data-controls set ID storage eu --status failed --failed-check grant_mismatch/ingest=Grant-it
+    {"bucket_label_value":"[label]","cmek":{"external_key_ids":{"us":"ekey_1"},"retired_keys":[],"status":{"us":{"effective_external_key_id":"ekey_1","error":null,"last_checked_at":"2026-03-15T10:00:00Z","type":"active","validated_at":"2026-03-15T10:00:00Z"},"eu":{"effective_external_key_id":null,"type":"not_configured"},"sg":{"effective_external_key_id":null,"type":"not_configured"},"global":{"effective_external_key_id":null,"type":"not_configured"}},"type":"enabled"},"storage":{"buckets":{"eu":{"bucket_name":"their-bucket","kms_key_name":null,"location":null,"project_id":null,"project_number":"42"}},"retired_buckets":[],"status":{"us":{"effective_bucket":null,"type":"not_configured"},"eu":{"effective_bucket":null,"failed_checks":[{"check":"grant_mismatch","message":"Grant-it","role":"ingest"}],"type":"failed"},"sg":{"effective_bucket":null,"type":"not_configured"},"global":{"effective_bucket":null,"type":"not_configured"}},"type":"enabled"},"type":"google_managed_data_controls","updated_at":"2026-03-15T10:00:00.000003Z","user_profile_id":"ID"}
+    $ rollcall data-controls update ID --key us=none --key sg=ekey_2 --no-buckets
+    {"bucket_label_value":"[label]","cmek":{"external_key_ids":{"sg":"ekey_2"},"retired_keys":[{"expires_at":"2026-04-14T10:00:00Z","external_key_id":"ekey_1","region":"us"}],"status":{"us":{"effective_external_key_id":null,"type":"not_configured"},"eu":{"effective_external_key_id":null,"type":"not_configured"},"sg":{"effective_external_key_id":null,"error":null,"type":"pending"},"global":{"effective_external_key_id":null,"type":"not_configured"}},"type":"enabled"},"storage":{"retired_buckets":[{"bucket_name":"their-bucket","expires_at":"2026-04-14T10:00:00Z","project_number":"42","region":"eu"}],"type":"disabled"},"type":"google_managed_data_controls","updated_at":"2026-03-15T10:00:00.000004Z","user_profile_id":"ID"}
+    $ rollcall data-controls get ID
+    {"bucket_label_value":"[label]","cmek":{"external_key_ids":{"sg":"ekey_2"},"retired_keys":[{"expires_at":"2026-04-14T10:00:00Z","external_key_id":"ekey_1","region":"us"}],"status":{"us":{"effective_external_key_id":null,"type":"not_configured"},"eu":{"effective_external_key_id":null,"type":"not_configured"},"sg":{"effective_external_key_id":null,"error":null,"type":"pending"},"global":{"effective_external_key_id":null,"type":"not_configured"}},"type":"enabled"},"storage":{"retired_buckets":[{"bucket_name":"their-bucket","expires_at":"2026-04-14T10:00:00Z","project_number":"42","region":"eu"}],"type":"disabled"},"type":"google_managed_data_controls","updated_at":"2026-03-15T10:00:00.000004Z","user_profile_id":"ID"}
+    $ rollcall data-controls update ID
+    rollcall: nothing to change; give --key, --no-keys, --bucket or --no-buckets
+    $ rollcall data-controls update ID --bucket eu=their-bucket
+    rollcall: invalid value 'eu=their-bucket' for '--bucket <REGION=NAME@PROJECT|none>': write a bucket as NAME@PROJECT, with the number of its project; see rollcall data-controls update --help
+    $ rollcall data-controls update ID --key mars=ekey_1
+    rollcall: invalid value 'mars=ekey_1' for '--key <REGION=EKEY|none>': must be one of: us, eu, sg, global; see rollcall data-controls update --help
+    $ rollcall data-controls set ID storage eu --status active
+    rollcall: conflict_error (409): The region eu has no bucket to report on
+    "#);
+    dev.stop();
+}

@@ -415,3 +415,53 @@ async fn open_actions_lead_to_whoever_is_under_one() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_profile_s_page_shows_its_keys_and_buckets_and_takes_what_became_of_them() {
+    let server = TestServer::start().await;
+    let browser = signed_in(&server).await;
+    let page = format!("/console/profiles/{PROFILE}");
+    let nothing = browser.get(&page).await;
+    assert!(nothing.text().contains("No region has a key or a bucket."));
+    let given = r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_theirs"}},"storage":{"type":"enabled","buckets":{"eu":{"bucket_name":"their-bucket","project_number":"42"}}}}"#;
+    let path = format!("/v1/user_profiles/{PROFILE}/providers/google/data_controls");
+    let platform = server
+        .platform()
+        .with("anthropic-beta", "google-managed-data-controls-2026-09-01");
+    let updated = platform.post(&path, given).await;
+    let label = updated.string("bucket_label_value");
+    let shown = browser.get(&page).await;
+    for expected in [
+        "ekey_theirs",
+        "their-bucket",
+        "project 42",
+        &label,
+        "pending",
+    ] {
+        assert!(shown.text().contains(expected), "{expected}");
+    }
+    let form = format!("{page}/data_controls");
+    for (fields, status) in [
+        ("place=cmek+us&status=failed&error=No+such+key", 303),
+        (
+            "place=storage+eu&status=failed&check=versioning&error=Switch+it+off",
+            303,
+        ),
+        ("place=cmek+us&status=failed", 400),
+        ("place=cmek+eu&status=active", 409),
+        ("place=nowhere&status=active", 400),
+        (
+            "place=storage+eu&status=active&location=EU&error=&check=",
+            303,
+        ),
+    ] {
+        let reply = post(&browser, &form, fields).await;
+        assert_eq!(reply.status, status, "{fields}");
+    }
+    let shown = browser.get(&page).await;
+    assert!(shown.text().contains("No such key"));
+    assert!(!shown.text().contains("Switch it off"));
+    let seen = platform.get(&path).await.ok();
+    assert_eq!(seen["storage"]["buckets"]["eu"]["location"], "EU");
+    assert_eq!(seen["cmek"]["status"]["us"]["type"], "failed");
+}

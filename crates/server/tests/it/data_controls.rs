@@ -316,3 +316,166 @@ async fn a_retired_bucket_runs_out_after_thirty_days_of_the_server_s_clock() {
     );
     assert_eq!(later.ok()["updated_at"], off.ok()["updated_at"]);
 }
+
+async fn report(server: &TestServer, place: &str, body: &str) -> Reply {
+    let path = format!("/operator/v1/user_profiles/{PROFILE}/data_controls/{place}");
+    server.operator().post(&path, body).await
+}
+
+const BOTH: &str = r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1"}},"storage":{"type":"enabled","buckets":{"eu":{"bucket_name":"abc","project_number":"1"}}}}"#;
+
+#[tokio::test]
+async fn the_operator_says_what_became_of_each_and_the_platform_sees_it() {
+    let server = TestServer::start().await;
+    update(&server, BOTH).await;
+    let mut shown = String::new();
+    for (place, body) in [
+        ("cmek/us", r#"{"status":"pending","error":"not yet"}"#),
+        ("cmek/us", r#"{"status":"active"}"#),
+        ("cmek/us", r#"{"status":"active","error":"refused since"}"#),
+        ("cmek/us", r#"{"status":"failed","error":"given up"}"#),
+        ("cmek/us", r#"{"status":"suspended"}"#),
+        (
+            "storage/eu",
+            r#"{"status":"pending","failed_checks":[{"check":"grant_mismatch","message":"Grant it","role":"ingest"}]}"#,
+        ),
+        (
+            "storage/eu",
+            r#"{"status":"active","location":"EU","project_id":"theirs","kms_key_name":"projects/p/k"}"#,
+        ),
+        (
+            "storage/eu",
+            r#"{"status":"failed","failed_checks":[{"check":"versioning","message":"Switch it off"}]}"#,
+        ),
+        ("storage/eu", r#"{"status":"suspended"}"#),
+    ] {
+        let reported = report(&server, place, body).await;
+        let seen = get(&server).await;
+        assert_eq!(reported.text(), seen.text(), "{place} {body}");
+        let (control, region) = place.split_once('/').unwrap();
+        let status = &seen.ok()[control]["status"][region];
+        shown.push_str(&format!("{place} {body}\n    {status}\n"));
+    }
+    assert_snapshot!(shown, @r#"
+    cmek/us {"status":"pending","error":"not yet"}
+        {"effective_external_key_id":null,"error":"not yet","type":"pending"}
+    cmek/us {"status":"active"}
+        {"effective_external_key_id":"ekey_1","error":null,"last_checked_at":"2026-11-20T14:03:27.650118Z","type":"active","validated_at":"2026-11-20T14:03:27.650118Z"}
+    cmek/us {"status":"active","error":"refused since"}
+        {"effective_external_key_id":"ekey_1","error":"refused since","last_checked_at":"2026-11-20T14:03:27.650118Z","type":"active","validated_at":"2026-11-20T14:03:27.650118Z"}
+    cmek/us {"status":"failed","error":"given up"}
+        {"effective_external_key_id":"ekey_1","error":"given up","type":"failed"}
+    cmek/us {"status":"suspended"}
+        {"effective_external_key_id":null,"type":"suspended"}
+    storage/eu {"status":"pending","failed_checks":[{"check":"grant_mismatch","message":"Grant it","role":"ingest"}]}
+        {"effective_bucket":null,"failed_checks":[{"check":"grant_mismatch","message":"Grant it","role":"ingest"}],"type":"pending"}
+    storage/eu {"status":"active","location":"EU","project_id":"theirs","kms_key_name":"projects/p/k"}
+        {"effective_bucket":{"bucket_name":"abc","project_number":"1"},"failed_checks":[],"type":"active","validated_at":"2026-11-20T14:03:27.650118Z"}
+    storage/eu {"status":"failed","failed_checks":[{"check":"versioning","message":"Switch it off"}]}
+        {"effective_bucket":{"bucket_name":"abc","project_number":"1"},"failed_checks":[{"check":"versioning","message":"Switch it off","role":null}],"type":"failed"}
+    storage/eu {"status":"suspended"}
+        {"effective_bucket":null,"type":"suspended"}
+    "#);
+    let buckets = get(&server).await.ok()["storage"]["buckets"].to_string();
+    assert_snapshot!(buckets, @r#"{"eu":{"bucket_name":"abc","kms_key_name":"projects/p/k","location":"EU","project_id":"theirs","project_number":"1"}}"#);
+    let record = server
+        .operator()
+        .get(&format!("/operator/v1/user_profiles/{PROFILE}"))
+        .await;
+    assert_eq!(record.ok()["google_data_controls"], get(&server).await.ok());
+}
+
+#[tokio::test]
+async fn a_report_that_does_not_fit_is_refused_and_says_where() {
+    let server = TestServer::start().await;
+    update(&server, BOTH).await;
+    let mut shown = String::new();
+    for (place, body) in [
+        ("cmek/eu", r#"{"status":"active"}"#),
+        ("storage/us", r#"{"status":"suspended"}"#),
+        ("cmek/mars", r#"{"status":"active"}"#),
+        ("keys/us", r#"{"status":"active"}"#),
+        ("cmek/us", "{}"),
+        ("cmek/us", r#"{"status":"not_configured"}"#),
+        ("cmek/us", r#"{"status":"failed"}"#),
+        ("cmek/us", r#"{"status":"suspended","error":"x"}"#),
+        ("cmek/us", r#"{"status":"active","location":"US"}"#),
+        ("cmek/us", r#"{"status":"active","failed_checks":[]}"#),
+        ("storage/eu", r#"{"status":"failed","error":"x"}"#),
+        ("storage/eu", r#"{"status":"pending","location":"EU"}"#),
+        (
+            "storage/eu",
+            r#"{"status":"failed","failed_checks":[{"check":"smell","message":"x"}]}"#,
+        ),
+        (
+            "storage/eu",
+            r#"{"status":"failed","failed_checks":[{"check":"versioning"}]}"#,
+        ),
+        ("storage/eu", r#"{"status":"active","nickname":1}"#),
+    ] {
+        let reply = report(&server, place, body).await;
+        shown.push_str(&format!("{place} {body}\n    {}\n", reply.error()));
+    }
+    assert_snapshot!(shown, @r#"
+    cmek/eu {"status":"active"}
+        409 conflict_error: The region eu has no key to report on
+    storage/us {"status":"suspended"}
+        409 conflict_error: The region us has no bucket to report on
+    cmek/mars {"status":"active"}
+        400 invalid_request_error: region: must be one of: us, eu, sg, global
+    keys/us {"status":"active"}
+        404 not_found_error: Not found
+    cmek/us {}
+        400 invalid_request_error: status: is required
+    cmek/us {"status":"not_configured"}
+        400 invalid_request_error: status: must be one of: active, pending, failed, suspended
+    cmek/us {"status":"failed"}
+        400 invalid_request_error: error: is required: why the region cannot use the key
+    cmek/us {"status":"suspended","error":"x"}
+        400 invalid_request_error: error: must be left out when cmek is suspended
+    cmek/us {"status":"active","location":"US"}
+        400 invalid_request_error: location: must be left out when cmek is active
+    cmek/us {"status":"active","failed_checks":[]}
+        400 invalid_request_error: failed_checks: must be left out when cmek is active
+    storage/eu {"status":"failed","error":"x"}
+        400 invalid_request_error: error: must be left out when storage is failed
+    storage/eu {"status":"pending","location":"EU"}
+        400 invalid_request_error: location: must be left out when storage is pending
+    storage/eu {"status":"failed","failed_checks":[{"check":"smell","message":"x"}]}
+        400 invalid_request_error: failed_checks.0.check: must be one of: label_mismatch, location_mismatch, encryption, versioning, bucket_settings, lifecycle_rules, deletion_policy, grant_mismatch, kms_key_refused, probe_failed, project_not_verified
+    storage/eu {"status":"failed","failed_checks":[{"check":"versioning"}]}
+        400 invalid_request_error: failed_checks.0.message: is required
+    storage/eu {"status":"active","nickname":1}
+        400 invalid_request_error: nickname: Extra inputs are not permitted
+    "#);
+}
+
+#[tokio::test]
+async fn the_trail_names_regions_and_never_what_they_were_given() {
+    let server = TestServer::start().await;
+    update(&server, BOTH).await;
+    report(&server, "cmek/us", r#"{"status":"active"}"#).await;
+    update(&server, r#"{"storage":{"type":"disabled"}}"#).await;
+    // Neither changes anything.
+    update(&server, "{}").await;
+    let trail = server
+        .operator()
+        .get(&format!("/operator/v1/audit_events?target_id={PROFILE}"))
+        .await;
+    assert!(!trail.text().contains("ekey_1") && !trail.text().contains("abc"));
+    let events = trail.ok()["data"].as_array().unwrap().clone();
+    let mut lines: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let kind = &event["actor"]["kind"];
+            format!("{kind} {} {}", event["action"], event["details"])
+        })
+        .filter(|line| line.contains("data_controls."))
+        .collect();
+    lines.sort();
+    assert_snapshot!(lines.join("\n"), @r#"
+    "api" "data_controls.updated" ["cmek.us","storage.eu"]
+    "api" "data_controls.updated" ["storage.eu"]
+    "operator" "data_controls.reported" ["cmek.us","active"]
+    "#);
+}

@@ -61,6 +61,7 @@ fn fill(route: &Route, ids: &Ids) -> Filled {
         .replace("{document}", "ga.json")
         .replace("{token}", ids.token)
         .replace("{enrollment_id}", "enr_nobody")
+        .replace("{region}", "us")
         .replace("{name}", "cyber");
     assert!(
         !target.contains('{'),
@@ -83,6 +84,7 @@ fn fill(route: &Route, ids: &Ids) -> Filled {
         (_, "action_urls") => r#"{"action":{"type":"enroll_end_user"}}"#,
         ("PUT", "{name}") | (_, "{api_key_id}") => r#"{"status":"active"}"#,
         (_, "enforcement_actions") => r#"{"type":"ban","reason":"high_harm"}"#,
+        (_, "{region}") => r#"{"status":"pending"}"#,
         (_, "identity_check") => r#"{"state":"submitted"}"#,
         (_, "workspaces" | "organizations") => r#"{"name":"N"}"#,
         (_, "api_keys") => r#"{"name":"N","kind":"api"}"#,
@@ -223,6 +225,8 @@ async fn every_route_and_every_kind_of_key() {
     401 401 403 403 200  DELETE /operator/v1/user_profiles/{user_profile_id}
     401 401 403 403 200  PUT /operator/v1/user_profiles/{user_profile_id}/programs/{name}
     401 401 403 403 200  DELETE /operator/v1/user_profiles/{user_profile_id}/programs/{name}
+    401 401 403 403 409  POST /operator/v1/user_profiles/{user_profile_id}/data_controls/cmek/{region}
+    401 401 403 403 409  POST /operator/v1/user_profiles/{user_profile_id}/data_controls/storage/{region}
     401 401 403 403 200  GET /operator/v1/user_profiles/{user_profile_id}/enforcement_actions
     401 401 403 403 200  POST /operator/v1/user_profiles/{user_profile_id}/enforcement_actions
     401 401 403 403 404  POST /operator/v1/enforcement_actions/{enforcement_action_id}/resolve

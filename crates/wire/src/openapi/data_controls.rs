@@ -2,6 +2,7 @@
 
 use rollcall_domain::data_controls::{AccessRole, CheckName, FAILED_CHECKS, Region};
 use rollcall_domain::text::{Explanation, ResourceName};
+use serde_json::{Value, json};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, Schema};
@@ -11,7 +12,7 @@ use super::answers::{self, Caller, with_errors};
 use super::public::{beta, gated_headers, path_parameter};
 use super::schema::{
     self, Member, Shape, answer, any_of, array, body, choice, described, matching, named, nullable,
-    shown_optional_time, shown_time, word,
+    shown_optional_time, shown_time, time_in, word,
 };
 use super::{begin, security};
 use crate::error::ErrorKind;
@@ -214,17 +215,150 @@ fn explanation() -> Shape {
     schema::text(1, Explanation::LIMIT).into()
 }
 
-/// The checks that a bucket did not pass.
-pub(super) fn failed_checks() -> Shape {
-    let check = answer(failed_check());
+/// The checks that a bucket did not pass, as they are answered.
+fn failed_checks() -> Shape {
+    few(answer(failed_check()))
+}
+
+/// The same, as they are sent.
+pub(super) fn checks_in() -> Shape {
+    few(body(failed_check(), &["check", "message"]))
+}
+
+fn few(check: Object) -> Shape {
     let checks = ArrayBuilder::new()
         .items(check)
         .max_items(Some(FAILED_CHECKS));
     Schema::Array(checks.build()).into()
 }
 
+/// What a record holds: the object, of which everything may be left out, and what an answer does not show.
+pub(super) fn recorded() -> Shape {
+    let [name, number] = reference();
+    let retired = |members: Vec<Member>| {
+        let region = region();
+        let members = members
+            .into_iter()
+            .chain([("expires_at", time_in().into()), region]);
+        let members: Vec<_> = members.collect();
+        let required: Vec<_> = members.iter().map(|(name, _)| *name).collect();
+        array(body(members.clone(), &required))
+    };
+    let fact = |name| (name, nullable(schema::text(1, ResourceName::LIMIT)));
+    let facts = ["kms_key_name", "location", "project_id"].map(fact);
+    let bucket = facts.into_iter().chain([name.clone(), number.clone()]);
+    let bucket = body(bucket, &["bucket_name", "project_number"]);
+    let effective = body(reference(), &["bucket_name", "project_number"]);
+    let key = Kept {
+        given: ("external_key_ids", key_id().into()),
+        retired: (
+            "retired_keys",
+            retired(vec![("external_key_id", key_id().into())]),
+        ),
+        effective: ("effective_external_key_id", nullable(key_id())),
+        finding: ("error", explanation(), true),
+    };
+    let bucket = Kept {
+        given: ("buckets", bucket.into()),
+        retired: ("retired_buckets", retired(vec![name, number])),
+        effective: ("effective_bucket", nullable(effective)),
+        finding: ("failed_checks", checks_in(), false),
+    };
+    let controls = body(
+        [
+            ("bucket_label_value", nullable(matching("^[0-9a-f]{32}$"))),
+            ("cmek", key.control()),
+            ("storage", bucket.control()),
+            ("type", word("google_managed_data_controls").into()),
+            ("updated_at", nullable(time_in())),
+            (
+                "user_profile_id",
+                described(schema::id("uprof_"), "If it is there, the one in the path."),
+            ),
+        ],
+        &[],
+    );
+    described(
+        controls,
+        "What an answer shows, or an export wrote; left out: nothing is set.",
+    )
+}
+
+/// How a record of keys differs from one of buckets.
+struct Kept {
+    given: Member,
+    retired: Member,
+    effective: Member,
+    /// What was found wrong, and whether a failed region must say it.
+    finding: (&'static str, Shape, bool),
+}
+
+impl Kept {
+    fn control(&self) -> Shape {
+        let disabled = [self.retired.clone(), ("type", word("disabled").into())];
+        let mut statuses = self.configured();
+        let otherwise = nullable(any_of(statuses.clone()));
+        statuses.push(self.status("suspended", vec![("otherwise", otherwise)], &[]));
+        statuses.push(self.status("not_configured", Vec::new(), &[]));
+        let enabled = body(
+            [
+                (self.given.0, by_region(self.given.1.clone(), 1).into()),
+                self.retired.clone(),
+                ("status", by_region(any_of(statuses), 0).into()),
+                ("type", word("enabled").into()),
+            ],
+            &[self.given.0, "type"],
+        );
+        let rules = Region::ALL.iter().map(|region| self.told_of(*region));
+        let enabled = schema::ruled(enabled, rules.collect());
+        any_of([body(disabled, &["type"]).into(), enabled.into()])
+    }
+
+    /// A region reads `not_configured` where it has nothing, and nowhere else.
+    fn told_of(&self, region: Region) -> Value {
+        let none =
+            json!({"required": ["type"], "properties": {"type": {"const": "not_configured"}}});
+        let reads = |rule: Value| json!({"properties": {"status": {"properties": {region.as_str(): rule}}}});
+        json!({
+            "if": {"properties": {self.given.0: {"required": [region.as_str()]}}},
+            "then": reads(json!({"not": none})),
+            "else": reads(none)
+        })
+    }
+
+    fn configured(&self) -> Vec<Shape> {
+        let (name, finding, must) = &self.finding;
+        let optional = (*name, nullable(finding.clone()));
+        let failed = if *must {
+            (*name, finding.clone())
+        } else {
+            optional.clone()
+        };
+        let required = [*name];
+        let mut active = vec![optional.clone(), ("validated_at", time_in().into())];
+        if *must {
+            active.push(("last_checked_at", nullable(time_in())));
+        }
+        vec![
+            self.status(
+                "pending",
+                vec![optional, ("since", nullable(time_in()))],
+                &[],
+            ),
+            self.status("active", active, &["validated_at"]),
+            self.status("failed", vec![failed], if *must { &required } else { &[] }),
+        ]
+    }
+
+    fn status(&self, status: &'static str, members: Vec<Member>, required: &[&str]) -> Shape {
+        let own = [("type", word(status).into()), self.effective.clone()];
+        let required: Vec<_> = required.iter().copied().chain(["type"]).collect();
+        body(own.into_iter().chain(members), &required).into()
+    }
+}
+
 /// The members of one.
-pub(super) fn failed_check() -> [Member; 3] {
+fn failed_check() -> [Member; 3] {
     let roles = choice(AccessRole::ALL.iter().map(|it| it.as_str()));
     [
         (

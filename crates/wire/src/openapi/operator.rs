@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod audit_events;
+mod data_controls;
 mod development;
 mod enforcement;
 mod enrollments;
@@ -59,6 +60,7 @@ fn operations() -> Vec<Described> {
         api_keys::operations(),
         user_profiles::operations(),
         programs::operations(),
+        data_controls::operations(),
         enforcement::operations(),
         audit_events::operations(),
         webhook_endpoints::operations(),
@@ -76,6 +78,7 @@ fn schemas() -> Vec<(&'static str, Shape)> {
         api_keys::schemas(),
         user_profiles::schemas(),
         programs::schemas(),
+        data_controls::schemas(),
         enforcement::schemas(),
         audit_events::schemas(),
         webhook_endpoints::schemas(),

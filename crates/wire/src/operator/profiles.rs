@@ -1,6 +1,7 @@
 //! Profiles as the operator sees them: search, the whole record, programs, import.
 
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::data_controls::Validator;
 use rollcall_domain::enrollment::Enrollment;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId};
 use rollcall_domain::profile::{AccessType, Profile, ProfileRecord};
@@ -15,6 +16,7 @@ use super::enforcement::{ShownAction, write_action};
 use super::enrollments::write_enrollment;
 use super::lists::ListRequest;
 use crate::cursor::Cursors;
+use crate::data_controls::write_data_controls;
 use crate::dialect::Dialect;
 use crate::dialects;
 use crate::error::ApiError;
@@ -147,13 +149,22 @@ pub fn parse_program(fields: Fields, name: &ProgramName) -> Result<ProgramStandi
     Ok(line::read_standing(name, fields)?)
 }
 
+/// What a record has beside itself where one profile was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest<'a> {
+    /// Who validates its keys and buckets.
+    pub validator: Validator,
+    /// Its enrollments.
+    pub enrollments: &'a [Enrollment],
+}
+
 /// Appends the whole record of a profile: every field of every dialect, all enforcement actions open
-/// and past, and the enrollments, where they were asked for.
+/// and past, and where one profile was asked for the rest.
 pub fn write_record(
     out: &mut String,
     organization_id: &OrganizationId,
     profile: &Profile,
-    enrollments: Option<&[Enrollment]>,
+    rest: Option<Rest<'_>>,
     now: Timestamp,
 ) -> Result<(), DamagedDocument> {
     let document = ProfileDocument::encode(profile);
@@ -174,10 +185,13 @@ pub fn write_record(
             ShownAction::all(&profile.enforcement, now),
             |out, shown| write_action(out, &profile.id, shown),
         );
-    match enrollments {
+    match rest {
         None => record.close(),
-        Some(enrollments) => record
-            .array("enrollments", enrollments, write_enrollment)
+        Some(rest) => record
+            .with("google_data_controls", |out| {
+                write_data_controls(out, profile, now, rest.validator);
+            })
+            .array("enrollments", rest.enrollments, write_enrollment)
             .close(),
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rollcall_domain::audit::{Act, Actor, ActorKind, AuditAction, AuditEvent, TargetKind};
+use rollcall_domain::data_controls::Validator;
 use rollcall_domain::delivery::{Attempt, Delivery, DeliveryStatus};
 use rollcall_domain::enforcement::Enforcement;
 use rollcall_domain::enforcement::{CheckState, IdentityCheck, PastAction, Resolution};
@@ -424,8 +425,12 @@ fn cursors_of_a_list_go_on_in_that_list_alone() {
 #[test]
 fn the_whole_record_has_every_field_of_every_dialect() {
     let shown = |profile: &Profile, enrollments: Option<&[Enrollment]>| {
+        let rest = enrollments.map(|enrollments| profiles::Rest {
+            validator: Validator::Operator,
+            enrollments,
+        });
         written(|out| {
-            profiles::write_record(out, &organization(), profile, enrollments, now()).unwrap();
+            profiles::write_record(out, &organization(), profile, rest, now()).unwrap();
         })
     };
     insta::assert_snapshot!("record.nordlicht", shown(&nordlicht(), None));

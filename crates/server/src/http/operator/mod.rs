@@ -4,6 +4,7 @@
 //! A handler parses, acts ([`crate::acts`]) and writes the answer.
 
 pub(crate) mod audit_events;
+pub(crate) mod data_controls;
 pub(crate) mod dev;
 pub(crate) mod enforcement_actions;
 pub(crate) mod enrollments;

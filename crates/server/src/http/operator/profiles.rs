@@ -6,7 +6,7 @@ use rollcall_store::enrollments::EnrollmentFilter;
 use rollcall_wire::dialect::Answer;
 use rollcall_wire::object;
 use rollcall_wire::operator::deleted;
-use rollcall_wire::operator::profiles::{parse_get, parse_search, write_record};
+use rollcall_wire::operator::profiles::{Rest, parse_get, parse_search, write_record};
 use rollcall_wire::query::parse_query_beta_only;
 
 use crate::acts::{enrollments, profiles};
@@ -63,8 +63,12 @@ pub(crate) async fn get(call: OperatorCall<'_>) -> Outcome {
     };
     let (newest, most) = (Order::Descending, Limit::LARGEST);
     let latest = enrollments::list(&call.desk, &filter, newest, None, most).await?;
-    let (of, latest) = (&owned.organization_id, Some(&*latest.items));
+    let rest = Rest {
+        validator: call.app().settings.data_controls,
+        enrollments: &latest.items,
+    };
+    let of = &owned.organization_id;
     let mut record = String::with_capacity(1_024);
-    write_record(&mut record, of, &profile, latest, now)?;
+    write_record(&mut record, of, &profile, Some(rest), now)?;
     Ok(json(record))
 }

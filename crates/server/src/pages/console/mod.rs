@@ -9,6 +9,7 @@
 pub(crate) mod audit;
 mod charts;
 mod confirm;
+mod data_controls;
 pub(crate) mod deliveries;
 pub(crate) mod delivery;
 pub(crate) mod development;
@@ -98,6 +99,7 @@ impl Told {
             "resolved" => "The action has ended.",
             "checked" => "The identity check is recorded.",
             "program" => "The program is set.",
+            "reported" => "The region's new state is recorded.",
             "program-deleted" => "The profile is out of the program.",
             "saved" => "Saved.",
             "created" => "Created.",

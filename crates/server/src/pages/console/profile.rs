@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::audit::AuditRow;
 use super::confirm::{self, Question};
+use super::data_controls::{self, ControlsShown};
 use super::deliveries::{self, DeliveryRow};
 use super::enrollments::EnrollmentRow;
 use super::profiles::look_of_status;
@@ -49,6 +50,7 @@ struct ProfilePage {
     lenses: Vec<Choice>,
     seen_as: String,
     programs: Vec<ProgramRow>,
+    controls: ControlsShown,
     actions: Vec<ActionRow>,
     reasons: Vec<Choice>,
     enrollments: Vec<EnrollmentRow>,
@@ -146,6 +148,7 @@ async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>)
         lenses: Choice::all(labelled, Some(lens)),
         seen_as: seen_as(&owned.organization_id, owned, &profile, lens, now)?,
         programs: program_rows(&profile),
+        controls: ControlsShown::new(&profile, now, app.settings.data_controls),
         actions: actions(&profile, now),
         reasons: Choice::plain(Reason::ALL.iter().map(|it| it.as_str()), None),
         enrollments: enrollments
@@ -445,4 +448,17 @@ pub(crate) async fn set_program(call: ConsoleCall<'_>) -> Outcome {
         Err(error) => Err(error.into()),
     };
     outcome(&call, id, "program", set).await
+}
+
+/// `POST /console/profiles/{id}/data_controls`: says what became of a region's key or bucket.
+pub(crate) async fn report_on_region(call: ConsoleCall<'_>) -> Outcome {
+    let form = Form::of(call.exchange()).await?;
+    let owned = named(&call).await?;
+    let reported = match data_controls::reported(&form) {
+        Ok((region, report)) => {
+            acts::data_controls::report(&call.desk, &owned, region, report).await
+        }
+        Err(error) => Err(error.into()),
+    };
+    outcome(&call, &owned.id, "reported", reported).await
 }

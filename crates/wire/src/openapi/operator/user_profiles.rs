@@ -17,6 +17,7 @@ use super::{
 use crate::dialects;
 use crate::error::ErrorKind;
 use crate::openapi::answers::Caller;
+use crate::openapi::data_controls;
 use crate::openapi::public::{query, repeatable};
 use crate::openapi::schema::{
     self, Member, Shape, answer, any_of, array, body, choice, described, id, integer, matching,
@@ -165,6 +166,7 @@ fn search_parameters() -> Vec<Parameter> {
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
     let mut full = record_members();
+    full.push(("google_data_controls", named("DataControls")));
     full.push(("enrollments", array(named("Enrollment"))));
     let any = ObjectBuilder::new().schema_type(Type::Object);
     let any = any.property("id", id("uprof_")).required("id");
@@ -270,6 +272,7 @@ fn record_put() -> Shape {
             field(&sent::METADATA),
             ("programs", programs.into()),
             ("enforcement_actions", actions),
+            ("google_data_controls", data_controls::recorded()),
         ],
         &["organization_id"],
     );
