@@ -287,17 +287,97 @@ async function walk(dialect) {
   });
 }
 
+// The end customer's keys and buckets, to which no dialect applies.
+async function walkDataControls() {
+  place = "data controls";
+  const { dataControls } = client.beta.userProfiles.providers.google;
+  const pending = { effective_external_key_id: null, error: null, type: "pending" };
+  let fresh;
+  await reset();
+  const report = (where, body) =>
+    fetch(`${TEST_API_BASE_URL}/operator/v1/user_profiles/${SEEDED}/data_controls/${where}`, {
+      method: "POST",
+      headers: { "x-api-key": ROLLCALL_SDK_OPERATOR_KEY, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+
+  await check("retrieve", async () => {
+    fresh = await dataControls.retrieve(SEEDED);
+    assert.deepEqual(Object.keys(fresh), ["bucket_label_value", "cmek", "storage", "type", "updated_at", "user_profile_id"]);
+    assert.match(fresh.bucket_label_value, /^[0-9a-f]{32}$/);
+    assert.deepEqual([fresh.cmek, fresh.storage], [{ retired_keys: [], type: "disabled" }, { retired_buckets: [], type: "disabled" }]);
+    assert.deepEqual([fresh.updated_at, fresh.user_profile_id], ["2026-03-15T10:00:00Z", SEEDED]);
+  });
+  await check("update with nothing", async () => assert.deepEqual(await dataControls.update(SEEDED, {}), fresh));
+  await check("update gives keys and buckets", async () => {
+    const bucket = { bucket_name: "their-bucket", project_number: "123456789012" };
+    const controls = await dataControls.update(SEEDED, {
+      cmek: { type: "enabled", external_key_ids: { us: "ekey_1", eu: null } },
+      storage: { type: "enabled", buckets: { sg: bucket } },
+    });
+    assert.deepEqual(controls.cmek.external_key_ids, { us: "ekey_1" });
+    assert.deepEqual(controls.cmek.status.us, pending);
+    assert.deepEqual(Object.keys(controls.storage.status), ["us", "eu", "sg", "global"]);
+    assert.deepEqual(controls.storage.buckets.sg, { ...bucket, kms_key_name: null, location: null, project_id: null });
+    assert.deepEqual(await dataControls.retrieve(SEEDED), controls);
+  });
+  await check("what the operator says is shown", async () => {
+    assert.equal((await report("cmek/us", { status: "active" })).status, 200);
+    const { us } = (await dataControls.retrieve(SEEDED)).cmek.status;
+    assert.deepEqual([us.type, us.effective_external_key_id], ["active", "ekey_1"]);
+    assert.match(us.validated_at, TIME);
+  });
+  await check("a replaced key retires when the new one is active", async () => {
+    const replaced = await dataControls.update(SEEDED, { cmek: { type: "enabled", external_key_ids: { us: "ekey_2" } } });
+    assert.deepEqual(replaced.cmek.status.us, { ...pending, effective_external_key_id: "ekey_1" });
+    await report("cmek/us", { status: "active" });
+    const { retired_keys } = (await dataControls.retrieve(SEEDED)).cmek;
+    assert.deepEqual(retired_keys.map((key) => [key.external_key_id, key.region]), [["ekey_1", "us"]]);
+    assert.match(retired_keys[0].expires_at, TIME);
+  });
+  await check("update refuses what does not fit", async () => {
+    await refused(dataControls.update(SEEDED, { cmek: { type: "enabled", external_key_ids: { us: null } } }), 400, "invalid_request_error", /^cmek\.external_key_ids: /);
+    await refused(dataControls.update(SEEDED, { cmek: { type: "enabled", external_key_ids: { mars: "ekey_1" } } }), 400, "invalid_request_error", /mars/);
+    await refused(dataControls.update("uprof_unknown", {}), 404, "not_found_error");
+  });
+  await check("an organization that is not approved gets the SDK's own error", async () => {
+    const { response } = await dataControls.retrieve(SEEDED).withResponse();
+    const organization = response.headers.get("anthropic-organization-id");
+    const approve = (data_controls) =>
+      fetch(`${TEST_API_BASE_URL}/operator/v1/organizations/${organization}`, {
+        method: "POST",
+        headers: { "x-api-key": ROLLCALL_SDK_OPERATOR_KEY, "content-type": "application/json" },
+        body: JSON.stringify({ data_controls }),
+      });
+    assert.equal((await approve("not_approved")).status, 200);
+    const error = await refused(dataControls.update(SEEDED, { cmek: { type: "enabled" } }), 400, "invalid_request_error");
+    assert.equal(error.error.error.details.error_code, "cmek_not_approved");
+    assert.equal((await approve("open")).status, 200);
+  });
+  await check("disabled", async () => {
+    const off = await dataControls.update(SEEDED, { cmek: { type: "disabled" }, storage: { type: "disabled" } });
+    assert.equal(off.cmek.type, "disabled");
+    assert.deepEqual(off.cmek.retired_keys.map((key) => key.external_key_id), ["ekey_1", "ekey_2"]);
+    assert.equal(off.storage.retired_buckets[0].bucket_name, "their-bucket");
+    assert.equal(off.bucket_label_value, fresh.bucket_label_value);
+  });
+}
+
 for (const dialect of dialects) await walk(dialect);
+await walkDataControls();
 
 place = "all";
 await check("every method of the SDK is walked", () => {
   const methods = (resource) => Object.getOwnPropertyNames(Object.getPrototypeOf(resource)).filter((name) => name !== "constructor").sort();
   assert.deepEqual(methods(client.userProfiles), ["create", "delete", "list", "retrieve", "update"]);
   assert.deepEqual(methods(client.beta.userProfiles), ["create", "createEnrollmentURL", "delete", "list", "retrieve", "update"]);
-  for (const resource of [client.userProfiles, client.beta.userProfiles]) {
-    assert.deepEqual(Object.keys(resource).filter((name) => !name.startsWith("_")), ["actionURLs"]);
-    assert.deepEqual(methods(resource.actionURLs), ["create"]);
-  }
+  const below = (resource) => Object.keys(resource).filter((name) => !name.startsWith("_")).sort();
+  assert.deepEqual(below(client.userProfiles), ["actionURLs"]);
+  assert.deepEqual(below(client.beta.userProfiles), ["actionURLs", "providers"]);
+  for (const resource of [client.userProfiles, client.beta.userProfiles]) assert.deepEqual(methods(resource.actionURLs), ["create"]);
+  const { providers } = client.beta.userProfiles;
+  assert.deepEqual([below(providers), below(providers.google), methods(providers), methods(providers.google)], [["google"], ["dataControls"], [], []]);
+  assert.deepEqual(methods(providers.google.dataControls), ["retrieve", "update"]);
 });
 await check("what one dialect writes, every other reads", async () => {
   await reset();
