@@ -136,6 +136,35 @@ def address_of_the_web(body):
         body["url"] = f"{scheme}://{rest}"[:URL_LIMIT]
 
 
+def something_for_a_region(body):
+    """A control that is on gives some region something; few things are given, because too many may not retire; a bucket serves one region."""
+    for control, member in (("cmek", "external_key_ids"), ("storage", "buckets")):
+        sent = body.get(control)
+        if not isinstance(sent, dict) or sent.get("type") != "enabled":
+            continue
+        given = sent.get(member) or {}
+        if not any(given.values()):
+            given["us"] = "us"
+        for region, it in given.items():
+            chosen = zlib.crc32(str(it).encode("utf-8", "replace")) % 4
+            if it is not None:
+                given[region] = f"ekey_fuzz_{chosen}" if control == "cmek" else {"bucket_name": f"fuzz-{region}-{chosen}", "project_number": str(chosen)}
+        sent[member] = given
+
+
+def controls_of_the_path(case, controls):
+    """The controls of a record are those of its path's profile, and a bucket serves one region."""
+    if "user_profile_id" in controls:
+        controls["user_profile_id"] = case.path_parameters["user_profile_id"]
+    storage = controls.get("storage") or {}
+    for region, bucket in (storage.get("buckets") or {}).items():
+        bucket["bucket_name"] = f"fuzz-{region}"
+    for status in (storage.get("status") or {}).values():
+        for it in (status, status.get("otherwise")):
+            if isinstance(it, dict):
+                it.pop("effective_bucket", None)
+
+
 def workspace_that_is_there(case):
     """The coverage phase fills this header with "0" in all its cases, whatever its pattern, which would hide what each is about."""
     if case.headers and case.headers.get("anthropic-workspace-id") == "0":
@@ -167,6 +196,8 @@ def map_case(context, case):
     instants_of_the_calendar(body)
     if path.startswith(ENDPOINTS):
         address_of_the_web(body)
+    elif path.endswith("/data_controls"):
+        something_for_a_region(body)
     elif path.startswith("/v1/"):
         onboarded_in_the_past(body)
     elif path.endswith("/enforcement_actions"):
@@ -178,6 +209,8 @@ def map_case(context, case):
         parts_of_the_program(case, body)
     elif case.method.upper() == "PUT":
         record_of_the_path(case, body)
+        if isinstance(body.get("google_data_controls"), dict):
+            controls_of_the_path(case, body["google_data_controls"])
         onboarded_in_the_past(body)
     return case
 
