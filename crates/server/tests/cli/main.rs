@@ -13,6 +13,7 @@
 mod both_ways;
 mod care;
 mod client;
+mod data_controls;
 mod dev;
 mod erase;
 mod files;

@@ -138,6 +138,34 @@ impl Place {
         serde_json::from_str(&ended.stdout).unwrap()
     }
 
+    /// Backs the usual storage up and restores it as the data directory `copy`: with our commands, or on PostgreSQL
+    /// with its own.
+    pub(crate) fn back_up_and_restore(&self, copy: &str) {
+        let Some(databases) = &self.databases else {
+            self.json(&["backup", "saved"]);
+            self.json(&["restore", "saved", "--data-dir", copy]);
+            return;
+        };
+        let mut databases = databases.lock().unwrap();
+        let (from, to) = (databases[DATA_DIR].clone(), fresh_database());
+        let saved = self.path("saved.sql");
+        let tool = |name: &str| Command::new(rollcall_scratch_postgres::binaries().join(name));
+        let mut dump = tool("pg_dump");
+        let dump = dump.args(["--clean", "--if-exists", "--dbname", &from, "--file"]);
+        assert!(dump.arg(&saved).status().unwrap().success());
+        let mut restore = tool("psql");
+        let restore = restore.args([
+            "--quiet",
+            "--set",
+            "ON_ERROR_STOP=1",
+            "--dbname",
+            &to,
+            "--file",
+        ]);
+        assert!(restore.arg(&saved).status().unwrap().success());
+        databases.insert(copy.to_owned(), to);
+    }
+
     /// Starts `rollcall serve`, on a free port unless told otherwise.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Serving {
         let mut all = vec!["serve"];
@@ -363,7 +391,12 @@ impl Dev {
 
     /// Sends one request as the operator.
     pub(crate) fn call(&self, call: Call) -> Value {
-        let key = self.get("operator_key").to_owned().into();
+        self.call_with("operator_key", call)
+    }
+
+    /// Sends one request with the key that is announced under this name.
+    pub(crate) fn call_with(&self, key: &str, call: Call) -> Value {
+        let key = self.get(key).to_owned().into();
         let client = Client::new(self.get("base_url"), key).unwrap();
         rollcall::cli::wait(client.call(call)).unwrap()
     }
