@@ -13,7 +13,9 @@
 //! `data_controls`, `webhooks` and `operator` the operations.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, Info, License, OpenApi, OpenApiBuilder, SecurityRequirement};
+use utoipa::openapi::{
+    Components, Info, License, OpenApi, OpenApiBuilder, SecurityRequirement, Server,
+};
 
 use crate::dialect::Dialect;
 use crate::dialects;
@@ -63,7 +65,10 @@ fn begin(title: &str, description: &str) -> OpenApiBuilder {
     info.description = Some(description.to_owned());
     info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));
     let none: [&str; 0] = [];
-    OpenApiBuilder::new().info(info).security(Some([
+    // Whoever reads it from a server means that server.
+    let here = Server::new("/");
+    let document = OpenApiBuilder::new().info(info).servers(Some([here]));
+    document.security(Some([
         SecurityRequirement::new("x-api-key", none),
         SecurityRequirement::new("bearer", none),
     ]))

@@ -479,3 +479,23 @@ async fn the_trail_names_regions_and_never_what_they_were_given() {
     "operator" "data_controls.reported" ["cmek.us","active"]
     "#);
 }
+
+#[tokio::test]
+async fn the_example_of_the_document_is_what_is_answered() {
+    let server = TestServer::start().await;
+    let document = server.stranger().get("/openapi/data-controls.json").await;
+    let template = path("{user_profile_id}").replace('/', "~1");
+    let document = document.ok();
+    let operation = |method| {
+        document
+            .pointer(&format!("/paths/{template}/{method}"))
+            .unwrap()
+    };
+    let json = "application~1json/example";
+    let sent = operation("post").pointer(&format!("/requestBody/content/{json}"));
+    let answer = update(&server, &sent.unwrap().to_string()).await;
+    for (method, found) in [("post", answer.ok()), ("get", get(&server).await.ok())] {
+        let expected = operation(method).pointer(&format!("/responses/200/content/{json}"));
+        assert_eq!(Some(&found), expected, "{method}");
+    }
+}
