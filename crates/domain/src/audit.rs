@@ -15,6 +15,8 @@ crate::text_enum! {
         Api = "api",
         /// A platform's administrator.
         Admin = "admin",
+        /// A platform's gateway.
+        Gateway = "gateway",
         /// The entity a profile represents, through an enrollment URL.
         EndUser = "end_user",
         /// Rollcall itself: a sweep, an automatic disabling.
@@ -107,6 +109,8 @@ crate::text_enum! {
         OrganizationCreated = "organization.created",
         /// An organization was changed.
         OrganizationUpdated = "organization.updated",
+        /// An organization's policy for its gateway was changed.
+        GatewayPolicyUpdated = "gateway_policy.updated",
         /// A workspace was created.
         WorkspaceCreated = "workspace.created",
         /// An API key was created.

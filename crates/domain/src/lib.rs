@@ -18,6 +18,7 @@
 #![warn(missing_docs)]
 
 pub mod audit;
+pub mod billing;
 pub mod clock;
 pub mod data_controls;
 pub mod decision;
@@ -25,6 +26,8 @@ pub mod delivery;
 pub mod enforcement;
 pub mod enrollment;
 pub mod event;
+pub mod gateway;
+pub mod gateway_policy;
 pub mod host_name;
 pub mod id;
 pub mod page;

@@ -8,6 +8,7 @@ use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
 use crate::data_controls::DataControlsApproval;
 use crate::decision::Decided;
+use crate::gateway_policy::{GatewayPolicy, GatewayPolicyPatch};
 use crate::id::{ApiKeyId, OrganizationId, WorkspaceId};
 
 crate::text_enum! {
@@ -63,6 +64,8 @@ pub struct Organization {
     pub status: OrganizationStatus,
     /// What it may do.
     pub switches: OrganizationSwitches,
+    /// What its gateway is told.
+    pub gateway_policy: GatewayPolicy,
 }
 
 /// What an operator changes of an organization; what is absent stays.
@@ -78,6 +81,8 @@ pub struct OrganizationPatch {
     pub enrollment_links: Option<EnrollmentLinks>,
     /// Whether it may switch data controls on from now on.
     pub data_controls: Option<DataControlsApproval>,
+    /// What is new in the gateway's policy.
+    pub gateway_policy: GatewayPolicyPatch,
 }
 
 impl Organization {
@@ -97,6 +102,7 @@ impl Organization {
             name: patch.name.as_ref().unwrap_or(&self.name).clone(),
             rate_limit_rpm: patch.rate_limit_rpm.unwrap_or(self.rate_limit_rpm),
             status: patch.status.unwrap_or(self.status),
+            gateway_policy: self.gateway_policy.patched(&patch.gateway_policy),
             ..self.clone()
         };
         let changed_fields = fields_that_differ([
@@ -115,13 +121,21 @@ impl Organization {
                 switches.data_controls != updated.switches.data_controls,
             ),
         ]);
-        if changed_fields.is_empty() {
-            return Decided::unchanged(updated);
-        }
-        let audit = self
-            .audit(AuditAction::OrganizationUpdated)
-            .with_details(changed_fields);
-        Decided::changed(updated, audit)
+        let policy_fields = self
+            .gateway_policy
+            .fields_that_differ(&updated.gateway_policy);
+        let audit = [
+            (AuditAction::OrganizationUpdated, changed_fields),
+            (AuditAction::GatewayPolicyUpdated, policy_fields),
+        ];
+        let audit = audit
+            .into_iter()
+            .filter(|(_, fields)| !fields.is_empty())
+            .map(|(action, fields)| self.audit(action).with_details(fields));
+        let mut decided = Decided::unchanged(updated);
+        decided.audit.extend(audit);
+        decided.changed = !decided.audit.is_empty();
+        decided
     }
 
     fn audit(&self, action: AuditAction) -> AuditEntry {
@@ -159,6 +173,8 @@ crate::text_enum! {
         Admin = "admin",
         /// `/operator/v1/…` and the console, every organization.
         Operator = "operator",
+        /// `/gateway/v1/check…`, for its organization.
+        Gateway = "gateway",
     }
 }
 
@@ -169,6 +185,7 @@ impl KeyKind {
             Self::Api => "sk-rollcall-api01-",
             Self::Admin => "sk-rollcall-adm01-",
             Self::Operator => "sk-rollcall-op01-",
+            Self::Gateway => "sk-rollcall-gw01-",
         }
     }
 }
@@ -210,6 +227,11 @@ pub enum KeyOwner {
     },
     /// The operator's key.
     Operator,
+    /// The key of a platform's gateway.
+    Gateway {
+        /// The organization.
+        organization_id: OrganizationId,
+    },
 }
 
 impl KeyOwner {
@@ -226,7 +248,9 @@ impl KeyOwner {
             }),
             (KeyKind::Admin, Some(organization_id)) => Some(Self::Admin { organization_id }),
             (KeyKind::Operator, None) => Some(Self::Operator),
-            (KeyKind::Api | KeyKind::Admin, None) | (KeyKind::Operator, Some(_)) => None,
+            (KeyKind::Gateway, Some(organization_id)) => Some(Self::Gateway { organization_id }),
+            (KeyKind::Api | KeyKind::Admin | KeyKind::Gateway, None)
+            | (KeyKind::Operator, Some(_)) => None,
         }
     }
 
@@ -236,6 +260,7 @@ impl KeyOwner {
             Self::Api { .. } => KeyKind::Api,
             Self::Admin { .. } => KeyKind::Admin,
             Self::Operator => KeyKind::Operator,
+            Self::Gateway { .. } => KeyKind::Gateway,
         }
     }
 
@@ -245,7 +270,8 @@ impl KeyOwner {
             Self::Api {
                 organization_id, ..
             }
-            | Self::Admin { organization_id } => Some(organization_id),
+            | Self::Admin { organization_id }
+            | Self::Gateway { organization_id } => Some(organization_id),
             Self::Operator => None,
         }
     }
@@ -254,7 +280,7 @@ impl KeyOwner {
     pub fn workspace_id(&self) -> Option<&WorkspaceId> {
         match self {
             Self::Api { workspace_id, .. } => workspace_id.as_ref(),
-            Self::Admin { .. } | Self::Operator => None,
+            Self::Admin { .. } | Self::Operator | Self::Gateway { .. } => None,
         }
     }
 }
@@ -407,6 +433,7 @@ impl OperatorProof {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway_policy::Passage;
 
     #[test]
     fn a_change_of_an_organization_names_the_fields_that_differ() {
@@ -417,6 +444,7 @@ mod tests {
             rate_limit_rpm: Some(5),
             status: OrganizationStatus::Active,
             switches: OrganizationSwitches::default(),
+            gateway_policy: GatewayPolicy::default(),
         };
         let same = OrganizationPatch {
             name: Some("A".into()),
@@ -424,6 +452,10 @@ mod tests {
             status: Some(OrganizationStatus::Active),
             enrollment_links: Some(EnrollmentLinks::Enabled),
             data_controls: Some(DataControlsApproval::Open),
+            gateway_policy: GatewayPolicyPatch {
+                banned: Some(Passage::Deny),
+                ..GatewayPolicyPatch::default()
+            },
         };
         assert_eq!(before.update(&same), Decided::unchanged(before.clone()));
         let patch = OrganizationPatch {
@@ -454,5 +486,21 @@ mod tests {
                 "data_controls"
             ]
         );
+        assert_eq!(decided.audit.len(), 1);
+        let patch = OrganizationPatch {
+            gateway_policy: GatewayPolicyPatch {
+                missing: Some(Passage::Deny),
+                trust_client_header: Some(true),
+                ..GatewayPolicyPatch::default()
+            },
+            ..OrganizationPatch::default()
+        };
+        let decided = after.update(&patch);
+        assert!(decided.changed && decided.value.gateway_policy.trust_client_header);
+        let [entry] = &decided.audit[..] else {
+            panic!("{:?}", decided.audit)
+        };
+        assert_eq!(entry.action, AuditAction::GatewayPolicyUpdated);
+        assert_eq!(entry.details, ["trust_client_header", "missing"]);
     }
 }

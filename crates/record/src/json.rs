@@ -63,6 +63,11 @@ impl Object {
         self.0.first().map(|(key, _)| key.as_str())
     }
 
+    /// The values that are still there.
+    pub fn values(&self) -> impl Iterator<Item = &Json> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
     /// How many members are still there.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -17,6 +17,7 @@ pub mod data_controls;
 pub mod document;
 pub mod event;
 pub mod field;
+pub mod gateway_policy;
 pub mod json;
 pub mod line;
 pub mod time;

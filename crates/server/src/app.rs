@@ -111,6 +111,10 @@ rollcall_domain::text_enum! {
         ListProfiles = "list_profiles",
         /// Reading a profile.
         FindProfile = "find_profile",
+        /// Reading a profile by the platform's own reference.
+        FindByReference = "find_by_reference",
+        /// Creating the profile of a reference that is used for the first time.
+        FindOrInsertByReference = "find_or_insert_by_reference",
         /// Creating a profile.
         InsertProfile = "insert_profile",
         /// Changing a profile.
@@ -340,18 +344,17 @@ impl App {
     /// The identity of a key that storage does not know, where one is made on demand.
     pub(crate) async fn make_tenant_on_demand(
         &self,
-        secret: Option<&[u8]>,
+        secret: &[u8],
         hash: &SecretHash,
     ) -> Stored<Option<Arc<Identity>>> {
         let Some(tenants) = self.development.as_ref().and_then(|it| it.tenants.as_ref()) else {
             return Ok(None);
         };
-        let is_test = secret.is_some_and(|secret| secret.starts_with(b"test-"));
-        if !is_test {
+        if !secret.starts_with(b"test-") {
             return Ok(None);
         }
         tenants
-            .make(&*self.store, &*self.clock, &self.ids, hash)
+            .make(&*self.store, &*self.clock, &self.ids, secret)
             .await?;
         self.credentials.find(&*self.store, hash).await
     }

@@ -235,12 +235,16 @@ settings! {
         seed: Option<PathBuf> = None,
         /// Listen on an address that other machines can reach.
         allow_remote: bool = false,
+        /// What the stub behind `/v1/messages` says.
+        stub_text: String = "Rollcall's stub has read this and has nothing to add.".to_owned(),
         /// The platform's key, any text.
         api_key: Option<Secret> = None,
         /// The platform administrator's key, any text.
         admin_key: Option<Secret> = None,
         /// The operator's key, any text.
         operator_key: Option<Secret> = None,
+        /// The key of the platform's gateway, any text.
+        gateway_key: Option<Secret> = None,
         /// The organization's id, any text.
         organization_id: Option<String> = None,
         /// The workspace's id.

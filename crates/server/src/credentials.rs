@@ -84,6 +84,7 @@ impl Identity {
             KeyKind::Api => ActorKind::Api,
             KeyKind::Admin => ActorKind::Admin,
             KeyKind::Operator => ActorKind::Operator,
+            KeyKind::Gateway => ActorKind::Gateway,
         };
         Act {
             actor: Actor {

@@ -4,6 +4,7 @@
 //! The routes are in [`crate::http`]'s `operator::dev`; under `rollcall serve` there is no
 //! `Development` and the routes do not exist.
 
+mod billing;
 mod faults;
 mod requests;
 mod tenants;
@@ -17,6 +18,7 @@ use rollcall_store::{Store, Stored};
 
 use crate::http::host::OwnHosts;
 use crate::initial::InitialState;
+pub(crate) use billing::Billing;
 pub(crate) use faults::{Faults, Strike};
 pub(crate) use requests::RecentRequests;
 pub(crate) use tenants::TenantsOnDemand;
@@ -35,6 +37,8 @@ pub struct DevelopmentParts {
     pub tenant_idle: Option<Duration>,
     /// Whether it answers under any name, and not only under those of this machine.
     pub allow_remote: bool,
+    /// What the inference stub says.
+    pub stub_text: String,
 }
 
 /// Some of the things that are numbered as they come, and the number to go on after if there are more.
@@ -69,6 +73,10 @@ pub(crate) struct Development {
     pub(crate) requests: RecentRequests,
     pub(crate) tenants: Option<TenantsOnDemand>,
     pub(crate) hosts: OwnHosts,
+    /// How the billing of profiles stands.
+    pub(crate) billing: Billing,
+    /// What the inference stub says.
+    pub(crate) stub_text: String,
     starts_at: Option<Timestamp>,
     initial: InitialState,
 }
@@ -85,6 +93,8 @@ impl Development {
             } else {
                 OwnHosts::loopback(public_base_url)
             },
+            billing: Billing::default(),
+            stub_text: parts.stub_text,
             starts_at: parts.starts_at,
             initial: parts.initial,
         };
@@ -106,6 +116,7 @@ impl Development {
         self.reset_clock();
         self.faults.clear();
         self.requests.clear();
+        self.billing.clear();
         if let Some(tenants) = &self.tenants {
             tenants.forget();
         }

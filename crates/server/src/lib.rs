@@ -23,6 +23,7 @@
 //! - [`background`]: what happens without being asked.
 //! - [`webhooks`]: what an organization is told, and how it gets there.
 //! - [`development`]: what only a development server has; [`initial`]: what it starts with.
+//! - `gateway`: what a gateway is told of a profile.
 //! - [`config`], [`metrics`], [`traffic`], [`telemetry`], `log_lines`: what is set, counted and logged.
 //! - `open_files`: how many connections and deliveries fit under the limit of open files.
 //! - `first_ids`: what an import has seen before.
@@ -36,6 +37,7 @@ pub mod credentials;
 pub mod development;
 mod duty;
 mod first_ids;
+mod gateway;
 pub mod http;
 pub mod initial;
 mod log_lines;

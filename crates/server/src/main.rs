@@ -34,6 +34,7 @@ fn run() -> Outcome {
         Command::DataControls(arguments) => cli::wait(cli::data_controls::run(arguments)),
         Command::Enforcement(arguments) => cli::wait(cli::enforcement::run(arguments)),
         Command::Enrollments(arguments) => cli::wait(cli::enrollments::run(arguments)),
+        Command::Gateway(arguments) => cli::wait(cli::gateway::run(arguments)),
         Command::Webhooks(arguments) => cli::wait(cli::webhooks::run(arguments)),
         Command::Search(arguments) => cli::wait(cli::search::run(*arguments)),
         Command::Audit(arguments) => cli::wait(cli::audit::run(arguments)),

@@ -57,6 +57,7 @@ pub struct Metrics {
     failed_authentications: Counter,
     rate_limited: Counter,
     unknown_betas: Family<OutcomeLabels, Counter>,
+    gateway_checks: Family<CheckLabels, Counter>,
     dropped_log_lines: Counter,
     webhook_attempts: Durations<OutcomeLabels>,
     webhook_lag: Histogram,
@@ -94,6 +95,12 @@ struct OperationLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CheckLabels {
+    decision: &'static str,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -143,6 +150,7 @@ impl Metrics {
             failed_authentications: Counter::default(),
             rate_limited: Counter::default(),
             unknown_betas: Family::default(),
+            gateway_checks: Family::default(),
             dropped_log_lines,
             webhook_attempts: Family::new_with_constructor(webhook_duration),
             webhook_lag: webhook_duration(),
@@ -206,6 +214,11 @@ impl Metrics {
             self.unknown_betas.clone(),
         );
         registry.register(
+            "gateway_checks",
+            "Checks of gateways, by decision and reason",
+            self.gateway_checks.clone(),
+        );
+        registry.register(
             "log_lines_dropped",
             "Log lines that were dropped because nobody read the log",
             self.dropped_log_lines.clone(),
@@ -264,6 +277,12 @@ impl Metrics {
             "Webhook endpoints that Rollcall disabled, by reason",
             self.disabled_endpoints.clone(),
         );
+    }
+
+    /// Records what a gateway was told, and why.
+    pub fn record_check(&self, decision: &'static str, reason: &'static str) {
+        let labels = CheckLabels { decision, reason };
+        self.gateway_checks.get_or_create_owned(&labels).inc();
     }
 
     /// Records one attempt to deliver a webhook.

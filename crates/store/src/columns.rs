@@ -4,11 +4,14 @@
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{EnforcementStatus, Outlook};
 use rollcall_domain::event::Subscription;
+use rollcall_domain::gateway_policy::GatewayPolicy;
 use rollcall_domain::page::StatusFilter;
 use rollcall_domain::profile::{AccessType, Profile};
 use rollcall_domain::tenant::SecretHash;
 use rollcall_domain::text::Name;
 use rollcall_domain::text_enum::NotOneOf;
+use rollcall_record::gateway_policy;
+use sha2::{Digest as _, Sha256};
 
 /// The outlook of a profile that an expiry will change, or already has.
 const OUTLOOK_CHANGING: i64 = 4;
@@ -53,6 +56,12 @@ pub(crate) fn events_text(events: &[Subscription]) -> String {
 /// Reads a text of [`events_text`].
 pub(crate) fn parse_events(text: &str) -> Result<Vec<Subscription>, NotOneOf> {
     text.split(',').map(Subscription::parse).collect()
+}
+
+/// A gateway's policy, as its column holds it: the default is left out, so that it can change for those who
+/// never chose.
+pub(crate) fn policy_text(policy: &GatewayPolicy) -> Option<String> {
+    (*policy != GatewayPolicy::default()).then(|| gateway_policy::encode(policy))
 }
 
 /// What a profile's row repeats of its document, to be searched.
@@ -109,7 +118,16 @@ pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
 
 /// What a key is looked up by: the first eight bytes of its secret's hash.
 pub(crate) fn lookup(secret: &SecretHash) -> i64 {
+    first_eight(&secret.0)
+}
+
+/// The first eight bytes of a text's hash, for what must not hold the text itself.
+pub(crate) fn text_lookup(text: &str) -> i64 {
+    first_eight(&Sha256::digest(text).into())
+}
+
+fn first_eight(hash: &[u8; 32]) -> i64 {
     let mut first = [0; 8];
-    first.copy_from_slice(&secret.0[..8]);
+    first.copy_from_slice(&hash[..8]);
     i64::from_be_bytes(first)
 }

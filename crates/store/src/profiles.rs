@@ -10,6 +10,7 @@ use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Position, ProfileListing, Start};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::tenant::OrganizationScope;
+use rollcall_domain::text::ReferenceId;
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileDocument, ProfileView};
 
 use crate::Stored;
@@ -96,6 +97,23 @@ pub trait Profiles: Send + Sync {
         scope: &OrganizationScope,
         id: &ProfileId,
     ) -> Stored<Option<ProfileDocument>>;
+
+    /// The document of the oldest of the organization's profiles that have this reference.
+    async fn find_by_reference(
+        &self,
+        scope: &OrganizationScope,
+        reference: &ReferenceId,
+    ) -> Stored<Option<ProfileDocument>>;
+
+    /// Stores a new profile unless the organization has one with its reference, and answers with the oldest
+    /// that has it. However many do so at the same time, on whichever nodes, one of them stores a profile.
+    async fn find_or_insert_by_reference(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        reference: &ReferenceId,
+        decided: Decided<Profile>,
+    ) -> Stored<ProfileDocument>;
 
     /// Stores a new profile. Its id is new by construction.
     async fn insert_profile(

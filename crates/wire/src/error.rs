@@ -25,6 +25,8 @@ pub enum ErrorKind {
     InvalidRequest,
     /// There is no credential that works.
     Authentication,
+    /// Whoever is to pay cannot; the inference stub alone answers so.
+    Billing,
     /// The credential works and is not for this.
     Permission,
     /// The path, or what it names, does not exist.
@@ -57,9 +59,10 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, by status.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::Authentication,
+        Self::Billing,
         Self::Permission,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -80,6 +83,7 @@ impl ErrorKind {
         match self {
             Self::InvalidRequest => (400, "invalid_request_error"),
             Self::Authentication => (401, "authentication_error"),
+            Self::Billing => (402, "billing_error"),
             Self::Permission => (403, "permission_error"),
             Self::NotFound => (404, "not_found_error"),
             Self::MethodNotAllowed => (405, "invalid_request_error"),
@@ -115,7 +119,11 @@ impl ErrorKind {
             }
             Self::Authentication => "There is no credential that works.",
             Self::Permission => {
-                "The key is of another kind than this path is for, or cannot act in that workspace."
+                "The key is of another kind than this path is for, or cannot act in that workspace; or a \
+                 gateway's policy refuses the profile."
+            }
+            Self::Billing => {
+                "Whoever is to pay cannot; the inference stub of `rollcall dev` alone answers so."
             }
             Self::NotFound => "What the path names is not there.",
             Self::MethodNotAllowed => "The path does not have the method.",
@@ -144,6 +152,7 @@ impl ErrorKind {
             Self::Conflict | Self::NotImplemented => &["false"],
             Self::InvalidRequest
             | Self::Authentication
+            | Self::Billing
             | Self::Permission
             | Self::NotFound
             | Self::MethodNotAllowed
@@ -174,6 +183,30 @@ rollcall_domain::text_enum! {
         StorageNotApproved = "storage_not_approved",
         /// A compressed body is too large once decoded.
         RequestBodyTooLargeAfterDecoding = "request_body_too_large_after_decoding",
+        /// No profile was named.
+        UserProfileRequired = "user_profile_required",
+        /// The profile that was named is not there.
+        UserProfileNotFound = "user_profile_not_found",
+        /// The profile is banned.
+        UserProfileBanned = "user_profile_banned",
+        /// The profile is restricted.
+        UserProfileRestricted = "user_profile_restricted",
+        /// The profile's identity check is under review.
+        UserProfilePending = "user_profile_pending",
+        /// The platform has blocked the account.
+        UserProfileAccountBlocked = "user_profile_account_blocked",
+        /// The platform has suspended the account.
+        UserProfileAccountSuspended = "user_profile_account_suspended",
+        /// The program that was asked for is not active.
+        UserProfileProgramRequired = "user_profile_program_required",
+        /// Nobody has agreed to pay for the profile.
+        UserProfileBillingNotAuthorized = "user_profile_billing_not_authorized",
+        /// The profile cannot be billed at all.
+        UserProfileNotBillable = "user_profile_not_billable",
+        /// Whoever pays for the profile cannot now.
+        LinkedOrganizationBillingUnavailable = "linked_organization_billing_unavailable",
+        /// Whoever pays for the profile has paid enough.
+        LinkedOrganizationSpendLimitReached = "linked_organization_spend_limit_reached",
     }
 }
 
@@ -188,7 +221,45 @@ impl ErrorCode {
             | Self::UnsupportedCharset
             | Self::OrganizationOnHold
             | Self::CmekNotApproved
-            | Self::StorageNotApproved => ErrorKind::InvalidRequest,
+            | Self::StorageNotApproved
+            | Self::UserProfileRequired
+            | Self::UserProfileNotFound => ErrorKind::InvalidRequest,
+            Self::UserProfileBanned
+            | Self::UserProfileRestricted
+            | Self::UserProfilePending
+            | Self::UserProfileAccountBlocked
+            | Self::UserProfileAccountSuspended
+            | Self::UserProfileProgramRequired
+            | Self::UserProfileBillingNotAuthorized
+            | Self::UserProfileNotBillable => ErrorKind::Permission,
+            Self::LinkedOrganizationBillingUnavailable
+            | Self::LinkedOrganizationSpendLimitReached => ErrorKind::Billing,
+        }
+    }
+
+    /// Whether only a request for inference is refused so, by a gateway or the stub.
+    pub const fn is_of_inference(self) -> bool {
+        match self {
+            Self::RequestBodyEncodingUnsupported
+            | Self::RequestBodyEncodingInvalid
+            | Self::RequestBodyTimeout
+            | Self::UnsupportedCharset
+            | Self::OrganizationOnHold
+            | Self::CmekNotApproved
+            | Self::StorageNotApproved
+            | Self::RequestBodyTooLargeAfterDecoding => false,
+            Self::UserProfileRequired
+            | Self::UserProfileNotFound
+            | Self::UserProfileBanned
+            | Self::UserProfileRestricted
+            | Self::UserProfilePending
+            | Self::UserProfileAccountBlocked
+            | Self::UserProfileAccountSuspended
+            | Self::UserProfileProgramRequired
+            | Self::UserProfileBillingNotAuthorized
+            | Self::UserProfileNotBillable
+            | Self::LinkedOrganizationBillingUnavailable
+            | Self::LinkedOrganizationSpendLimitReached => true,
         }
     }
 
@@ -215,6 +286,38 @@ impl ErrorCode {
             Self::RequestBodyTooLargeAfterDecoding => {
                 "A compressed body has more than 1 MiB once decoded."
             }
+            Self::UserProfileRequired => "A request for inference names no profile and must.",
+            Self::UserProfileNotFound => {
+                "A request for inference names a profile that the organization does not have."
+            }
+            Self::UserProfileBanned => "The profile is banned. The code is Rollcall's own.",
+            Self::UserProfileRestricted => {
+                "The profile is restricted, and the policy refuses that. The code is Rollcall's own."
+            }
+            Self::UserProfilePending => {
+                "The profile's identity check is under review, and the policy refuses that. The code is Rollcall's own."
+            }
+            Self::UserProfileAccountBlocked => {
+                "The platform has blocked the account. The code is Rollcall's own."
+            }
+            Self::UserProfileAccountSuspended => {
+                "The platform has suspended the account. The code is Rollcall's own."
+            }
+            Self::UserProfileProgramRequired => {
+                "The profile is not active in the program that the gateway asks for. The code is Rollcall's own."
+            }
+            Self::UserProfileBillingNotAuthorized => {
+                "Nobody has agreed to pay for the profile; the inference stub alone."
+            }
+            Self::UserProfileNotBillable => {
+                "The profile cannot be billed; the inference stub alone."
+            }
+            Self::LinkedOrganizationBillingUnavailable => {
+                "Whoever pays for the profile cannot now; the inference stub alone."
+            }
+            Self::LinkedOrganizationSpendLimitReached => {
+                "Whoever pays for the profile has paid enough; the inference stub alone."
+            }
         }
     }
 }
@@ -226,6 +329,10 @@ pub enum CredentialHeader {
     ApiKey,
     /// `Authorization: Bearer`.
     Bearer,
+    /// `x-rollcall-gateway-key`.
+    GatewayKey,
+    /// The password of `Authorization: Basic`.
+    BasicPassword,
 }
 
 /// What a client is told.
@@ -305,11 +412,21 @@ impl ApiError {
         )
     }
 
+    /// 401: no credential of a gateway was sent.
+    pub fn missing_gateway_credential() -> Self {
+        Self::new(
+            ErrorKind::Authentication,
+            "x-rollcall-gateway-key header or the password of HTTP Basic authentication is required",
+        )
+    }
+
     /// 401: the credential in `header` is unknown or malformed.
     pub fn invalid_credential(header: CredentialHeader) -> Self {
         let message = match header {
             CredentialHeader::ApiKey => "invalid x-api-key",
             CredentialHeader::Bearer => "invalid bearer token",
+            CredentialHeader::GatewayKey => "invalid x-rollcall-gateway-key",
+            CredentialHeader::BasicPassword => "invalid password of HTTP Basic authentication",
         };
         Self::new(ErrorKind::Authentication, message)
     }

@@ -9,7 +9,9 @@
 //!   the contract: lists of the fields, members of answers and filters that `sent`, `shown` and `filters`
 //!   tell once each. A new dialect is a new file and one line in [`dialects::ALL`].
 //! - [`query`]: query strings, strictly. [`cursor`]: positions as opaque text.
-//! - [`enrollment_urls`], [`data_controls`], [`webhooks`], [`operator`]: the shapes no dialect changes.
+//! - [`enrollment_urls`], [`data_controls`], [`webhooks`], [`operator`], [`gateway`]: the shapes no dialect
+//!   changes.
+//! - [`inference`]: the bodies of the inference stub of a development server.
 //! - [`openapi`]: documents that say all of this to programs.
 //! - [`error`]: what a client is told when something is wrong. [`object`]: how answers are written.
 #![warn(missing_docs)]
@@ -21,7 +23,9 @@ pub mod dialects;
 pub mod enrollment_urls;
 pub mod error;
 mod filters;
+pub mod gateway;
 pub mod headers;
+pub mod inference;
 mod members;
 pub mod object;
 pub mod openapi;

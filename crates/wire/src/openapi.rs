@@ -1,5 +1,5 @@
 //! OpenAPI 3.1 documents: one for the public API in each dialect, one for data controls, one for
-//! organization webhooks, one for the operator API.
+//! organization webhooks, one for gateways, one for the operator API.
 //!
 //! They are built from values and not derived from types, because no type here *is* a body: a dialect
 //! reads members into the domain's superset and writes them out of a stored document. What a body may
@@ -22,6 +22,7 @@ use crate::dialects;
 
 mod answers;
 mod data_controls;
+mod gateway;
 mod operator;
 mod public;
 pub(crate) mod schema;
@@ -36,10 +37,13 @@ pub const WEBHOOKS: &str = "webhooks";
 /// What the document of data controls is called.
 pub const DATA_CONTROLS: &str = "data-controls";
 
-/// The names of all documents: the dialects, newest first, then data controls, webhooks and the operator
-/// API.
+/// What the document of what gateways ask is called.
+pub const GATEWAY: &str = "gateway";
+
+/// The names of all documents: the dialects, newest first, then data controls, webhooks, gateways and the
+/// operator API.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    dialects::names().chain([DATA_CONTROLS, WEBHOOKS, OPERATOR])
+    dialects::names().chain([DATA_CONTROLS, WEBHOOKS, GATEWAY, OPERATOR])
 }
 
 /// The document called `name`.
@@ -48,6 +52,7 @@ pub fn document(name: &str) -> Option<OpenApi> {
         OPERATOR => Some(operator::document()),
         DATA_CONTROLS => Some(data_controls::document()),
         WEBHOOKS => Some(webhooks::document()),
+        GATEWAY => Some(gateway::document()),
         dialect => dialects::by_short_name(dialect).map(public::document),
     }
 }

@@ -20,6 +20,7 @@ pub mod dev;
 pub mod endpoints;
 pub mod enforcement;
 pub mod enrollments;
+pub mod gateway;
 mod lists;
 pub mod profiles;
 pub mod tenants;

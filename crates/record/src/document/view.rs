@@ -6,7 +6,7 @@ use rollcall_domain::enforcement::{
     ActionKind, EnforcementStatus, IdentityCheck, Reason, StatusRules,
 };
 use rollcall_domain::id::ProfileId;
-use rollcall_domain::profile::Relationship;
+use rollcall_domain::profile::{AccountStatus, Relationship};
 
 use super::{DamagedDocument, STORED_LINES};
 use crate::time;
@@ -86,14 +86,26 @@ impl<'a> ProfileView<'a> {
 
     /// The status in `cyber`, as JSON text (`"active"` with its quotes), if the profile has one.
     pub fn cyber_status(&self) -> Option<&'a str> {
-        const KEY: &str = "\"status\":";
-        // Most have no such program, and looking for a text costs more than comparing one.
-        if self.cyber == "null" {
-            return None;
-        }
-        let start = self.cyber.find(KEY)? + KEY.len();
-        let length = self.cyber[start + 1..].find('"')? + 2;
-        self.cyber.get(start..start + length)
+        status_in(self.cyber)
+    }
+
+    /// The names of the programs that are active, in the order of answers: `cyber`, `efs`, the operator's own.
+    pub fn active_programs(&self) -> impl Iterator<Item = &'a str> {
+        let active = |text| status_in(text) == Some(ACTIVE);
+        let cyber = active(self.cyber).then_some("cyber");
+        let efs = active(self.efs).then_some("efs");
+        let own = OwnPrograms {
+            rest: self.own_program_members(),
+        };
+        let own = own.filter_map(|(name, status)| (status == ACTIVE).then_some(name));
+        cyber.into_iter().chain(efs).chain(own)
+    }
+
+    /// What the platform decided about the account.
+    pub fn account_status(&self) -> Option<AccountStatus> {
+        let rest = self.details_head.strip_prefix("{\"account_status\":")?;
+        let (status, _) = cut_value(rest)?;
+        AccountStatus::parse(status?).ok()
     }
 
     /// The members of [`Self::own_programs`] without the braces; empty when there are none.
@@ -118,6 +130,22 @@ impl<'a> ProfileView<'a> {
         }
     }
 
+    /// When the next action that is open at `now` ends by itself.
+    pub fn next_expiry(&self, now: Timestamp) -> Result<Option<Timestamp>, DamagedDocument> {
+        let mut next: Option<Timestamp> = None;
+        for action in self.actions() {
+            if let ActionKind::Restriction {
+                expires_at: Some(expiry),
+                ..
+            } = action?.kind
+                && expiry > now
+            {
+                next = Some(next.map_or(expiry, |earlier| earlier.min(expiry)));
+            }
+        }
+        Ok(next)
+    }
+
     /// What the actions open at `now` come to.
     pub fn enforcement_status(&self, now: Timestamp) -> Result<EnforcementStatus, DamagedDocument> {
         let mut rules = StatusRules::default();
@@ -128,6 +156,37 @@ impl<'a> ProfileView<'a> {
             }
         }
         Ok(rules.status())
+    }
+}
+
+/// The text of the status `active`.
+const ACTIVE: &str = "\"active\"";
+
+/// The status in a program's object, as JSON text, if there is an object.
+fn status_in(program: &str) -> Option<&str> {
+    const KEY: &str = "\"status\":";
+    // Most have no such program, and looking for a text costs more than comparing one.
+    if program == "null" {
+        return None;
+    }
+    let start = program.find(KEY)? + KEY.len();
+    let length = program[start + 1..].find('"')? + 2;
+    program.get(start..start + length)
+}
+
+/// The operator's own programs, `"name":{"status":"…"}` each: names and statuses are plain.
+struct OwnPrograms<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for OwnPrograms<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, rest) = self.rest.strip_prefix('"')?.split_once("\":")?;
+        let (program, rest) = rest.split_once('}')?;
+        self.rest = rest.strip_prefix(',').unwrap_or(rest);
+        Some((name, status_in(program).unwrap_or_default()))
     }
 }
 

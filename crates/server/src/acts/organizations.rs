@@ -1,5 +1,6 @@
 //! Organizations: the platforms.
 
+use rollcall_domain::gateway_policy::GatewayPolicy;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{Organization, OrganizationPatch};
@@ -28,6 +29,7 @@ pub(crate) async fn create(
         rate_limit_rpm: draft.rate_limit_rpm,
         status: draft.status,
         switches: draft.switches,
+        gateway_policy: GatewayPolicy::default(),
     };
     let insert = desk
         .store()

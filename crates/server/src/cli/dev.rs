@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Show every setting and where it is from, and end
     #[arg(long)]
     print_config: bool,
+    /// What the stub behind /v1/messages says [env: ROLLCALL_DEV_STUB_TEXT]
+    #[arg(long, value_name = "TEXT")]
+    stub_text: Option<String>,
     #[command(flatten)]
     fixed: FixedArgs,
     #[command(flatten)]
@@ -79,6 +82,9 @@ struct FixedArgs {
     /// The operator's key, any text [env: ROLLCALL_DEV_OPERATOR_KEY]
     #[arg(long, value_name = "KEY")]
     operator_key: Option<SecretString>,
+    /// The key of the platform's gateway, any text [env: ROLLCALL_DEV_GATEWAY_KEY]
+    #[arg(long, value_name = "KEY")]
+    gateway_key: Option<SecretString>,
     /// The organization's id, any text [env: ROLLCALL_DEV_ORGANIZATION_ID]
     #[arg(long, value_name = "ID", value_parser = organization_id)]
     organization_id: Option<OrganizationId>,
@@ -96,6 +102,7 @@ struct Fixed {
     api_key: Option<Literal>,
     admin_key: Option<Literal>,
     operator_key: Option<Literal>,
+    gateway_key: Option<Literal>,
     organization_id: Option<OrganizationId>,
     workspace_id: Option<WorkspaceId>,
     clock: Option<Timestamp>,
@@ -154,6 +161,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         },
         tenant_idle: config.auto_tenants.then_some(config.tenant_idle),
         allow_remote: config.dev.allow_remote,
+        stub_text: config.dev.stub_text.clone(),
     };
     let address = ports.address;
     let app = startup::app(
@@ -190,6 +198,7 @@ impl Arguments {
         let seed = self.seed.as_ref().map(|seed| seed.display().to_string());
         let texts = [
             ("dev.seed", seed),
+            ("dev.stub_text", self.stub_text.clone()),
             (
                 "dev.allow_remote",
                 self.allow_remote.then(|| "true".to_owned()),
@@ -201,6 +210,7 @@ impl Arguments {
             ("dev.api_key", secret(&fixed.api_key)),
             ("dev.admin_key", secret(&fixed.admin_key)),
             ("dev.operator_key", secret(&fixed.operator_key)),
+            ("dev.gateway_key", secret(&fixed.gateway_key)),
             (
                 "dev.organization_id",
                 fixed.organization_id.as_ref().map(ToString::to_string),
@@ -237,6 +247,7 @@ impl Fixed {
             api_key: dev.api_key.clone(),
             admin_key: dev.admin_key.clone(),
             operator_key: dev.operator_key.clone(),
+            gateway_key: dev.gateway_key.clone(),
             organization_id: organization
                 .transpose()
                 .map_err(|reason| invalid("dev.organization_id", reason))?,
@@ -249,13 +260,17 @@ impl Fixed {
         })
     }
 
-    fn literals(&self) -> [(KeyKind, Option<&str>); 3] {
+    fn literals(&self) -> [(KeyKind, Option<&str>); 4] {
         [
             (KeyKind::Api, self.api_key.as_ref().map(Literal::expose)),
             (KeyKind::Admin, self.admin_key.as_ref().map(Literal::expose)),
             (
                 KeyKind::Operator,
                 self.operator_key.as_ref().map(Literal::expose),
+            ),
+            (
+                KeyKind::Gateway,
+                self.gateway_key.as_ref().map(Literal::expose),
             ),
         ]
     }
@@ -295,6 +310,7 @@ mod tests {
             api_key: Some(Literal::from(api.to_owned())),
             admin_key: admin.map(|key| key.to_owned().into()),
             operator_key: None,
+            gateway_key: None,
             organization_id: None,
             workspace_id: None,
             clock: None,

@@ -58,13 +58,13 @@ enum Command {
 /// Make a key; its secret is shown once, here
 #[derive(Debug, clap::Args)]
 struct Create {
-    /// api for a platform, admin for its administrator, operator for you (on the storage only)
-    #[arg(long, value_name = "api|admin|operator", value_parser = kind)]
+    /// api for a platform, admin for its administrator, gateway for its gateway, operator for you (on the storage only)
+    #[arg(long, value_name = "api|admin|gateway|operator", value_parser = kind)]
     kind: KeyKind,
     /// What to call it
     #[arg(long, value_name = "TEXT")]
     name: String,
-    /// The organization, for the kinds api and admin
+    /// The organization, for every kind but operator
     #[arg(long, value_name = "ID", value_parser = organization_id)]
     organization_id: Option<OrganizationId>,
     /// The only workspace it shall act in, for the kind api
@@ -188,11 +188,15 @@ impl Create {
                 "a key of the kind operator reaches every organization; leave --organization-id \
                  and --workspace-id out",
             )),
-            (KeyKind::Api | KeyKind::Admin, Some(id)) => Ok(Ownership::Organization(id.clone())),
-            (KeyKind::Api | KeyKind::Admin, None) => Err(Failure::setup(format!(
-                "a key of the kind {} belongs to an organization; name it with --organization-id",
-                self.kind
-            ))),
+            (KeyKind::Api | KeyKind::Admin | KeyKind::Gateway, Some(id)) => {
+                Ok(Ownership::Organization(id.clone()))
+            }
+            (KeyKind::Api | KeyKind::Admin | KeyKind::Gateway, None) => {
+                Err(Failure::setup(format!(
+                    "a key of the kind {} belongs to an organization; name it with --organization-id",
+                    self.kind
+                )))
+            }
         }
     }
 

@@ -29,6 +29,7 @@ pub mod enforcement;
 pub mod enrollments;
 pub mod export;
 pub mod failure;
+pub mod gateway;
 pub mod health;
 pub mod import;
 mod in_process;
@@ -98,6 +99,7 @@ pub enum Command {
     DataControls(data_controls::Arguments),
     Enforcement(enforcement::Arguments),
     Enrollments(enrollments::Arguments),
+    Gateway(gateway::Arguments),
     Webhooks(webhooks::Arguments),
     Search(Box<search::Arguments>),
     Audit(audit::Arguments),

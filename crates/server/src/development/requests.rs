@@ -22,8 +22,9 @@ const KEPT_REQUESTS: usize = 200;
 const KEPT_BODY: usize = 64 * 1024;
 
 /// Headers whose values are secrets.
-const SECRET_HEADERS: [HeaderName; 4] = [
+const SECRET_HEADERS: [HeaderName; 5] = [
     HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-rollcall-gateway-key"),
     http::header::AUTHORIZATION,
     http::header::PROXY_AUTHORIZATION,
     http::header::COOKIE,

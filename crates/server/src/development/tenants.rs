@@ -1,5 +1,6 @@
 //! A tenant per test: an unknown key that begins with `test-` becomes an empty organization of its own
-//! and goes when it has idled, so that parallel test suites need no clean-up.
+//! and goes when it has idled, so that parallel test suites need no clean-up. The same text with
+//! [`GATEWAY`] behind it is the key of its gateway.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,15 +8,20 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rollcall_domain::audit::{Act, Actor};
 use rollcall_domain::clock::Clock;
+use rollcall_domain::gateway_policy::GatewayPolicy;
 use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationStatus,
-    OrganizationSwitches, SecretHash,
+    OrganizationSwitches,
 };
 use rollcall_store::{Store, Stored};
 
 use crate::credentials::Credentials;
+use crate::secrets;
+
+/// What stands behind a platform's key in its gateway's.
+const GATEWAY: &[u8] = b"-gateway";
 
 /// What the organizations are called; those of an earlier run are known by it.
 const NAME: &str = "Tenant on demand";
@@ -40,18 +46,24 @@ impl TenantsOnDemand {
         }
     }
 
-    /// Makes the organization of the key whose secret has this hash, if it has none yet.
+    /// Makes the organization of the key with this secret and of its gateway's, if it has none yet.
     pub(crate) async fn make(
         &self,
         store: &dyn Store,
         clock: &dyn Clock,
         ids: &Ids,
-        secret: &SecretHash,
+        secret: &[u8],
     ) -> Stored<()> {
         let _alone = self.making.lock().await;
-        if store.find_credential(secret).await?.is_some() {
+        if store
+            .find_credential(&secrets::hash(secret))
+            .await?
+            .is_some()
+        {
             return Ok(());
         }
+        let platforms = secret.strip_suffix(GATEWAY).unwrap_or(secret);
+        let gateways = [platforms, GATEWAY].concat();
         let proof = OperatorProof::of_storage_access();
         let now = clock.now();
         let act = Act {
@@ -65,13 +77,11 @@ impl TenantsOnDemand {
             rate_limit_rpm: None,
             status: OrganizationStatus::Active,
             switches: OrganizationSwitches::default(),
+            gateway_policy: GatewayPolicy::default(),
         };
-        let key = ApiKey {
+        let key = |kind| ApiKey {
             id: ids.api_key(now),
-            owner: KeyOwner::Api {
-                organization_id: organization.id.clone(),
-                workspace_id: None,
-            },
+            owner: kind,
             name: "Key on demand".into(),
             created_at: now,
             expires_at: None,
@@ -79,12 +89,28 @@ impl TenantsOnDemand {
             status: KeyStatus::Active,
             literal: true,
         };
+        let organization_id = organization.id.clone();
+        let keys = [
+            (
+                key(KeyOwner::Api {
+                    organization_id: organization_id.clone(),
+                    workspace_id: None,
+                }),
+                secrets::hash(platforms),
+            ),
+            (
+                key(KeyOwner::Gateway { organization_id }),
+                secrets::hash(&gateways),
+            ),
+        ];
         self.see(&organization.id);
-        // Both ids are new, so neither can be refused.
+        // The ids are new, so none can be refused.
         let _ = store
             .insert_organization(proof, &act, &organization)
             .await?;
-        let _ = store.insert_key(proof, &act, &key, secret).await?;
+        for (key, secret) in &keys {
+            let _ = store.insert_key(proof, &act, key, secret).await?;
+        }
         Ok(())
     }
 

@@ -18,10 +18,13 @@
 //! the caller and not about the request, so a platform whose organization is held is told so whatever
 //! else it got wrong, and held requests do not use up the limit of the organization.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
@@ -50,6 +53,7 @@ use crate::development::{Faults, Strike};
 use crate::secrets;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const GATEWAY_KEY: HeaderName = HeaderName::from_static("x-rollcall-gateway-key");
 
 /// A platform's call, in order up to step 9.
 pub(crate) struct PublicCall<'a> {
@@ -62,7 +66,7 @@ pub(crate) struct PublicCall<'a> {
 
 impl<'a> PublicCall<'a> {
     pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Self, Failure> {
-        let identity = authenticate(exchange, KeyKind::Api).await?;
+        let identity = authenticate(exchange, KeyKind::Api, SentCredential::of_client).await?;
         let (scope, organization) = tenant(&identity)?;
         admit(exchange, organization).await?;
         parse_version(header_values(exchange.head, "anthropic-version"))?;
@@ -95,6 +99,11 @@ impl<'a> PublicCall<'a> {
     /// The caller's organization.
     pub(crate) fn organization_id(&self) -> &OrganizationId {
         self.scope.organization_id()
+    }
+
+    /// The caller's organization with all that it is.
+    pub(crate) fn tenant(&self) -> Result<Tenant<'_>, Failure> {
+        Tenant::of(&self.identity)
     }
 
     /// Who acts, at `now`.
@@ -134,7 +143,7 @@ pub(crate) struct AdminCall<'a> {
 
 impl<'a> AdminCall<'a> {
     pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Self, Failure> {
-        let identity = authenticate(exchange, KeyKind::Admin).await?;
+        let identity = authenticate(exchange, KeyKind::Admin, SentCredential::of_client).await?;
         let (scope, organization) = tenant(&identity)?;
         admit(exchange, organization).await?;
         parse_version(header_values(exchange.head, "anthropic-version"))?;
@@ -179,6 +188,64 @@ impl<'a> AdminCall<'a> {
     }
 }
 
+/// A gateway's question. Its organization may be on hold: that is an answer too.
+pub(crate) struct GatewayCall<'a> {
+    exchange: &'a Exchange<'a>,
+    identity: Arc<Identity>,
+}
+
+impl<'a> GatewayCall<'a> {
+    pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Self, Failure> {
+        let identity = authenticate(exchange, KeyKind::Gateway, SentCredential::of_gateway).await?;
+        tenant(&identity)?;
+        Ok(Self { exchange, identity })
+    }
+
+    /// What a development server was asked to fail, fails here.
+    pub(crate) async fn strike(&self) -> Result<(), Failure> {
+        match &self.exchange.app.development {
+            None => Ok(()),
+            Some(development) => strike(self.exchange, &development.faults).await,
+        }
+    }
+
+    /// Whose request it may be.
+    pub(crate) fn tenant(&self) -> Result<Tenant<'_>, Failure> {
+        Tenant::of(&self.identity)
+    }
+}
+
+/// A platform, and the key that it acts with.
+#[derive(Clone, Copy)]
+pub(crate) struct Tenant<'a> {
+    identity: &'a Identity,
+    /// The right to touch its data.
+    pub(crate) scope: &'a OrganizationScope,
+    /// What it is.
+    pub(crate) organization: &'a Organization,
+}
+
+impl<'a> Tenant<'a> {
+    fn of(identity: &'a Identity) -> Result<Self, Failure> {
+        match (&identity.scope, &identity.organization) {
+            (Some(scope), Some(organization)) => Ok(Self {
+                identity,
+                scope,
+                organization,
+            }),
+            (_, _) => Err(Failure::internal(
+                "a tenant's key without its organization",
+                Written::Nothing,
+            )),
+        }
+    }
+
+    /// Who acts, at `now`.
+    pub(crate) fn act(&self, now: Timestamp) -> Act {
+        self.identity.act(now)
+    }
+}
+
 /// A call of the operator, who needs no `anthropic-*` header and has no rate limit.
 pub(crate) struct OperatorCall<'a> {
     /// Where its acts are done.
@@ -191,7 +258,7 @@ impl<'a> OperatorCall<'a> {
             let desk = Desk::of_command_line(exchange, command_line);
             return Ok(Self { desk });
         }
-        let identity = authenticate(exchange, KeyKind::Operator).await?;
+        let identity = authenticate(exchange, KeyKind::Operator, SentCredential::of_client).await?;
         let desk = Desk::of_key(exchange, &identity.key).ok_or_else(|| {
             Failure::internal("an operator's key gives no proof", Written::Nothing)
         })?;
@@ -257,14 +324,17 @@ fn dialect(exchange: &Exchange<'_>) -> Result<&'static Dialect, ApiError> {
 }
 
 /// Steps 4 and 5: whose key it is, if it works, and whether it is of the kind that `path` is for.
-async fn authenticate(exchange: &Exchange<'_>, kind: KeyKind) -> Result<Arc<Identity>, Failure> {
+async fn authenticate<'a>(
+    exchange: &Exchange<'a>,
+    kind: KeyKind,
+    credential: impl FnOnce(&'a Parts) -> Result<SentCredential<'a>, ApiError>,
+) -> Result<Arc<Identity>, Failure> {
     let app = exchange.app;
     let now = app.clock.now();
-    let sent = SentCredential::of(exchange.head).ok_or_else(ApiError::missing_credential)?;
-    let hash = sent.secret.map(secrets::hash);
-    let found = match &hash {
+    let sent = credential(exchange.head)?;
+    let found = match &sent.secret {
         None => None,
-        Some(hash) => find_identity(exchange, sent.secret, hash).await?,
+        Some(secret) => find_identity(exchange, secret, &secrets::hash(secret)).await?,
     };
     let found = found.filter(|identity| app.knows(&identity.key));
     let refusal = match &found {
@@ -297,7 +367,7 @@ async fn authenticate(exchange: &Exchange<'_>, kind: KeyKind) -> Result<Arc<Iden
 
 async fn find_identity(
     exchange: &Exchange<'_>,
-    secret: Option<&[u8]>,
+    secret: &[u8],
     hash: &SecretHash,
 ) -> Result<Option<Arc<Identity>>, Failure> {
     let app = exchange.app;
@@ -330,29 +400,56 @@ pub(crate) fn count_failure(app: &App, head: &Parts, now: Timestamp) -> Option<F
 struct SentCredential<'a> {
     header: CredentialHeader,
     /// `None` when more than one was sent, which could be read in two ways.
-    secret: Option<&'a [u8]>,
+    secret: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> SentCredential<'a> {
     /// `x-api-key` decides over `Authorization`. Empty values, and schemes other than `Bearer`, count
     /// as absent.
-    fn of(head: &'a Parts) -> Option<Self> {
-        let keys = head.headers.get_all(&API_KEY).into_iter();
+    fn of_client(head: &'a Parts) -> Result<Self, ApiError> {
+        Self::of(head).ok_or_else(ApiError::missing_credential)
+    }
+
+    /// A gateway's key stands in a header of its own or in the password of HTTP Basic. What the client itself
+    /// sent travels along in a gateway's question and is not looked at.
+    fn of_gateway(head: &'a Parts) -> Result<Self, ApiError> {
+        if let Some(sent) = Self::in_header(head, &GATEWAY_KEY, CredentialHeader::GatewayKey) {
+            return Ok(sent);
+        }
+        let authorizations = head.headers.get_all(AUTHORIZATION).into_iter();
+        let mut passwords = authorizations.filter_map(|value| basic_password(value.as_bytes()));
+        let password = passwords
+            .next()
+            .ok_or_else(ApiError::missing_gateway_credential)?;
+        Ok(Self {
+            header: CredentialHeader::BasicPassword,
+            secret: passwords.next().is_none().then_some(Cow::Owned(password)),
+        })
+    }
+
+    /// The values of a header that are not empty.
+    fn in_header(head: &'a Parts, name: &HeaderName, header: CredentialHeader) -> Option<Self> {
+        let keys = head.headers.get_all(name).into_iter();
         let mut keys = keys
             .map(http::HeaderValue::as_bytes)
             .filter(|key| !key.is_empty());
-        if let Some(key) = keys.next() {
-            return Some(Self {
-                header: CredentialHeader::ApiKey,
-                secret: keys.next().is_none().then_some(key),
-            });
+        let key = keys.next()?;
+        Some(Self {
+            header,
+            secret: keys.next().is_none().then_some(Cow::Borrowed(key)),
+        })
+    }
+
+    fn of(head: &'a Parts) -> Option<Self> {
+        if let Some(sent) = Self::in_header(head, &API_KEY, CredentialHeader::ApiKey) {
+            return Some(sent);
         }
         let authorizations = head.headers.get_all(AUTHORIZATION).into_iter();
         let mut tokens = authorizations.filter_map(|value| bearer_token(value.as_bytes()));
         let token = tokens.next()?;
         Some(Self {
             header: CredentialHeader::Bearer,
-            secret: tokens.next().is_none().then_some(token),
+            secret: tokens.next().is_none().then_some(Cow::Borrowed(token)),
         })
     }
 }
@@ -363,14 +460,21 @@ fn bearer_token(value: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
 }
 
-fn tenant(identity: &Identity) -> Result<(OrganizationScope, &Organization), Failure> {
-    match (&identity.scope, &identity.organization) {
-        (Some(scope), Some(organization)) => Ok((scope.clone(), organization)),
-        (_, _) => Err(Failure::internal(
-            "a tenant's key without its organization",
-            Written::Nothing,
-        )),
+/// The password of HTTP Basic, whoever the user is said to be.
+fn basic_password(value: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, encoded) = value.split_at_checked(b"Basic ".len())?;
+    if !scheme.eq_ignore_ascii_case(b"Basic ") {
+        return None;
     }
+    let mut decoded = STANDARD.decode(encoded.trim_ascii()).ok()?;
+    let colon = decoded.iter().position(|&byte| byte == b':')?;
+    let password = decoded.split_off(colon + 1);
+    (!password.is_empty()).then_some(password)
+}
+
+fn tenant(identity: &Identity) -> Result<(OrganizationScope, &Organization), Failure> {
+    let tenant = Tenant::of(identity)?;
+    Ok((tenant.scope.clone(), tenant.organization))
 }
 
 /// Whether the organization is served now: not on hold, and within its limit (step 6). What a
@@ -446,11 +550,40 @@ mod tests {
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
         let sent = SentCredential::of(&head)?;
-        let text = |secret: &[u8]| String::from_utf8(secret.to_vec()).unwrap();
+        let text = |secret: Cow<'_, [u8]>| String::from_utf8(secret.into_owned()).unwrap();
         Some((
             sent.header == CredentialHeader::ApiKey,
             sent.secret.map(text),
         ))
+    }
+
+    #[test]
+    fn a_gateway_s_key_is_not_mistaken_for_what_the_client_sent() {
+        let gateway = |headers: &[(&'static str, &'static str)]| {
+            let mut request = Request::get("/");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let sent = SentCredential::of_gateway(&head).ok()?;
+            let secret = sent.secret.unwrap_or_default().into_owned();
+            Some(String::from_utf8(secret).unwrap())
+        };
+        let key = ("x-rollcall-gateway-key", "a");
+        let basic = ("authorization", "Basic dXNlcjpwYXNzOndvcmQ=");
+        assert_eq!(gateway(&[key]).as_deref(), Some("a"));
+        assert_eq!(gateway(&[basic]).as_deref(), Some("pass:word"));
+        assert_eq!(gateway(&[basic, key]).as_deref(), Some("a"));
+        assert_eq!(gateway(&[key, key]).as_deref(), Some(""));
+        for (name, value) in [
+            ("x-api-key", "a"),
+            ("authorization", "Bearer a"),
+            ("authorization", "Basic %%%"),
+            ("authorization", "Basic dXNlcg=="),
+            ("authorization", "Basic dXNlcjo="),
+        ] {
+            assert_eq!(gateway(&[(name, value)]), None, "{name}: {value}");
+        }
     }
 
     #[test]

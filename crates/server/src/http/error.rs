@@ -150,6 +150,14 @@ impl Failure {
         failure
     }
 
+    /// The same failure in the words that gateways understand: what is busy is away.
+    pub(crate) fn for_gateways(mut self) -> Self {
+        if self.0.told.kind == ErrorKind::Overloaded {
+            self.0.told = ApiError::not_ready("Storage is busy or unreachable");
+        }
+        self
+    }
+
     /// What the client is told.
     pub(crate) fn told(&self) -> &ApiError {
         &self.0.told
@@ -233,6 +241,7 @@ fn should_retry(kind: ErrorKind, written: Written) -> Option<&'static str> {
         (
             ErrorKind::InvalidRequest
             | ErrorKind::Authentication
+            | ErrorKind::Billing
             | ErrorKind::Permission
             | ErrorKind::NotFound
             | ErrorKind::MethodNotAllowed

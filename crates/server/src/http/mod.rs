@@ -13,6 +13,7 @@ mod docs;
 pub(crate) mod error;
 pub(crate) mod exchange;
 pub mod fences;
+pub(crate) mod gateway;
 mod health;
 pub(crate) mod host;
 pub mod listener;

@@ -36,6 +36,10 @@ pub enum Audience {
     Health,
     /// A platform, with an `api` key.
     Platform,
+    /// A platform on a development server, with an `api` key; nowhere else do these paths exist.
+    Inference,
+    /// A platform's gateway, with a `gateway` key.
+    Gateway,
     /// A platform's administrator, with an `admin` key.
     Administrator,
     /// The operator, with an `operator` key.
@@ -67,6 +71,8 @@ pub(super) struct PathRow {
     /// The beta without which it is nowhere.
     pub(super) gate: Option<&'static str>,
     pub(super) methods: &'static [MethodRow],
+    /// Whether it stands for every path that begins with it too.
+    and_below: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -83,6 +89,8 @@ pub(super) enum Verb {
     Post,
     Put,
     Delete,
+    /// Whatever was sent.
+    Any,
 }
 
 impl Verb {
@@ -92,6 +100,7 @@ impl Verb {
             Self::Post => "POST",
             Self::Put => "PUT",
             Self::Delete => "DELETE",
+            Self::Any => "ANY",
         }
     }
 
@@ -99,7 +108,7 @@ impl Verb {
     const fn allowed(self) -> &'static str {
         match self {
             Self::Get => "GET, HEAD",
-            Self::Post | Self::Put | Self::Delete => self.name(),
+            Self::Post | Self::Put | Self::Delete | Self::Any => self.name(),
         }
     }
 
@@ -124,6 +133,17 @@ pub(super) const fn path(
         template,
         gate: None,
         methods,
+        and_below: false,
+    }
+}
+
+impl PathRow {
+    /// The same, and whatever stands below it: what follows is somebody else's path.
+    pub(super) const fn and_below(self) -> Self {
+        Self {
+            and_below: true,
+            ..self
+        }
     }
 }
 
@@ -155,6 +175,10 @@ pub(super) const fn put(handler: Handler) -> MethodRow {
     method(Verb::Put, handler)
 }
 
+pub(super) const fn any(handler: Handler) -> MethodRow {
+    method(Verb::Any, handler)
+}
+
 pub(super) const fn delete(handler: Handler) -> MethodRow {
     method(Verb::Delete, handler)
 }
@@ -182,10 +206,11 @@ impl Surface {
         match audience {
             Audience::Health => self != Self::WithoutHealth,
             Audience::Anyone => true,
-            Audience::Development | Audience::DevelopmentConsole => {
+            Audience::Development | Audience::DevelopmentConsole | Audience::Inference => {
                 development && self != Self::Health
             }
             Audience::Platform
+            | Audience::Gateway
             | Audience::Administrator
             | Audience::Operator
             | Audience::EndUser
@@ -199,6 +224,8 @@ impl Surface {
 pub(crate) struct Router {
     pub(crate) app: Arc<App>,
     paths: Vec<ServedPath>,
+    /// Those that stand for what is below them too.
+    open_ended: Vec<ServedPath>,
     /// What is counted for requests that have no path, or no such method on it.
     pub(crate) unmatched: Counted,
     /// What is counted for `OPTIONS`.
@@ -216,6 +243,8 @@ pub(crate) struct Counted {
 struct ServedPath {
     audience: Audience,
     gate: Option<&'static str>,
+    /// What a path begins with that belongs to it, if it stands for those below it too.
+    prefix: Option<&'static str>,
     segments: Vec<Segment>,
     routes: Vec<ServedRoute>,
     allow: HeaderValue,
@@ -260,13 +289,14 @@ impl Router {
     /// What of the table is served on this surface.
     pub(super) fn new(app: Arc<App>, surface: Surface, table: &[PathRow]) -> Self {
         let development = app.development.is_some();
-        let paths = table
+        let (open_ended, paths) = table
             .iter()
             .filter(|row| surface.shows(row.audience, development))
             .map(|row| ServedPath::new(&app, row))
-            .collect();
+            .partition(|path| path.prefix.is_some());
         Self {
             paths,
+            open_ended,
             unmatched: Counted::new(&app, "other", "unmatched"),
             options: Counted::new(&app, "OPTIONS", "any"),
             app,
@@ -285,7 +315,7 @@ impl Router {
         match path
             .routes
             .iter()
-            .find(|route| Some(route.method) == wanted)
+            .find(|route| route.method == Verb::Any || Some(route.method) == wanted)
         {
             Some(route) => Ok(Found::Route { route, params }),
             None if head.method == Method::OPTIONS => Ok(Found::Options {
@@ -296,7 +326,11 @@ impl Router {
     }
 
     fn find_path<'p>(&self, head: &'p Parts) -> Option<(&ServedPath, Params<'p>)> {
-        let segments = segments(head.uri.path())?;
+        let sent = head.uri.path();
+        if let Some(path) = self.open_ended.iter().find(|path| path.is_above(sent)) {
+            return Some((path, Params::default()));
+        }
+        let segments = segments(sent)?;
         let (path, params) = self
             .paths
             .iter()
@@ -331,12 +365,19 @@ impl ServedPath {
         Self {
             audience: row.audience,
             gate: row.gate,
+            prefix: row.and_below.then_some(row.template),
             segments: segments.collect(),
             routes: routes.collect(),
             // Names of methods are visible ASCII.
             allow: HeaderValue::from_str(&allow.join(", "))
                 .unwrap_or(HeaderValue::from_static("OPTIONS")),
         }
+    }
+
+    /// Whether this stands for the path, byte by byte: what is below it is not ours to decode.
+    fn is_above(&self, path: &str) -> bool {
+        let below = self.prefix.and_then(|prefix| path.strip_prefix(prefix));
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     fn params<'p>(&self, segments: &[Cow<'p, str>]) -> Option<Params<'p>> {

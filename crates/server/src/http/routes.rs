@@ -14,12 +14,13 @@
 use rollcall_wire::headers::{DATA_CONTROLS_BETA, WEBHOOKS_BETA};
 
 use super::call::{AdminCall, OperatorCall, PublicCall};
+use super::gateway::{check, inference};
 use super::operator::{
     audit_events, dev, enforcement_actions, enrollments, keys, organizations, programs, records,
     webhook_deliveries, workspaces,
 };
 use super::public::{action_urls, data_controls, profiles, webhook_endpoints};
-use super::router::{Audience, PathRow, delete, get, path, post, put};
+use super::router::{Audience, PathRow, any, delete, get, path, post, put};
 use super::{docs, health, openapi, operator};
 use crate::pages::console::{self, ConsoleCall, development, export, overview, profile, sign_in};
 use crate::pages::{assets, portal};
@@ -63,7 +64,7 @@ macro_rules! console {
 
 #[rustfmt::skip]
 pub(super) static PATHS: &[PathRow] = {
-    use Audience::{Administrator, Anyone, Console, Development, DevelopmentConsole, EndUser, Health, Operator, Platform};
+    use Audience::{Administrator, Anyone, Console, Development, DevelopmentConsole, EndUser, Gateway, Health, Inference, Operator, Platform};
     &[
         // The platform: the public API, in every dialect. The list stands first because it is asked most.
         path(Platform, "/v1/user_profiles", &[get(platform!(profiles::list)), post(platform!(profiles::create))]),
@@ -71,6 +72,13 @@ pub(super) static PATHS: &[PathRow] = {
         path(Platform, "/v1/user_profiles/{user_profile_id}/enrollment_url", &[post(platform!(action_urls::create_enrollment_url))]),
         path(Platform, "/v1/user_profiles/{user_profile_id}/action_urls", &[post(platform!(action_urls::create))]),
         path(Platform, "/v1/user_profiles/{user_profile_id}/providers/google/data_controls", &[get(platform!(data_controls::get)), post(platform!(data_controls::update))]).behind(DATA_CONTROLS_BETA),
+
+        // The platform's gateway: whatever it asks about, by whatever method.
+        path(Gateway, "/gateway/v1/check", &[any(anyone!(check::check))]).and_below(),
+
+        // What stands in for the model on a development server.
+        path(Inference, "/v1/messages", &[post(platform!(inference::create_message))]),
+        path(Inference, "/v1/messages/count_tokens", &[post(platform!(inference::count_tokens))]),
 
         // The platform's administrator.
         path(Administrator, "/v1/organizations/webhooks", &[get(administrator!(webhook_endpoints::list)), post(administrator!(webhook_endpoints::create))]).behind(WEBHOOKS_BETA),
@@ -85,6 +93,8 @@ pub(super) static PATHS: &[PathRow] = {
         path(Operator, "/operator/v1/organizations/{organization_id}", &[get(operator!(organizations::get)), post(operator!(organizations::update))]),
         path(Operator, "/operator/v1/organizations/{organization_id}/workspaces", &[get(operator!(workspaces::list)), post(operator!(workspaces::create))]),
         path(Operator, "/operator/v1/organizations/{organization_id}/api_keys", &[get(operator!(keys::list)), post(operator!(keys::create))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}/gateway_policy", &[get(operator!(operator::gateway::show_policy)), post(operator!(operator::gateway::change_policy))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}/gateway_decision", &[get(operator!(operator::gateway::decide))]),
         path(Operator, "/operator/v1/api_keys/{api_key_id}", &[post(operator!(keys::update)), delete(operator!(keys::delete))]),
 
         // The operator: profiles of every organization.
@@ -116,6 +126,7 @@ pub(super) static PATHS: &[PathRow] = {
         path(Development, "/operator/v1/dev/reset", &[post(operator!(dev::reset))]),
         path(Development, "/operator/v1/dev/clock", &[get(operator!(dev::show_clock)), post(operator!(dev::set_clock))]),
         path(Development, "/operator/v1/dev/faults", &[get(operator!(dev::list_faults)), post(operator!(dev::add_fault)), delete(operator!(dev::clear_faults))]),
+        path(Development, "/operator/v1/dev/user_profiles/{user_profile_id}/billing", &[put(operator!(dev::set_billing))]),
         path(Development, "/operator/v1/dev/requests", &[get(operator!(dev::list_requests))]),
 
         // The operator, in a browser.

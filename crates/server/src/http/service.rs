@@ -195,7 +195,7 @@ fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
 /// Whether a program asks one of the APIs, and not a browser for a page or for permission.
 fn is_of_an_api(head: &Parts) -> bool {
     let path = head.uri.path();
-    let is_below = ["/v1/", "/operator/"]
+    let is_below = ["/v1/", "/operator/", "/gateway/"]
         .iter()
         .any(|api| path.starts_with(api));
     is_below && head.method != Method::OPTIONS

@@ -40,6 +40,7 @@ const USES: &str = "
 | Does storage take writes? | `rollcall_storage_writable` is 0; see [readiness.md](../operations/readiness.md) |
 | Does somebody guess keys? | `rate(rollcall_failed_authentications_total[5m])` |
 | Do clients speak of something newer than this server? | `rate(rollcall_unknown_beta_requests_total[1h])`; the log names each once |
+| What are gateways told? | `rate(rollcall_gateway_checks_total[5m])` by `decision` and `reason`; `decision=\"none\"` are those that storage did not answer |
 | Is the log whole? | `rate(rollcall_log_lines_dropped_total[5m])`: what reads standard error is too slow, or has stopped |
 | Do clients leave answers untaken? | `rollcall_http_unsent_bytes`; `rate(rollcall_http_connections_cut_total[5m])` by `reason`: `stalled` took nothing of an answer in time, `gave_way` waited longest when all connections were taken, `memory` left an answer untaken when answers filled memory, `over_share` came from an address whose connections were all at work |
 | Do webhooks arrive? | `rollcall_webhook_deliveries_pending` grows; `rollcall_webhook_delivery_lag_seconds`; `rollcall_webhook_endpoints{state=\"failing\"}` |
@@ -84,6 +85,7 @@ fn one_of_each() -> Metrics {
     metrics.record_attempt(Outcome::Succeeded, Duration::ZERO);
     metrics.record_disabled_endpoint("redirect");
     metrics.record_unknown_betas("accepted");
+    metrics.record_check("allow", "good_standing");
     metrics.listener().count_cut("stalled");
     metrics.set_holdings(&RegistryFigures::default(), 0);
     metrics

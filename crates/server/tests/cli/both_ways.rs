@@ -39,6 +39,14 @@ orgs show nobody
 orgs update {made} --name Newer --rate-limit-rpm none --status on_hold
 orgs update {made} --status odd
 orgs update nobody --name x
+gateway policy get --organization-id {made}
+gateway policy set --organization-id {made} --missing deny --unknown create --cache-seconds 60
+gateway policy set --organization-id {made} --banned create
+gateway policy set --organization-id nobody --banned allow
+gateway policy get --organization-id nobody
+gateway check --organization-id {made}
+gateway check --organization-id {organization} --reference nobody --program cyber
+gateway check --organization-id nobody --reference kunde-1
 workspaces create --name W --organization-id {organization} > workspace
 workspaces create --name W --organization-id nobody
 workspaces list --organization-id {made}

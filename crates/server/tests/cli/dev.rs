@@ -41,6 +41,7 @@ fn a_newcomer_is_shown_everything_to_paste() {
           API key       it's
           Admin key     sk-rollcall-adm01-[secret]
           Operator key  sk-rollcall-op01-[secret]
+  Gateway key   sk-rollcall-gw01-[secret]
           Data          in memory, gone at the end
 
         Try it:
@@ -172,6 +173,8 @@ fn fixed_values_come_from_the_file_and_the_environment_too() {
         [dev]
         seed = "ana.ndjson"
         allow_remote = true
+        stub_text = "Hm."
+        gateway_key = "key-of-a-gateway"
         api_key = "key-of-the-file"
         admin_key = "key-of-the-file-too"
         operator_key = "operator-of-the-file"
@@ -210,9 +213,11 @@ fn fixed_values_come_from_the_file_and_the_environment_too() {
         [
             ["dev.seed", "ana.ndjson", "rollcall.toml"],
             ["dev.allow_remote", "true", "rollcall.toml"],
+            ["dev.stub_text", "Hm.", "rollcall.toml"],
             ["dev.api_key", "(hidden)", "--api-key"],
             ["dev.admin_key", "(hidden)", "ROLLCALL_DEV_ADMIN_KEY"],
             ["dev.operator_key", "(hidden)", "rollcall.toml"],
+            ["dev.gateway_key", "(hidden)", "rollcall.toml"],
             ["dev.organization_id", "org_file", "rollcall.toml"],
             ["dev.workspace_id", "wrkspc_file", "rollcall.toml"],
             ["dev.clock", "2026-03-15T10:00:00Z", "rollcall.toml"],

@@ -11,8 +11,8 @@ use rollcall_wire::dialects;
 
 use crate::client::{Client, Reply};
 use crate::server::{
-    ADMIN_KEY, BOUND_KEY, ENDPOINT, OPERATOR_KEY, ORGANIZATION, OTHER_ENDPOINT, OTHER_ORGANIZATION,
-    OTHER_PROFILE, PROFILE, TestServer,
+    ADMIN_KEY, BOUND_KEY, ENDPOINT, GATEWAY_KEY, OPERATOR_KEY, ORGANIZATION, OTHER_ENDPOINT,
+    OTHER_ORGANIZATION, OTHER_PROFILE, PROFILE, TestServer,
 };
 
 /// A request that would succeed but for what the ids name.
@@ -91,6 +91,9 @@ fn fill(route: &Route, ids: &Ids) -> Filled {
         ("POST", "webhooks") => {
             r#"{"enabled_events":["external_key.failed"],"url":"https://example.com/"}"#
         }
+        ("ANY", _) => "",
+        (_, "messages" | "count_tokens") => r#"{"model":"m","max_tokens":1,"messages":[]}"#,
+        (_, "billing") => r#"{"state":"linked"}"#,
         (_, "clock") => r#"{"real":true}"#,
         (_, "faults") => r#"{"status":529,"path":"/nowhere"}"#,
         ("PUT", "{user_profile_id}") => {
@@ -123,6 +126,10 @@ fn with_key(server: &TestServer, route: &Route, key: Option<&str>) -> Client {
         .with("anthropic-beta", "user-profiles-2026-09-04")
         .with("anthropic-beta", route.gate.unwrap_or_default());
     match key {
+        // A gateway's key is looked for in a header of its own, and the others are tried there too.
+        Some(key) if route.audience == Audience::Gateway => {
+            client.with("x-rollcall-gateway-key", key)
+        }
         Some(key) => client.with("x-api-key", key),
         None => client,
     }
@@ -132,7 +139,11 @@ fn with_key(server: &TestServer, route: &Route, key: Option<&str>) -> Client {
 async fn every_route_and_every_kind_of_key() {
     let mut shown = String::new();
     for route in table() {
-        let server = TestServer::with(|options| options.endpoints = true).await;
+        let server = TestServer::with(|options| {
+            options.endpoints = true;
+            options.gateway = true;
+        })
+        .await;
         let mut statuses = Vec::new();
         for key in [
             None,
@@ -140,6 +151,7 @@ async fn every_route_and_every_kind_of_key() {
             Some(BOUND_KEY),
             Some(ADMIN_KEY),
             Some(OPERATOR_KEY),
+            Some(GATEWAY_KEY),
         ] {
             let reply = send(&with_key(&server, &route, key), &route, &OURS).await;
             assert!(reply.header("request-id").is_some(), "{route:?}: {reply}");
@@ -159,11 +171,12 @@ async fn every_route_and_every_kind_of_key() {
                     ("GET", _) => 303,
                     (_, _) => 403,
                 };
-                assert_eq!(statuses, [expected; 5], "{route:?}");
+                assert_eq!(statuses, [expected; 6], "{route:?}");
                 continue;
             }
             Audience::Anyone | Audience::Health | Audience::EndUser => (true, 0),
-            Audience::Platform => (false, 2),
+            Audience::Platform | Audience::Inference => (false, 2),
+            Audience::Gateway => (false, 5),
             Audience::Administrator => (false, 3),
             Audience::Operator | Audience::Development => (false, 4),
         };
@@ -188,77 +201,84 @@ async fn every_route_and_every_kind_of_key() {
             .join(" ");
         shown.push_str(&format!("{row}  {} {}\n", route.method, route.template));
     }
-    // No key, unknown key, api, admin, operator.
+    // No key, unknown key, api, admin, operator, gateway.
     assert_snapshot!(shown, @"
-    401 401 200 403 403  GET /v1/user_profiles
-    401 401 200 403 403  POST /v1/user_profiles
-    401 401 200 403 403  GET /v1/user_profiles/{user_profile_id}
-    401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}
-    401 401 200 403 403  DELETE /v1/user_profiles/{user_profile_id}
-    401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/enrollment_url
-    401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/action_urls
-    401 401 200 403 403  GET /v1/user_profiles/{user_profile_id}/providers/google/data_controls
-    401 401 200 403 403  POST /v1/user_profiles/{user_profile_id}/providers/google/data_controls
-    401 401 403 200 403  GET /v1/organizations/webhooks
-    401 401 403 200 403  POST /v1/organizations/webhooks
-    401 401 403 200 403  GET /v1/organizations/webhooks/{webhook_endpoint_id}
-    401 401 403 200 403  POST /v1/organizations/webhooks/{webhook_endpoint_id}
-    401 401 403 200 403  DELETE /v1/organizations/webhooks/{webhook_endpoint_id}
-    401 401 403 200 403  POST /v1/organizations/webhooks/{webhook_endpoint_id}/regenerate_signing_secret
-    404 404 404 404 404  GET /user-profiles/enrollment/{token}
-    404 404 404 404 404  POST /user-profiles/enrollment/{token}
-    401 401 403 403 200  GET /operator/v1/organizations
-    401 401 403 403 200  POST /operator/v1/organizations
-    401 401 403 403 200  GET /operator/v1/organizations/{organization_id}
-    401 401 403 403 200  POST /operator/v1/organizations/{organization_id}
-    401 401 403 403 200  GET /operator/v1/organizations/{organization_id}/workspaces
-    401 401 403 403 200  POST /operator/v1/organizations/{organization_id}/workspaces
-    401 401 403 403 200  GET /operator/v1/organizations/{organization_id}/api_keys
-    401 401 403 403 200  POST /operator/v1/organizations/{organization_id}/api_keys
-    401 401 403 403 200  POST /operator/v1/api_keys/{api_key_id}
-    401 401 403 403 200  DELETE /operator/v1/api_keys/{api_key_id}
-    401 401 403 403 200  GET /operator/v1/user_profiles
-    401 401 403 403 200  POST /operator/v1/user_profiles/import
-    401 401 403 403 200  GET /operator/v1/user_profiles/export
-    401 401 403 403 200  GET /operator/v1/user_profiles/{user_profile_id}
-    401 401 403 403 200  PUT /operator/v1/user_profiles/{user_profile_id}
-    401 401 403 403 200  DELETE /operator/v1/user_profiles/{user_profile_id}
-    401 401 403 403 200  PUT /operator/v1/user_profiles/{user_profile_id}/programs/{name}
-    401 401 403 403 200  DELETE /operator/v1/user_profiles/{user_profile_id}/programs/{name}
-    401 401 403 403 409  POST /operator/v1/user_profiles/{user_profile_id}/data_controls/cmek/{region}
-    401 401 403 403 409  POST /operator/v1/user_profiles/{user_profile_id}/data_controls/storage/{region}
-    401 401 403 403 200  GET /operator/v1/user_profiles/{user_profile_id}/enforcement_actions
-    401 401 403 403 200  POST /operator/v1/user_profiles/{user_profile_id}/enforcement_actions
-    401 401 403 403 404  POST /operator/v1/enforcement_actions/{enforcement_action_id}/resolve
-    401 401 403 403 404  POST /operator/v1/enforcement_actions/{enforcement_action_id}/identity_check
-    401 401 403 403 200  GET /operator/v1/enrollments
-    401 401 403 403 404  GET /operator/v1/enrollments/{enrollment_id}
-    401 401 403 403 404  POST /operator/v1/enrollments/{enrollment_id}/approve
-    401 401 403 403 404  POST /operator/v1/enrollments/{enrollment_id}/reject
-    401 401 403 403 200  GET /operator/v1/audit_events
-    401 401 403 403 200  GET /operator/v1/webhook_deliveries
-    401 401 403 403 404  GET /operator/v1/webhook_deliveries/{webhook_delivery_id}
-    401 401 403 403 404  POST /operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver
-    401 401 403 403 200  GET /operator/v1/webhook_endpoints
-    401 401 403 403 200  GET /operator/v1/webhook_endpoints/{webhook_endpoint_id}
-    401 401 403 403 200  POST /operator/v1/webhook_endpoints/{webhook_endpoint_id}/test
-    401 401 403 403 200  POST /operator/v1/dev/reset
-    401 401 403 403 200  GET /operator/v1/dev/clock
-    401 401 403 403 200  POST /operator/v1/dev/clock
-    401 401 403 403 200  GET /operator/v1/dev/faults
-    401 401 403 403 200  POST /operator/v1/dev/faults
-    401 401 403 403 200  DELETE /operator/v1/dev/faults
-    401 401 403 403 200  GET /operator/v1/dev/requests
-    200 200 200 200 200  GET /
-    200 200 200 200 200  GET /openapi/{document}
-    200 200 200 200 200  GET /docs
-    200 200 200 200 200  GET /docs/
-    200 200 200 200 200  GET /docs/style.css
-    404 404 404 404 404  GET /docs/{document}
-    404 404 404 404 404  GET /assets/{name}
-    200 200 200 200 200  GET /healthz
-    200 200 200 200 200  GET /readyz
-    200 200 200 200 200  GET /metrics
+    401 401 200 403 403 403  GET /v1/user_profiles
+    401 401 200 403 403 403  POST /v1/user_profiles
+    401 401 200 403 403 403  GET /v1/user_profiles/{user_profile_id}
+    401 401 200 403 403 403  POST /v1/user_profiles/{user_profile_id}
+    401 401 200 403 403 403  DELETE /v1/user_profiles/{user_profile_id}
+    401 401 200 403 403 403  POST /v1/user_profiles/{user_profile_id}/enrollment_url
+    401 401 200 403 403 403  POST /v1/user_profiles/{user_profile_id}/action_urls
+    401 401 200 403 403 403  GET /v1/user_profiles/{user_profile_id}/providers/google/data_controls
+    401 401 200 403 403 403  POST /v1/user_profiles/{user_profile_id}/providers/google/data_controls
+    401 401 403 403 403 200  ANY /gateway/v1/check
+    401 401 200 403 403 403  POST /v1/messages
+    401 401 200 403 403 403  POST /v1/messages/count_tokens
+    401 401 403 200 403 403  GET /v1/organizations/webhooks
+    401 401 403 200 403 403  POST /v1/organizations/webhooks
+    401 401 403 200 403 403  GET /v1/organizations/webhooks/{webhook_endpoint_id}
+    401 401 403 200 403 403  POST /v1/organizations/webhooks/{webhook_endpoint_id}
+    401 401 403 200 403 403  DELETE /v1/organizations/webhooks/{webhook_endpoint_id}
+    401 401 403 200 403 403  POST /v1/organizations/webhooks/{webhook_endpoint_id}/regenerate_signing_secret
+    404 404 404 404 404 404  GET /user-profiles/enrollment/{token}
+    404 404 404 404 404 404  POST /user-profiles/enrollment/{token}
+    401 401 403 403 200 403  GET /operator/v1/organizations
+    401 401 403 403 200 403  POST /operator/v1/organizations
+    401 401 403 403 200 403  GET /operator/v1/organizations/{organization_id}
+    401 401 403 403 200 403  POST /operator/v1/organizations/{organization_id}
+    401 401 403 403 200 403  GET /operator/v1/organizations/{organization_id}/workspaces
+    401 401 403 403 200 403  POST /operator/v1/organizations/{organization_id}/workspaces
+    401 401 403 403 200 403  GET /operator/v1/organizations/{organization_id}/api_keys
+    401 401 403 403 200 403  POST /operator/v1/organizations/{organization_id}/api_keys
+    401 401 403 403 200 403  GET /operator/v1/organizations/{organization_id}/gateway_policy
+    401 401 403 403 200 403  POST /operator/v1/organizations/{organization_id}/gateway_policy
+    401 401 403 403 200 403  GET /operator/v1/organizations/{organization_id}/gateway_decision
+    401 401 403 403 200 403  POST /operator/v1/api_keys/{api_key_id}
+    401 401 403 403 200 403  DELETE /operator/v1/api_keys/{api_key_id}
+    401 401 403 403 200 403  GET /operator/v1/user_profiles
+    401 401 403 403 200 403  POST /operator/v1/user_profiles/import
+    401 401 403 403 200 403  GET /operator/v1/user_profiles/export
+    401 401 403 403 200 403  GET /operator/v1/user_profiles/{user_profile_id}
+    401 401 403 403 200 403  PUT /operator/v1/user_profiles/{user_profile_id}
+    401 401 403 403 200 403  DELETE /operator/v1/user_profiles/{user_profile_id}
+    401 401 403 403 200 403  PUT /operator/v1/user_profiles/{user_profile_id}/programs/{name}
+    401 401 403 403 200 403  DELETE /operator/v1/user_profiles/{user_profile_id}/programs/{name}
+    401 401 403 403 409 403  POST /operator/v1/user_profiles/{user_profile_id}/data_controls/cmek/{region}
+    401 401 403 403 409 403  POST /operator/v1/user_profiles/{user_profile_id}/data_controls/storage/{region}
+    401 401 403 403 200 403  GET /operator/v1/user_profiles/{user_profile_id}/enforcement_actions
+    401 401 403 403 200 403  POST /operator/v1/user_profiles/{user_profile_id}/enforcement_actions
+    401 401 403 403 404 403  POST /operator/v1/enforcement_actions/{enforcement_action_id}/resolve
+    401 401 403 403 404 403  POST /operator/v1/enforcement_actions/{enforcement_action_id}/identity_check
+    401 401 403 403 200 403  GET /operator/v1/enrollments
+    401 401 403 403 404 403  GET /operator/v1/enrollments/{enrollment_id}
+    401 401 403 403 404 403  POST /operator/v1/enrollments/{enrollment_id}/approve
+    401 401 403 403 404 403  POST /operator/v1/enrollments/{enrollment_id}/reject
+    401 401 403 403 200 403  GET /operator/v1/audit_events
+    401 401 403 403 200 403  GET /operator/v1/webhook_deliveries
+    401 401 403 403 404 403  GET /operator/v1/webhook_deliveries/{webhook_delivery_id}
+    401 401 403 403 404 403  POST /operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver
+    401 401 403 403 200 403  GET /operator/v1/webhook_endpoints
+    401 401 403 403 200 403  GET /operator/v1/webhook_endpoints/{webhook_endpoint_id}
+    401 401 403 403 200 403  POST /operator/v1/webhook_endpoints/{webhook_endpoint_id}/test
+    401 401 403 403 200 403  POST /operator/v1/dev/reset
+    401 401 403 403 200 403  GET /operator/v1/dev/clock
+    401 401 403 403 200 403  POST /operator/v1/dev/clock
+    401 401 403 403 200 403  GET /operator/v1/dev/faults
+    401 401 403 403 200 403  POST /operator/v1/dev/faults
+    401 401 403 403 200 403  DELETE /operator/v1/dev/faults
+    401 401 403 403 200 403  PUT /operator/v1/dev/user_profiles/{user_profile_id}/billing
+    401 401 403 403 200 403  GET /operator/v1/dev/requests
+    200 200 200 200 200 200  GET /
+    200 200 200 200 200 200  GET /openapi/{document}
+    200 200 200 200 200 200  GET /docs
+    200 200 200 200 200 200  GET /docs/
+    200 200 200 200 200 200  GET /docs/style.css
+    404 404 404 404 404 404  GET /docs/{document}
+    404 404 404 404 404 404  GET /assets/{name}
+    200 200 200 200 200 200  GET /healthz
+    200 200 200 200 200 200  GET /readyz
+    200 200 200 200 200 200  GET /metrics
     ");
 }
 
@@ -266,7 +286,9 @@ async fn every_route_and_every_kind_of_key() {
 async fn development_routes_do_not_exist_elsewhere() {
     let server = TestServer::with(|options| options.development = false).await;
     let mut routes = 0;
-    for route in table().filter(|route| route.audience == Audience::Development) {
+    for route in table()
+        .filter(|route| [Audience::Development, Audience::Inference].contains(&route.audience))
+    {
         let reply = send(&server.operator(), &route, &OURS).await;
         assert_eq!(reply.error(), "404 not_found_error: Not found", "{route:?}");
         routes += 1;

@@ -14,6 +14,7 @@ use rollcall::serving::{Ended, run};
 use rollcall::webhooks::WebhookSettings;
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
 use rollcall_domain::event::EventType;
+use rollcall_domain::gateway_policy::GatewayPolicy;
 use rollcall_domain::id::{
     ApiKeyId, Ids, OrganizationId, ProfileId, SeededChance, WebhookEndpointId, WorkspaceId,
 };
@@ -58,6 +59,7 @@ pub(crate) const FREE_KEY: &str = "key-api-free";
 pub(crate) const OTHER_KEY: &str = "key-api-other";
 pub(crate) const ADMIN_KEY: &str = "key-admin";
 pub(crate) const OPERATOR_KEY: &str = "key-operator";
+pub(crate) const GATEWAY_KEY: &str = "key-gateway";
 
 /// What differs from the usual server.
 pub(crate) struct Options {
@@ -69,6 +71,8 @@ pub(crate) struct Options {
     pub(crate) betas: KnownBetas,
     /// With the webhook endpoints of both organizations.
     pub(crate) endpoints: bool,
+    /// With a key for the platform's gateway.
+    pub(crate) gateway: bool,
     /// Keeps everything there, for whoever comes after.
     pub(crate) place: Option<Place>,
     /// Where ids come from; two servers on one storage must not make the same ones.
@@ -85,6 +89,7 @@ impl Default for Options {
             settings: Settings::new("https://profiles.example.net"),
             betas: KnownBetas::default(),
             endpoints: false,
+            gateway: false,
             place: None,
             seed: 11,
         }
@@ -119,6 +124,12 @@ impl TestServer {
         if !options.endpoints {
             initial.webhook_endpoints.clear();
         }
+        if options.gateway {
+            let owner = KeyOwner::Gateway {
+                organization_id: OrganizationId::parse(ORGANIZATION).unwrap(),
+            };
+            initial.keys.push(key("apikey_gateway", owner, GATEWAY_KEY));
+        }
         if !options.development {
             initial.apply(&*store, at(NOW)).await.unwrap();
         }
@@ -137,6 +148,7 @@ impl TestServer {
                 tenant_idle: options.tenant_idle,
                 // Tests call it by a name that is nobody's.
                 allow_remote: true,
+                stub_text: "Good day to you.".into(),
             }),
         });
         app.prepare().await.unwrap();
@@ -205,6 +217,11 @@ impl TestServer {
         self.platform_with(ADMIN_KEY)
     }
 
+    /// The platform's gateway.
+    pub(crate) fn gateway(&self) -> Client {
+        self.stranger().with("x-rollcall-gateway-key", GATEWAY_KEY)
+    }
+
     pub(crate) fn operator(&self) -> Client {
         self.stranger().with("x-api-key", OPERATOR_KEY)
     }
@@ -255,6 +272,7 @@ fn initial_state(rate_limit_rpm: Option<u32>, webhooks: &WebhookSettings) -> Ini
         rate_limit_rpm,
         status: OrganizationStatus::Active,
         switches: OrganizationSwitches::default(),
+        gateway_policy: GatewayPolicy::default(),
     };
     let workspace = |id: &str, organization: &str, name: &str| Workspace {
         id: WorkspaceId::parse(id).unwrap(),

@@ -153,7 +153,7 @@ async fn what_cannot_be_made_is_refused() {
     /operator/v1/organizations/unknown/api_keys {"name":"N","kind":"api"}
         404 not_found_error: The requested organization was not found.
     /operator/v1/organizations/0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11/api_keys {"name":"N","kind":"operator"}
-        400 invalid_request_error: kind: must be one of: api, admin
+        400 invalid_request_error: kind: must be one of: api, admin, gateway
     /operator/v1/organizations/0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11/api_keys {"name":"N","kind":"admin","workspace_id":"wrkspc_1"}
         400 invalid_request_error: workspace_id: must be null for a key of the kind admin
     /operator/v1/organizations/0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11/api_keys {"name":"N","kind":"api","workspace_id":"wrkspc_011COther"}

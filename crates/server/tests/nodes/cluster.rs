@@ -88,6 +88,11 @@ impl Cluster {
         Client::new(node.program.address, &self.key)
     }
 
+    /// A gateway with this key.
+    pub(crate) fn gateway(&self, node: &Node, key: &str) -> Client {
+        Client::of_gateway(node.program.address, key)
+    }
+
     pub(crate) fn operator(&self, node: &Node) -> Client {
         Client::new(node.program.address, &self.operator_key)
     }

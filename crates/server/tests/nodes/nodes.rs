@@ -77,6 +77,38 @@ fn a_key_that_one_node_disables_stops_on_the_other_within_five_seconds() {
 }
 
 #[test]
+fn a_gateways_policy_that_one_node_changes_holds_on_the_other_within_five_seconds() {
+    let cluster = Cluster::new();
+    let of = ["--name", "gw", "--organization-id", &cluster.organization];
+    let create = ["keys", "create", "--kind", "gateway"];
+    let key = text(&cluster.run(&[&create[..], &of].concat())["secret"]);
+    let (one, two) = (cluster.serve("one", &[]), cluster.serve("two", &[]));
+    let mut gateways = [&one, &two].map(|node| cluster.gateway(node, &key));
+    let status = |gateway: &mut Client| {
+        let check = gateway.send("GET", "/gateway/v1/check", "ga", None);
+        check.unwrap().status
+    };
+    assert_eq!(gateways.each_mut().map(status), [200, 200]);
+    let path = format!(
+        "/operator/v1/organizations/{}/gateway_policy",
+        cluster.organization
+    );
+    let deny = json!({"missing": "deny"});
+    cluster.operator(&one).ok("POST", &path, "ga", Some(&deny));
+    let changed = Instant::now();
+    let [first, second] = &mut gateways;
+    assert_eq!(status(first), 400);
+    eventually("the policy holds on the other node", || {
+        status(second) == 400
+    });
+    assert!(
+        changed.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        changed.elapsed()
+    );
+}
+
+#[test]
 fn a_dead_nodes_sweeping_is_taken_over_within_ten_seconds() {
     const SWEEPS: &str = "this node sweeps and prunes from now on";
     let cluster = Cluster::new();

@@ -653,7 +653,7 @@ fn no_route_fails_on_any_body_or_query() {
         (select(routes), body(), query),
         |(route, body, query)| {
             let key = match route.audience {
-                Audience::Platform => "test-bad-input",
+                Audience::Platform | Audience::Inference => "test-bad-input",
                 _ => OPERATOR_KEY,
             };
             let mut target = named.fill(route.template);
@@ -664,11 +664,95 @@ fn no_route_fails_on_any_body_or_query() {
             let body = body.to_string();
             let head = format!(
                 "{} {target} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\n\
-             anthropic-version: 2026-10-21\r\ncontent-length: {}\r\n\r\n{body}",
+             x-rollcall-gateway-key: test-bad-input-gateway\r\nanthropic-version: 2026-10-21\r\ncontent-length: {}\r\n\r\n{body}",
                 route.method,
                 body.len()
             );
             victim.answer(head.as_bytes());
+        },
+    );
+    victim.is_unharmed();
+}
+
+#[test]
+fn a_gateway_is_answered_whatever_its_question_holds() {
+    const HEADERS: [&str; 6] = [
+        "x-rollcall-user-profile-id",
+        "x-rollcall-reference-id",
+        "x-rollcall-require-program",
+        "anthropic-user-profile-id",
+        "authorization",
+        "x-rollcall-gateway-key",
+    ];
+    const VALUES: [&[u8]; 9] = [
+        b"",
+        b"uprof_1",
+        b"cyber",
+        b"K\xc3\xa4the \xf0\x9f\x8c\xb1",
+        b"\xff\xfe\x80",
+        b"Basic YTp0ZXN0LWJhZC1pbnB1dC1nYXRld2F5",
+        b"Basic ====",
+        b"test-bad-input-gateway",
+        &[b'x'; 300],
+    ];
+    let victim = Victim::start();
+    let mut platform = Client::new(victim.program.address, "test-bad-input");
+    let made = platform.ok("POST", "/v1/user_profiles", "ga", Some(&json!({})));
+    let mut operator = Client::new(victim.program.address, OPERATOR_KEY);
+    let id = made["id"].as_str().unwrap();
+    let record = operator.ok(
+        "GET",
+        &format!("/operator/v1/user_profiles/{id}"),
+        "ga",
+        None,
+    );
+    let organization = record["organization_id"].as_str().unwrap();
+    let policy = format!("/operator/v1/organizations/{organization}/gateway_policy");
+    let policy_body = json!({"unknown": "create", "trust_client_header": true});
+    operator.ok("POST", &policy, "ga", Some(&policy_body));
+    let value = prop_oneof![
+        3 => select(&VALUES[..]).prop_map(<[u8]>::to_vec),
+        1 => vec(prop_oneof![Just(b'\t'), 0x20..=0x7e_u8, 0x80..=0xff_u8], 0..40),
+    ];
+    let headers = vec((select(&HEADERS[..]), value), 0..5);
+    let rest = select(
+        &[
+            "",
+            "/",
+            "?deny=403",
+            "/v1/messages?beta=true",
+            "/%2e%2e/%ff",
+        ][..],
+    );
+    check(
+        1_000,
+        (headers, rest, any::<bool>()),
+        |(headers, rest, keyed)| {
+            let mut head = format!("POST /gateway/v1/check{rest} HTTP/1.1\r\nhost: localhost\r\n");
+            if keyed {
+                head += "x-rollcall-gateway-key: test-bad-input-gateway\r\n";
+            }
+            let mut head = head.into_bytes();
+            for (name, value) in &headers {
+                head.extend_from_slice(name.as_bytes());
+                head.extend_from_slice(b": ");
+                head.extend_from_slice(value);
+                head.extend_from_slice(b"\r\n");
+            }
+            head.extend_from_slice(b"\r\n");
+            let answer = victim.answer(&head);
+            let decision = if answer.status == 200 {
+                "allow"
+            } else {
+                "deny"
+            };
+            assert!(
+                [200, 400, 401, 403].contains(&answer.status)
+                    && answer
+                        .head
+                        .contains(&format!("x-rollcall-decision: {decision}")),
+                "{answer:?}"
+            );
         },
     );
     victim.is_unharmed();

@@ -45,6 +45,7 @@ enum Kind {
     SendsNothing,
     DripsAHead,
     DripsABody,
+    DripsABodyAtACheck,
     ReadsNothing,
     DripsItsReading,
     PipelinesHeadsAndReadsNothing,
@@ -72,6 +73,11 @@ impl Kind {
                 let fields = fields.concat();
                 let head =
                     format!("POST /console/sign-in HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n");
+                http1(address, head.as_bytes(), |it| it.write_all(b"a"))
+            }
+            Self::DripsABodyAtACheck => {
+                let head = "POST /gateway/v1/check HTTP/1.1\r\nhost: localhost\r\n\
+                    x-rollcall-gateway-key: test-slow-clients-gateway\r\ncontent-length: 32000\r\n\r\n";
                 http1(address, head.as_bytes(), |it| it.write_all(b"a"))
             }
             Self::ReadsNothing => http1(address, &pipelined("GET"), |_| Ok(())),
@@ -324,6 +330,7 @@ fn a_slow_client_is_cut_in_time(#[case] kind: Kind) {
 /// Those that end later, or that never stop asking.
 #[rstest]
 #[case::a_dripping_body(Kind::DripsABody)]
+#[case::a_body_that_nobody_reads(Kind::DripsABodyAtACheck)]
 #[case::heads_and_no_reading(Kind::PipelinesHeadsAndReadsNothing)]
 #[case::asking_again_and_again(Kind::GivesUpAndAsksAgain)]
 #[case::dripping_bodies(Kind::DripsBodies)]
@@ -464,6 +471,7 @@ fn no_kind_of_slow_client_costs_another_half_its_median_or_64_mib() {
         Kind::SendsNothing,
         Kind::DripsAHead,
         Kind::DripsABody,
+        Kind::DripsABodyAtACheck,
         Kind::ReadsNothing,
         Kind::DripsItsReading,
         Kind::PipelinesHeadsAndReadsNothing,

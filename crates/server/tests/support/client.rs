@@ -33,6 +33,16 @@ impl Client {
         }
     }
 
+    /// A platform's gateway.
+    #[allow(dead_code, reason = "not every test binary has one")]
+    pub(crate) fn of_gateway(address: SocketAddr, key: &str) -> Self {
+        Self {
+            address,
+            headers: format!("x-rollcall-gateway-key: {key}\r\n"),
+            connection: None,
+        }
+    }
+
     pub(crate) fn send(
         &mut self,
         method: &str,

@@ -47,6 +47,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "organization switches",
         include_str!("migrations/0007_organization_switches.sql"),
     ),
+    ("gateway", include_str!("migrations/0008_gateway.sql")),
 ];
 
 /// What migrations themselves need.

@@ -10,6 +10,7 @@ use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Position, ProfileListing};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::tenant::OrganizationScope;
+use rollcall_domain::text::ReferenceId;
 use rollcall_record::document::{PageSink, ProfileDocument};
 
 use super::commit::Keep;
@@ -20,6 +21,7 @@ use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::values;
 use super::{PostgresStore, enrollments, listing, outbox, tables};
+use crate::columns::text_lookup;
 use crate::profiles::{Changed, Decide, Profiles};
 use crate::{StoreError, Stored};
 
@@ -48,6 +50,41 @@ impl Profiles for PostgresStore {
             )
             .await?;
         rows.first().map(|row| document(row, 0)).transpose()
+    }
+
+    async fn find_by_reference(
+        &self,
+        scope: &OrganizationScope,
+        reference: &ReferenceId,
+    ) -> Stored<Option<ProfileDocument>> {
+        let parameters = values![scope.organization_id().as_str(), reference.as_str()];
+        let rows = self
+            .read_planned(Planned::Once, BY_REFERENCE, &parameters)
+            .await?;
+        rows.first().map(|row| document(row, 0)).transpose()
+    }
+
+    async fn find_or_insert_by_reference(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        reference: &ReferenceId,
+        decided: Decided<Profile>,
+    ) -> Stored<ProfileDocument> {
+        let first_use = FirstUse {
+            insertion: Insertion {
+                keep: Keep::new(&self.ids, act),
+                scope,
+                decided: &decided,
+            },
+            reference,
+        };
+        self.run(
+            "find_or_insert_by_reference",
+            &first_use,
+            |tx, first_use| Box::pin(first_use.run(tx)),
+        )
+        .await
     }
 
     async fn insert_profile(
@@ -152,6 +189,43 @@ impl Insertion<'_> {
         count_figures(tx, organization.as_str(), open_actions, 0);
         count(tx, organization.as_str(), profile, 1);
         Ok(document)
+    }
+}
+
+/// The oldest of an organization's profiles that have a reference.
+const BY_REFERENCE: &str = "SELECT document FROM profiles WHERE organization = $1 \
+    AND reference_id = $2 ORDER BY created_at, id LIMIT 1";
+
+/// Everything the first use of a reference needs, the same for each attempt.
+struct FirstUse<'a> {
+    insertion: Insertion<'a>,
+    reference: &'a ReferenceId,
+}
+
+impl FirstUse<'_> {
+    async fn run(&self, tx: &mut Tx) -> Result<ProfileDocument, Trouble> {
+        let organization = self.insertion.scope.organization_id().as_str();
+        let reference = self.reference.as_str();
+        let key = values![organization, text_lookup(reference)];
+        // There is no profile to lock yet. The key is taken until the transaction ends, and what a statement
+        // sees is what was there when it began: who had to wait asks after the other's commit.
+        tx.write_now(
+            "INSERT INTO first_uses (organization, reference) VALUES ($1, $2)",
+            &key,
+        )
+        .await?;
+        tx.write(
+            "DELETE FROM first_uses WHERE organization = $1 AND reference = $2",
+            key,
+        );
+        let found = tx
+            .query(BY_REFERENCE, &values![organization, reference])
+            .await?;
+        match found.first() {
+            // It may be the one that an earlier attempt of this call stored.
+            Some(row) => Ok(document(row, 0)?),
+            None => self.insertion.run(tx).await,
+        }
     }
 }
 

@@ -6,11 +6,12 @@ use super::transaction::Tx;
 use super::value::values;
 use crate::tables::{TABLES, Table, WithProfile};
 
-/// What this backend has beside the tables of all: the ids, which are unique over all organizations.
-pub(super) const OWN: [Table; 1] = [Table::of_organization(
-    "profile_ids",
-    WithProfile::Repeat("id"),
-)];
+/// What this backend has beside the tables of all: the ids, which are unique over all organizations, and the
+/// references that are being used for the first time.
+pub(super) const OWN: [Table; 2] = [
+    Table::of_organization("profile_ids", WithProfile::Repeat("id")),
+    Table::of_organization("first_uses", WithProfile::Stay),
+];
 
 fn tables() -> impl Iterator<Item = &'static Table> {
     OWN.iter().chain(&TABLES)

@@ -10,21 +10,22 @@ use rollcall_domain::tenant::{
     ApiKey, EnrollmentLinks, KeyStatus, OperatorProof, Organization, OrganizationPatch,
     OrganizationScope, OrganizationStatus, OrganizationSwitches, SecretHash, Workspace,
 };
+use rollcall_record::gateway_policy;
 use tokio_postgres::Row;
 
 use super::commit::{INSTALLATION, Keep, With};
 use super::keys::{KEY, insert_key, key, organization_exists, remove_key, set_key_status};
-use super::rows::{column, damaged, parsed, timestamp};
+use super::rows::{column, damaged, optional, parsed, timestamp};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
 use super::{PostgresStore, tables};
 use crate::Stored;
-use crate::columns::lookup;
+use crate::columns::{lookup, policy_text};
 use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status, \
-    o.enrollment_links, o.data_controls";
+    o.enrollment_links, o.data_controls, o.gateway_policy";
 
 #[async_trait]
 impl Tenants for PostgresStore {
@@ -292,7 +293,7 @@ async fn insert_organization(
     let inserted = tx
         .write_now(
             "INSERT INTO organizations (id, name, created_at, rate_limit_rpm, status, \
-             enrollment_links, data_controls) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             enrollment_links, data_controls, gateway_policy) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
              ON CONFLICT DO NOTHING RETURNING id",
             &values![
                 new.id.as_str(),
@@ -302,6 +303,7 @@ async fn insert_organization(
                 new.status.as_str(),
                 new.switches.enrollment_links.as_str(),
                 new.switches.data_controls.as_str(),
+                policy_text(&new.gateway_policy),
             ],
         )
         .await?;
@@ -330,7 +332,7 @@ async fn change_organization(
     }
     tx.write(
         "UPDATE organizations SET name = $2, rate_limit_rpm = $3, status = $4, \
-         enrollment_links = $5, data_controls = $6 WHERE id = $1",
+         enrollment_links = $5, data_controls = $6, gateway_policy = $7 WHERE id = $1",
         values![
             id.as_str(),
             after.name.as_str(),
@@ -338,6 +340,7 @@ async fn change_organization(
             after.status.as_str(),
             after.switches.enrollment_links.as_str(),
             after.switches.data_controls.as_str(),
+            policy_text(&after.gateway_policy),
         ],
     );
     change.keep.audit(tx, id.as_str(), &decided.audit);
@@ -417,5 +420,6 @@ fn organization(row: &Row, at: usize) -> Stored<Organization> {
             enrollment_links: parsed(row, at + 5, EnrollmentLinks::parse)?,
             data_controls: parsed(row, at + 6, DataControlsApproval::parse)?,
         },
+        gateway_policy: optional(row, at + 7, gateway_policy::decode)?.unwrap_or_default(),
     })
 }

@@ -148,8 +148,10 @@ fn rewrites_documents(sql: &str) -> bool {
 /// Whether a statement adds one column, of which the binary before need not know.
 fn adds_a_column(sql: &str) -> bool {
     let added = sql.split_once(" ADD COLUMN IF NOT EXISTS ");
+    let may_be_left_out =
+        |column: &str| column.contains(" DEFAULT ") || !column.contains("NOT NULL");
     sql.starts_with("ALTER TABLE ")
-        && added.is_some_and(|(_, column)| column.contains(" DEFAULT ") && !column.contains(','))
+        && added.is_some_and(|(_, column)| may_be_left_out(column) && !column.contains(','))
 }
 
 #[test]

@@ -45,6 +45,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "organization switches",
         include_str!("migrations/0010_organization_switches.sql"),
     ),
+    ("gateway", include_str!("migrations/0011_gateway.sql")),
 ];
 
 /// The number of the last migration that this version knows.

@@ -3,6 +3,7 @@
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ProfileId;
 use rollcall_domain::profile::Profile;
+use rollcall_domain::text::ReferenceId;
 use rollcall_record::document::ProfileDocument;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
@@ -55,6 +56,23 @@ fn find_anywhere(
         params![id.as_str(), organization],
     )
 }
+
+/// The document of the oldest of the organization's profiles that have this reference.
+pub(super) fn find_by_reference(
+    connection: &Connection,
+    organization: i64,
+    reference: &ReferenceId,
+) -> Stored<Option<ProfileDocument>> {
+    find_one(
+        connection,
+        FIND_BY_REFERENCE,
+        params![organization, reference.as_str()],
+    )
+}
+
+pub(super) const FIND_BY_REFERENCE: &str = "SELECT document FROM profiles \
+    INDEXED BY profiles_by_reference WHERE organization = ?1 AND reference_id = ?2 \
+    ORDER BY created_at, id LIMIT 1";
 
 fn find_one(
     connection: &Connection,

@@ -10,12 +10,13 @@ use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Position, ProfileListing};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::tenant::OrganizationScope;
+use rollcall_domain::text::ReferenceId;
 use rollcall_record::document::{PageSink, ProfileDocument};
 use rusqlite::Connection;
 
 use super::commit::keep_audit;
 use super::emitter::{Emitter, Tenant};
-use super::profile_rows::{count, delete_rows, find, insert, remove, update};
+use super::profile_rows::{count, delete_rows, find, find_by_reference, insert, remove, update};
 use super::rows::organization_number;
 use super::{Organizations, SqliteStore, enrollments, listing, outbox};
 use crate::profiles::{Changed, Decide, Profiles};
@@ -52,6 +53,42 @@ impl Profiles for SqliteStore {
         })
     }
 
+    async fn find_by_reference(
+        &self,
+        scope: &OrganizationScope,
+        reference: &ReferenceId,
+    ) -> Stored<Option<ProfileDocument>> {
+        self.read(|connection| {
+            let Some(organization) = self.organization(connection, scope.organization_id())? else {
+                return Ok(None);
+            };
+            find_by_reference(connection, organization, reference)
+        })
+    }
+
+    async fn find_or_insert_by_reference(
+        &self,
+        scope: &OrganizationScope,
+        act: &Act,
+        reference: &ReferenceId,
+        decided: Decided<Profile>,
+    ) -> Stored<ProfileDocument> {
+        let change = self.tenant_change(scope, act);
+        let reference = reference.clone();
+        self.writer
+            .write(move |connection| {
+                let organization = change
+                    .organization(connection)?
+                    .ok_or_else(no_organization)?;
+                // The writer is one, so nobody can come between.
+                match find_by_reference(connection, organization, &reference)? {
+                    Some(document) => Ok(document),
+                    None => change.insert(connection, organization, &decided),
+                }
+            })
+            .await
+    }
+
     async fn insert_profile(
         &self,
         scope: &OrganizationScope,
@@ -59,16 +96,12 @@ impl Profiles for SqliteStore {
         decided: Decided<Profile>,
     ) -> Stored<ProfileDocument> {
         let change = self.tenant_change(scope, act);
-        let document = ProfileDocument::encode(&decided.value);
         self.writer
             .write(move |connection| {
                 let organization = change
                     .organization(connection)?
                     .ok_or_else(no_organization)?;
-                insert(connection, organization, &decided.value, &document)?;
-                count(connection, organization, decided.value.created_at, 1)?;
-                change.keep(connection, organization, &decided)?;
-                Ok(document)
+                change.insert(connection, organization, &decided)
             })
             .await
     }
@@ -177,6 +210,19 @@ impl TenantChange {
             &self.organizations,
             self.scope.organization_id(),
         )
+    }
+
+    fn insert(
+        &self,
+        connection: &Connection,
+        organization: i64,
+        decided: &Decided<Profile>,
+    ) -> Stored<ProfileDocument> {
+        let document = ProfileDocument::encode(&decided.value);
+        insert(connection, organization, &decided.value, &document)?;
+        count(connection, organization, decided.value.created_at, 1)?;
+        self.keep(connection, organization, decided)?;
+        Ok(document)
     }
 
     fn keep(&self, connection: &Connection, number: i64, decided: &Decided<Profile>) -> Stored<()> {

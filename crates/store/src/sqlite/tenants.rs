@@ -12,19 +12,20 @@ use rollcall_domain::tenant::{
     ApiKey, EnrollmentLinks, KeyStatus, OperatorProof, Organization, OrganizationPatch,
     OrganizationScope, OrganizationStatus, OrganizationSwitches, SecretHash, Workspace,
 };
+use rollcall_record::gateway_policy;
 use rusqlite::{Connection, Row, params};
 
 use super::commit::{INSTALLATION, keep_audit};
 use super::key_rows::{KEY, end_sessions, find_key, key};
-use super::rows::{damaged, execute, organization_number, parsed, query, timestamp};
+use super::rows::{damaged, execute, optional, organization_number, parsed, query, timestamp};
 use super::{SqliteStore, failed};
 use crate::Stored;
-use crate::columns::lookup;
+use crate::columns::{lookup, policy_text};
 use crate::tables::TABLES;
 use crate::tenants::{Credential, Listed, NotStored, Tenants};
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status, \
-    o.enrollment_links, o.data_controls";
+    o.enrollment_links, o.data_controls, o.gateway_policy";
 
 #[async_trait]
 impl Tenants for SqliteStore {
@@ -40,8 +41,8 @@ impl Tenants for SqliteStore {
                 let inserted = execute(
                     connection,
                     "INSERT INTO organizations (id, name, created_at, rate_limit_rpm, status, \
-                     enrollment_links, data_controls) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+                     enrollment_links, data_controls, gateway_policy) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
                     params![
                         organization.id.as_str(),
                         organization.name,
@@ -49,7 +50,8 @@ impl Tenants for SqliteStore {
                         organization.rate_limit_rpm,
                         organization.status.as_str(),
                         organization.switches.enrollment_links.as_str(),
-                        organization.switches.data_controls.as_str()
+                        organization.switches.data_controls.as_str(),
+                        policy_text(&organization.gateway_policy)
                     ],
                 )?;
                 if inserted == 0 {
@@ -117,14 +119,15 @@ impl Tenants for SqliteStore {
                 execute(
                     connection,
                     "UPDATE organizations SET name = ?2, rate_limit_rpm = ?3, status = ?4, \
-                     enrollment_links = ?5, data_controls = ?6 WHERE id = ?1",
+                     enrollment_links = ?5, data_controls = ?6, gateway_policy = ?7 WHERE id = ?1",
                     params![
                         id.as_str(),
                         after.name,
                         after.rate_limit_rpm,
                         after.status.as_str(),
                         after.switches.enrollment_links.as_str(),
-                        after.switches.data_controls.as_str()
+                        after.switches.data_controls.as_str(),
+                        policy_text(&after.gateway_policy)
                     ],
                 )?;
                 let number = organization_number(connection, &known, &id)?;
@@ -449,5 +452,6 @@ fn organization_at(row: &Row<'_>, column: usize) -> Stored<Organization> {
             enrollment_links: parsed(row, column + 5, EnrollmentLinks::parse)?,
             data_controls: parsed(row, column + 6, DataControlsApproval::parse)?,
         },
+        gateway_policy: optional(row, column + 7, gateway_policy::decode)?.unwrap_or_default(),
     })
 }

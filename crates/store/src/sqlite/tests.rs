@@ -72,6 +72,15 @@ fn a_profile_whose_id_tells_its_place_is_found_without_an_index() {
 }
 
 #[test]
+fn a_reference_is_found_in_one_range_of_one_index() {
+    let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
+    assert_eq!(
+        plan(&store, profile_rows::FIND_BY_REFERENCE),
+        "SEARCH profiles USING INDEX profiles_by_reference (organization=? AND reference_id=?)"
+    );
+}
+
+#[test]
 fn no_listing_is_prepared_again_for_other_values() {
     let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
     for sql in listing::statements() {

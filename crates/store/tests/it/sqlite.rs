@@ -121,6 +121,8 @@ async fn documents_with_keys_lose_them_and_nothing_else() {
              ALTER TABLE api_keys DROP COLUMN literal;
              ALTER TABLE organizations DROP COLUMN enrollment_links;
              ALTER TABLE organizations DROP COLUMN data_controls;
+             DROP INDEX profiles_by_reference;
+             ALTER TABLE organizations DROP COLUMN gateway_policy;
              DELETE FROM migrations WHERE number >= 6;
              PRAGMA user_version = 5;",
         )

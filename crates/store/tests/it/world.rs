@@ -7,6 +7,7 @@ use rollcall_domain::audit::{Act, Actor, ActorKind};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::decision::Decided;
 use rollcall_domain::enforcement::{ActionKind, EnforcementAction, IdentityCheck, Reason};
+use rollcall_domain::gateway_policy::GatewayPolicy;
 use rollcall_domain::id::{EnforcementActionId, Ids, OrganizationId, ProfileId, SeededChance};
 use rollcall_domain::page::{Limit, Order, OrderBy, Position, ProfileListing, Start, StatusFilter};
 use rollcall_domain::profile::{Profile, ProfileDraft, ProfileRecord};
@@ -94,6 +95,7 @@ impl World {
             rate_limit_rpm: None,
             status: OrganizationStatus::Active,
             switches: OrganizationSwitches::default(),
+            gateway_policy: GatewayPolicy::default(),
         };
         let stored = self
             .store

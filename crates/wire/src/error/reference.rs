@@ -64,8 +64,9 @@ const fn remedy(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidRequest => "Mend what the message names; sent again it fails again.",
         ErrorKind::Authentication => "Send a key that is known, enabled and not expired.",
+        ErrorKind::Billing => "Set how the profile's billing stands; see the guide to gateways.",
         ErrorKind::Permission => {
-            "Use a key of the kind that the path needs (`api`, `admin` or `operator`), or leave the workspace header out."
+            "Use a key of the kind that the path needs (`api`, `admin`, `gateway` or `operator`), or leave the workspace header out. A code says what a gateway's policy refuses."
         }
         ErrorKind::NotFound => {
             "Look at the path and at the id. An id of another organization and a deleted one are answered alike; `/v1/organizations/webhooks` needs its beta."

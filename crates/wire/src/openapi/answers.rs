@@ -17,6 +17,8 @@ pub(super) enum Caller {
     Platform,
     /// The operator, who has neither.
     Operator,
+    /// A platform or its gateway: the answer names its organization.
+    Gateway,
 }
 
 const REQUEST_ID: &str = "request-id";
@@ -56,6 +58,7 @@ pub(super) fn success(caller: Caller, words: &str) -> ResponseBuilder {
     match caller {
         Caller::Operator => answer,
         // An answer without its organization is one that nobody was authenticated for.
+        Caller::Gateway => answer.header(ORGANIZATION, must(organization_header())),
         Caller::Platform => tenant(answer.header(ORGANIZATION, must(organization_header()))),
     }
 }
@@ -75,11 +78,10 @@ pub(super) fn components(caller: Caller) -> Components {
     let mut components = ErrorKind::ALL
         .into_iter()
         // No client that goes by these documents meets them.
-        .filter(|kind| {
-            !matches!(
-                kind,
-                ErrorKind::MethodNotAllowed | ErrorKind::NotImplemented
-            )
+        .filter(|kind| match kind {
+            ErrorKind::MethodNotAllowed | ErrorKind::NotImplemented => false,
+            ErrorKind::Billing => caller == Caller::Gateway,
+            _ => true,
         })
         .fold(Components::new(), |components, kind| {
             add_error(components, caller, kind)
@@ -129,7 +131,7 @@ pub(super) fn components(caller: Caller) -> Components {
 }
 
 fn add_error(mut components: Components, caller: Caller, kind: ErrorKind) -> Components {
-    let shape = error(kind);
+    let shape = error(caller, kind);
     let content = ContentBuilder::new().schema(Some(shape)).build();
     let answer = ResponseBuilder::new().description(kind.meaning());
     let mut answer = on_every_answer(answer).content("application/json", content);
@@ -193,10 +195,11 @@ fn name(kind: ErrorKind) -> String {
     format!("{kind:?}")
 }
 
-fn error(kind: ErrorKind) -> Shape {
+fn error(caller: Caller, kind: ErrorKind) -> Shape {
     let codes: Vec<_> = ErrorCode::ALL
         .iter()
         .filter(|code| code.kind() == kind)
+        .filter(|code| caller == Caller::Gateway || !code.is_of_inference())
         .collect();
     let message = schema::string()
         .min_length(Some(1))

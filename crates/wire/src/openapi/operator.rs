@@ -9,6 +9,7 @@ mod data_controls;
 mod development;
 mod enforcement;
 mod enrollments;
+mod gateway;
 mod organizations;
 mod programs;
 mod user_profiles;
@@ -58,6 +59,7 @@ fn operations() -> Vec<Described> {
         organizations::operations(),
         workspaces::operations(),
         api_keys::operations(),
+        gateway::operations(),
         user_profiles::operations(),
         programs::operations(),
         data_controls::operations(),
@@ -76,6 +78,7 @@ fn schemas() -> Vec<(&'static str, Shape)> {
         organizations::schemas(),
         workspaces::schemas(),
         api_keys::schemas(),
+        gateway::schemas(),
         user_profiles::schemas(),
         programs::schemas(),
         data_controls::schemas(),

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use rollcall_domain::billing::BillingState;
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::id::ProfileId;
 use rollcall_record::field::{Field, FieldError, Fields, Read};
 use thiserror::Error;
 
 use crate::error::{ApiError, ErrorKind};
 use crate::members::{Member, begin, member};
-use crate::object;
+use crate::object::{self, ObjectWriter};
 use crate::openapi::schema::{Shape, boolean, described, integer, matching, nullable};
+use crate::parts::required;
 
 /// What is to become of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,22 @@ fn follow_system(field: Field) -> Read<ClockChange> {
 /// The answer to a change of the clock: the time it shows now.
 pub fn write_clock(now: Timestamp) -> String {
     object::object(|answer| answer.time("now", now))
+}
+
+/// Reads `{state}`.
+pub fn parse_billing(mut fields: Fields) -> Result<BillingState, ApiError> {
+    let state = required(&mut fields, "state")?.parsed(BillingState::parse)?;
+    fields.finish()?;
+    Ok(state)
+}
+
+/// Appends how the billing of a profile stands.
+pub fn write_billing(out: &mut String, id: &ProfileId, state: BillingState) {
+    ObjectWriter::new(out)
+        .text("type", "user_profile_billing")
+        .text("user_profile_id", id.as_str())
+        .text("state", state.as_str())
+        .close();
 }
 
 /// The text is not a duration.

@@ -2,6 +2,7 @@
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::data_controls::DataControlsApproval;
+use rollcall_domain::gateway_policy::GatewayPolicyPatch;
 use rollcall_domain::id::{OrganizationId, WorkspaceId};
 use rollcall_domain::tenant::{
     ApiKey, EnrollmentLinks, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationPatch,
@@ -60,6 +61,7 @@ pub fn parse_organization_patch(mut fields: Fields) -> Result<OrganizationPatch,
         status: chosen(&mut fields, "status", OrganizationStatus::parse)?,
         enrollment_links: chosen(&mut fields, "enrollment_links", EnrollmentLinks::parse)?,
         data_controls: chosen(&mut fields, "data_controls", DataControlsApproval::parse)?,
+        gateway_policy: GatewayPolicyPatch::default(),
     };
     fields.finish()?;
     Ok(patch)
@@ -112,27 +114,21 @@ pub fn parse_api_key(
     organization_id: OrganizationId,
 ) -> Result<ApiKeyDraft, ApiError> {
     let name = required_label(&mut fields, "name")?;
-    let is_admin = required(&mut fields, "kind")?.parsed(|text| match text {
-        "api" => Ok(false),
-        "admin" => Ok(true),
-        _ => Err("must be one of: api, admin"),
+    let kind = required(&mut fields, "kind")?.parsed(|text| match KeyKind::parse(text) {
+        Ok(KeyKind::Operator) | Err(_) => Err("must be one of: api, admin, gateway"),
+        Ok(kind) => Ok(kind),
     })?;
     let path = fields.path("workspace_id");
     let workspace_id = fields
         .take_non_null("workspace_id")
         .map(|field| field.parsed(WorkspaceId::parse))
         .transpose()?;
-    let owner = match (is_admin, workspace_id) {
-        (false, workspace_id) => KeyOwner::Api {
-            organization_id,
-            workspace_id,
-        },
-        (true, None) => KeyOwner::Admin { organization_id },
-        (true, Some(_)) => {
-            let message = "must be null for a key of the kind admin";
-            return Err(FieldError::new(path, message).into());
-        }
-    };
+    if workspace_id.is_some() && kind != KeyKind::Api {
+        let message = format!("must be null for a key of the kind {kind}");
+        return Err(FieldError::new(path, message).into());
+    }
+    let owner = KeyOwner::of_kind(kind, Some(organization_id), workspace_id);
+    let owner = owner.ok_or_else(|| ApiError::at("kind", "does not fit"))?;
     let expires_at = fields
         .take_non_null("expires_at")
         .map(Field::timestamp)

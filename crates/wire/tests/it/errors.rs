@@ -104,6 +104,7 @@ fn the_catalogue_is_the_contract_s() {
         [
             (400, "invalid_request_error"),
             (401, "authentication_error"),
+            (402, "billing_error"),
             (403, "permission_error"),
             (404, "not_found_error"),
             (405, "invalid_request_error"),

@@ -92,6 +92,7 @@ fn organizations_are_made_changed_and_shown() {
         rate_limit_rpm: draft.rate_limit_rpm,
         switches: draft.switches,
         status: draft.status,
+        gateway_policy: rollcall_domain::gateway_policy::GatewayPolicy::default(),
     };
     assert_eq!(
         written(|out| tenants::write_organization(out, &shown)),
@@ -114,7 +115,7 @@ fn organizations_are_made_changed_and_shown() {
 }
 
 #[test]
-fn keys_are_of_two_kinds_and_show_their_secret_once() {
+fn keys_are_of_three_kinds_and_show_their_secret_once() {
     let read = |body: &str| tenants::parse_api_key(fields(body.as_bytes()), organization());
     let draft = read(r#"{"name":"CI","kind":"api","workspace_id":"wrkspc_1"}"#).unwrap();
     assert_eq!(
@@ -129,7 +130,7 @@ fn keys_are_of_two_kinds_and_show_their_secret_once() {
         (r#"{"kind":"api"}"#, "name: is required"),
         (
             r#"{"name":"a","kind":"operator"}"#,
-            "kind: must be one of: api, admin",
+            "kind: must be one of: api, admin, gateway",
         ),
         (
             r#"{"name":"a","kind":"admin","workspace_id":"wrkspc_1"}"#,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::gateway_policy::GatewayPolicy;
 use rollcall_domain::id::{Ids, OrganizationId, WorkspaceId};
 use rollcall_domain::tenant::{
     ApiKey, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationStatus, OrganizationSwitches,
@@ -32,12 +33,14 @@ struct Kept {
     api_key: String,
     admin_key: String,
     operator_key: String,
+    /// Earlier versions kept none.
+    gateway_key: Option<String>,
 }
 
 pub(super) struct Tenant {
     pub(super) organization_id: OrganizationId,
     pub(super) workspace_id: WorkspaceId,
-    keys: [TenantKey; 3],
+    keys: [TenantKey; 4],
 }
 
 struct TenantKey {
@@ -78,7 +81,7 @@ impl Tenant {
             .clone()
             .or(kept_workspace)
             .unwrap_or_else(|| ids.workspace(now));
-        let [api, admin, operator] = fixed.literals();
+        let [api, admin, operator, gateway] = fixed.literals();
         let key = |(kind, literal): (KeyKind, Option<&str>), kept: Option<&String>| {
             let known = literal.or(kept.map(String::as_str));
             TenantKey {
@@ -94,6 +97,10 @@ impl Tenant {
                 key(api, kept_here.map(|kept| &kept.api_key)),
                 key(admin, kept_here.map(|kept| &kept.admin_key)),
                 key(operator, kept.as_ref().map(|kept| &kept.operator_key)),
+                key(
+                    gateway,
+                    kept_here.and_then(|kept| kept.gateway_key.as_ref()),
+                ),
             ],
         })
     }
@@ -107,6 +114,7 @@ impl Tenant {
             },
             KeyKind::Admin => KeyOwner::Admin { organization_id },
             KeyKind::Operator => KeyOwner::Operator,
+            KeyKind::Gateway => KeyOwner::Gateway { organization_id },
         }
     }
 
@@ -172,6 +180,7 @@ impl Tenant {
                 rate_limit_rpm: None,
                 status: OrganizationStatus::Active,
                 switches: OrganizationSwitches::default(),
+                gateway_policy: GatewayPolicy::default(),
             }],
             workspaces: vec![Workspace {
                 id: self.workspace_id.clone(),
@@ -195,6 +204,7 @@ impl Tenant {
             api_key: self.secret(KeyKind::Api).to_owned(),
             admin_key: self.secret(KeyKind::Admin).to_owned(),
             operator_key: self.secret(KeyKind::Operator).to_owned(),
+            gateway_key: Some(self.secret(KeyKind::Gateway).to_owned()),
         });
         let path = config.data_dir.join(KEPT_NAME);
         private_directory(&config.data_dir)

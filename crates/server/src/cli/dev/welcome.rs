@@ -29,6 +29,7 @@ impl Tenant {
                     "api_key": self.secret(KeyKind::Api),
                     "admin_key": self.secret(KeyKind::Admin),
                     "operator_key": self.secret(KeyKind::Operator),
+                    "gateway_key": self.secret(KeyKind::Gateway),
                 });
                 output::aside(move || output.open().item(&ready));
             }
@@ -36,14 +37,13 @@ impl Tenant {
     }
 
     fn welcome(&self, config: &Config, base: &str, local: &str) -> String {
-        let [api, admin, operator] = KeyKind::ALL else {
-            return String::new();
-        };
-        let (api, admin, operator) = (
-            self.secret(*api),
-            self.secret(*admin),
-            self.secret(*operator),
-        );
+        let [api, admin, operator, gateway] = [
+            KeyKind::Api,
+            KeyKind::Admin,
+            KeyKind::Operator,
+            KeyKind::Gateway,
+        ]
+        .map(|kind| self.secret(kind));
         let data = if config.in_memory {
             "in memory, gone at the end".to_owned()
         } else if config.database_url.is_some() {
@@ -64,6 +64,7 @@ Rollcall {version}, for development only: its keys are shown here and it obeys d
   API key       {api}
   Admin key     {admin}
   Operator key  {operator}
+  Gateway key   {gateway}
   Data          {data}
 
 Try it:

@@ -8,6 +8,7 @@ pub(crate) mod data_controls;
 pub(crate) mod dev;
 pub(crate) mod enforcement_actions;
 pub(crate) mod enrollments;
+pub(crate) mod gateway;
 pub(crate) mod keys;
 pub(crate) mod organizations;
 pub(crate) mod profiles;

@@ -11,6 +11,7 @@ use rollcall_domain::delivery::{Attempt, Outcome};
 use rollcall_domain::enforcement::ActionKind;
 use rollcall_domain::enrollment::{Application, EnrollmentUrl, URL_LIFETIME, Verdict};
 use rollcall_domain::event::EventType;
+use rollcall_domain::gateway::first_use;
 use rollcall_domain::id::{ApiKeyId, Ids, WebhookEndpointId, WorkspaceId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::profile::export_audit;
@@ -19,6 +20,7 @@ use rollcall_domain::session::ConsoleSession;
 use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, OrganizationPatch, SecretHash, Workspace,
 };
+use rollcall_domain::text::ReferenceId;
 use rollcall_domain::webhook::{EndpointDraft, EndpointPatch, EndpointState, WebhookEndpoint};
 use rollcall_store::audit::AuditFilter;
 use rollcall_store::deliveries::{AttemptReport, Claim, DeliveryLease, Recorded};
@@ -184,6 +186,11 @@ async fn write_profiles(world: &World) {
     let act = act_at(at(5));
     let put = store.put_profiles(proof(), &act, whole(records));
     assert_eq!(put.await.unwrap(), [Put::Created, Put::Created]);
+    let reference = ReferenceId::parse("customer-1").unwrap();
+    let first_used = first_use(world.ids.profile(at(5)), reference.clone(), at(5));
+    let made = first_used.value.id.clone();
+    let used = store.find_or_insert_by_reference(&scope, &act, &reference, first_used);
+    assert_eq!(used.await.unwrap().decode().unwrap().id, made);
     let removed = store.remove_profile(&scope, &act, &first.id);
     assert!(removed.await.unwrap());
     let erased = store.erase_profile(&scope, &act, &id);
@@ -349,7 +356,7 @@ async fn every_write_survives(fault: Fault, attempts: u32) {
 }
 
 /// The methods of storage that write nothing; every other one must be tried with faults.
-const READING: [&str; 40] = [
+const READING: [&str; 41] = [
     "arrival",
     // Nothing to do on this backend, or nothing that is a transaction.
     "begin_bulk_load",
@@ -363,6 +370,7 @@ const READING: [&str; 40] = [
     "empty_log",
     "examine_profiles",
     "export_profiles",
+    "find_by_reference",
     "find_credential",
     "find_delivery",
     "find_enrollment",

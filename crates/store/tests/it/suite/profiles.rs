@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use rollcall_domain::decision::{Decided, Refusal};
 use rollcall_domain::enforcement::ActionKind;
+use rollcall_domain::gateway::first_use;
 use rollcall_domain::page::{Order, OrderBy};
 use rollcall_domain::profile::ProfilePatch;
-use rollcall_domain::text::{InvalidMetadata, MetadataKey, MetadataPatch, MetadataValue, Name};
+use rollcall_domain::text::{
+    InvalidMetadata, MetadataKey, MetadataPatch, MetadataValue, Name, ReferenceId,
+};
 use rollcall_store::{Changed, StoreError};
 
 use crate::world::{World, act_at, at, listing, proof};
@@ -207,4 +210,79 @@ pub(crate) async fn a_decision_that_panics_costs_nobody_else_anything(world: Wor
             .unwrap()
             .is_some()
     );
+}
+
+fn reference(text: &str) -> ReferenceId {
+    ReferenceId::parse(text).unwrap()
+}
+
+pub(crate) async fn a_reference_finds_the_oldest_that_has_it(world: World) {
+    let scope = world.organization("org").await;
+    let other = world.organization("other").await;
+    let wanted = reference("customer-1");
+    let find = async |scope| {
+        let found = world.store.find_by_reference(scope, &wanted).await.unwrap();
+        found.map(|document| document.decode().unwrap().id)
+    };
+    assert_eq!(find(&scope).await, None);
+    let mut made = Vec::new();
+    for (owner, second) in [(&other, 1), (&scope, 3), (&scope, 2)] {
+        let id = world.ids.profile(at(second));
+        let decided = first_use(id.clone(), wanted.clone(), at(second));
+        let act = act_at(at(second));
+        world
+            .store
+            .insert_profile(owner, &act, decided)
+            .await
+            .unwrap();
+        made.push(id);
+    }
+    assert_eq!(find(&scope).await.as_ref(), Some(&made[2]));
+    assert_eq!(find(&other).await.as_ref(), Some(&made[0]));
+    let again = first_use(world.ids.profile(at(4)), wanted.clone(), at(4));
+    let found = world
+        .store
+        .find_or_insert_by_reference(&scope, &act_at(at(4)), &wanted, again)
+        .await
+        .unwrap();
+    assert_eq!(found.decode().unwrap().id, made[2]);
+    world
+        .store
+        .remove_profile(&scope, &act_at(at(5)), &made[2])
+        .await
+        .unwrap();
+    assert_eq!(find(&scope).await.as_ref(), Some(&made[1]));
+}
+
+pub(crate) async fn simultaneous_first_uses_store_one_profile(world: World) {
+    let scope = world.organization("org").await;
+    let world = Arc::new(world);
+    for round in 0..3 {
+        let uses: Vec<_> = (0..40)
+            .map(|number| {
+                let (world, scope) = (Arc::clone(&world), scope.clone());
+                tokio::spawn(async move {
+                    // Two references at a time, which do not come into each other's way.
+                    let wanted = reference(&format!("round-{round}-{}", number % 2));
+                    let now = at(1);
+                    let decided = first_use(world.ids.profile(now), wanted.clone(), now);
+                    let act = act_at(now);
+                    let used = world
+                        .store
+                        .find_or_insert_by_reference(&scope, &act, &wanted, decided);
+                    used.await.unwrap().decode().unwrap().id
+                })
+            })
+            .collect();
+        let mut ids = std::collections::BTreeSet::new();
+        for used in uses {
+            ids.insert(used.await.unwrap());
+        }
+        assert_eq!(ids.len(), 2);
+    }
+    let counted = world.store.count_profiles(proof()).await.unwrap();
+    let profiles = counted.iter().map(|(_, profiles)| profiles).sum::<u64>();
+    assert_eq!(profiles, 6);
+    let report = world.store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
 }

@@ -1,11 +1,16 @@
 //! Organizations, workspaces and keys.
 
+use rollcall_domain::audit::AuditAction;
+use rollcall_domain::gateway_policy::{
+    CacheSeconds, ForUnknown, GatewayPolicy, GatewayPolicyPatch,
+};
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{
-    ApiKey, KeyOwner, KeyStatus, OrganizationPatch, OrganizationScope, OrganizationStatus,
+    ApiKey, KeyKind, KeyOwner, KeyStatus, OrganizationPatch, OrganizationScope, OrganizationStatus,
     SecretHash, Workspace,
 };
+use rollcall_store::audit::AuditFilter;
 use rollcall_store::tenants::NotStored;
 
 use crate::world::{World, act_at, at, proof};
@@ -319,4 +324,49 @@ pub(crate) async fn a_removed_organization_takes_everything_with_it(world: World
         world.store.check(proof(), &|_| {}).await.unwrap().problems,
         Vec::<String>::new()
     );
+}
+
+pub(crate) async fn a_gateway_policy_is_kept_with_its_organization(world: World) {
+    let scope = world.organization("org").await;
+    let id = scope.organization_id().clone();
+    let gateway = KeyOwner::Gateway {
+        organization_id: id.clone(),
+    };
+    let secret = SecretHash([7; 32]);
+    let stored = world
+        .store
+        .insert_key(proof(), &act_at(at(0)), &key("apikey_gw", gateway), &secret)
+        .await
+        .unwrap();
+    assert_eq!(stored, Ok(()));
+    let gateway_policy = GatewayPolicyPatch {
+        unknown: Some(ForUnknown::Create),
+        cache_seconds: CacheSeconds::new(60).ok(),
+        ..GatewayPolicyPatch::default()
+    };
+    let patch = OrganizationPatch {
+        gateway_policy,
+        ..OrganizationPatch::default()
+    };
+    for _again in 0..2 {
+        let act = act_at(at(1));
+        let changed = world.store.change_organization(proof(), &act, &id, &patch);
+        let policy = changed.await.unwrap().unwrap().gateway_policy;
+        assert_eq!(policy, GatewayPolicy::default().patched(&gateway_policy));
+        let found = world.store.find_credential(&secret).await.unwrap().unwrap();
+        assert_eq!(found.organization.unwrap().gateway_policy, policy);
+        assert_eq!(found.key.owner.kind(), KeyKind::Gateway);
+    }
+    let events = world
+        .store
+        .list_audit_events(proof(), &AuditFilter::default(), None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    let policy_events: Vec<_> = events
+        .events
+        .iter()
+        .filter(|event| event.action == AuditAction::GatewayPolicyUpdated)
+        .map(|event| event.details.join(" "))
+        .collect();
+    assert_eq!(policy_events, ["unknown cache_seconds"]);
 }

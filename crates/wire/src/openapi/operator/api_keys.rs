@@ -67,7 +67,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
     let key_create = body(
         [
             name(),
-            ("kind", choice(["api", "admin"]).into()),
+            ("kind", choice(["api", "admin", "gateway"]).into()),
             (
                 "workspace_id",
                 described(

@@ -1,13 +1,17 @@
 //! The development controls.
 
+use rollcall_domain::billing::BillingState;
 use serde_json::json;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use super::{Described, answers, delete, get, list, operation, post, takes, takes_nothing};
+use super::{
+    Described, answers, delete, get, list, operation, post, profile_in_path, put, takes,
+    takes_nothing,
+};
 use crate::members::{shape, shapes};
 use crate::openapi::schema::{
-    self, Shape, answer, array, body, described, id, integer, named, nullable, ruled, shown_time,
-    time_in, word,
+    self, Shape, answer, array, body, choice, described, id, integer, named, nullable, ruled,
+    shown_time, time_in, word,
 };
 use crate::operator::dev::FAULT;
 
@@ -16,6 +20,7 @@ pub(super) fn operations() -> Vec<Described> {
     const CLOCK: &str = "/operator/v1/dev/clock";
     const FAULTS: &str = "/operator/v1/dev/faults";
     const REQUESTS: &str = "/operator/v1/dev/requests";
+    const BILLING: &str = "/operator/v1/dev/user_profiles/{user_profile_id}/billing";
     let development = |id, summary| operation("Development", id, summary);
     vec![
         post(
@@ -56,6 +61,17 @@ pub(super) fn operations() -> Vec<Described> {
                 "FaultAdd",
             ),
         ),
+        put(
+            BILLING,
+            takes(
+                answers(
+                    development("set_billing", "Say how the billing of a profile stands")
+                        .parameter(profile_in_path()),
+                    named("UserProfileBilling"),
+                ),
+                "UserProfileBillingSet",
+            ),
+        ),
         delete(
             FAULTS,
             answers(
@@ -71,6 +87,10 @@ pub(super) fn operations() -> Vec<Described> {
             ),
         ),
     ]
+}
+
+fn billing_state() -> Object {
+    choice(BillingState::ALL.iter().map(|state| state.as_str()))
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
@@ -132,6 +152,19 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
     ]);
     vec![
         ("Clock", answer([shown_time("now")]).into()),
+        (
+            "UserProfileBilling",
+            answer([
+                ("type", word("user_profile_billing").into()),
+                ("user_profile_id", id("uprof_").into()),
+                ("state", billing_state().into()),
+            ])
+            .into(),
+        ),
+        (
+            "UserProfileBillingSet",
+            body([("state", billing_state().into())], &["state"]).into(),
+        ),
         ("ClockChange", ruled(change, vec![one]).into()),
         ("Fault", shape(FAULT)),
         (

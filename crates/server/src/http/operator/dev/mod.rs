@@ -2,11 +2,14 @@
 //! router has none of these paths.
 
 use rollcall_wire::object;
-use rollcall_wire::operator::dev::{parse_clock, parse_fault, write_clock, write_fault};
+use rollcall_wire::operator::dev::{
+    parse_billing, parse_clock, parse_fault, write_billing, write_clock, write_fault,
+};
 use rollcall_wire::operator::{ListRequest, parse_nothing};
 use rollcall_wire::query::parse_query_beta_only;
 
 use crate::acts::development::{self, controls};
+use crate::acts::profiles;
 use crate::development::Numbered;
 use crate::http::answer::{Answer, json};
 use crate::http::call::OperatorCall;
@@ -56,6 +59,17 @@ pub(crate) async fn clear_faults(call: OperatorCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     controls(&call.desk)?.faults.clear();
     Ok(json(object::page([], write_fault, None)))
+}
+
+/// `PUT /operator/v1/dev/user_profiles/{id}/billing`: how the billing of a profile stands.
+pub(crate) async fn set_billing(call: OperatorCall<'_>) -> Outcome {
+    parse_query_beta_only(call.query())?;
+    let state = parse_billing(call.fields().await?)?;
+    let owned =
+        profiles::find(&call.desk, &profiles::named(call.param("user_profile_id"))?).await?;
+    let text = super::written(|out| write_billing(out, &owned.id, state));
+    controls(&call.desk)?.billing.set(owned.id, state);
+    Ok(json(text))
 }
 
 /// `GET /operator/v1/dev/requests`: the last requests received, newest first.
