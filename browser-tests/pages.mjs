@@ -180,6 +180,7 @@ export const CONSOLE_PAGES = [
   { name: "console-delivery-failed", route: DELIVERY, go: at((registry) => `/console/deliveries/${registry.deliveries.failed}`) },
   { name: "console-organizations", route: "/console/organizations", go: at("/console/organizations") },
   { name: "console-organization", route: "/console/organizations/{organization_id}", go: at(organization) },
+  { name: "console-gateway", route: "/console/organizations/{organization_id}/gateway", go: at((registry) => `${organization(registry)}/gateway`) },
   {
     name: "console-organization-hold",
     route: "/console/organizations/{organization_id}",

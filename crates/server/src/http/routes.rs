@@ -151,6 +151,7 @@ pub(super) static PATHS: &[PathRow] = {
         path(Console, "/console/organizations/{organization_id}", &[get(console!(console::organizations::show)), post(console!(console::organizations::update))]),
         path(Console, "/console/organizations/{organization_id}/workspaces", &[post(console!(console::organizations::create_workspace))]),
         path(Console, "/console/organizations/{organization_id}/keys", &[post(console!(console::organizations::create_key))]),
+        path(Console, "/console/organizations/{organization_id}/gateway", &[get(console!(console::gateway::show)), post(console!(console::gateway::change))]),
         path(Console, "/console/keys/{api_key_id}", &[post(console!(console::organizations::update_key))]),
         path(Console, "/console/audit", &[get(console!(console::audit::list))]),
         path(Console, "/console/export", &[get(console!(export::show))]),

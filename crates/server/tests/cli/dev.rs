@@ -41,7 +41,7 @@ fn a_newcomer_is_shown_everything_to_paste() {
           API key       it's
           Admin key     sk-rollcall-adm01-[secret]
           Operator key  sk-rollcall-op01-[secret]
-  Gateway key   sk-rollcall-gw01-[secret]
+          Gateway key   sk-rollcall-gw01-[secret]
           Data          in memory, gone at the end
 
         Try it:

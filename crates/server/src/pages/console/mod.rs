@@ -16,6 +16,7 @@ pub(crate) mod development;
 pub(crate) mod endpoint;
 pub(crate) mod enrollments;
 pub(crate) mod export;
+pub(crate) mod gateway;
 pub(crate) mod organizations;
 pub(crate) mod overview;
 mod paging;

@@ -196,7 +196,7 @@ async fn detail(
     page(Room::Console, detail.frame.status(), &detail)
 }
 
-fn path(id: &OrganizationId) -> String {
+pub(super) fn path(id: &OrganizationId) -> String {
     format!("/console/organizations/{}", segment(id.as_str()))
 }
 

@@ -22,6 +22,7 @@ use super::confirm::{self, Question};
 use super::data_controls::{self, ControlsShown};
 use super::deliveries::{self, DeliveryRow};
 use super::enrollments::EnrollmentRow;
+use super::gateway::{self, GatewayDecision};
 use super::profiles::look_of_status;
 use super::{Choice, ConsoleCall, Frame, Told, go, look_of, segment};
 use crate::acts::enforcement::{self, NamedAction};
@@ -57,6 +58,7 @@ struct ProfilePage {
     deliveries: Vec<DeliveryRow>,
     more_deliveries: bool,
     trail: Vec<AuditRow>,
+    gateway: GatewayDecision,
 }
 
 #[derive(Debug)]
@@ -159,6 +161,7 @@ async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>)
         more_deliveries: told_of.next.is_some(),
         deliveries: deliveries::named_rows(call, &told_of.deliveries).await?,
         trail: trail.events.iter().map(AuditRow::new).collect(),
+        gateway: gateway::decision(call, &owned.organization_id, id).await?,
     };
     page(Room::Console, detail.frame.status(), &detail)
 }
