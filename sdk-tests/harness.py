@@ -216,6 +216,9 @@ class Server:
     even when every test passed.
     """
 
+    # The one to listen on, where it must not be just any.
+    port = None
+
     def __init__(self, binary, organization, directory, *, kind="api", store=None, seed):
         self.binary, self.organization, self.directory, self.kind, self.store, self.seed = (
             binary, organization, directory, kind, store, seed,
@@ -242,7 +245,7 @@ class Server:
     def __enter__(self):
         # A port that was free a moment ago can be taken by now: try again before giving up.
         for _ in range(3):
-            port = free_port()
+            port = self.port or free_port()
             self.url = f"http://127.0.0.1:{port}"
             with open(self.log, "wb") as log:
                 self.process = subprocess.Popen(

@@ -6,7 +6,8 @@ Put this file beside LiteLLM's configuration and name it there:
       callbacks: litellm_hook.rollcall
 
 Your application names its end user in `x-rollcall-reference-id`, by your own id. LiteLLM does not hand
-`anthropic-user-profile-id` on by itself; the hook adds it.
+`anthropic-user-profile-id` on by itself; the hook adds it. A refusal keeps its status and type; LiteLLM's form of an
+error has no room for the code but `param`.
 """
 
 import asyncio

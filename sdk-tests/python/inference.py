@@ -67,11 +67,11 @@ for name, ask in {
     "a stream": lambda **more: client.messages.create(**GOOD_DAY, stream=True, **more),
     "count_tokens": lambda **more: client.messages.count_tokens(model="m", messages=GOOD_DAY["messages"], **more),
 }.items():
-    unknown = ("BadRequestError", "invalid_request_error", "user_profile_not_found")
+    unknown = ("UserProfileNotFoundError", "invalid_request_error", "user_profile_not_found")
     check(f"{name}: an unknown profile", refusal(lambda: ask(user_profile_id="uprof_nobody")), unknown)
 
 policy(missing="deny")
-required = ("BadRequestError", "invalid_request_error", "user_profile_required")
+required = ("UserProfileRequiredError", "invalid_request_error", "user_profile_required")
 check("no profile where one must be named", refusal(lambda: client.messages.create(**GOOD_DAY)), required)
 policy(missing="allow", restricted="deny", pending="deny")
 
@@ -107,13 +107,14 @@ def billed(who="user_profile", **more):
 
 check("billed to itself", billed("self", user_profile_id=profile).role, "assistant")
 check("billed to nobody", refusal(billed), required)
+unauthorized = ("UserProfileBillingNotAuthorizedError", "permission_error", "user_profile_billing_not_authorized")
 for state, expected in {
-    None: denied("user_profile_billing_not_authorized"),
-    "not_linked": denied("user_profile_billing_not_authorized"),
-    "unlinked": denied("user_profile_billing_not_authorized"),
-    "not_billable": denied("user_profile_not_billable"),
-    "unavailable": ("PaymentRequiredError", "billing_error", "linked_organization_billing_unavailable"),
-    "limit_reached": ("PaymentRequiredError", "billing_error", "linked_organization_spend_limit_reached"),
+    None: unauthorized,
+    "not_linked": unauthorized,
+    "unlinked": unauthorized,
+    "not_billable": ("UserProfileNotBillableError", "permission_error", "user_profile_not_billable"),
+    "unavailable": ("LinkedOrganizationBillingUnavailableError", "billing_error", "linked_organization_billing_unavailable"),
+    "limit_reached": ("LinkedOrganizationSpendLimitReachedError", "billing_error", "linked_organization_spend_limit_reached"),
 }.items():
     if state:
         operator("PUT", f"/dev/user_profiles/{profile}/billing", {"state": state})
