@@ -84,11 +84,12 @@ impl Transfer {
     }
 }
 
-/// An organization and a key that may act for it.
+/// An organization, a key that may act for it, and its gateway's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Tenant {
     pub(crate) id: String,
     pub(crate) key: String,
+    pub(crate) gateway_key: String,
 }
 
 #[derive(Debug)]
@@ -222,8 +223,14 @@ fn create_tenants(binary: &Binary, storage: &Storage) -> anyhow::Result<(Vec<Ten
     let mut organizations = Vec::new();
     for number in 0..ORGANIZATIONS {
         let id = binary.create_organization(storage, &format!("Bench {number:03}"))?;
-        let key = binary.create_key(storage, &id)?;
-        organizations.push(Tenant { id, key });
+        let key = binary.create_key(storage, &id, "api")?;
+        let gateway_key = binary.create_key(storage, &id, "gateway")?;
+        binary.allow_everybody(storage, &id)?;
+        organizations.push(Tenant {
+            id,
+            key,
+            gateway_key,
+        });
         bar.inc(1);
     }
     bar.finish();

@@ -65,6 +65,7 @@ pub(crate) async fn serve() -> anyhow::Result<std::process::ExitCode> {
     let app = Router::new()
         .route("/v1/user_profiles", get(answer))
         .route("/v1/user_profiles/{id}", get(answer))
+        .route("/gateway/v1/check/{name}", get(answer))
         .route("/operator/v1/user_profiles", get(answer))
         .with_state(limit);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;

@@ -61,6 +61,9 @@ pub(crate) enum Scenario {
     ListByName,
     ListRestricted,
     Get(&'static str),
+    /// What a gateway asks of profiles that pass, with what a client sends beside it.
+    CheckById,
+    CheckByReference,
     OperatorSearch,
 }
 
@@ -76,6 +79,8 @@ impl Scenario {
                 Self::ListRestricted,
                 Self::Get(OLD),
                 Self::Get(ga()),
+                Self::CheckById,
+                Self::CheckByReference,
                 Self::OperatorSearch,
             ])
             .collect()
@@ -90,6 +95,8 @@ impl Scenario {
             Self::ListByName => "list by name".to_owned(),
             Self::ListRestricted => "list restricted".to_owned(),
             Self::Get(dialect) => format!("get {dialect}"),
+            Self::CheckById => "check by id".to_owned(),
+            Self::CheckByReference => "check by reference".to_owned(),
             Self::OperatorSearch => "operator search".to_owned(),
         }
     }
@@ -125,6 +132,22 @@ impl Request {
             key: tenant.key.clone(),
             organization: Some(tenant.id.clone()),
             beta,
+            target,
+        }
+    }
+
+    /// What a gateway asks about one of the tenant's profiles. The name stands behind the path too, where it means
+    /// nothing to the server and tells the limit server the answers apart.
+    fn check(tenant: &Tenant, header: &str, name: &str) -> Self {
+        let target = format!("/gateway/v1/check/{name}");
+        let head = public_head("GET", &target, &tenant.key, "");
+        let key = &tenant.gateway_key;
+        Self {
+            bytes: format!("{head}x-rollcall-gateway-key: {key}\r\n{header}: {name}\r\n\r\n")
+                .into_bytes(),
+            key: tenant.key.clone(),
+            organization: Some(tenant.id.clone()),
+            beta: "",
             target,
         }
     }
@@ -301,6 +324,29 @@ impl<'a> Positions<'a> {
                 });
                 gets.collect()
             }
+            Scenario::CheckById => {
+                let checks = (0..count).filter_map(|_| {
+                    let (walk, tenant) = random.pick(&walked);
+                    let id = (!walk.ids.is_empty()).then(|| random.pick(&walk.ids))?;
+                    Some(Request::check(tenant, "x-rollcall-user-profile-id", id))
+                });
+                checks.collect()
+            }
+            Scenario::CheckByReference => {
+                let organizations = u64::try_from(tenants.len())?;
+                let numbers = (0..count).map(|_| random.below(self.manifest.profiles));
+                let checks = numbers.filter_map(|number| {
+                    let owner = records::organization_of(number, organizations);
+                    let tenant = tenants.get(usize::try_from(owner).ok()?)?;
+                    let reference = records::reference_of(number)?;
+                    Some(Request::check(
+                        tenant,
+                        "x-rollcall-reference-id",
+                        &reference,
+                    ))
+                });
+                checks.collect()
+            }
             Scenario::OperatorSearch => {
                 let numbers = (0..count).map(|_| random.below(self.manifest.profiles));
                 let references = numbers.filter_map(records::reference_of);
@@ -383,8 +429,11 @@ mod tests {
 
     #[test]
     fn a_request_is_complete() {
-        let (id, key) = ("o".to_owned(), "k".to_owned());
-        let tenant = Tenant { id, key };
+        let tenant = Tenant {
+            id: "o".to_owned(),
+            key: "k".to_owned(),
+            gateway_key: "g".to_owned(),
+        };
         let text = |dialect| {
             let request = page(&tenant, dialect, "", Some("page_x"));
             String::from_utf8(request.bytes).unwrap()

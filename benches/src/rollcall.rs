@@ -94,10 +94,33 @@ impl Binary {
         &self,
         storage: &Storage,
         organization: &str,
+        kind: &str,
     ) -> anyhow::Result<String> {
-        let owner = ["--kind", "api", "--organization-id", organization];
+        let owner = ["--kind", kind, "--organization-id", organization];
         let create = ["keys", "create", "--name", "bench"];
         self.made(storage, &[&create[..], &owner].concat(), "secret")
+    }
+
+    /// Has a gateway told that everybody passes, so that every check is answered alike.
+    pub(crate) fn allow_everybody(
+        &self,
+        storage: &Storage,
+        organization: &str,
+    ) -> anyhow::Result<()> {
+        let set = [
+            "gateway",
+            "policy",
+            "set",
+            "--organization-id",
+            organization,
+        ];
+        let allow = [
+            ["--banned", "allow"],
+            ["--account-blocked", "allow"],
+            ["--account-suspended", "allow"],
+        ];
+        self.made(storage, &[&set[..], allow.as_flattened()].concat(), "type")?;
+        Ok(())
     }
 
     /// Makes an operator's key and returns its secret.

@@ -163,6 +163,20 @@ fn reads(courses: &[Course], depth: u64) -> Vec<Target> {
             1.5,
             1.5,
         ),
+        cost(
+            "check by id / get",
+            Scenario::CheckById,
+            Scenario::Get(ga()),
+            1.15,
+            1.0,
+        ),
+        cost(
+            "check by reference / get",
+            Scenario::CheckByReference,
+            Scenario::Get(ga()),
+            1.15,
+            1.0,
+        ),
         cost(&deep, Scenario::DeepPage, Scenario::FirstPage, 1.2, 1.0),
     ]);
     targets
