@@ -78,6 +78,7 @@ impl<'a> Keep<'a> {
 
     fn entry(&self, tx: &mut Tx, organization: &str, id: &AuditEventId, entry: &AuditEntry) {
         let details = serde_json::to_string(&entry.details).unwrap_or_default();
+        tx.is_of(organization);
         tx.write(
             "INSERT INTO audit_events (organization, id, at, actor_kind, actor_id, action, \
              target_kind, target_id, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",

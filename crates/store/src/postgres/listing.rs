@@ -109,7 +109,11 @@ impl Page<'_> {
             let (sql, planned) = self.statement(stretch, after.is_some(), piece);
             let mut parameters = vec![Value::from(self.organization), Value::from(piece)];
             parameters.extend(after.iter().flat_map(key));
-            let rows = self.store.read_lagging(planned, &sql, &parameters).await?;
+            let organization = Some(self.organization);
+            let rows = self
+                .store
+                .read_lagging(organization, planned, &sql, &parameters)
+                .await?;
             for row in &rows {
                 if self.take(row, stretch)? == Next::Full {
                     return Ok(Next::Full);

@@ -34,6 +34,7 @@ mod pool;
 mod profile_rows;
 mod profiles;
 mod puts;
+mod recent;
 mod registry;
 mod rows;
 mod search;
@@ -58,6 +59,7 @@ use tokio_postgres::Row;
 use crate::Stored;
 use crate::writability::Writability;
 use pool::{Connections, Planned};
+use recent::Recent;
 use transaction::Attempts;
 use trouble::Trouble;
 use value::Value;
@@ -111,6 +113,7 @@ pub struct PostgresStore {
     ids: Arc<Ids>,
     primary: Connections,
     replica: Option<Connections>,
+    recent: Recent,
     commits: AtomicU64,
     writability: Writability,
     deliveries_added: Notify,
@@ -153,15 +156,17 @@ impl PostgresStore {
         Ok(rows.await?)
     }
 
-    /// Runs one statement that only reads and may lag behind: on the replica if there is one. While the
-    /// replica does not answer, the primary does.
+    /// Runs one statement that only reads and may lag behind what others wrote: on the replica if there is one that
+    /// has what this organization, or any, wrote through this node. While the replica does not answer, the primary
+    /// does.
     async fn read_lagging(
         &self,
+        organization: Option<&str>,
         planned: Planned,
         sql: &str,
         parameters: &[Value],
     ) -> Stored<Vec<Row>> {
-        let Some(replica) = &self.replica else {
+        let Some(replica) = self.replica_for(organization).await else {
             return self.read_planned(planned, sql, parameters).await;
         };
         match self.read_from(replica, planned, sql, parameters).await {

@@ -15,6 +15,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::DbError;
 
 use super::pool::{Connection, Connections};
+use super::recent::Recent;
 use super::target::Target;
 use super::trouble::{Trouble, line, text};
 use super::value::values;
@@ -53,6 +54,7 @@ impl PostgresStore {
             ids,
             primary,
             replica,
+            recent: Recent::default(),
             commits: AtomicU64::new(0),
             writability: Writability::default(),
             deliveries_added: Notify::new(),

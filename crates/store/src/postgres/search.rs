@@ -45,11 +45,13 @@ pub(super) async fn search(
         profiles: Vec::new(),
         next: page.after.clone(),
     };
+    let organization = page.search.organization_id.as_ref();
+    let organization = organization.map(OrganizationId::as_str);
     let (mut examined, mut piece) = (0, FIRST_PIECE);
     loop {
         let walk = Walk::of(&page.search, found.next.as_ref(), piece);
         let rows = store
-            .read_lagging(Planned::EachTime, &walk.sql, &walk.parameters)
+            .read_lagging(organization, Planned::EachTime, &walk.sql, &walk.parameters)
             .await?;
         for row in &rows {
             if found.profiles.len() == page.limit.get() || examined == EXAMINED {

@@ -59,6 +59,8 @@ pub(super) struct Tx {
     wrote: bool,
     /// Whether there is work for whoever delivers.
     adds_deliveries: bool,
+    /// Whose data is written.
+    of: Vec<String>,
     writes: Vec<(&'static str, Vec<Value>)>,
 }
 
@@ -100,6 +102,7 @@ impl Tx {
             in_doubt,
             wrote: false,
             adds_deliveries: false,
+            of: Vec::new(),
             writes: Vec::new(),
         }
     }
@@ -147,6 +150,11 @@ impl Tx {
     pub(super) fn write(&mut self, sql: &'static str, parameters: impl Into<Vec<Value>>) {
         self.wrote = true;
         self.writes.push((sql, parameters.into()));
+    }
+
+    /// Has the lists of this organization read where this can be seen.
+    pub(super) fn is_of(&mut self, organization: &str) {
+        self.of.push(organization.to_owned());
     }
 
     /// Has whoever delivers woken once this is committed.
@@ -350,7 +358,11 @@ impl PostgresStore {
         let mut tx = Tx::new(connection, "", in_doubt);
         let value = work(&mut tx, context).await?;
         let (writes, adds_deliveries) = (tx.wrote, tx.adds_deliveries);
+        let of = std::mem::take(&mut tx.of);
         let end = tx.commit(fault).await;
+        if self.replica.is_some() && matches!(end, End::Committed | End::Unknown(_)) {
+            self.recent.wrote(of);
+        }
         if adds_deliveries && matches!(end, End::Committed | End::Unknown(_)) {
             self.deliveries_added.notify_one();
         }

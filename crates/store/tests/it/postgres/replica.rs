@@ -31,16 +31,20 @@ async fn lists_come_from_the_replica_and_from_the_primary_while_it_is_away() {
     let refused = refusal(&standby.url("postgres")).await;
     assert!(refused.contains("it is read-only"), "{refused}");
     let settings = reading_from(standby.url("postgres"));
-    let store = PostgresStore::open(&url, settings, Arc::new(Ids::default()));
+    let store = PostgresStore::open(&url, settings.clone(), Arc::new(Ids::default()));
     let store = Arc::new(store.await.unwrap());
     let world = World::new(store.clone(), Arc::new(Ids::default()));
     let scope = world.organization("org").await;
-    // A replica that stands still shows what it has; a find sees what was acknowledged.
+    let elsewhere = PostgresStore::open(&url, settings, Arc::new(Ids::default()));
+    let elsewhere = World::new(Arc::new(elsewhere.await.unwrap()), Arc::new(Ids::default()));
+    // A replica that stands still shows others what it has; who wrote, and a find, see what was acknowledged.
     let pause = "SELECT pg_wal_replay_pause()";
     let caught_up = listing(OrderBy::CreatedAt, Order::Ascending, 5);
     let first = world.create(&scope, at(1), None).await;
     let started = Instant::now();
-    while world.page(&scope, &caught_up, at(9)).await.0.is_empty() {
+    let (page, _) = world.page(&scope, &caught_up, at(9)).await;
+    assert_eq!(page, [first.to_string()], "who wrote waits for no replica");
+    while elsewhere.page(&scope, &caught_up, at(9)).await.0.is_empty() {
         assert!(
             started.elapsed() < Duration::from_secs(20),
             "never caught up"
@@ -56,11 +60,32 @@ async fn lists_come_from_the_replica_and_from_the_primary_while_it_is_away() {
     let second = world.create(&scope, at(2), None).await;
     let found = world.store.find_profile(&scope, &second).await.unwrap();
     assert!(found.is_some());
-    let (page, _) = world.page(&scope, &caught_up, at(9)).await;
+    let (page, _) = elsewhere.page(&scope, &caught_up, at(9)).await;
     assert_eq!(page, [first.to_string()]);
+    let both = [first.to_string(), second.to_string()];
+    assert_eq!(world.page(&scope, &caught_up, at(9)).await.0, both);
+    server::ask(&standby.url("postgres"), "SELECT pg_wal_replay_resume()").await;
+    while elsewhere.page(&scope, &caught_up, at(9)).await.0 != both {
+        assert!(
+            started.elapsed() < Duration::from_secs(40),
+            "never caught up"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Once it has played that in, the replica answers those who wrote, too.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(world.page(&scope, &caught_up, at(9)).await.0, both);
+    server::ask(&standby.url("postgres"), pause).await;
+    while server::ask(&standby.url("postgres"), paused).await != "paused" {
+        assert!(started.elapsed() < Duration::from_mins(1), "never paused");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let third = elsewhere.create(&scope, at(3), None).await;
+    assert_eq!(world.page(&scope, &caught_up, at(9)).await.0, both);
+    assert_eq!(elsewhere.page(&scope, &caught_up, at(9)).await.0.len(), 3);
     tokio::task::block_in_place(|| standby.kill());
     let (page, _) = world.page(&scope, &caught_up, at(9)).await;
-    assert_eq!(page, [first.to_string(), second.to_string()]);
+    assert_eq!(page, [&both[..], &[third.to_string()]].concat());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
