@@ -5,7 +5,9 @@
 
 mod record;
 
-pub use self::record::{LeftOut, PartialAction, ProfileRecord, export_audit, import_audit};
+pub use self::record::{
+    LeftOut, PartialAction, ProfileRecord, Unmatched, export_audit, import_audit,
+};
 use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
 use crate::data_controls::{

@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 pub mod attempts;
+pub mod csv;
 pub mod data_controls;
 pub mod document;
 pub mod event;

@@ -117,6 +117,7 @@ pub fn read_profile(
     now: Timestamp,
 ) -> Read<ProfileRecord> {
     let mut left_out = LeftOut {
+        id: id.is_none() && !fields.contains("id"),
         created_at: !fields.contains("created_at"),
         updated_at: !fields.contains("updated_at"),
         actions: Vec::new(),

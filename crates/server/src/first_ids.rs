@@ -1,4 +1,4 @@
-//! Whether an id has stood on an earlier line of the same import.
+//! Whether an id, or a reference that records are matched by, has stood on an earlier line of the same import.
 //!
 //! Two records with one id are a mistake in the file: whichever came last would win, and the other be lost
 //! in silence.
@@ -6,11 +6,13 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use rollcall_domain::id::ProfileId;
+use rollcall_domain::id::OrganizationId;
+use rollcall_domain::profile::ProfileRecord;
+use rollcall_store::registry::PutMode;
 
 /// The ids seen so far, up to a number: eight bytes and a bit each. Beyond it a repeated id is not
 /// recognised and replaces, as one from an earlier import does.
-pub(crate) struct FirstIds {
+struct FirstIds {
     seen: HashSet<u64, NoHash>,
     hasher: RandomState,
     most: usize,
@@ -18,7 +20,7 @@ pub(crate) struct FirstIds {
 
 impl FirstIds {
     /// None yet, and never more than `most`.
-    pub(crate) fn up_to(most: usize) -> Self {
+    fn up_to(most: usize) -> Self {
         Self {
             seen: HashSet::default(),
             hasher: RandomState::new(),
@@ -27,13 +29,47 @@ impl FirstIds {
     }
 
     /// Whether this id is seen for the first time, as far as is remembered.
-    pub(crate) fn is_first(&mut self, id: &ProfileId) -> bool {
-        let hash = self.hasher.hash_one(id.as_str());
+    fn is_first(&mut self, id: &str) -> bool {
+        let hash = self.hasher.hash_one(id);
         if self.seen.len() < self.most {
             self.seen.insert(hash)
         } else {
             !self.seen.contains(&hash)
         }
+    }
+}
+
+/// What has stood on the lines so far of an import.
+pub(crate) struct EarlierLines {
+    ids: FirstIds,
+    /// Where records are matched by them.
+    references: Option<FirstIds>,
+}
+
+impl EarlierLines {
+    /// None yet, and never more than `most` ids.
+    pub(crate) fn up_to(most: usize, mode: PutMode) -> Self {
+        let references = mode.match_reference.then(|| FirstIds::up_to(most));
+        Self {
+            ids: FirstIds::up_to(most),
+            references,
+        }
+    }
+
+    /// What of this record has stood on an earlier line, if anything has.
+    pub(crate) fn repeated(
+        &mut self,
+        organization_id: &OrganizationId,
+        record: &ProfileRecord,
+    ) -> Option<&'static str> {
+        if !self.ids.is_first(record.profile.id.as_str()) {
+            return Some("id: stands on an earlier line already");
+        }
+        let reference = record.profile.details.reference_id.as_ref()?;
+        let named = format!("{}\n{}", organization_id.as_str(), reference.as_str());
+        let is_first = self.references.as_mut()?.is_first(&named);
+        (!is_first)
+            .then_some("external_user_details.reference_id: stands on an earlier line already")
     }
 }
 
@@ -73,11 +109,10 @@ mod tests {
 
     #[test]
     fn an_id_is_first_once_as_far_as_is_remembered() {
-        let id = |text: &str| ProfileId::parse(text).unwrap();
         let mut ids = FirstIds::up_to(2);
-        assert!(ids.is_first(&id("uprof_a")) && ids.is_first(&id("uprof_b")));
-        assert!(!ids.is_first(&id("uprof_a")));
-        assert!(ids.is_first(&id("uprof_c")) && ids.is_first(&id("uprof_c")));
-        assert!(!ids.is_first(&id("uprof_b")));
+        assert!(ids.is_first("uprof_a") && ids.is_first("uprof_b"));
+        assert!(!ids.is_first("uprof_a"));
+        assert!(ids.is_first("uprof_c") && ids.is_first("uprof_c"));
+        assert!(!ids.is_first("uprof_b"));
     }
 }

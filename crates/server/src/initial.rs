@@ -7,6 +7,7 @@ use rollcall_domain::id::{OrganizationId, WebhookEndpointId};
 use rollcall_domain::profile::ProfileRecord;
 use rollcall_domain::tenant::{ApiKey, OperatorProof, Organization, SecretHash, Workspace};
 use rollcall_domain::webhook::{EndpointDraft, WebhookEndpoint};
+use rollcall_store::registry::PutMode;
 use rollcall_store::tenants::NotStored;
 use rollcall_store::webhooks::{EndpointNotStored, SealedSecret};
 use rollcall_store::{Store, StoreError, Stored};
@@ -64,7 +65,7 @@ impl InitialState {
         }
         if !self.profiles.is_empty() {
             store
-                .put_profiles(proof, &act, self.profiles.clone())
+                .put_profiles(proof, &act, self.profiles.clone(), PutMode::default())
                 .await?;
         }
         for seeded in &self.webhook_endpoints {

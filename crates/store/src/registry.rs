@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
-use rollcall_domain::profile::ProfileRecord;
+use rollcall_domain::profile::{ProfileRecord, Unmatched};
 use rollcall_domain::search::{SearchPage, SearchPosition};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::document::ProfileDocument;
@@ -37,6 +37,17 @@ pub enum Put {
     ForeignProfile,
     /// One of the enforcement action ids belongs to another profile.
     ForeignAction(EnforcementActionId),
+    /// It is matched by its reference id, and nobody's.
+    Unmatched(Unmatched),
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PutMode {
+    /// A record is the one profile's of its organization that has its reference id.
+    pub match_reference: bool,
+    /// Nothing is written; the answers say what would become of each record.
+    pub dry_run: bool,
 }
 
 /// One page of an export or a search.
@@ -97,6 +108,7 @@ pub trait Registry: Send + Sync {
         proof: OperatorProof,
         act: &Act,
         records: Vec<(OrganizationId, ProfileRecord)>,
+        mode: PutMode,
     ) -> Stored<Vec<Put>>;
 
     /// One page of a search's answers, judged at `now`. See [`rollcall_domain::search`] for the order

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::data_controls::DataControls;
 use crate::decision::Decided;
 use crate::enforcement::{Enforcement, EnforcementAction, PastAction, Resolution};
-use crate::id::{EnforcementActionId, OrganizationId};
+use crate::id::{EnforcementActionId, OrganizationId, ProfileId};
 
 /// A whole record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct ProfileRecord {
 /// What a record does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
+    /// Its id; the profile has one that was made.
+    pub id: bool,
     /// When the profile was created.
     pub created_at: bool,
     /// When it was last modified.
@@ -53,7 +55,49 @@ impl From<Profile> for ProfileRecord {
     }
 }
 
+/// Why a record that is matched by its reference id is nobody's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unmatched {
+    /// It has none, and no id either: the same record again would make another profile.
+    #[error(
+        "external_user_details.reference_id: is required, or an id, where records are matched by it"
+    )]
+    NoReference,
+    /// Another profile has it.
+    #[error("external_user_details.reference_id: is that of {0}, and not of the id that is given")]
+    Another(ProfileId),
+    /// Several have it.
+    #[error(
+        "external_user_details.reference_id: several user profiles have it; give the id of one"
+    )]
+    Several,
+}
+
 impl ProfileRecord {
+    /// The record as the one profile's of its organization that has its reference id; as a new one's where there is
+    /// none. `found` are those that have it, or the first two of them.
+    pub fn matched(&self, found: &[ProfileId]) -> Result<Self, Unmatched> {
+        let named = !self.left_out.id;
+        if self.profile.details.reference_id.is_none() {
+            return if named {
+                Ok(self.clone())
+            } else {
+                Err(Unmatched::NoReference)
+            };
+        }
+        match found {
+            [] => Ok(self.clone()),
+            [one] if named && self.profile.id != *one => Err(Unmatched::Another(one.clone())),
+            [one] => {
+                let mut matched = self.clone();
+                matched.profile.id = one.clone();
+                Ok(matched)
+            }
+            several if named && several.contains(&self.profile.id) => Ok(self.clone()),
+            _ => Err(Unmatched::Several),
+        }
+    }
+
     /// Writes the record over a profile of the same id.
     pub fn replace(&self, before: &Profile, now: Timestamp) -> Decided<Profile> {
         let enforcement = self.enforcement_over(&before.enforcement, now);
@@ -228,4 +272,48 @@ fn without_endings(actions: Vec<Held>) -> Enforcement {
         }
     }
     Enforcement::new(open, past)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ProfileDraft;
+    use crate::text::ReferenceId;
+
+    fn id(text: &str) -> ProfileId {
+        ProfileId::parse(text).unwrap()
+    }
+
+    fn record(named: bool, reference: Option<&str>) -> ProfileRecord {
+        let mut profile = Profile::new(id("uprof_own"), ProfileDraft::default(), Timestamp::EPOCH);
+        profile.details.reference_id = reference.map(|text| ReferenceId::parse(text).unwrap());
+        let mut record = ProfileRecord::from(profile);
+        record.left_out.id = !named;
+        record
+    }
+
+    #[test]
+    fn a_record_is_the_one_profiles_that_has_its_reference() {
+        let whose = |named, reference, found: &[&str]| {
+            let found: Vec<_> = found.iter().map(|text| id(text)).collect();
+            let matched = record(named, reference).matched(&found);
+            matched.map(|record| record.profile.id.as_str().to_owned())
+        };
+        let reference = Some("user_1");
+        let ok = |id: &str| Ok(id.to_owned());
+        assert_eq!(whose(false, reference, &[]), ok("uprof_own"));
+        assert_eq!(whose(false, reference, &["uprof_a"]), ok("uprof_a"));
+        assert_eq!(whose(true, reference, &["uprof_own"]), ok("uprof_own"));
+        assert_eq!(
+            whose(true, reference, &["uprof_a", "uprof_own"]),
+            ok("uprof_own")
+        );
+        assert_eq!(whose(true, None, &[]), ok("uprof_own"));
+        assert_eq!(whose(false, None, &[]), Err(Unmatched::NoReference));
+        let another = Unmatched::Another(id("uprof_a"));
+        assert_eq!(whose(true, reference, &["uprof_a"]), Err(another));
+        let two = ["uprof_a", "uprof_b"];
+        assert_eq!(whose(false, reference, &two), Err(Unmatched::Several));
+        assert_eq!(whose(true, reference, &two), Err(Unmatched::Several));
+    }
 }

@@ -9,8 +9,8 @@ use rollcall_domain::profile::{LeftOut, Profile, ProfileRecord, export_audit};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::line;
 use rollcall_store::Stored;
-use rollcall_store::registry::{ExportPosition, Put};
-use rollcall_wire::error::ApiError;
+use rollcall_store::registry::{ExportPosition, Put, PutMode};
+use rollcall_wire::error::{ApiError, ErrorKind};
 
 use super::{Desk, organizations};
 use crate::app::App;
@@ -29,7 +29,9 @@ pub(crate) async fn put(
 ) -> Result<Profile, Failure> {
     let act = desk.act();
     let records = vec![(organization_id.clone(), record.clone())];
-    let put = desk.store().put_profiles(desk.proof, &act, records);
+    let put = desk
+        .store()
+        .put_profiles(desk.proof, &act, records, PutMode::default());
     let put = desk.write(PutProfiles, put).await?;
     desk.app().sweep_due.notify_one();
     let unanswered = || Failure::internal("a record was put and not answered", Written::Perhaps);
@@ -57,6 +59,10 @@ pub(crate) fn refused(put: &Put) -> Result<(), ApiError> {
         Put::ForeignAction(id) => Err(ApiError::conflict(format!(
             "enforcement_actions: {id} belongs to another user profile"
         ))),
+        Put::Unmatched(unmatched) => Err(ApiError::new(
+            ErrorKind::InvalidRequest,
+            unmatched.to_string(),
+        )),
     }
 }
 

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use clap::ValueEnum;
 use futures_util::StreamExt as _;
 use futures_util::stream::poll_fn;
 use rollcall_domain::clock::{Clock as _, SystemClock};
 use rollcall_domain::id::{Ids, OrganizationId};
-use rollcall_record::line;
-use rollcall_store::registry::Put;
+use rollcall_record::csv::Mapped;
+use rollcall_store::registry::{Put, PutMode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -24,7 +25,7 @@ use super::client::{Call, Client, segment};
 use super::failure::{Failure, Outcome};
 use super::output::{OutputArgs, note, printable};
 use super::progress::Progress;
-use super::records::{self, BadLine, Batch, Defaults, GoodLine, Place};
+use super::records::{self, BadLine, Batch, Defaults, GoodLine, Place, Reading};
 use super::storage::Storage;
 use super::target::{Target, TargetArgs};
 use crate::acts;
@@ -32,7 +33,10 @@ use crate::acts;
 /// On a terminal, so many bad lines are shown; a file gets all of them.
 const SHOWN_ON_TERMINAL: u64 = 100;
 
-/// Import profiles from NDJSON records, ids and timestamps kept
+/// Import profiles from NDJSON records or CSV, ids and timestamps kept
+///
+/// A file whose first line does not begin with a brace is a CSV: its first row names the fields, such as name,
+/// external_user_details.country or metadata.plan.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The file, gzip or not; - for standard input
@@ -40,6 +44,16 @@ pub struct Arguments {
     /// The organization of records that name none
     #[arg(long, value_name = "ID", value_parser = organization_id)]
     organization_id: Option<OrganizationId>,
+    /// Check every line and write nothing
+    #[arg(long, conflicts_with = "resume")]
+    dry_run: bool,
+    /// A line without an id replaces the one profile of its organization that has its reference id, so that the
+    /// same file twice makes the same registry
+    #[arg(long = "match", value_name = "FIELD")]
+    matching: Option<Matching>,
+    /// The column of a CSV is this field; with no field it is left out (may repeat)
+    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = mapped)]
+    maps: Vec<Mapped>,
     /// Go on where an earlier import of this file ended
     #[arg(long)]
     resume: bool,
@@ -47,6 +61,28 @@ pub struct Arguments {
     target: TargetArgs,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+/// What lines are matched by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Matching {
+    /// The platform's own id of an end user
+    #[value(name = "reference_id")]
+    ReferenceId,
+}
+
+fn mapped(text: &str) -> Result<Mapped, &'static str> {
+    let (column, field) = text.split_once('=').ok_or("must be COLUMN=FIELD")?;
+    Ok((column.trim().to_owned(), field.trim().to_owned()))
+}
+
+impl Arguments {
+    fn mode(&self) -> PutMode {
+        PutMode {
+            match_reference: self.matching.is_some(),
+            dry_run: self.dry_run,
+        }
+    }
 }
 
 pub(crate) fn organization_id(text: &str) -> Result<OrganizationId, String> {
@@ -78,7 +114,12 @@ pub async fn run(arguments: Arguments) -> Outcome {
         None
     };
     let target = arguments.target.open_to_load().await?;
-    let in_bulk = begin_bulk_load(&target, &arguments.file).await?;
+    // Whoever looks up references, or writes nothing, needs the indexes.
+    let in_bulk = if arguments.mode() == PutMode::default() {
+        begin_bulk_load(&target, &arguments.file).await?
+    } else {
+        None
+    };
     let outcome = import(&arguments, &target, &notes, start).await;
     let finished = match &in_bulk {
         Some(storage) => storage.store.finish_bulk_load(storage.proof).await,
@@ -125,7 +166,14 @@ async fn import(
         organization_id: arguments.organization_id.clone(),
     };
     let shown = arguments.file.display();
-    let mut records = records::read(&arguments.file, place, defaults)
+    let mode = arguments.mode();
+    let reading = Reading {
+        defaults,
+        mode,
+        keeps_text: matches!(target, Target::Server(_)),
+        mapped: arguments.maps.clone(),
+    };
+    let mut records = records::read(&arguments.file, place, reading)
         .map_err(|error| Failure::setup(format!("cannot read {shown}: {error}")))?;
     let read = Arc::clone(&records.read);
     let tally = tally.get_or_insert_default();
@@ -137,7 +185,7 @@ async fn import(
     let mut result = Ok(());
     let batches = poll_fn(|context| records.batches.poll_recv(context));
     let stored = batches.map(async |batch| match batch {
-        Ok(batch) => store(target, batch).await,
+        Ok(batch) => store(target, batch, mode).await,
         Err(error) => Err(Failure::failed(format!("cannot read {shown}: {error}"))),
     });
     let mut stored = pin!(stored.buffered(at_a_time(target)));
@@ -155,7 +203,9 @@ async fn import(
                 break;
             }
         }
-        notes.write(done, *tally);
+        if !mode.dry_run {
+            notes.write(done, *tally);
+        }
         let seconds = begun.elapsed().as_secs_f64().max(0.001);
         let all = tally.imported + tally.replaced + tally.failed;
         progress.at(read.load(Ordering::Relaxed));
@@ -166,10 +216,15 @@ async fn import(
     progress.end();
     complaints.end();
     result?;
-    notes.remove();
-    arguments.output.open().item(&json!({
+    let mut report = json!({
         "imported": tally.imported, "replaced": tally.replaced, "failed": tally.failed,
-    }))?;
+    });
+    if mode.dry_run {
+        report["dry_run"] = true.into();
+    } else {
+        notes.remove();
+    }
+    arguments.output.open().item(&report)?;
     if tally.failed == 0 {
         Ok(())
     } else {
@@ -221,7 +276,7 @@ struct StoredBatch {
 }
 
 /// Stores the good lines of a batch.
-async fn store(target: &Target, batch: Batch) -> Outcome<StoredBatch> {
+async fn store(target: &Target, batch: Batch, mode: PutMode) -> Outcome<StoredBatch> {
     let Batch { good, bad, end } = batch;
     let mut stored = StoredBatch {
         tally: Tally::default(),
@@ -230,8 +285,8 @@ async fn store(target: &Target, batch: Batch) -> Outcome<StoredBatch> {
     };
     if !good.is_empty() {
         match target {
-            Target::Storage(storage) => put(storage, good, &mut stored).await?,
-            Target::Server(client) => post(client, &good, &mut stored).await?,
+            Target::Storage(storage) => put(storage, good, mode, &mut stored).await?,
+            Target::Server(client) => post(client, &good, mode, &mut stored).await?,
         }
     }
     stored.bad.sort_by_key(|line| line.number);
@@ -239,14 +294,19 @@ async fn store(target: &Target, batch: Batch) -> Outcome<StoredBatch> {
     Ok(stored)
 }
 
-async fn put(storage: &Storage, good: Vec<GoodLine>, stored: &mut StoredBatch) -> Outcome {
+async fn put(
+    storage: &Storage,
+    good: Vec<GoodLine>,
+    mode: PutMode,
+    stored: &mut StoredBatch,
+) -> Outcome {
     let (numbers, records): (Vec<_>, Vec<_>) = good
         .into_iter()
         .map(|line| (line.number, (line.organization_id, line.profile)))
         .unzip();
     let puts = storage
         .store
-        .put_profiles(storage.proof, &storage.act(), records)
+        .put_profiles(storage.proof, &storage.act(), records, mode)
         .await?;
     for (number, put) in numbers.into_iter().zip(puts) {
         match acts::records::refused(&put) {
@@ -276,14 +336,25 @@ struct ImportError {
     message: String,
 }
 
-/// Sends the records as they were understood, ids and times filled in, so that a batch that has to be
-/// sent again makes no second profile.
-async fn post(client: &Client, good: &[GoodLine], stored: &mut StoredBatch) -> Outcome {
-    let mut lines = String::with_capacity(good.len() * 768);
+/// Sends the lines as they stood in the file. Where they are not matched by their reference, each has its id, so that
+/// a batch that has to be sent again makes no second profile.
+async fn post(
+    client: &Client,
+    good: &[GoodLine],
+    mode: PutMode,
+    stored: &mut StoredBatch,
+) -> Outcome {
+    let mut lines = Vec::with_capacity(good.len() * 768);
     for record in good {
-        line::write(&mut lines, &record.organization_id, &record.profile.profile);
+        record.write(&mut lines, mode);
     }
-    let call = Call::records("/operator/v1/user_profiles/import", lines.into());
+    let mut call = Call::records("/operator/v1/user_profiles/import", lines.into());
+    if mode.dry_run {
+        call = call.query("dry_run", "true");
+    }
+    if mode.match_reference {
+        call = call.query("match", "reference_id");
+    }
     let answer: Value = client.call(call).await?;
     let answer: Imported = serde_json::from_value(answer)
         .map_err(|error| Failure::failed(format!("the server's answer is no import's: {error}")))?;

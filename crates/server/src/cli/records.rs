@@ -11,12 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
+use parking_lot::Mutex;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::profile::ProfileRecord;
+use rollcall_record::csv::{CsvLines, Mapped};
+use rollcall_record::json::write_string;
 use rollcall_record::line::{self, Record};
+use rollcall_store::registry::PutMode;
 
-use crate::first_ids::FirstIds;
+use crate::first_ids::EarlierLines;
 
 /// Most records in a batch: enough to share a commit, few enough to be held several times over.
 const BATCH_RECORDS: usize = 4_000;
@@ -37,7 +41,47 @@ const FINGERPRINT_BYTES: usize = 4_096;
 pub(crate) struct GoodLine {
     pub(crate) number: u64,
     pub(crate) organization_id: OrganizationId,
+    /// Whether the line says so itself.
+    names_organization: bool,
     pub(crate) profile: ProfileRecord,
+    /// As it stood in the file; empty where that is not wanted.
+    text: Vec<u8>,
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+impl GoodLine {
+    /// Appends the line as a server is to read it: with the organization, and with the id that was made for it unless
+    /// its reference says whose it is.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, mode: PutMode) {
+        let mut added = String::from("{");
+        let names_none = !self.names_organization && contains(&self.text, b"organization_id");
+        if names_none {
+            // It says that it names none, which cannot be said beside one.
+            let mut whole = String::with_capacity(1_024);
+            line::write(&mut whole, &self.organization_id, &self.profile.profile);
+            out.extend_from_slice(whole.as_bytes());
+            return;
+        }
+        if !self.names_organization {
+            added.push_str(r#""organization_id":"#);
+            write_string(&mut added, self.organization_id.as_str());
+            added.push(',');
+        }
+        if self.profile.left_out.id && !mode.match_reference {
+            added.push_str(r#""id":"#);
+            write_string(&mut added, self.profile.profile.id.as_str());
+            added.push(',');
+        }
+        // An object with a member at the least: its type.
+        let begin = self.text.iter().position(|byte| *byte == b'{');
+        let rest = self.text.get(begin.map_or(0, |begin| begin + 1)..);
+        out.extend_from_slice(added.as_bytes());
+        out.extend_from_slice(rest.unwrap_or_default());
+        out.push(b'\n');
+    }
 }
 
 /// A line that cannot.
@@ -75,6 +119,19 @@ pub(crate) struct Defaults {
     pub(crate) organization_id: Option<OrganizationId>,
 }
 
+/// How the file is read.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// What lines do not say.
+    pub(crate) defaults: Defaults,
+    /// How its records are written.
+    pub(crate) mode: PutMode,
+    /// Whether the lines themselves are wanted, to be sent on.
+    pub(crate) keeps_text: bool,
+    /// Columns of a CSV that go by other names than their fields.
+    pub(crate) mapped: Vec<Mapped>,
+}
+
 /// A file being read.
 #[derive(Debug)]
 pub(crate) struct Records {
@@ -87,7 +144,7 @@ pub(crate) struct Records {
 }
 
 /// Starts reading `file`, or standard input for `-`, from `start` on.
-pub(crate) fn read(file: &Path, start: Option<Place>, defaults: Defaults) -> io::Result<Records> {
+pub(crate) fn read(file: &Path, start: Option<Place>, reading: Reading) -> io::Result<Records> {
     let bytes_read = Arc::new(AtomicU64::new(0));
     let (input, size): (Box<dyn Read + Send>, _) = if file.as_os_str() == "-" {
         (Box::new(io::stdin()), None)
@@ -106,12 +163,30 @@ pub(crate) fn read(file: &Path, start: Option<Place>, defaults: Defaults) -> io:
     };
     let mut input = BufReader::with_capacity(256 * 1024, counted);
     let compressed = input.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-    let input: Box<dyn BufRead + Send> = if compressed {
+    let mut input: Box<dyn BufRead + Send> = if compressed {
         Box::new(BufReader::with_capacity(
             256 * 1024,
             MultiGzDecoder::new(input),
         ))
-    } else if let (Some(start), Some(_)) = (start, size) {
+    } else {
+        Box::new(input)
+    };
+    let bad_rows = Arc::default();
+    if is_csv(input.fill_buf()?) {
+        let rows = Rows {
+            input,
+            csv: CsvLines::new(reading.mapped.clone()),
+            made: Vec::new(),
+            taken: 0,
+            ended: false,
+            bad: Arc::clone(&bad_rows),
+        };
+        input = Box::new(BufReader::with_capacity(256 * 1024, rows));
+    } else if !reading.mapped.is_empty() {
+        return Err(io::Error::other(
+            "its first line is no header of a CSV, whose columns --map could name",
+        ));
+    } else if let (Some(start), Some(_), false) = (start, size, compressed) {
         let ahead = start.offset.saturating_sub(FINGERPRINT_BYTES as u64);
         let mut plain = std::fs::File::open(file)?;
         plain.seek(SeekFrom::Start(ahead))?;
@@ -123,20 +198,64 @@ pub(crate) fn read(file: &Path, start: Option<Place>, defaults: Defaults) -> io:
         let mut lines = Lines::new(Box::new(BufReader::with_capacity(256 * 1024, counted)));
         lines.place.offset = ahead;
         lines.skip_to(start)?;
-        return spawn(lines, defaults, size, bytes_read);
-    } else {
-        Box::new(input)
-    };
+        return spawn(lines, reading, bad_rows, size, bytes_read);
+    }
     let mut lines = Lines::new(input);
     if let Some(start) = start {
         lines.skip_to(start)?;
+        bad_rows.lock().clear();
     }
-    spawn(lines, defaults, size, bytes_read)
+    spawn(lines, reading, bad_rows, size, bytes_read)
+}
+
+/// Whether a file that begins so is a CSV: records are objects, and begin with a brace.
+fn is_csv(begin: &[u8]) -> bool {
+    let begin = begin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begin);
+    let first = begin.iter().find(|byte| !byte.is_ascii_whitespace());
+    first.is_some_and(|first| *first != b'{')
+}
+
+/// Rows that are none, with their numbers.
+type BadRows = Arc<Mutex<Vec<(u64, String)>>>;
+
+/// The rows of a CSV, read as the lines of records that say the same.
+struct Rows {
+    input: Box<dyn BufRead + Send>,
+    csv: CsvLines,
+    made: Vec<u8>,
+    taken: usize,
+    ended: bool,
+    bad: BadRows,
+}
+
+impl Read for Rows {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.taken == self.made.len() && !self.ended {
+            self.made.clear();
+            self.taken = 0;
+            let part = self.input.fill_buf()?;
+            let used = part.len();
+            let made = if used == 0 {
+                self.ended = true;
+                self.csv.end(&mut self.made)
+            } else {
+                self.csv.feed(part, &mut self.made)
+            };
+            self.input.consume(used);
+            made.map_err(io::Error::other)?;
+            self.bad.lock().extend(self.csv.take_bad());
+        }
+        let count = buffer.len().min(self.made.len() - self.taken);
+        buffer[..count].copy_from_slice(&self.made[self.taken..self.taken + count]);
+        self.taken += count;
+        Ok(count)
+    }
 }
 
 fn spawn(
     lines: Lines,
-    defaults: Defaults,
+    reading: Reading,
+    bad_rows: BadRows,
     size: Option<u64>,
     read: Arc<AtomicU64>,
 ) -> io::Result<Records> {
@@ -144,8 +263,10 @@ fn spawn(
     let mut parser = Parser {
         lines,
         failed: None,
-        defaults,
-        first_ids: FirstIds::up_to(REMEMBERED_IDS),
+        defaults: reading.defaults,
+        keeps_text: reading.keeps_text,
+        earlier: EarlierLines::up_to(REMEMBERED_IDS, reading.mode),
+        bad_rows,
     };
     std::thread::Builder::new()
         .name("records".to_owned())
@@ -290,7 +411,9 @@ struct Parser {
     /// Why nothing more can be read; told after what was read before.
     failed: Option<io::Error>,
     defaults: Defaults,
-    first_ids: FirstIds,
+    earlier: EarlierLines,
+    bad_rows: BadRows,
+    keeps_text: bool,
 }
 
 impl Parser {
@@ -318,15 +441,27 @@ impl Parser {
                     return Ok(Some(Batch { good, bad, end }));
                 }
             }
+            let number = self.lines.place.lines;
             if line.iter().all(u8::is_ascii_whitespace) {
+                // The row of a CSV that is none has left an empty line.
+                let mut rows = self.bad_rows.lock();
+                if let Some(at) = rows.iter().position(|(row, _)| *row == number) {
+                    let (number, problem) = rows.remove(at);
+                    bad.push(BadLine { number, problem });
+                }
                 continue;
             }
-            let number = self.lines.place.lines;
             match self.record(&line) {
-                Ok((organization_id, profile)) => good.push(GoodLine {
+                Ok((organization_id, names_organization, profile)) => good.push(GoodLine {
                     number,
                     organization_id,
+                    names_organization,
                     profile,
+                    text: if self.keeps_text {
+                        line.clone()
+                    } else {
+                        Vec::new()
+                    },
                 }),
                 Err(problem) => bad.push(BadLine { number, problem }),
             }
@@ -335,7 +470,7 @@ impl Parser {
         Ok((end.offset > begin.offset).then_some(Batch { good, bad, end }))
     }
 
-    fn record(&mut self, line: &[u8]) -> Result<(OrganizationId, ProfileRecord), String> {
+    fn record(&mut self, line: &[u8]) -> Result<(OrganizationId, bool, ProfileRecord), String> {
         if line.len() > LINE_BYTES {
             return Err(format!("is longer than {LINE_BYTES} bytes"));
         }
@@ -352,13 +487,14 @@ impl Parser {
                 );
             }
         };
+        let names_organization = organization_id.is_some();
         let organization_id = organization_id
             .or_else(|| self.defaults.organization_id.clone())
             .ok_or("organization_id: is required; give it here or with --organization-id")?;
-        if !self.first_ids.is_first(&profile.profile.id) {
-            return Err("id: stands on an earlier line already".to_owned());
+        match self.earlier.repeated(&organization_id, &profile) {
+            Some(problem) => Err(problem.to_owned()),
+            None => Ok((organization_id, names_organization, *profile)),
         }
-        Ok((organization_id, *profile))
     }
 }
 
@@ -379,7 +515,9 @@ mod tests {
                 now: Timestamp::EPOCH,
                 organization_id: Some(OrganizationId::parse("org").unwrap()),
             },
-            first_ids: FirstIds::up_to(REMEMBERED_IDS),
+            earlier: EarlierLines::up_to(REMEMBERED_IDS, PutMode::default()),
+            bad_rows: Arc::default(),
+            keeps_text: false,
         }
     }
 

@@ -331,3 +331,110 @@ fn an_export_that_fails_leaves_no_half_a_file() {
     let left: Vec<_> = names.filter(|name| name != "rollcall-data").collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// People as another system keeps them.
+fn spreadsheet(count: usize) -> String {
+    let row = |number: usize| {
+        format!(
+            "cust-{number},\"Zoë \"\"{number}\"\"\",SE,,{}\r\n",
+            number % 3
+        )
+    };
+    let rows: String = (0..count).map(row).collect();
+    format!("Customer,Full name,external_user_details.country,Phone,metadata.tier\r\n{rows}")
+}
+
+#[test]
+fn the_same_csv_twice_changes_nothing_on_the_storage_and_over_the_network() {
+    let place = Place::new();
+    let dev = place.dev(&["--in-memory"]);
+    let there = dev.get("organization_id").to_owned();
+    let here = organization(&place);
+    let count = std::env::var("ROLLCALL_IMPORT_LINES").map_or(2_500, |text| text.parse().unwrap());
+    place.write("people.csv", spreadsheet(count));
+    let import = [
+        "import",
+        "people.csv",
+        "--match",
+        "reference_id",
+        "--map",
+        "Customer=external_user_details.reference_id",
+        "--map",
+        "Full name=name",
+        "--map",
+        "Phone=",
+        "--organization-id",
+    ];
+    let on_storage = [&import[..], &[&here]].concat();
+    let operator = dev.operator();
+    let over_network = [&import[..], &[&there], &operator].concat();
+    for (import, export) in [(on_storage, vec![]), (over_network, operator.to_vec())] {
+        let exported = || {
+            let exported = place.run(&[&["export"], &export[..]].concat());
+            assert_eq!(exported.status, 0, "{}", exported.shown());
+            exported.stdout
+        };
+        let timed = |import: &[&str]| {
+            let begun = std::time::Instant::now();
+            let report = place.json(import);
+            eprintln!("{import:?}: {:.1?}", begun.elapsed());
+            report
+        };
+        let before = exported();
+        let dry = timed(&[&import[..], &["--dry-run"]].concat());
+        let all = json!({"imported": count, "replaced": 0, "failed": 0, "dry_run": true});
+        assert_eq!((dry, exported()), (all, before));
+        assert_eq!(timed(&import)["imported"], count);
+        let after = exported();
+        assert_eq!(after.lines().count(), count);
+        assert!(after.contains(r#""name":"Zoë \"7\"""#), "{}", &after[..600]);
+        assert_eq!(timed(&import)["replaced"], count);
+        assert!(exported() == after, "the second run changed something");
+    }
+    dev.stop();
+}
+
+#[test]
+fn lines_without_times_are_the_same_again_over_the_network_too() {
+    let place = Place::new();
+    let dev = place.dev(&["--in-memory"]);
+    let line = "{\"type\":\"user_profile\",\"id\":\"uprof_1\",\"name\":\"Ana\"}\n";
+    place.write("ids.ndjson", line);
+    let organization = dev.get("organization_id");
+    let import = ["import", "ids.ndjson", "--organization-id", organization];
+    let import = [&import[..], &dev.operator()].concat();
+    let export = [&["export"][..], &dev.operator()].concat();
+    place.json(&import);
+    let after = place.run(&export).stdout;
+    assert_eq!(place.json(&import)["replaced"], 1);
+    assert_eq!(place.run(&export).stdout, after);
+    dev.stop();
+}
+
+#[test]
+fn a_csv_is_told_by_its_lines() {
+    let place = Place::new();
+    let organization = organization(&place);
+    place.write(
+        "bad.csv",
+        "name,external_user_details.country\nAna,SE\nBen\nCem,Sweden\n",
+    );
+    let import = ["import", "bad.csv", "--organization-id", &organization];
+    assert_ended!(place.run(&import), @r#"
+    $ rollcall import bad.csv --organization-id [organization]
+    status: 1
+    stdout:
+    {"imported":1,"replaced":0,"failed":2}
+    stderr:
+    line 3: has 1 cells, and the header 2
+    line 4: external_user_details.country: must be two upper-case ASCII letters
+    "#);
+    place.write("other.csv", "Name\nAna\n");
+    let import = ["import", "other.csv", "--organization-id", &organization];
+    assert_ended!(place.run(&import), @r#"
+    $ rollcall import other.csv --organization-id [organization]
+    status: 1
+    stderr:
+    rollcall: stopped after line 0: cannot read other.csv: line 1: column "Name" is no field of a record; give it one with --map Name=FIELD, or leave it out with --map Name=; everything before is stored, go on with --resume
+    "#);
+}

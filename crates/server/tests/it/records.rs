@@ -299,8 +299,74 @@ async fn an_import_may_be_compressed_and_larger_than_a_body() {
     let refused = call.body("x").send().await;
     assert_eq!(
         refused.error(),
-        "400 invalid_request_error: content-type: must be application/x-ndjson"
+        "400 invalid_request_error: content-type: must be application/x-ndjson or text/csv"
     );
+}
+
+#[tokio::test]
+async fn the_same_file_twice_makes_the_same_registry_and_a_dry_run_none() {
+    let server = TestServer::start().await;
+    let operator = server.operator();
+    let send = async |query: &str, media_type: &str, body: &str| {
+        let call = operator.call("POST", &format!("{IMPORT}{query}"));
+        let call = call
+            .header("content-type", media_type)
+            .body(body.to_owned());
+        call.send().await.text().to_owned()
+    };
+    let all = async || {
+        let exported = operator.get(EXPORT).await.text().to_owned();
+        let trail = "/operator/v1/audit_events?limit=100&action=user_profiles.imported";
+        let trail = operator.get(trail).await.ok();
+        (exported, trail["data"].as_array().unwrap().len())
+    };
+    let line = |number: usize| {
+        format!(
+            "{{\"type\":\"user_profile\",\"organization_id\":\"{ORGANIZATION}\",\"name\":\"N{number}\",\"external_user_details\":{{\"reference_id\":\"n_{number}\"}}}}\n"
+        )
+    };
+    let ndjson: String = (0..3).map(line).collect();
+    let csv = format!(
+        "organization_id,name,external_user_details.reference_id,metadata.plan\r\n\
+         {ORGANIZATION},\"Ana, A.\",c_1,team\r\n\
+         {ORGANIZATION},Ben\r\n\
+         {ORGANIZATION},Cem,c_2,\r\n\
+         {ORGANIZATION},Cem,c_2,\r\n\
+         {ORGANIZATION},Dana,,\r\n"
+    );
+    let bad = r#""failed":3,"errors":[{"line":3,"message":"has 2 cells, and the header 4"},{"line":5,"message":"external_user_details.reference_id: stands on an earlier line already"},{"line":6,"message":"external_user_details.reference_id: is required, or an id, where records are matched by it"}]"#;
+    let none = r#""failed":0,"errors":[]"#;
+    for (media_type, body, good, bad) in [
+        ("application/x-ndjson", ndjson.as_str(), 3, none),
+        ("text/csv; charset=utf-8", csv.as_str(), 2, bad),
+    ] {
+        let before = all().await;
+        let imported = format!(r#"{{"imported":{good},"replaced":0,{bad}}}"#);
+        let dry = send("?dry_run=true&match=reference_id", media_type, body).await;
+        assert_eq!((dry, all().await), (imported.clone(), before));
+        assert_eq!(
+            send("?match=reference_id", media_type, body).await,
+            imported
+        );
+        let after = all().await;
+        let again = send("?match=reference_id", media_type, body).await;
+        assert_eq!(
+            again,
+            format!(r#"{{"imported":0,"replaced":{good},{bad}}}"#)
+        );
+        assert_eq!(all().await, after, "{media_type}");
+    }
+    let unknown = send("", "text/csv", "name,nick\n").await;
+    assert!(unknown.contains("is no field of a record"), "{unknown}");
+    for (query, wrong) in [
+        ("?dry_run=yes", "dry_run: "),
+        ("?match=name", "match: "),
+        ("?dry=1", "dry: "),
+    ] {
+        let refused = send(query, "text/csv", "name\n").await;
+        let told = refused.contains(wrong) && refused.contains("invalid_request_error");
+        assert!(told, "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -1,50 +1,104 @@
 //! Whole records, many at a time: what each would do is worked out in memory from one look at the
 //! database, then written in a handful of statements, however many records there are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rollcall_domain::audit::AuditEntry;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
-use rollcall_domain::profile::{Profile, ProfileRecord, import_audit};
+use rollcall_domain::profile::{Profile, ProfileRecord, Unmatched, import_audit};
+use rollcall_domain::text::ReferenceId;
 use rollcall_record::document::ProfileDocument;
 
 use super::commit::Keep;
 use super::overview::{self, Change, FOLDED};
 use super::profile_rows::{actions, count_slot, open_actions, slot};
-use super::rows::{column, document, small, text};
+use super::rows::{column, document, parsed, small, text};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::Value;
 use crate::columns::{Narrow, day};
-use crate::registry::Put;
+use crate::registry::{Put, PutMode};
 
 /// Records to be written, the same for each attempt.
 pub(super) struct Records<'a> {
     pub(super) keep: Keep<'a>,
-    pub(super) records: &'a [(OrganizationId, ProfileRecord)],
+    pub(super) sent: &'a [(OrganizationId, ProfileRecord)],
+    pub(super) mode: PutMode,
 }
+
+/// A record on its way, or why it is nobody's.
+type Matched<'a> = (
+    &'a OrganizationId,
+    Result<Cow<'a, ProfileRecord>, Unmatched>,
+);
 
 impl Records<'_> {
     pub(super) async fn run(&self, tx: &mut Tx) -> Result<Vec<Put>, Trouble> {
-        let mut known = Known::look(tx, self).await?;
+        let matched = self.matched(tx).await?;
+        let mut known = Known::look(tx, &matched, self.keep.act().at).await?;
         self.keep.unless_applied(tx).await?;
-        let puts: Vec<Put> = self
-            .records
+        let puts: Vec<Put> = matched
             .iter()
-            .map(|(organization, record)| known.put(organization, record))
+            .map(|(organization, record)| match record {
+                Ok(record) => known.put(organization, record),
+                Err(unmatched) => Put::Unmatched(unmatched.clone()),
+            })
             .collect();
+        if self.mode.dry_run {
+            return Ok(puts);
+        }
         known.write(tx);
         self.audit(tx, &puts, known.last.pop());
         known.count(tx);
         Ok(puts)
     }
 
+    /// The records, each as that profile's whose it is.
+    async fn matched(&self, tx: &mut Tx) -> Result<Vec<Matched<'_>>, Trouble> {
+        let records = self.sent.iter();
+        if !self.mode.match_reference {
+            let as_they_are = |(organization, record)| (organization, Ok(Cow::Borrowed(record)));
+            return Ok(records.map(|(o, r)| as_they_are((o, r))).collect());
+        }
+        let references: BTreeSet<&str> = records
+            .clone()
+            .filter_map(|(_, record)| record.profile.details.reference_id.as_ref())
+            .map(ReferenceId::as_str)
+            .collect();
+        let rows = tx
+            .query(
+                "SELECT organization, reference_id, id FROM profiles WHERE reference_id = ANY ($1) \
+                 ORDER BY created_at, id",
+                &[Value::Texts(owned(references))],
+            )
+            .await?;
+        let mut found: HashMap<(String, String), Vec<ProfileId>> = HashMap::new();
+        for row in &rows {
+            let holders = found.entry((column(row, 0)?, column(row, 1)?)).or_default();
+            holders.push(parsed(row, 2, ProfileId::parse)?);
+        }
+        let matched = records.map(|(organization, record)| {
+            let reference = record.profile.details.reference_id.as_ref();
+            let holders = reference.and_then(|reference| {
+                let key = (
+                    organization.as_str().to_owned(),
+                    reference.as_str().to_owned(),
+                );
+                found.get(&key)
+            });
+            let holders = holders.map_or(&[][..], Vec::as_slice);
+            (organization, record.matched(holders).map(Cow::Owned))
+        });
+        Ok(matched.collect())
+    }
+
     /// One audit entry for each organization; `last` is what was done to the record that was written last.
     fn audit(&self, tx: &mut Tx, puts: &[Put], last: Option<AuditEntry>) {
         let Some(last) = last else { return };
         let written = self
-            .records
+            .sent
             .iter()
             .zip(puts)
             .filter(|(_, put)| put.is_written());
@@ -53,7 +107,7 @@ impl Records<'_> {
             *organizations.entry(organization).or_default() += 1;
         }
         for (number, (organization, count)) in organizations.into_iter().enumerate() {
-            let entry = import_audit(organization, self.records.len(), count, last.clone());
+            let entry = import_audit(organization, self.sent.len(), count, last.clone());
             if number == 0 {
                 self.keep.audit(tx, organization.as_str(), &[entry]);
             } else {
@@ -70,7 +124,8 @@ impl Put {
             Self::Unchanged
             | Self::UnknownOrganization
             | Self::ForeignProfile
-            | Self::ForeignAction(_) => false,
+            | Self::ForeignAction(_)
+            | Self::Unmatched(_) => false,
         }
     }
 }
@@ -100,10 +155,16 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    async fn look(tx: &mut Tx, writing: &Records<'a>) -> Result<Self, Trouble> {
-        let records = writing.records;
-        let profiles: BTreeSet<&str> = records
+    async fn look(
+        tx: &mut Tx,
+        matched: &'a [Matched<'a>],
+        now: Timestamp,
+    ) -> Result<Self, Trouble> {
+        let records = matched
             .iter()
+            .filter_map(|(o, record)| Some((*o, record.as_ref().ok()?)));
+        let profiles: BTreeSet<&str> = records
+            .clone()
             .map(|(_, record)| record.profile.id.as_str())
             .collect();
         // In one order everywhere, so that two imports do not lock each other out.
@@ -115,7 +176,7 @@ impl<'a> Known<'a> {
                 &[Value::Texts(owned(profiles))],
             )
             .await?;
-        let organizations: BTreeSet<&str> = records.iter().map(|(o, _)| o.as_str()).collect();
+        let organizations: BTreeSet<&str> = records.clone().map(|(o, _)| o.as_str()).collect();
         let organizations = tx
             .query(
                 "SELECT id FROM organizations WHERE id = ANY ($1)",
@@ -123,7 +184,6 @@ impl<'a> Known<'a> {
             )
             .await?;
         let ids: BTreeSet<&str> = records
-            .iter()
             .flat_map(|(_, record)| actions(&record.profile))
             .map(|(id, _)| id)
             .collect();
@@ -145,8 +205,8 @@ impl<'a> Known<'a> {
             counts: BTreeMap::new(),
             figures: BTreeMap::new(),
             last: Vec::new(),
-            now: writing.keep.act().at,
-            today: day(writing.keep.act().at),
+            now,
+            today: day(now),
             stored: HashMap::new(),
         };
         for row in &organizations {

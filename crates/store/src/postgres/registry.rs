@@ -14,7 +14,7 @@ use super::rows::{document, number, parsed, timestamp};
 use super::value::{Value, values};
 use super::{PostgresStore, puts, search};
 use crate::Stored;
-use crate::registry::{DueExpiry, ExportPosition, FoundPage, OwnedProfile, Put, Registry};
+use crate::registry::{DueExpiry, ExportPosition, FoundPage, OwnedProfile, Put, PutMode, Registry};
 
 #[async_trait]
 impl Registry for PostgresStore {
@@ -53,10 +53,12 @@ impl Registry for PostgresStore {
         _proof: OperatorProof,
         act: &Act,
         records: Vec<(OrganizationId, ProfileRecord)>,
+        mode: PutMode,
     ) -> Stored<Vec<Put>> {
         let batch = puts::Records {
             keep: Keep::new(&self.ids, act),
-            records: &records,
+            sent: &records,
+            mode,
         };
         self.run("put_profiles", &batch, |tx, batch| Box::pin(batch.run(tx)))
             .await

@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::commit::keep_audit;
 use super::rows::{organization_id, organization_number, parsed, query, timestamp};
 use super::{SqliteStore, failed, overview, profile_rows, search};
-use crate::registry::{DueExpiry, ExportPosition, FoundPage, OwnedProfile, Put, Registry};
+use crate::registry::{DueExpiry, ExportPosition, FoundPage, OwnedProfile, Put, PutMode, Registry};
 use crate::{StoreError, Stored};
 
 #[async_trait]
@@ -60,6 +60,7 @@ impl Registry for SqliteStore {
         _proof: OperatorProof,
         act: &Act,
         records: Vec<(OrganizationId, ProfileRecord)>,
+        mode: PutMode,
     ) -> Stored<Vec<Put>> {
         let (ids, organizations) = (Arc::clone(&self.ids), Arc::clone(&self.organizations));
         let act = act.clone();
@@ -67,22 +68,38 @@ impl Registry for SqliteStore {
             .iter()
             .map(|(_, record)| ProfileDocument::encode(&record.profile))
             .collect();
+        let put_all = move |connection: &Connection| {
+            let mut batch = Batch::default();
+            let mut results = Vec::with_capacity(records.len());
+            for ((organization_id, record), document) in records.iter().zip(&documents) {
+                let number = organization_number(connection, &organizations, organization_id)?;
+                results.push(match number {
+                    None => Put::UnknownOrganization,
+                    Some(number) if mode.match_reference => {
+                        let owner = (number, organization_id);
+                        batch.put_matched(connection, owner, record, act.at)?
+                    }
+                    Some(number) => {
+                        let owner = (number, organization_id);
+                        batch.put(connection, owner, record, document, act.at)?
+                    }
+                });
+            }
+            batch.keep(connection, &ids, &act, records.len())?;
+            Ok(results)
+        };
         self.writer
             .write(move |connection| {
-                let mut batch = Batch::default();
-                let mut results = Vec::with_capacity(records.len());
-                for ((organization_id, record), document) in records.iter().zip(&documents) {
-                    let number = organization_number(connection, &organizations, organization_id)?;
-                    results.push(match number {
-                        None => Put::UnknownOrganization,
-                        Some(number) => {
-                            let owner = (number, organization_id);
-                            batch.put(connection, owner, record, document, act.at)?
-                        }
-                    });
+                if !mode.dry_run {
+                    return put_all(connection);
                 }
-                batch.keep(connection, &ids, &act, records.len())?;
-                Ok(results)
+                connection
+                    .execute_batch("SAVEPOINT dry_run")
+                    .map_err(failed)?;
+                let results = put_all(connection);
+                let undo = "ROLLBACK TO dry_run; RELEASE dry_run";
+                connection.execute_batch(undo).map_err(failed)?;
+                results
             })
             .await
     }
@@ -188,6 +205,11 @@ impl Registry for SqliteStore {
     }
 }
 
+/// The profiles of an organization that have a reference. Few have the same one, and everybody an organization:
+/// the plus keeps the planner from walking all of those.
+pub(super) const HOLDERS: &str = "SELECT id FROM profiles WHERE organization = ?2 \
+    AND reference_id = ?1 ORDER BY created_at, id LIMIT 2";
+
 /// Records being written in one transaction, and what is counted over all of them.
 #[derive(Default)]
 struct Batch<'a> {
@@ -199,6 +221,32 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    fn put_matched(
+        &mut self,
+        connection: &Connection,
+        owner: (i64, &'a OrganizationId),
+        record: &ProfileRecord,
+        now: Timestamp,
+    ) -> Stored<Put> {
+        let reference = record.profile.details.reference_id.as_ref();
+        let found = match reference {
+            None => Vec::new(),
+            Some(reference) => query(
+                connection,
+                HOLDERS,
+                params![reference.as_str(), owner.0],
+                |row| parsed(row, 0, ProfileId::parse),
+            )?,
+        };
+        match record.matched(&found) {
+            Err(unmatched) => Ok(Put::Unmatched(unmatched)),
+            Ok(record) => {
+                let document = ProfileDocument::encode(&record.profile);
+                self.put(connection, owner, &record, &document, now)
+            }
+        }
+    }
+
     fn put(
         &mut self,
         connection: &Connection,

@@ -14,7 +14,7 @@ use rollcall_domain::text::{Country, OpaqueHash, ReferenceId};
 use rusqlite::StatementStatus;
 
 use super::search::Plan;
-use super::{SqliteStore, failed, listing, profile_rows, rows};
+use super::{SqliteStore, failed, listing, profile_rows, registry, rows};
 
 /// The plan of a statement, one step a line.
 fn plan(store: &SqliteStore, sql: &str) -> String {
@@ -77,6 +77,10 @@ fn a_reference_is_found_in_one_range_of_one_index() {
     assert_eq!(
         plan(&store, profile_rows::FIND_BY_REFERENCE),
         "SEARCH profiles USING INDEX profiles_by_reference (organization=? AND reference_id=?)"
+    );
+    assert_eq!(
+        plan(&store, registry::HOLDERS),
+        "SEARCH profiles USING COVERING INDEX profiles_by_reference (organization=? AND reference_id=?)"
     );
 }
 

@@ -38,6 +38,7 @@ macro_rules! store_suite {
             profiles: a_decision_that_panics_costs_nobody_else_anything,
             registry: records_are_put_created_replaced_or_refused_each_alone,
             registry: what_a_record_leaves_out_stays,
+            registry: records_are_matched_by_their_reference_and_tried_without_a_trace,
             registry: an_export_walks_every_organization_and_resumes_anywhere,
             registry: expiries_are_found_when_due_and_no_more_once_recorded,
             registry: actions_lead_to_their_profile,

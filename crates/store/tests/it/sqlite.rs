@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rollcall_domain::id::Ids;
 use rollcall_domain::page::{Order, OrderBy};
+use rollcall_store::registry::PutMode;
 use rollcall_store::sqlite::{SqliteSettings, SqliteStore};
 use rollcall_store::{Check, Opening, Profiles, Store};
 use tempfile::TempDir;
@@ -324,7 +325,9 @@ async fn whoever_waits_for_a_rebuild_is_told_which_index_and_that_it_goes_on() {
     });
     let records = whole(records);
     let act = act_at(at(1));
-    let put = world.store.put_profiles(proof(), &act, records);
+    let put = world
+        .store
+        .put_profiles(proof(), &act, records, PutMode::default());
     put.await.unwrap();
     world.store.close().await;
     let OnDisk { store, directory } = opened;

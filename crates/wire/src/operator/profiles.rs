@@ -115,6 +115,35 @@ pub fn parse_export(query: Option<&str>) -> Result<Option<OrganizationId>, ApiEr
     Ok(organization_id)
 }
 
+/// What the query of an import asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportRequest {
+    /// Nothing is to be written.
+    pub dry_run: bool,
+    /// Records are matched by their reference id.
+    pub match_reference: bool,
+}
+
+/// Reads the query of an import.
+pub fn parse_import(query: Option<&str>) -> Result<ImportRequest, ApiError> {
+    let mut query = Query::parse(query)?;
+    let dry_run = query.take_parsed("dry_run", |text| match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("must be true or false"),
+    })?;
+    let match_reference = query.take_parsed("match", |text| match text {
+        "reference_id" => Ok(()),
+        _ => Err("must be reference_id"),
+    })?;
+    query.take_beta()?;
+    query.finish()?;
+    Ok(ImportRequest {
+        dry_run: dry_run.unwrap_or_default(),
+        match_reference: match_reference.is_some(),
+    })
+}
+
 /// Reads a whole record that is to be stored under `id`. It may leave out `type`, unlike a line of an
 /// import, and not its organization.
 pub fn parse_record(

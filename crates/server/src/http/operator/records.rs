@@ -13,12 +13,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::profile::ProfileRecord;
+use rollcall_record::csv::CsvLines;
 use rollcall_record::line::{self, Record};
-use rollcall_store::registry::Put;
+use rollcall_store::registry::{Put, PutMode};
 use rollcall_store::{StoreError, Stored};
-use rollcall_wire::error::{ApiError, ErrorCode};
+use rollcall_wire::error::{ApiError, ErrorCode, ErrorKind};
 use rollcall_wire::operator::profiles::{
-    ImportReport, parse_export, parse_record, write_import_report, write_record,
+    ImportReport, parse_export, parse_import, parse_record, write_import_report, write_record,
 };
 use rollcall_wire::query::parse_query_beta_only;
 use tokio::task::JoinHandle;
@@ -26,7 +27,7 @@ use tokio::time::timeout;
 
 use crate::acts::{profiles, records};
 use crate::app::Operation;
-use crate::first_ids::FirstIds;
+use crate::first_ids::EarlierLines;
 use crate::http::answer::json;
 use crate::http::body::BodyError;
 use crate::http::call::OperatorCall;
@@ -69,14 +70,18 @@ pub(crate) async fn put(call: OperatorCall<'_>) -> Outcome {
 
 /// `POST /operator/v1/user_profiles/import`
 pub(crate) async fn import(call: OperatorCall<'_>) -> Outcome {
-    parse_query_beta_only(call.query())?;
+    let request = parse_import(call.query())?;
     let headers = &call.exchange().head.headers;
-    check_media_type(headers)?;
-    let mut lines = Lines::new(Decoder::of(headers)?);
+    let csv = is_csv(headers)?.then(|| CsvLines::new(Vec::new()));
+    let mut lines = Lines::new(Decoder::of(headers)?, csv);
     let Some(mut body) = call.exchange().take_body() else {
         return Err(Failure::internal("a body was read twice", Written::Nothing));
     };
-    let mut import = Import::new(&call);
+    let mode = PutMode {
+        match_reference: request.match_reference,
+        dry_run: request.dry_run,
+    };
+    let mut import = Import::new(&call, mode);
     // The listener sees bytes move, an HTTP/2 peer's pings among them, and not that this body stopped.
     let patience = call.app().settings.listener.quiet_timeout;
     while let Some(frame) = timeout(patience, body.frame())
@@ -97,7 +102,8 @@ pub(crate) async fn import(call: OperatorCall<'_>) -> Outcome {
     Ok(json(write_import_report(&report)))
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
+/// Whether the lines are a CSV's.
+fn is_csv(headers: &HeaderMap) -> Result<bool, Failure> {
     const ACCEPTED: [&str; 4] = [
         "application/x-ndjson",
         "application/ndjson",
@@ -105,17 +111,18 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
         "application/json",
     ];
     let Some(sent) = headers.get(CONTENT_TYPE) else {
-        return Ok(());
+        return Ok(false);
     };
     let sent = sent.to_str().unwrap_or_default();
     let media_type = sent.split(';').next().unwrap_or_default().trim();
     let accepted = ACCEPTED
         .iter()
         .any(|accepted| media_type.eq_ignore_ascii_case(accepted));
-    if accepted {
-        Ok(())
+    let is_csv = media_type.eq_ignore_ascii_case("text/csv");
+    if accepted || is_csv {
+        Ok(is_csv)
     } else {
-        Err(ApiError::at("content-type", "must be application/x-ndjson").into())
+        Err(ApiError::at("content-type", "must be application/x-ndjson or text/csv").into())
     }
 }
 
@@ -126,7 +133,8 @@ struct Import<'a> {
     /// The length of the lines that the batch was read from.
     batch_bytes: usize,
     storing: Option<Storing>,
-    first_ids: FirstIds,
+    earlier: EarlierLines,
+    mode: PutMode,
     report: ImportReport,
 }
 
@@ -136,13 +144,14 @@ struct Storing {
 }
 
 impl<'a> Import<'a> {
-    fn new(call: &'a OperatorCall<'a>) -> Self {
+    fn new(call: &'a OperatorCall<'a>, mode: PutMode) -> Self {
         Self {
             call,
             batch: Vec::with_capacity(BATCH),
             batch_bytes: 0,
             storing: None,
-            first_ids: FirstIds::up_to(REMEMBERED_IDS),
+            earlier: EarlierLines::up_to(REMEMBERED_IDS, mode),
+            mode,
             report: ImportReport::default(),
         }
     }
@@ -161,13 +170,17 @@ impl<'a> Import<'a> {
                     None => {}
                 }
                 let some = lines.some();
-                Ok((lines, some))
+                let bad = lines.take_bad();
+                Ok((lines, some, bad))
             });
             let cut = cutting.await.unwrap_or_else(|error| {
                 Err(Failure::internal(error.to_string(), Written::Perhaps))
             });
-            let some;
-            (lines, some) = cut?;
+            let (some, bad);
+            (lines, some, bad) = cut?;
+            for (line, problem) in bad {
+                self.fail(line, problem);
+            }
             let are_all = some.len() < BATCH;
             for line in some {
                 self.line(line).await?;
@@ -199,11 +212,11 @@ impl<'a> Import<'a> {
                 organization_id: Some(organization_id),
                 profile,
             }) => {
-                if self.first_ids.is_first(&profile.profile.id) {
+                if let Some(problem) = self.earlier.repeated(&organization_id, &profile) {
+                    self.fail(line.number, problem.into());
+                } else {
                     self.batch_bytes += bytes.len();
                     self.batch.push((line.number, organization_id, *profile));
-                } else {
-                    self.fail(line.number, "id: stands on an earlier line already".into());
                 }
             }
         }
@@ -233,7 +246,8 @@ impl<'a> Import<'a> {
         }
         let app = Arc::clone(self.call.app());
         let (proof, act) = (self.call.desk.proof, self.call.desk.act());
-        let put = async move { app.store.put_profiles(proof, &act, records).await };
+        let mode = self.mode;
+        let put = async move { app.store.put_profiles(proof, &act, records, mode).await };
         let task = tokio::spawn(put);
         self.storing = Some(Storing { lines, task });
         Ok(())
@@ -292,10 +306,12 @@ struct Lines {
     skipping: bool,
     /// Nothing follows what is decoded.
     ended: bool,
+    /// What makes lines of a CSV.
+    csv: Option<CsvLines>,
 }
 
 impl Lines {
-    fn new(decoder: Decoder) -> Self {
+    fn new(decoder: Decoder, csv: Option<CsvLines>) -> Self {
         Self {
             decoder,
             decoded: Vec::new(),
@@ -304,6 +320,7 @@ impl Lines {
             number: 0,
             skipping: false,
             ended: false,
+            csv,
         }
     }
 
@@ -319,13 +336,31 @@ impl Lines {
         self.decoded.drain(..self.cut);
         self.searched -= self.cut;
         self.cut = 0;
-        self.decoder.decode(part, &mut self.decoded)
+        let Some(csv) = &mut self.csv else {
+            return self.decoder.decode(part, &mut self.decoded);
+        };
+        let mut plain = Vec::new();
+        self.decoder.decode(part, &mut plain)?;
+        let fed = csv.feed(&plain, &mut self.decoded);
+        fed.map_err(|error| ApiError::new(ErrorKind::InvalidRequest, error.to_string()).into())
+    }
+
+    /// The rows of a CSV that are none.
+    fn take_bad(&mut self) -> Vec<(u64, String)> {
+        self.csv.as_mut().map_or_else(Vec::new, CsvLines::take_bad)
     }
 
     /// Nothing follows; the last line need not end with a line break.
     fn end(&mut self) -> Result<(), Failure> {
         self.ended = true;
-        self.decoder.finish(&mut self.decoded)
+        let Some(csv) = &mut self.csv else {
+            return self.decoder.finish(&mut self.decoded);
+        };
+        let mut plain = Vec::new();
+        self.decoder.finish(&mut plain)?;
+        let fed = csv.feed(&plain, &mut self.decoded);
+        let ended = fed.and_then(|()| csv.end(&mut self.decoded));
+        ended.map_err(|error| ApiError::new(ErrorKind::InvalidRequest, error.to_string()).into())
     }
 
     /// The next lines, without empty ones; fewer than a batch when the others are yet to come.
@@ -450,7 +485,7 @@ mod tests {
     use super::*;
 
     fn cut(parts: &[&[u8]]) -> Vec<(u64, Option<usize>)> {
-        let mut lines = Lines::new(Decoder::Identity);
+        let mut lines = Lines::new(Decoder::Identity, None);
         let mut found = Vec::new();
         let mut keep = |line: Line| {
             found.push((line.number, line.bytes.ok().map(|bytes| bytes.len())));
@@ -480,7 +515,7 @@ mod tests {
 
     #[test]
     fn a_long_line_is_read_through_once_however_many_parts_it_comes_in() {
-        let mut lines = Lines::new(Decoder::Identity);
+        let mut lines = Lines::new(Decoder::Identity, None);
         for part in 1..=100 {
             lines.feed(&[b'x'; 1_000]).unwrap();
             assert_eq!(lines.decoded.len() - lines.searched, 1_000, "part {part}");

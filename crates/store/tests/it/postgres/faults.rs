@@ -26,7 +26,7 @@ use rollcall_store::audit::AuditFilter;
 use rollcall_store::deliveries::{AttemptReport, Claim, DeliveryLease, Recorded};
 use rollcall_store::enrollments::{Decided as DecidedEnrollment, Submitted};
 use rollcall_store::postgres::{Fault, Faults, PostgresStore};
-use rollcall_store::registry::Put;
+use rollcall_store::registry::{Put, PutMode};
 use rollcall_store::transfer::{Arriving, Cell};
 use rollcall_store::webhooks::SealedSecret;
 use rollcall_store::{Changed, Store};
@@ -184,7 +184,7 @@ async fn write_profiles(world: &World) {
     let org = scope.organization_id();
     let records = vec![(org.clone(), first.clone()), (org.clone(), second)];
     let act = act_at(at(5));
-    let put = store.put_profiles(proof(), &act, whole(records));
+    let put = store.put_profiles(proof(), &act, whole(records), PutMode::default());
     assert_eq!(put.await.unwrap(), [Put::Created, Put::Created]);
     let reference = ReferenceId::parse("customer-1").unwrap();
     let first_used = first_use(world.ids.profile(at(5)), reference.clone(), at(5));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rollcall_domain::id::Ids;
 use rollcall_scratch_postgres as server;
+use rollcall_store::registry::PutMode;
 use rollcall_store::{Check, Overview, Registry};
 
 use super::{migrated_database, open_at};
@@ -67,7 +68,7 @@ async fn records_of_days_that_are_over_are_counted_in_one_row_at_once() {
         for (_, profile) in &mut records {
             profile.updated_at = at(today + round);
         }
-        let put = store.put_profiles(proof(), &act, whole(records.clone()));
+        let put = store.put_profiles(proof(), &act, whole(records.clone()), PutMode::default());
         put.await.unwrap();
         let rows = "SELECT string_agg(slot || ':' || profiles, ' ') FROM profile_counts \
             WHERE day = (SELECT min(day) FROM profile_counts)";

@@ -8,6 +8,7 @@ use rollcall_domain::text::Name;
 use rollcall_scratch_postgres as server;
 use rollcall_store::audit::{AuditFilter, AuditPage};
 use rollcall_store::postgres::listing_statements;
+use rollcall_store::registry::PutMode;
 use rollcall_store::{AuditTrail, Check, Registry};
 
 use super::{migrated_database, open_at};
@@ -50,7 +51,7 @@ async fn every_listing_is_a_range_of_an_index_in_order() {
             )
         });
         store
-            .put_profiles(proof(), &act_at(at(0)), whole(records))
+            .put_profiles(proof(), &act_at(at(0)), whole(records), PutMode::default())
             .await
             .unwrap();
     }

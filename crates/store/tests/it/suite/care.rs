@@ -4,6 +4,7 @@ use rollcall_domain::enforcement::ActionKind;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::program::{Cyber, ProgramStanding, ProgramStatus};
 use rollcall_store::StoreError;
+use rollcall_store::registry::PutMode;
 
 use rollcall_domain::page::{Order, OrderBy};
 
@@ -51,7 +52,7 @@ pub(crate) async fn a_bulk_load_ends_with_everything_in_place(world: World) {
     });
     world
         .store
-        .put_profiles(proof(), &act_at(at(60)), whole(records))
+        .put_profiles(proof(), &act_at(at(60)), whole(records), PutMode::default())
         .await
         .unwrap();
     world.store.finish_bulk_load(proof()).await.unwrap();

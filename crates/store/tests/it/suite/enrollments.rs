@@ -12,7 +12,7 @@ use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatu
 use rollcall_domain::tenant::{OrganizationScope, SecretHash};
 use rollcall_store::audit::AuditFilter;
 use rollcall_store::enrollments::{Decided, EnrollmentFilter, Submitted};
-use rollcall_store::registry::Put;
+use rollcall_store::registry::{Put, PutMode};
 
 use crate::world::{World, act_at, at, proof, whole};
 
@@ -394,7 +394,7 @@ pub(crate) async fn a_url_stays_over_when_its_profile_comes_back(world: World) {
     let records = vec![(scope.organization_id().clone(), profile)];
     let put = world
         .store
-        .put_profiles(proof(), &act_at(at(13)), whole(records))
+        .put_profiles(proof(), &act_at(at(13)), whole(records), PutMode::default())
         .await;
     assert_eq!(put.unwrap(), [Put::Created]);
 

@@ -4,6 +4,7 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::ActionKind;
 use rollcall_domain::enrollment::Verdict;
 use rollcall_store::overview::RegistryFigures;
+use rollcall_store::registry::PutMode;
 
 use crate::world::{World, act_at, at, proof, restriction, whole};
 
@@ -173,7 +174,9 @@ pub(crate) async fn counts_stay_exact_while_they_are_folded(world: World) {
                 let profile = world.draft(at(second * 10_000 + part), None);
                 (scope.organization_id().clone(), profile)
             });
-            let put = world.store.put_profiles(proof(), &act, whole(records));
+            let put = world
+                .store
+                .put_profiles(proof(), &act, whole(records), PutMode::default());
             put.await.unwrap();
         }
     };

@@ -11,14 +11,14 @@ use rollcall_domain::enforcement::{
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
 use rollcall_domain::page::{Limit, StatusFilter};
 use rollcall_domain::profile::{
-    AccessType, LeftOut, PartialAction, Profile, ProfileRecord, Relationship,
+    AccessType, LeftOut, PartialAction, Profile, ProfileRecord, Relationship, Unmatched,
 };
 use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatus};
 use rollcall_domain::search::{ProfileSearch, SearchPage};
 use rollcall_domain::text::{Country, OpaqueHash, ReferenceId};
 use rollcall_store::Changed;
 use rollcall_store::audit::AuditFilter;
-use rollcall_store::registry::Put;
+use rollcall_store::registry::{Put, PutMode};
 
 use crate::world::{World, act_at, at, proof, restriction, whole};
 
@@ -36,7 +36,7 @@ pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world
     let act = act_at(at(9));
     let results = world
         .store
-        .put_profiles(proof(), &act, whole(records))
+        .put_profiles(proof(), &act, whole(records), PutMode::default())
         .await
         .unwrap();
     assert_eq!(
@@ -64,7 +64,7 @@ pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world
     ];
     let results = world
         .store
-        .put_profiles(proof(), &act, whole(records))
+        .put_profiles(proof(), &act, whole(records), PutMode::default())
         .await
         .unwrap();
     assert_eq!(
@@ -88,6 +88,73 @@ pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world
     );
     let report = world.store.check(proof(), &|_| {}).await.unwrap();
     assert_eq!((report.profiles, report.problems), (2, vec![]));
+}
+
+pub(crate) async fn records_are_matched_by_their_reference_and_tried_without_a_trace(world: World) {
+    let scope = world.organization("org").await;
+    let org = scope.organization_id().clone();
+    world.organization("other").await;
+    let other = OrganizationId::parse("other").unwrap();
+    let reference = |text: &str| Some(ReferenceId::parse(text).unwrap());
+    let record = |name: Option<&str>, with: Option<ReferenceId>| {
+        let mut profile = world.draft(at(1), name);
+        profile.details.reference_id = with;
+        let mut record = ProfileRecord::from(profile);
+        record.left_out.id = true;
+        record
+    };
+    let put = async |records: Vec<(OrganizationId, ProfileRecord)>, dry_run: bool| {
+        let mode = PutMode {
+            match_reference: true,
+            dry_run,
+        };
+        let act = act_at(at(9));
+        let put = world.store.put_profiles(proof(), &act, records, mode);
+        put.await.unwrap()
+    };
+    let trail = async || {
+        let all = AuditFilter::default();
+        let trail = world
+            .store
+            .list_audit_events(proof(), &all, None, Limit::LARGEST);
+        let counts = world.store.count_profiles(proof()).await.unwrap();
+        (counts, trail.await.unwrap().events.len())
+    };
+    let two = || {
+        vec![
+            (org.clone(), record(Some("Ana"), reference("user_1"))),
+            (other.clone(), record(Some("Ben"), reference("user_1"))),
+        ]
+    };
+    let before = trail().await;
+    assert_eq!(put(two(), true).await, [Put::Created, Put::Created]);
+    assert_eq!(trail().await, before, "a dry run leaves no trace");
+    assert_eq!(put(two(), false).await, [Put::Created, Put::Created]);
+    let after = trail().await;
+    assert_ne!(after, before);
+    assert_eq!(put(two(), false).await, [Put::Unchanged, Put::Unchanged]);
+    assert_eq!(trail().await, after, "the same again changes nothing");
+
+    let changed = || vec![(org.clone(), record(Some("Anna"), reference("user_1")))];
+    assert_eq!(put(changed(), true).await, [Put::Replaced]);
+    assert_eq!(trail().await, after);
+    assert_eq!(put(changed(), false).await, [Put::Replaced]);
+    let nobody = vec![(org.clone(), record(None, None))];
+    let unmatched = [Put::Unmatched(Unmatched::NoReference)];
+    assert_eq!(put(nobody, false).await, unmatched);
+    // Two have it, whoever made the second.
+    let mut twin = world.draft(at(2), None);
+    twin.details.reference_id = reference("user_1");
+    let (twin, act) = (whole(vec![(org.clone(), twin)]), act_at(at(9)));
+    let mode = PutMode::default();
+    let stored = world.store.put_profiles(proof(), &act, twin, mode).await;
+    assert_eq!(stored.unwrap(), [Put::Created]);
+    assert_eq!(
+        put(changed(), false).await,
+        [Put::Unmatched(Unmatched::Several)]
+    );
+    let report = world.store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!((report.profiles, report.problems), (3, vec![]));
 }
 
 pub(crate) async fn an_export_walks_every_organization_and_resumes_anywhere(world: World) {
@@ -357,7 +424,12 @@ pub(crate) async fn every_filter_finds_what_the_model_finds(world: World) {
     }
     world
         .store
-        .put_profiles(proof(), &act_at(at(20)), whole(all.clone()))
+        .put_profiles(
+            proof(),
+            &act_at(at(20)),
+            whole(all.clone()),
+            PutMode::default(),
+        )
         .await
         .unwrap();
     for _ in 0..300 {
@@ -438,7 +510,7 @@ pub(crate) async fn a_search_examines_a_bounded_number_of_profiles(world: World)
     records[0].1.details.country = Some(Country::parse("DE").unwrap());
     world
         .store
-        .put_profiles(proof(), &act_at(at(9)), whole(records))
+        .put_profiles(proof(), &act_at(at(9)), whole(records), PutMode::default())
         .await
         .unwrap();
     let search = ProfileSearch {
@@ -471,7 +543,12 @@ pub(crate) async fn counts_follow_every_way_of_writing(world: World) {
     let act = act_at(at(9));
     world
         .store
-        .put_profiles(proof(), &act, whole(put(second.clone())))
+        .put_profiles(
+            proof(),
+            &act,
+            whole(put(second.clone())),
+            PutMode::default(),
+        )
         .await
         .unwrap();
     let moved = Profile {
@@ -481,7 +558,7 @@ pub(crate) async fn counts_follow_every_way_of_writing(world: World) {
     };
     world
         .store
-        .put_profiles(proof(), &act, whole(put(moved)))
+        .put_profiles(proof(), &act, whole(put(moved)), PutMode::default())
         .await
         .unwrap();
     world
@@ -518,6 +595,7 @@ pub(crate) async fn what_a_record_leaves_out_stays(world: World) {
             ..world.draft(at(9), None)
         },
         left_out: LeftOut {
+            id: false,
             created_at: true,
             updated_at: true,
             actions: vec![PartialAction {
@@ -531,7 +609,9 @@ pub(crate) async fn what_a_record_leaves_out_stays(world: World) {
     let act = act_at(at(9));
     let put = |record: &ProfileRecord| {
         let records = vec![(org.clone(), record.clone())];
-        world.store.put_profiles(proof(), &act, records)
+        world
+            .store
+            .put_profiles(proof(), &act, records, PutMode::default())
     };
     assert_eq!(put(&record).await.unwrap(), [Put::Unchanged]);
     let after = world.store.find_profile(&scope, &id).await.unwrap();

@@ -61,7 +61,7 @@ pub(super) fn operations() -> Vec<Described> {
         .parameter(profile_in_path());
     // A line that is no record fails alone, so that there is no body that would be refused.
     let anything = Shape::from(Object::with_type(SchemaType::AnyValue));
-    let anything = ContentBuilder::new().schema(Some(anything));
+    let anything = ContentBuilder::new().schema(Some(anything)).build();
     let lines = || {
         ContentBuilder::new()
             .schema(Some(Shape::from(Object::new())))
@@ -69,12 +69,24 @@ pub(super) fn operations() -> Vec<Described> {
     };
     let import = profiles("import_user_profiles", "Import user profiles")
         .description(Some(
-            "A stream of records, one JSON object a line. A bad line fails alone.",
+            "A stream of records, one JSON object a line, or the rows of a CSV whose first one names their fields. A \
+             bad line fails alone.",
+        ))
+        .parameter(query(
+            "dry_run",
+            "Check every line and write nothing.",
+            choice(["true", "false"]),
+        ))
+        .parameter(query(
+            "match",
+            "A line without an id replaces the one profile of its organization that has its reference id.",
+            choice(["reference_id"]),
         ))
         .request_body(Some(
             RequestBodyBuilder::new()
                 .required(Some(Required::False))
-                .content("application/x-ndjson", anything.build())
+                .content("application/x-ndjson", anything.clone())
+                .content("text/csv", anything)
                 .build(),
         ));
     let words = "Only this organization's.";

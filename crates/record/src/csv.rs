@@ -1,0 +1,391 @@
+//! Records out of CSV: each row becomes the line of NDJSON that says the same, at the number that it has in the
+//! file, so that whoever reads lines reads both.
+//!
+//! The first row names the fields, as a path: `name`, `external_user_details.country`, `metadata.plan`,
+//! `programs.cyber.status`. An empty cell leaves its field out. Rows may be quoted, and a quoted cell may hold line
+//! breaks.
+
+use csv_core::{ReadRecordResult, Reader};
+use thiserror::Error;
+
+use crate::json::write_string;
+
+/// The longest row that is read, in bytes; as long as a line may be.
+const LONGEST_ROW: usize = 1024 * 1024;
+/// Most columns; every field of a record, all metadata and a dozen programs fit.
+const MOST_COLUMNS: usize = 256;
+/// What a field's path begins with.
+const FIELDS: [&str; 10] = [
+    "type",
+    "organization_id",
+    "id",
+    "created_at",
+    "updated_at",
+    "access_type",
+    "relationship",
+    "name",
+    "external_user_details",
+    "metadata",
+];
+/// The member whose own members are objects.
+const PROGRAMS: &str = "programs";
+
+/// Why a CSV cannot be read at all.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CsvError {
+    /// The header names a column that is no field.
+    #[error(
+        "line 1: column {0:?} is no field of a record; give it one with --map {0}=FIELD, or leave it out with --map {0}="
+    )]
+    UnknownColumn(String),
+    /// The header names a field twice.
+    #[error("line 1: two columns are {0}")]
+    TwiceTheSame(String),
+    /// A column was given a field that the header does not have.
+    #[error("there is no column {0:?} to map; the header of the file names its columns")]
+    NoSuchColumn(String),
+    /// Nothing ends the row.
+    #[error("line {0}: a row is longer than 1 MiB; is a quotation mark left open?")]
+    TooLong(u64),
+}
+
+/// A column that goes by another name than its field, and the field; an empty one leaves the column out.
+pub type Mapped = (String, String);
+
+/// What a column is the value of: the names on the way to it; none for one that is left out.
+type Path = Vec<String>;
+
+/// Makes lines of what is fed to it.
+pub struct CsvLines {
+    reader: Reader,
+    mapped: Vec<Mapped>,
+    header: Option<Header>,
+    /// The row that is being read, its cells one behind the other.
+    cells: Vec<u8>,
+    filled: usize,
+    ends: Vec<usize>,
+    ended: usize,
+    /// Line breaks that were read.
+    read: u64,
+    /// Line breaks that were written.
+    written: u64,
+    at_start: bool,
+    bad: Vec<(u64, String)>,
+}
+
+struct Header {
+    columns: usize,
+    root: Vec<Node>,
+}
+
+/// A member: a column's value, or an object of further members.
+struct Node {
+    name: String,
+    column: Option<usize>,
+    members: Vec<Node>,
+}
+
+impl std::fmt::Debug for CsvLines {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What is being read is personal data.
+        formatter.debug_struct("CsvLines").finish_non_exhaustive()
+    }
+}
+
+impl CsvLines {
+    /// Begins with the header.
+    pub fn new(mapped: Vec<Mapped>) -> Self {
+        Self {
+            reader: Reader::new(),
+            mapped,
+            header: None,
+            cells: vec![0; 4_096],
+            filled: 0,
+            ends: vec![0; MOST_COLUMNS],
+            ended: 0,
+            read: 0,
+            written: 0,
+            at_start: true,
+            bad: Vec::new(),
+        }
+    }
+
+    /// Takes the next part of the file and appends the lines that it completes.
+    pub fn feed(&mut self, part: &[u8], out: &mut Vec<u8>) -> Result<(), CsvError> {
+        // A file that a spreadsheet wrote may begin with a mark of its encoding.
+        let mut part = match part.strip_prefix(b"\xef\xbb\xbf") {
+            Some(rest) if self.at_start => rest,
+            _ => part,
+        };
+        self.at_start &= part.is_empty();
+        while !part.is_empty() {
+            let used = self.step(part, out)?;
+            part = &part[used..];
+        }
+        Ok(())
+    }
+
+    /// Appends the last line, which need not have ended with a line break.
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), CsvError> {
+        loop {
+            let before = (self.written, self.cells.len(), self.ends.len());
+            self.step(&[], out)?;
+            if before == (self.written, self.cells.len(), self.ends.len()) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The rows since the last time that are none, with their numbers; their lines are empty.
+    pub fn take_bad(&mut self) -> Vec<(u64, String)> {
+        std::mem::take(&mut self.bad)
+    }
+
+    /// Goes on as far as it can at once; answers with how much of the part was used.
+    fn step(&mut self, part: &[u8], out: &mut Vec<u8>) -> Result<usize, CsvError> {
+        let (cells, ends) = (&mut self.cells[self.filled..], &mut self.ends[self.ended..]);
+        let (result, used, filled, ended) = self.reader.read_record(part, cells, ends);
+        let breaks = memchr::memchr_iter(b'\n', &part[..used]).count();
+        self.read += breaks as u64;
+        self.filled += filled;
+        self.ended += ended;
+        match result {
+            ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
+            ReadRecordResult::OutputFull if self.cells.len() < LONGEST_ROW => {
+                self.cells.resize(2 * self.cells.len(), 0);
+            }
+            ReadRecordResult::OutputFull => return Err(CsvError::TooLong(self.read + 1)),
+            ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
+            ReadRecordResult::Record => {
+                // The break of a row that ends with two bytes is read with the next row.
+                let ends_here = part[..used].last() == Some(&b'\n');
+                let last = self.read + u64::from(!ends_here);
+                self.row(last, out)?;
+                (self.filled, self.ended) = (0, 0);
+            }
+        }
+        Ok(used)
+    }
+
+    /// One row, whose last line is known.
+    fn row(&mut self, last: u64, out: &mut Vec<u8>) -> Result<(), CsvError> {
+        let cells = &self.cells[..self.filled];
+        let inside = memchr::memchr_iter(b'\n', cells).count();
+        let line = last.saturating_sub(inside as u64).max(self.written + 1);
+        while self.written + 1 < line {
+            out.push(b'\n');
+            self.written += 1;
+        }
+        let mut begins = 0;
+        let cells = self.ends[..self.ended].iter().map(|&end| {
+            let cell = &cells[begins..end];
+            begins = end;
+            cell
+        });
+        let cells: Vec<_> = cells.collect();
+        match &self.header {
+            None => self.header = Some(Header::of(&cells, &self.mapped)?),
+            Some(header) if header.columns != cells.len() => {
+                let (has, columns) = (cells.len(), header.columns);
+                let problem = format!("has {has} cells, and the header {columns}");
+                self.bad.push((line, problem));
+            }
+            Some(header) => {
+                out.extend_from_slice(br#"{"type":"user_profile""#);
+                for node in &header.root {
+                    node.write(&cells, out, b',');
+                }
+                out.push(b'}');
+            }
+        }
+        out.push(b'\n');
+        self.written += 1;
+        Ok(())
+    }
+}
+
+impl Header {
+    fn of(cells: &[&[u8]], mapped: &[Mapped]) -> Result<Self, CsvError> {
+        let names: Vec<_> = cells
+            .iter()
+            .map(|cell| String::from_utf8_lossy(cell).trim().to_owned())
+            .collect();
+        if let Some((column, _)) = mapped.iter().find(|(column, _)| !names.contains(column)) {
+            return Err(CsvError::NoSuchColumn(column.clone()));
+        }
+        let mut root = Vec::new();
+        for (number, name) in names.iter().enumerate() {
+            let field = mapped.iter().find(|(column, _)| column == name);
+            let field = field.map_or(name.as_str(), |(_, field)| field.as_str());
+            if field.is_empty() && field != name {
+                continue;
+            }
+            let path = path(field).ok_or_else(|| CsvError::UnknownColumn(name.clone()))?;
+            // Every line has its own already.
+            if path == ["type"] {
+                continue;
+            }
+            if !Node::insert(&mut root, &path, number) {
+                return Err(CsvError::TwiceTheSame(field.to_owned()));
+            }
+        }
+        Ok(Self {
+            columns: names.len(),
+            root,
+        })
+    }
+}
+
+/// The names on the way to a field. A key of metadata may have dots in it.
+fn path(field: &str) -> Option<Path> {
+    let (first, rest) = field.split_once('.').unwrap_or((field, ""));
+    let deep = ["external_user_details", "metadata", PROGRAMS].contains(&first);
+    if deep == rest.is_empty() || !(FIELDS.contains(&first) || first == PROGRAMS) {
+        return None;
+    }
+    let mut path = vec![first.to_owned()];
+    match first {
+        PROGRAMS => path.extend(rest.split('.').map(str::to_owned)),
+        _ if deep => path.push(rest.to_owned()),
+        _ => {}
+    }
+    Some(path)
+}
+
+impl Node {
+    /// Puts a column where its path leads. `false`: there is one already, or something below it.
+    fn insert(nodes: &mut Vec<Self>, path: &[String], column: usize) -> bool {
+        let Some((name, rest)) = path.split_first() else {
+            return false;
+        };
+        let at = nodes.iter().position(|node| node.name == *name);
+        let node = match at {
+            Some(at) => &mut nodes[at],
+            None => nodes.push_mut(Self {
+                name: name.clone(),
+                column: None,
+                members: Vec::new(),
+            }),
+        };
+        if !rest.is_empty() {
+            return node.column.is_none() && Self::insert(&mut node.members, rest, column);
+        }
+        let is_free = node.column.is_none() && node.members.is_empty();
+        node.column = Some(column);
+        is_free
+    }
+
+    /// Appends the member, if any cell of it has a value; answers whether one had.
+    fn write(&self, cells: &[&[u8]], out: &mut Vec<u8>, before: u8) -> bool {
+        let begin = out.len();
+        out.push(before);
+        let mut name = String::new();
+        write_string(&mut name, &self.name);
+        out.extend_from_slice(name.as_bytes());
+        out.push(b':');
+        let is_there = if let Some(column) = self.column {
+            let cell = cells.get(column).copied().unwrap_or_default();
+            write_bytes(out, cell);
+            !cell.is_empty()
+        } else {
+            out.push(b'{');
+            let mut between = b' ';
+            for member in &self.members {
+                if member.write(cells, out, between) {
+                    between = b',';
+                }
+            }
+            out.push(b'}');
+            between == b','
+        };
+        if !is_there {
+            out.truncate(begin);
+        }
+        is_there
+    }
+}
+
+/// Appends a text. What is not UTF-8 stays what it is, for whoever reads the line to refuse.
+fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let mut written = String::with_capacity(text.len() + 2);
+        write_string(&mut written, text);
+        out.extend_from_slice(written.as_bytes());
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(csv: &str, mapped: &[(&str, &str)], part: usize) -> Result<String, String> {
+        let owned = |&(column, field): &(&str, &str)| (column.to_owned(), field.to_owned());
+        let mut reader = CsvLines::new(mapped.iter().map(owned).collect());
+        let mut out = Vec::new();
+        for part in csv.as_bytes().chunks(part) {
+            reader.feed(part, &mut out).map_err(|it| it.to_string())?;
+        }
+        reader.end(&mut out).map_err(|it| it.to_string())?;
+        let bad = reader.take_bad();
+        let bad = bad
+            .iter()
+            .map(|(line, problem)| format!("{line}: {problem}\n"));
+        Ok(String::from_utf8(out).unwrap() + &bad.collect::<String>())
+    }
+
+    #[test]
+    fn a_row_is_the_line_of_the_same_number_however_it_is_cut() {
+        let csv = "name,external_user_details.country,metadata.a.b,Plan,metadata.c\r\n\
+                   \"Ana \"\"A\"\"\",PT,x,team,\n\
+                   \"two\nlines\",,,,\n\
+                   \n\
+                   short,SE\n\
+                   Zoë,,,free,y";
+        let expected = "\n\
+            {\"type\":\"user_profile\",\"name\":\"Ana \\\"A\\\"\",\"external_user_details\":{ \"country\":\"PT\"},\"metadata\":{ \"a.b\":\"x\",\"plan\":\"team\"}}\n\
+            {\"type\":\"user_profile\",\"name\":\"two\\nlines\"}\n\
+            \n\n\n\
+            {\"type\":\"user_profile\",\"name\":\"Zoë\",\"metadata\":{ \"plan\":\"free\",\"c\":\"y\"}}\n\
+            6: has 2 cells, and the header 5\n";
+        for part in [1, 2, 3, 7, 1_000] {
+            let mapped = [("Plan", "metadata.plan")];
+            assert_eq!(lines(csv, &mapped, part).as_deref(), Ok(expected), "{part}");
+        }
+    }
+
+    #[test]
+    fn a_header_names_fields_and_nothing_else() {
+        let refused = |csv: &str, mapped: &[(&str, &str)]| lines(csv, mapped, 100).unwrap_err();
+        let unknown = refused("name,Phone\n", &[]);
+        assert!(
+            unknown.contains("column \"Phone\" is no field"),
+            "{unknown}"
+        );
+        assert!(refused("metadata\n", &[]).contains("is no field"));
+        assert!(refused("programs\n", &[]).contains("is no field"));
+        assert!(refused("enforcement_actions\n", &[]).contains("is no field"));
+        assert_eq!(refused("name,name\n", &[]), "line 1: two columns are name");
+        let twice = refused("programs.cyber.status,programs.cyber\n", &[]);
+        assert_eq!(twice, "line 1: two columns are programs.cyber");
+        assert!(refused("name\n", &[("nick", "name")]).starts_with("there is no column"));
+        let left_out = lines("\u{feff}name,Phone\nAna,1\n", &[("Phone", "")], 100);
+        assert_eq!(
+            left_out.unwrap(),
+            "\n{\"type\":\"user_profile\",\"name\":\"Ana\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_row_without_an_end_is_told_and_not_kept() {
+        let open = format!("name\nAna\n\"{}", "x".repeat(3 * LONGEST_ROW));
+        let told = lines(&open, &[], 10_000).unwrap_err();
+        assert_eq!(
+            told,
+            "line 3: a row is longer than 1 MiB; is a quotation mark left open?"
+        );
+    }
+}
