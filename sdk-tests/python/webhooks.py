@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import queue
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -106,6 +107,17 @@ try:
 except Exception:  # noqa: BLE001
     check("after the replacement: old secret refused", True)
 check("nothing else arrived", received.empty(), "more deliveries")
+
+# What `rollcall webhooks listen` hands on is still the server's own, and its secret opens it.
+webhooks.delete(endpoint.id)
+forward = f"http://127.0.0.1:{server.server_port}/hooks"
+listen = [os.environ["ROLLCALL_SDK_PROGRAM"], "webhooks", "listen", "--url", base_url, "--admin-key", admin_key, "--count", "1", "--forward-to", forward]
+with subprocess.Popen(listen, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as listener:
+    said = iter(listener.stderr)
+    secret = next(line for line in said if line.startswith("Its signing secret: ")).split()[-1]
+    operator("PUT", f"/user_profiles/{profile}/programs/cyber", {"status": "rejected"})
+    event = opens("handed on", secret, received.get(timeout=10))
+    check("handed on: is the event", event is not None and event.data.id == profile, event)
 
 with open(os.environ["ROLLCALL_SDK_RESULTS"], "w", encoding="utf-8") as file:
     json.dump({"tests": checks}, file)

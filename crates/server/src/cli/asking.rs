@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::client::{Call, Client};
 use super::failure::Outcome;
-use super::output::{Column, OutputArgs};
+use super::output::{Column, OutputArgs, TableArgs};
 use super::pages::{self, PageArgs};
 use super::target::TargetArgs;
 
@@ -51,8 +51,10 @@ impl Asking {
     ) -> Outcome {
         let client = self.target.open().await?;
         let mut output = self.output.open();
-        let listing = output.list(columns).with(derive);
-        let printed = pages::print(&client, listing, pages, call).await;
+        let printed = match output.list(columns, &pages.table) {
+            Ok(listing) => pages::print(&client, listing.with(derive), pages, call).await,
+            Err(failure) => Err(failure),
+        };
         client.close().await;
         printed
     }
@@ -63,6 +65,7 @@ impl Asking {
             limit: None,
             page: None,
             all: true,
+            table: TableArgs::default(),
         };
         self.list(columns, &everything, || Call::get(&*path)).await
     }

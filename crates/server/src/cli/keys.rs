@@ -16,7 +16,7 @@ use super::client::{Call, segment};
 use super::failure::{Failure, Outcome};
 use super::import::organization_id;
 use super::orgs;
-use super::output::{Column, OutputArgs, note};
+use super::output::{Column, OutputArgs, TableArgs, note};
 use super::secret_key;
 use super::storage::{Storage, StorageArgs};
 use super::target::Target;
@@ -253,7 +253,7 @@ async fn list_operators(asking: Asking) -> Outcome {
         ));
     };
     let mut output = asking.output.open();
-    let mut listing = output.list(COLUMNS);
+    let mut listing = output.list(COLUMNS, &TableArgs::default())?;
     let mut after = None;
     let printed = async {
         loop {

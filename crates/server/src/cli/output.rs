@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::thread;
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Table, presets};
 use serde_json::Value;
 use terminal_size::terminal_size_of;
 
@@ -39,6 +39,18 @@ pub struct OutputArgs {
         hide_env_values = true
     )]
     pub output: Option<Format>,
+}
+
+/// Which columns of a list a table shows.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Table")]
+pub struct TableArgs {
+    /// Show every column in full, however narrow the terminal is
+    #[arg(long)]
+    pub wide: bool,
+    /// Show these columns of the table, by their headings, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub columns: Vec<String>,
 }
 
 /// One column of a list: its heading and where a row has its value, as a JSON pointer.
@@ -100,14 +112,38 @@ impl Output {
     }
 
     /// Begins a list whose rows come page by page.
-    pub fn list(&mut self, columns: &'static [Column]) -> Listing<'_> {
-        Listing {
+    pub fn list(&mut self, columns: &'static [Column], table: &TableArgs) -> Outcome<Listing<'_>> {
+        let all = columns.iter().enumerate();
+        let shown = if table.columns.is_empty() {
+            all.map(|(at, _)| at).collect()
+        } else {
+            let named = |name: &String| {
+                let is_it = |(heading, _): &Column| heading.eq_ignore_ascii_case(name.trim());
+                columns.iter().position(is_it).ok_or_else(|| {
+                    let headings: Vec<_> = columns.iter().map(|(heading, _)| *heading).collect();
+                    let headings = headings.join(", ");
+                    Failure::setup(format!(
+                        "there is no column {name:?}; there are: {headings}"
+                    ))
+                })
+            };
+            table.columns.iter().map(named).collect::<Outcome<_>>()?
+        };
+        // Whoever names columns wants them.
+        let gives_way = !table.wide && table.columns.is_empty();
+        Ok(Listing {
+            room: terminal_width().filter(|_| gives_way),
             output: self,
             columns,
+            layout: Layout {
+                shown,
+                most: vec![None; columns.len()],
+            },
+            left_out: Vec::new(),
             derive: None,
             rows: 0,
             widths: Vec::new(),
-        }
+        })
     }
 
     /// Whether a person is to read it.
@@ -146,9 +182,58 @@ impl Output {
 pub struct Listing<'a> {
     output: &'a mut Output,
     columns: &'static [Column],
+    layout: Layout,
+    /// Columns of a line, where a table has to fit into some.
+    room: Option<usize>,
+    /// The headings of those that had to give way.
+    left_out: Vec<&'static str>,
     derive: Option<fn(&mut Value)>,
     rows: usize,
     widths: Vec<u16>,
+}
+
+/// How the rows of a table are laid out. No cell is ever broken: what does not fit gives way.
+#[derive(Debug, PartialEq, Eq)]
+struct Layout {
+    /// The columns that are shown, in order.
+    shown: Vec<usize>,
+    /// To how many characters the texts of a column are cut.
+    most: Vec<Option<usize>>,
+}
+
+/// To so many characters texts give way before a column does.
+const SHORT_TEXT: usize = 24;
+/// What stands beside each cell.
+const BESIDE: usize = 2;
+
+impl Layout {
+    /// Fits columns of these widths into a line: first texts are cut, then columns are left out from the right.
+    fn fit(&mut self, room: usize, widths: &[usize], is_text: &[bool]) {
+        let width = |layout: &Self| -> usize {
+            let of = |at: &usize| layout.most[*at].unwrap_or(usize::MAX).min(widths[*at]) + BESIDE;
+            layout.shown.iter().map(of).sum()
+        };
+        for at in self.shown.clone() {
+            if width(self) <= room {
+                return;
+            }
+            if is_text[at] && widths[at] > SHORT_TEXT {
+                self.most[at] = Some(SHORT_TEXT);
+            }
+        }
+        while self.shown.len() > 1 && width(self) > room {
+            self.shown.pop();
+        }
+    }
+
+    fn cell(&self, at: usize, text: String) -> String {
+        match self.most[at] {
+            Some(most) if text.chars().count() > most => {
+                text.chars().take(most - 1).chain(['…']).collect()
+            }
+            _ => text,
+        }
+    }
 }
 
 impl Listing<'_> {
@@ -182,19 +267,28 @@ impl Listing<'_> {
     }
 
     fn table_page(&mut self, rows: &[Value]) -> Outcome {
-        let mut table = plain_table();
-        if self.rows == 0 && !rows.is_empty() {
-            table.set_header(self.columns.iter().map(|(heading, _)| *heading));
-        }
+        let mut cells = Vec::with_capacity(rows.len());
         for row in rows {
             let mut row = Cow::Borrowed(row);
             if let Some(derive) = self.derive {
                 derive(row.to_mut());
             }
-            table.add_row(self.columns.iter().map(|(_, pointer)| {
+            let cell = |(_, pointer): &Column| {
                 row.pointer(pointer)
                     .map_or_else(|| "-".to_owned(), cell_text)
-            }));
+            };
+            cells.push(self.columns.iter().map(cell).collect::<Vec<_>>());
+        }
+        let mut table = plain_table();
+        if self.rows == 0 && !rows.is_empty() {
+            self.fit(&cells);
+            let shown = self.layout.shown.iter();
+            table.set_header(shown.map(|at| self.columns[*at].0));
+        }
+        for mut row in cells {
+            let shown = self.layout.shown.iter();
+            let shown = shown.map(|at| self.layout.cell(*at, std::mem::take(&mut row[*at])));
+            table.add_row(shown);
         }
         // Later pages keep at least the columns of the first, so that a walk reads as one table.
         for (column, width) in table.column_iter_mut().zip(&self.widths) {
@@ -210,12 +304,37 @@ impl Listing<'_> {
         self.output.table(&table)
     }
 
+    /// Lets columns give way as the first page needs it; later ones keep to it.
+    fn fit(&mut self, cells: &[Vec<String>]) {
+        let Some(room) = self.room else { return };
+        let columns = 0..self.columns.len();
+        let longest = |at: usize| {
+            let lengths = cells.iter().map(|row| row[at].chars().count());
+            lengths
+                .max()
+                .unwrap_or_default()
+                .max(self.columns[at].0.len())
+        };
+        let widths: Vec<_> = columns.clone().map(longest).collect();
+        let has_words = |at: usize| cells.iter().any(|row| row[at].contains(' '));
+        let is_text: Vec<_> = columns.clone().map(has_words).collect();
+        self.layout.fit(room, &widths, &is_text);
+        let left_out = columns.filter(|at| !self.layout.shown.contains(at));
+        self.left_out = left_out.map(|at| self.columns[at].0).collect();
+    }
+
     /// Ends the list; `next_page` is where the one who asked could go on.
     pub fn end(self, next_page: Option<&str>) -> Outcome {
         match self.output.format {
             Format::Table => {
                 if self.rows == 0 {
                     note("nothing found");
+                }
+                if !self.left_out.is_empty() {
+                    let left_out = self.left_out.join(", ");
+                    note(&format!(
+                        "not shown, the terminal is too narrow: {left_out}; --wide shows all"
+                    ));
                 }
                 if let Some(next_page) = next_page {
                     note(&format!(
@@ -239,15 +358,18 @@ impl Listing<'_> {
     }
 }
 
+/// A table that breaks nothing: an id in two lines cannot be copied.
 fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    // Some terminals tell no width, or that they have none, which is no reason to put nothing into a line.
-    if let Some((terminal_size::Width(width @ 1..), _)) = terminal_size_of(std::io::stdout()) {
-        table.set_width(width);
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
     table
+}
+
+/// How many columns the terminal has. Some tell none, or that they have none, which is no reason to put nothing into
+/// a line.
+fn terminal_width() -> Option<usize> {
+    let (terminal_size::Width(width), _) = terminal_size_of(io::stdout())?;
+    (width > 0).then_some(width.into())
 }
 
 /// Every value inside `item` with its dotted path; empty objects and arrays count as values.
@@ -372,6 +494,31 @@ mod tests {
             ("none", "-"),
         ];
         assert_eq!(rows, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    }
+
+    #[test]
+    fn columns_give_way_and_no_id_is_cut() {
+        let widths = [30, 40, 8, 26];
+        let is_text = [false, true, false, false];
+        let laid_out = |room| {
+            let mut layout = Layout {
+                shown: vec![0, 1, 2, 3],
+                most: vec![None; 4],
+            };
+            layout.fit(room, &widths, &is_text);
+            (layout.shown, layout.most[1])
+        };
+        assert_eq!(laid_out(120), (vec![0, 1, 2, 3], None));
+        assert_eq!(laid_out(100), (vec![0, 1, 2, 3], Some(24)));
+        assert_eq!(laid_out(80), (vec![0, 1, 2], Some(24)));
+        assert_eq!(laid_out(60), (vec![0, 1], Some(24)));
+        assert_eq!(laid_out(10), (vec![0], Some(24)));
+        let layout = Layout {
+            shown: vec![0],
+            most: vec![Some(4)],
+        };
+        assert_eq!(layout.cell(0, "Zoë Ångström".to_owned()), "Zoë…");
+        assert_eq!(layout.cell(0, "Zoë!".to_owned()), "Zoë!");
     }
 
     #[test]

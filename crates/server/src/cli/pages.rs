@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::client::{Call, Client};
 use super::failure::{Failure, Outcome};
-use super::output::Listing;
+use super::output::{Listing, TableArgs};
 
 /// Which part of a list is wanted.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,6 +20,8 @@ pub struct PageArgs {
     /// Go on to the last page
     #[arg(long)]
     pub all: bool,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 fn limit(text: &str) -> Result<Limit, &'static str> {

@@ -462,7 +462,8 @@ async fn list(arguments: ListArgs) -> Outcome {
         }
         caller.address(call, caller.dialect)
     };
-    pages::print(&client, output.list(columns), &pages, call).await
+    let listing = output.list(columns, &pages.table)?;
+    pages::print(&client, listing, &pages, call).await
 }
 
 async fn get(arguments: GetArgs) -> Outcome {

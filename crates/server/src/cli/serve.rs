@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rollcall_domain::clock::SystemClock;
 use rollcall_domain::data_controls::Validator;
 use rollcall_domain::page::Limit;
+use serde_json::json;
 
 use super::dev::shell_quoted;
 use super::failure::{Failure, Outcome};
-use super::output;
+use super::output::{self, Format};
 use super::secret_key;
 use super::startup::{self, Ports};
 use super::storage::{self, Storage};
@@ -24,6 +25,9 @@ pub struct Arguments {
     /// Show every setting and where it is from, and end
     #[arg(long)]
     print_config: bool,
+    /// How --print-config prints them [default: table]
+    #[arg(long, value_name = "FORMAT", value_enum, requires = "print_config")]
+    output: Option<Format>,
     // Known, so that whoever comes from `rollcall dev` is told what to do instead.
     #[arg(long, hide = true)]
     api_key: Option<String>,
@@ -39,7 +43,18 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Outcome {
     let loaded = storage::load(arguments.config.as_deref(), &arguments.settings)?;
     if arguments.print_config {
-        return output::write_bytes(format!("{}\n", loaded.table()).as_bytes());
+        return match arguments.output {
+            None | Some(Format::Table) => {
+                output::write_bytes(format!("{}\n", loaded.table()).as_bytes())
+            }
+            Some(Format::Json) => {
+                output::write_bytes(format!("{}\n", json!({"data": loaded.rows()})).as_bytes())
+            }
+            Some(Format::Ndjson) => {
+                let lines = loaded.rows().into_iter().map(|row| format!("{row}\n"));
+                output::write_bytes(lines.collect::<String>().as_bytes())
+            }
+        };
     }
     let literal = [
         arguments.api_key,

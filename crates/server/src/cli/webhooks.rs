@@ -1,14 +1,17 @@
 //! `rollcall webhooks`: what platforms are told, for the operator; and a receiver for whoever develops one.
 
+mod forward;
 mod listen;
 mod receiver;
 
-use rollcall_domain::id::{DeliveryId, WebhookEndpointId};
+use rollcall_domain::clock::{Clock as _, SystemClock};
+use rollcall_domain::event::EventType;
+use rollcall_domain::id::{DeliveryId, Ids, WebhookEndpointId};
 use serde_json::{Value, json};
 
 use super::asking::Asking;
-use super::client::{Call, segment};
-use super::failure::Outcome;
+use super::client::{Call, Client, segment};
+use super::failure::{Failure, Outcome};
 use super::output::{Column, note};
 use super::pages::PageArgs;
 
@@ -63,7 +66,28 @@ enum Command {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Make an event happen on a development server: a real decision on a new user profile
+    Trigger {
+        /// What is to happen, such as user_profile.enforcement_action_opened
+        #[arg(value_name = "TYPE", value_parser = triggered)]
+        event: EventType,
+        /// The organization that is told [default: the server's only one]
+        #[arg(long, value_name = "ID")]
+        organization_id: Option<String>,
+        #[command(flatten)]
+        asking: Asking,
+    },
     Listen(Box<listen::Arguments>),
+}
+
+fn triggered(text: &str) -> Result<EventType, String> {
+    let event = EventType::parse(text).map_err(|error| error.to_string())?;
+    match event {
+        EventType::EnforcementActionOpened
+        | EventType::EnforcementActionResolved
+        | EventType::ProgramStatusUpdated => Ok(event),
+        _ => Err("is an event that Rollcall never sends".to_owned()),
+    }
 }
 
 fn delivery_id(text: &str) -> Result<DeliveryId, String> {
@@ -111,9 +135,79 @@ fn with_last_answer(delivery: &mut Value) {
     delivery["attempt_count"] = json!(count);
 }
 
+/// Makes an event happen: nothing is made up, so that what comes is what will come.
+async fn trigger(asking: Asking, event: EventType, organization_id: Option<String>) -> Outcome {
+    let client = asking.target.open().await?;
+    let made = decide(&client, event, organization_id).await;
+    client.close().await;
+    asking.output.open().item(&made?)
+}
+
+async fn decide(
+    client: &Client,
+    event: EventType,
+    organization_id: Option<String>,
+) -> Outcome<Value> {
+    let development = client.call(Call::get("/operator/v1/dev/faults")).await;
+    match development {
+        Err(Failure::NotFound(_)) => {
+            return Err(Failure::setup(
+                "this is no development server, and its user profiles are not to be tried on; start one with: \
+                 rollcall dev, and name it with --url",
+            ));
+        }
+        answered => drop(answered?),
+    }
+    let organization_id = match organization_id {
+        Some(id) => id,
+        None => only_organization(client).await?,
+    };
+    let id = Ids::default().profile(SystemClock.now());
+    let profile = format!("/operator/v1/user_profiles/{}", id.as_str());
+    let scratch = json!({"organization_id": organization_id, "name": "rollcall webhooks trigger"});
+    client.call(Call::put(&*profile, &scratch)).await?;
+    let mut made = json!({"type": "event_triggered", "event_type": event.as_str(), "user_profile_id": id.as_str()});
+    if event == EventType::ProgramStatusUpdated {
+        let path = format!("{profile}/programs/cyber");
+        client
+            .call(Call::put(path, &json!({"status": "active"})))
+            .await?;
+        return Ok(made);
+    }
+    let path = format!("{profile}/enforcement_actions");
+    let body = json!({"type": "restriction", "reason": "unspecified"});
+    let action = client.call(Call::post(path, &body)).await?;
+    made["enforcement_action_id"] = action["id"].clone();
+    if event == EventType::EnforcementActionResolved {
+        let action = action["id"].as_str().unwrap_or_default();
+        let path = format!(
+            "/operator/v1/enforcement_actions/{}/resolve",
+            segment(action)
+        );
+        client.call(Call::post(path, &json!({}))).await?;
+    }
+    Ok(made)
+}
+
+async fn only_organization(client: &Client) -> Outcome<String> {
+    let answer = client.call(Call::get("/operator/v1/organizations")).await?;
+    let mut ids = answer["data"].as_array().into_iter().flatten();
+    match (ids.next().and_then(|it| it["id"].as_str()), ids.next()) {
+        (Some(id), None) => Ok(id.to_owned()),
+        _ => Err(Failure::setup(
+            "the server has not one organization alone; name the one that is told with --organization-id",
+        )),
+    }
+}
+
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
+        Command::Trigger {
+            event,
+            organization_id,
+            asking,
+        } => trigger(asking, event, organization_id).await,
         Command::List {
             organization_id,
             state,

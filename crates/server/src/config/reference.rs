@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use serde_json::{Value, json};
 
 use super::flags::flag_of;
 use super::layers::{file_variable_of, variable_of};
@@ -73,17 +74,28 @@ fn entry(setting: &Setting<'_>) -> String {
 
 impl Loaded {
     /// Every setting of a server, its value and its origin, secrets hidden: what `--print-config` prints.
-    pub fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_preset(NOTHING);
-        table.set_header(["setting", "value", "from"]);
+    pub fn rows(&self) -> Vec<Value> {
+        let mut rows = Vec::new();
         self.config.clone().visit(&mut |setting| {
             if setting.section() == "client" {
                 return;
             }
-            let origin = self.origin(setting.key).to_string();
-            table.add_row([setting.key.to_owned(), setting.value.show(), origin]);
+            let (value, origin) = (setting.value.show(), self.origin(setting.key).to_string());
+            rows.push(json!({"setting": setting.key, "value": value, "from": origin}));
         });
+        rows
+    }
+
+    /// The same for people.
+    pub fn table(&self) -> String {
+        let mut table = Table::new();
+        table.load_preset(NOTHING);
+        let columns = ["setting", "value", "from"];
+        table.set_header(columns);
+        for row in self.rows() {
+            table
+                .add_row(columns.map(|column| row[column].as_str().unwrap_or_default().to_owned()));
+        }
         table.to_string()
     }
 }

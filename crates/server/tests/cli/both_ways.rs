@@ -148,6 +148,8 @@ fn every_command_says_the_same_of_a_server_and_of_its_storage() {
 fn no_command_that_a_server_can_be_asked_for_is_left_out() {
     let mut left_out = Vec::new();
     leaves(&Arguments::command(), "", &mut left_out);
+    // It is for a development server, and refuses a storage.
+    left_out.retain(|command| command != "webhooks trigger");
     left_out.retain(|command| !COMMANDS.contains(&format!("\n{command}")));
     assert_eq!(left_out, [""; 0]);
 }

@@ -429,3 +429,114 @@ fn a_table_on_a_terminal_without_a_width_has_one_line_a_row() {
     assert_eq!(rows.len(), 2, "{shown}");
     assert!(rows[1].contains(dev.get("organization_id")), "{shown}");
 }
+
+/// Runs a command on a terminal that says that it has so many columns.
+fn on_terminal(place: &Place, columns: usize, arguments: &[&str]) -> String {
+    let command = place.command(arguments);
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(
+        command
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned()),
+    );
+    let quoted = words.iter().map(|word| format!("'{word}'"));
+    let quoted = quoted.collect::<Vec<_>>().join(" ");
+    let line = format!("stty cols {columns} rows 40; exec {quoted}");
+    let mut script = std::process::Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    let output = script
+        .current_dir(place.path(""))
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().replace('\r', "")
+}
+
+#[test]
+fn tables_fit_their_terminal_and_break_no_id() {
+    let place = Place::new();
+    let made = place.json(&["orgs", "create", "--name", "Acme"]);
+    let organization = made["id"].as_str().unwrap();
+    let name = "A name that goes on and on, longer than any column has room for, and then some";
+    let line = format!(
+        "{{\"type\":\"user_profile\",\"id\":\"uprof_011CZkZCu8hGbp5mYRQgUmz9\",\"name\":\"{name}\",\"external_user_details\":{{\"reference_id\":\"customer-0000000000000001\"}}}}\n"
+    );
+    place.write("one.ndjson", line);
+    place.json(&["import", "one.ndjson", "--organization-id", organization]);
+    let search = ["search", "--organization-id", organization];
+    for columns in [60, 80, 120] {
+        let shown = on_terminal(&place, columns, &search);
+        assert!(
+            shown.contains("uprof_011CZkZCu8hGbp5mYRQgUmz9"),
+            "{columns}: {shown}"
+        );
+        let told = "not shown, the terminal is too narrow: ";
+        let (table, left_out) = shown.split_once(told).unwrap_or((&shown, ""));
+        let widest = table.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(columns), "{columns}: {widest:?}\n{shown}");
+        assert!(
+            columns == 120 || left_out.contains("--wide"),
+            "{columns}: {shown}"
+        );
+        assert!(!shown.contains("customer-") || shown.contains("customer-0000000000000001"));
+    }
+    let wide = [&search[..], &["--wide"]].concat();
+    for shown in [
+        on_terminal(&place, 60, &wide),
+        on_terminal(&place, 0, &search),
+    ] {
+        assert!(
+            shown.contains(name) && shown.contains("customer-0000000000000001"),
+            "{shown}"
+        );
+    }
+    let chosen = [&search[..], &["--columns", "name,id"]].concat();
+    let shown = on_terminal(&place, 60, &chosen);
+    let words: Vec<_> = shown.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(words, ["NAME", "ID"]);
+    assert!(shown.contains(name), "{shown}");
+    let unknown = place.run(&[&search[..], &["--columns", "colour", "--output", "table"]].concat());
+    assert_eq!(unknown.status, 2);
+    assert!(
+        unknown
+            .stderr
+            .contains("there is no column \"colour\"; there are: ID"),
+        "{}",
+        unknown.shown()
+    );
+}
+
+#[test]
+fn settings_are_printed_for_programs_too() {
+    let place = Place::embedded().with(
+        "ROLLCALL_SECRET_KEY",
+        "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=",
+    );
+    let printed = place.json(&[
+        "serve",
+        "--print-config",
+        "--output",
+        "json",
+        "--listen",
+        "127.0.0.1:1",
+    ]);
+    let rows = printed["data"].as_array().unwrap();
+    let setting = |name: &str| rows.iter().find(|row| row["setting"] == name).unwrap();
+    let listen =
+        serde_json::json!({"setting": "listen", "value": "127.0.0.1:1", "from": "--listen"});
+    assert_eq!(setting("listen"), &listen);
+    assert_eq!(setting("secret_key")["value"], "(hidden)");
+    assert!(
+        place
+            .run(&["serve", "--output", "json"])
+            .stderr
+            .contains("--print-config")
+    );
+}

@@ -503,3 +503,77 @@ fn deliveries_are_looked_at_and_repeated_on_a_server_and_on_the_storage() {
     let pending = place.json(&["webhooks", "deliveries", "--status", "pending"]);
     assert_eq!(pending["data"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn events_are_handed_on_as_they_came_and_answered_as_they_were() {
+    let place = Place::new();
+    let dev = place.dev(&[]);
+    let taken = Inbox::answering(202);
+    let url = ["--url", dev.get("base_url"), "--forward-to", &taken.url];
+    let mut listener = Listener::start(&place, &url);
+    let secret = line(&mut listener.stderr);
+    let secret = secret.strip_prefix("Its signing secret: ").unwrap();
+    for (event, field) in [
+        ("user_profile.program_status_updated", "user_profile_id"),
+        (
+            "user_profile.enforcement_action_opened",
+            "enforcement_action_id",
+        ),
+        (
+            "user_profile.enforcement_action_resolved",
+            "enforcement_action_id",
+        ),
+    ] {
+        let made = run(&place, &dev, &["trigger", event]);
+        loop {
+            let came = listener.event();
+            assert!(taken.next_is_signed(secret), "{event}");
+            assert_eq!(line(&mut listener.stderr), "handed on, answered 202");
+            // What is resolved was opened before.
+            if came["data"]["type"] == event {
+                let told = if field == "user_profile_id" {
+                    "id"
+                } else {
+                    field
+                };
+                assert_eq!(came["data"][told], made[field]);
+                break;
+            }
+        }
+    }
+    let delivered = until(&dev, |found| are_delivered(found, 4));
+    assert_eq!(delivered[0]["attempts"][0]["status_code"], 202);
+    assert_eq!(listener.process.end_by("INT"), 0);
+
+    let refusing = Inbox::answering(500);
+    let url = ["--url", dev.get("base_url"), "--forward-to", &refusing.url];
+    let mut listener = Listener::start(&place, &url);
+    line(&mut listener.stderr);
+    run(
+        &place,
+        &dev,
+        &["trigger", "user_profile.program_status_updated"],
+    );
+    listener.event();
+    assert_eq!(line(&mut listener.stderr), "handed on, answered 500");
+    until(&dev, |found| found[0]["attempts"][0]["status_code"] == 500);
+    assert_eq!(listener.process.end_by("INT"), 0);
+    dev.stop();
+
+    let never = place.run(&["webhooks", "trigger", "external_key.failed"]);
+    assert_eq!(never.status, 2);
+    assert!(
+        never
+            .stderr
+            .contains("is an event that Rollcall never sends"),
+        "{}",
+        never.shown()
+    );
+    let on_storage = place.run(&["webhooks", "trigger", "user_profile.program_status_updated"]);
+    assert_eq!(on_storage.status, 2, "{}", on_storage.shown());
+    assert!(
+        on_storage.stderr.contains("this is no development server"),
+        "{}",
+        on_storage.shown()
+    );
+}

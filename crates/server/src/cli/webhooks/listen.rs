@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::forward::{self, Forward};
 use super::receiver::{self, Arrival};
 use crate::cli::client::{Call, Client, segment};
 use crate::cli::dev::{self, KeptKeys, reachable, shell_quoted};
@@ -42,6 +43,10 @@ pub(super) struct Arguments {
     /// Only these types of events, separated by commas [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = event_type)]
     events: Vec<EventType>,
+    /// Hand each event on to this address, as it came and with its signature; what answers there is what the server
+    /// is told
+    #[arg(long, value_name = "URL", value_parser = forward::address)]
+    forward_to: Option<reqwest::Url>,
     /// End after so many events
     #[arg(long, value_name = "NUMBER")]
     count: Option<NonZeroU64>,
@@ -82,6 +87,7 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
     let keys = arguments.server.keys()?;
     let server = arguments.server.address()?;
     let client = server.client(keys.admin.clone(), "ROLLCALL_ADMIN_KEY", "--url", None)?;
+    let forward = arguments.forward_to.map(Forward::to).transpose()?;
     let listener = TcpListener::bind(arguments.listen).await;
     let listener = listener.map_err(|error| {
         let address = arguments.listen;
@@ -103,12 +109,15 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
         server.url,
         keys.operator.as_deref().map_or("KEY".into(), shell_quoted),
     ));
+    if forward.is_some() {
+        note(&format!("Its signing secret: {}", endpoint.secret));
+    }
     let mut terminal = Printer {
         output: arguments.output.open(),
         seen: HashSet::new(),
         left: arguments.count.map(NonZeroU64::get),
     };
-    let received = print(listener, endpoint.key, &mut terminal, &ended).await;
+    let received = print(listener, endpoint.key, forward, &mut terminal, &ended).await;
     let removed = endpoint.remove(&client).await;
     received.and(removed)
 }
@@ -150,6 +159,8 @@ impl ServerArgs {
 struct Endpoint {
     id: String,
     key: SigningKey,
+    /// The key as receivers are given it.
+    secret: String,
 }
 
 impl Endpoint {
@@ -164,12 +175,13 @@ impl Endpoint {
         let made = client.call(as_administrator(Call::post(WEBHOOKS, &body)));
         let made = made.await?;
         let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
-        let key = parse_secret(&text("signing_secret"));
+        let secret = text("signing_secret");
+        let key = parse_secret(&secret);
         let key = key.ok_or_else(|| {
             Failure::failed("the server's answer has no signing secret; is it Rollcall?")
         })?;
         let id = text("id");
-        Ok(Self { id, key })
+        Ok(Self { id, key, secret })
     }
 
     /// Takes the endpoint away. One that is gone already, with a reset of the server, is no failure.
@@ -194,12 +206,13 @@ fn as_administrator(call: Call) -> Call {
 async fn print(
     listener: TcpListener,
     key: SigningKey,
+    forward: Option<Forward>,
     printer: &mut Printer,
     signal: &CancellationToken,
 ) -> Outcome {
     let (sender, mut arrivals) = mpsc::channel(64);
     let ended = signal.child_token();
-    let receiving = receiver::receive(listener, key, sender, ended.clone());
+    let receiving = receiver::receive(listener, key, forward, sender, ended.clone());
     let printing = async {
         let mut outcome = Ok(());
         // The channel ends with the receiver; after a failure to print, it is emptied all the same.
@@ -238,16 +251,29 @@ impl Printer {
                 id,
                 event,
                 clock_off,
+                forwarded,
             } => {
+                let forwarded = forwarded.map(|answered| match answered {
+                    Ok(status) => format!("handed on, answered {}", status.as_u16()),
+                    Err(why) => format!("not handed on: {why}"),
+                });
                 self.left = self.left.map(|left| left.saturating_sub(1));
                 let again = !self.seen.insert(id);
                 if self.output.is_table() {
-                    return self.output.text(&line(&event, again, clock_off));
+                    let mut line = line(&event, again, clock_off);
+                    if let Some(forwarded) = forwarded {
+                        line.push_str(&format!("; {forwarded}"));
+                    }
+                    return self.output.text(&line);
                 }
                 if let Some(off) = clock_off {
                     note(&format!("the next event's {}", clock(off)));
                 }
-                self.output.text(&event.to_string())
+                self.output.text(&event.to_string())?;
+                if let Some(told) = forwarded {
+                    note(&told);
+                }
+                Ok(())
             }
         }
     }

@@ -21,6 +21,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::forward::Forward;
+
 /// Events are some 300 bytes.
 const BODY_LIMIT: usize = 64 * 1_024;
 /// How far off a timestamp may be, as receivers have it.
@@ -39,6 +41,8 @@ pub(super) enum Arrival {
         event: Value,
         /// By how many seconds the timestamp is too far off this machine's clock, if it is.
         clock_off: Option<i64>,
+        /// What the program that it was handed on to answered, or why it did not.
+        forwarded: Option<Result<StatusCode, String>>,
     },
     /// Something that is not a webhook of this endpoint, and why not.
     Refused(&'static str),
@@ -49,10 +53,15 @@ pub(super) enum Arrival {
 pub(super) async fn receive(
     listener: TcpListener,
     key: SigningKey,
+    forward: Option<Forward>,
     arrivals: mpsc::Sender<Arrival>,
     ended: CancellationToken,
 ) {
-    let receiver = Arc::new(Receiver { key, arrivals });
+    let receiver = Arc::new(Receiver {
+        key,
+        forward,
+        arrivals,
+    });
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -88,6 +97,7 @@ async fn converse(stream: TcpStream, receiver: Arc<Receiver>, ended: Cancellatio
 
 struct Receiver {
     key: SigningKey,
+    forward: Option<Forward>,
     arrivals: mpsc::Sender<Arrival>,
 }
 
@@ -112,10 +122,33 @@ impl Receiver {
             return refused(StatusCode::PAYLOAD_TOO_LARGE, why);
         };
         let now = SystemClock.now().as_micros().div_euclid(1_000_000);
-        match verified(&self.key, &head.headers, &body.to_bytes(), now) {
-            Ok(arrival) => (StatusCode::NO_CONTENT, arrival),
-            Err(why) => refused(StatusCode::UNAUTHORIZED, why),
-        }
+        let body = body.to_bytes();
+        let arrival = match verified(&self.key, &head.headers, &body, now) {
+            Ok(arrival) => arrival,
+            Err(why) => return refused(StatusCode::UNAUTHORIZED, why),
+        };
+        let (
+            Some(forward),
+            Arrival::Event {
+                id,
+                event,
+                clock_off,
+                ..
+            },
+        ) = (&self.forward, &arrival)
+        else {
+            return (StatusCode::NO_CONTENT, arrival);
+        };
+        // What it answers is what the server is told, which tries again and disables as it would in earnest.
+        let answered = forward.send(&head.headers, body).await;
+        let status = answered.clone().unwrap_or(StatusCode::BAD_GATEWAY);
+        let arrival = Arrival::Event {
+            id: id.clone(),
+            event: event.clone(),
+            clock_off: *clock_off,
+            forwarded: Some(answered),
+        };
+        (status, arrival)
     }
 }
 
@@ -143,6 +176,7 @@ fn verified(
         id: id.to_owned(),
         event,
         clock_off: (off.saturating_abs() > TOLERANCE).then_some(off),
+        forwarded: None,
     })
 }
 
