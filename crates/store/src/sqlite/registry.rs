@@ -205,8 +205,7 @@ impl Registry for SqliteStore {
     }
 }
 
-/// The profiles of an organization that have a reference. Few have the same one, and everybody an organization:
-/// the plus keeps the planner from walking all of those.
+/// The profiles of an organization that have a reference.
 pub(super) const HOLDERS: &str = "SELECT id FROM profiles WHERE organization = ?2 \
     AND reference_id = ?1 ORDER BY created_at, id LIMIT 2";
 
