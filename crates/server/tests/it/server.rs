@@ -62,6 +62,7 @@ pub(crate) const OPERATOR_KEY: &str = "key-operator";
 pub(crate) const GATEWAY_KEY: &str = "key-gateway";
 
 /// What differs from the usual server.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Options {
     pub(crate) rate_limit_rpm: Option<u32>,
     pub(crate) development: bool,

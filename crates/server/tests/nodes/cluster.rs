@@ -88,17 +88,18 @@ impl Cluster {
         Client::new(node.program.address, &self.key)
     }
 
-    /// A gateway with this key.
-    pub(crate) fn gateway(&self, node: &Node, key: &str) -> Client {
-        Client::of_gateway(node.program.address, key)
-    }
-
     pub(crate) fn operator(&self, node: &Node) -> Client {
         Client::new(node.program.address, &self.operator_key)
     }
 }
 
 impl Node {
+    /// A gateway with this key.
+    pub(crate) fn gateway(&self, key: &str) -> Client {
+        let headers = format!("x-rollcall-gateway-key: {key}\r\n");
+        Client::sending(self.program.address, headers)
+    }
+
     /// Asks the node to end, and waits until it has drained.
     pub(crate) fn end(mut self) {
         let id = self.program.child.id().to_string();

@@ -83,7 +83,7 @@ fn a_gateways_policy_that_one_node_changes_holds_on_the_other_within_five_second
     let create = ["keys", "create", "--kind", "gateway"];
     let key = text(&cluster.run(&[&create[..], &of].concat())["secret"]);
     let (one, two) = (cluster.serve("one", &[]), cluster.serve("two", &[]));
-    let mut gateways = [&one, &two].map(|node| cluster.gateway(node, &key));
+    let mut gateways = [&one, &two].map(|node| node.gateway(&key));
     let status = |gateway: &mut Client| {
         let check = gateway.send("GET", "/gateway/v1/check", "ga", None);
         check.unwrap().status

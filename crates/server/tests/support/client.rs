@@ -26,19 +26,15 @@ pub(crate) struct Reply {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr, key: &str) -> Self {
-        Self {
-            address,
-            headers: format!("x-api-key: {key}\r\nanthropic-version: 2026-10-21\r\n"),
-            connection: None,
-        }
+        let headers = format!("x-api-key: {key}\r\nanthropic-version: 2026-10-21\r\n");
+        Self::sending(address, headers)
     }
 
-    /// A platform's gateway.
-    #[allow(dead_code, reason = "not every test binary has one")]
-    pub(crate) fn of_gateway(address: SocketAddr, key: &str) -> Self {
+    /// A party that sends these lines of headers, and no others.
+    pub(crate) fn sending(address: SocketAddr, headers: String) -> Self {
         Self {
             address,
-            headers: format!("x-rollcall-gateway-key: {key}\r\n"),
+            headers,
             connection: None,
         }
     }
