@@ -172,12 +172,19 @@ fn lists_are_read_from_the_read_url_and_single_profiles_from_the_primary() {
     // Not a replica, but one that lags as far as can be.
     let replica = Cluster::new();
     let node = cluster.serve("node", &["--database-read-url", &replica.url]);
+    let other = cluster.serve("other", &[]);
     let mut client = cluster.platform(&node);
-    let made = client.ok("POST", PROFILES, "ga", Some(&json!({})));
+    let mut elsewhere = cluster.platform(&other);
+    let made = elsewhere.ok("POST", PROFILES, "ga", Some(&json!({})));
     let path = format!("{PROFILES}/{}", text(&made["id"]));
     assert_eq!(client.ok("GET", &path, "ga", None), made);
     let listed = client.ok("GET", PROFILES, "ga", None);
     assert_eq!(listed["data"], json!([]));
+
+    // Who writes through the node finds what it wrote, and all before it.
+    let own = client.ok("POST", PROFILES, "ga", Some(&json!({})));
+    let listed = client.ok("GET", PROFILES, "ga", None);
+    assert_eq!(listed["data"], json!([own, made]));
 }
 
 #[test]
