@@ -537,14 +537,20 @@ impl ApiError {
 
     /// The body of the answer; `request_id` is the one in the `request-id` header.
     pub fn body(&self, request_id: &str) -> String {
+        let code = self.code.map(ErrorCode::as_str);
+        self.body_with(self.kind.error_type(), code, request_id)
+    }
+
+    /// The body with a type and a code that need not be of the catalogue, both plain words.
+    pub fn body_with(&self, error_type: &str, code: Option<&str>, request_id: &str) -> String {
         let mut out = String::with_capacity(160 + self.message.len());
         out.push_str(r#"{"type":"error","error":{"type":""#);
-        out.push_str(self.kind.error_type());
+        out.push_str(error_type);
         out.push_str(r#"","message":"#);
         write_string(&mut out, &one_line(&self.message));
-        if let Some(code) = self.code {
+        if let Some(code) = code {
             out.push_str(r#","details":{"error_code":""#);
-            out.push_str(code.as_str());
+            out.push_str(code);
             out.push_str("\"}");
         }
         out.push_str(r#"},"request_id":"#);

@@ -82,9 +82,13 @@ impl Faults {
                 "drop_connection".to_owned(),
                 Some(Failure::dropped_connection()),
             ),
-            FaultOutcome::Answer { status, error_type } => (
+            FaultOutcome::Answer {
+                status,
+                error_type,
+                error_code,
+            } => (
                 format!("fault_{number} {status} {error_type}"),
-                Some(Failure::on_demand(status, error_type)),
+                Some(Failure::on_demand(status, error_type, error_code)),
             ),
         };
         Some(Strike {

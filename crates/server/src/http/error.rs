@@ -67,7 +67,11 @@ struct Halves {
 /// What a development server was asked to answer, which need not be a row of the catalogue.
 #[derive(Debug)]
 enum OnDemand {
-    Answer { status: u16, error_type: String },
+    Answer {
+        status: u16,
+        error_type: String,
+        error_code: Option<String>,
+    },
     DropConnection,
 }
 
@@ -118,7 +122,7 @@ impl Failure {
     }
 
     /// A failure that a development server was asked to show, with the headers of a real one.
-    pub(crate) fn on_demand(status: u16, error_type: String) -> Self {
+    pub(crate) fn on_demand(status: u16, error_type: String, error_code: Option<String>) -> Self {
         let mut kinds = ErrorKind::ALL.into_iter();
         let kind = kinds.find(|kind| kind.status() == status);
         let kind = kind.unwrap_or(if status < 500 {
@@ -132,7 +136,11 @@ impl Failure {
         };
         Self::with(told, |halves| {
             halves.retry_after = matches!(status, 429 | 503 | 529).then_some(STORAGE_WAIT);
-            halves.on_demand = Some(OnDemand::Answer { status, error_type });
+            halves.on_demand = Some(OnDemand::Answer {
+                status,
+                error_type,
+                error_code,
+            });
         })
     }
 
@@ -180,9 +188,12 @@ impl Failure {
         } = *self.0;
         let mut answer = match on_demand {
             None => json_with_status(status_of(told.status()), told.body(request_id)),
-            Some(OnDemand::Answer { status, error_type }) => {
-                let usual = told.kind.error_type();
-                let text = told.body(request_id).replacen(usual, &error_type, 1);
+            Some(OnDemand::Answer {
+                status,
+                error_type,
+                error_code,
+            }) => {
+                let text = told.body_with(&error_type, error_code.as_deref(), request_id);
                 json_with_status(status_of(status), text)
             }
             Some(OnDemand::DropConnection) => broken_off(),

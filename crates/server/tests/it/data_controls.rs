@@ -451,6 +451,31 @@ async fn a_report_that_does_not_fit_is_refused_and_says_where() {
 }
 
 #[tokio::test]
+async fn a_code_of_the_original_is_reachable_as_an_ordered_fault() {
+    let server = TestServer::start().await;
+    let fault = r#"{"status":400,"error_code":"external_key_not_found"}"#;
+    let faults = "/operator/v1/dev/faults";
+    let ordered = server.operator().post(faults, fault).await.ok();
+    assert_eq!(ordered["error_code"], "external_key_not_found");
+    assert_eq!(
+        update(&server, BOTH).await.error(),
+        "400 invalid_request_error [external_key_not_found]: A fault that was asked for"
+    );
+    for (body, expected) in [
+        (
+            r#"{"status":400,"error_code":"A"}"#,
+            "400 invalid_request_error: error_code: must be a code such as external_key_not_found",
+        ),
+        (
+            r#"{"delay_ms":5,"error_code":"a"}"#,
+            "400 invalid_request_error: status: is required beside error_code",
+        ),
+    ] {
+        assert_eq!(server.operator().post(faults, body).await.error(), expected);
+    }
+}
+
+#[tokio::test]
 async fn the_trail_names_regions_and_never_what_they_were_given() {
     let server = TestServer::start().await;
     update(&server, BOTH).await;

@@ -82,7 +82,7 @@ async fn the_next_matching_requests_fail_as_a_real_server_would() {
     let server = TestServer::with(|options| options.rate_limit_rpm = Some(600)).await;
     let faults = format!("{DEV}/faults");
     let body = r#"{"method":"post","path":"/v1/user_profiles","status":529,"times":2}"#;
-    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","times":2,"delay_ms":0,"drop_connection":false}"#);
+    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","error_code":null,"times":2,"delay_ms":0,"drop_connection":false}"#);
     assert_eq!(server.platform().get(PROFILES).await.status, 200);
     assert_snapshot!(server.platform().post(PROFILES, "{}").await, @r#"
     529
@@ -101,7 +101,7 @@ async fn the_next_matching_requests_fail_as_a_real_server_would() {
 
     {"type":"error","error":{"type":"overloaded_error","message":"A fault that was asked for"},"request_id":"req_011ChEJeR5DXK4TejLdzHjTK"}
     "#);
-    assert_snapshot!(server.operator().get(&faults).await.text(), @r#"{"data":[{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","times":1,"delay_ms":0,"drop_connection":false}],"next_page":null}"#);
+    assert_snapshot!(server.operator().get(&faults).await.text(), @r#"{"data":[{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","error_code":null,"times":1,"delay_ms":0,"drop_connection":false}],"next_page":null}"#);
     assert_eq!(server.platform().post(PROFILES, "{}").await.status, 529);
     assert_eq!(server.platform().post(PROFILES, "{}").await.status, 200);
 
@@ -143,7 +143,7 @@ async fn a_delay_without_a_status_is_a_slow_success() {
     let server = TestServer::start().await;
     let faults = format!("{DEV}/faults");
     let body = r#"{"method":"POST","delay_ms":30}"#;
-    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":null,"status":null,"error_type":null,"times":1,"delay_ms":30,"drop_connection":false}"#);
+    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":null,"status":null,"error_type":null,"error_code":null,"times":1,"delay_ms":30,"drop_connection":false}"#);
     assert_eq!(server.platform().get(PROFILES).await.status, 200);
     let asked = tokio::time::Instant::now();
     let slow = server.platform().post(PROFILES, r#"{"name":"Slow"}"#).await;

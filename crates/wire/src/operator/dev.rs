@@ -138,6 +138,8 @@ pub enum FaultOutcome {
         status: u16,
         /// The `error.type`.
         error_type: String,
+        /// The `error.details.error_code`.
+        error_code: Option<String>,
     },
     /// The end of the connection.
     DropConnection,
@@ -145,7 +147,7 @@ pub enum FaultOutcome {
     GoOn,
 }
 
-/// Reads `{method?, path?, status, error_type?, times?, delay_ms?, drop_connection?}`. `status` may be
+/// Reads `{method?, path?, status, error_type?, error_code?, times?, delay_ms?, drop_connection?}`. `status` may be
 /// left out where the connection is dropped, and where there is a delay, after which the request goes
 /// on; `error_type` defaults to that of the catalogue's row.
 pub fn parse_fault(mut fields: Fields) -> Result<Fault, ApiError> {
@@ -153,8 +155,13 @@ pub fn parse_fault(mut fields: Fields) -> Result<Fault, ApiError> {
     let path = fields.take_non_null("path").map(path).transpose()?;
     let status = fields.take_non_null("status");
     let status = status.map(|field| field.integer(400..=599)).transpose()?;
-    let error_type = fields.take_non_null("error_type").map(error_type);
+    let error_type = fields.take_non_null("error_type");
+    let error_type = error_type.map(|field| code(field, "must be an error type such as api_error"));
     let error_type = error_type.transpose()?;
+    let error_code = fields.take_non_null("error_code");
+    let error_code =
+        error_code.map(|field| code(field, "must be a code such as external_key_not_found"));
+    let error_code = error_code.transpose()?;
     let times = integer_or(&mut fields, "times", 1, 1..=1_000_000)?;
     let delay = integer_or(&mut fields, "delay_ms", 0, 0..=600_000)?;
     let drop_connection = fields.take_non_null("drop_connection");
@@ -165,10 +172,17 @@ pub fn parse_fault(mut fields: Fields) -> Result<Fault, ApiError> {
         (false, Some(status), error_type) => {
             let status = u16::try_from(status).unwrap_or(599);
             let error_type = error_type.unwrap_or_else(|| usual_type(status).to_owned());
-            FaultOutcome::Answer { status, error_type }
+            FaultOutcome::Answer {
+                status,
+                error_type,
+                error_code,
+            }
         }
         (false, None, Some(_)) => {
             return Err(ApiError::at("status", "is required beside error_type"));
+        }
+        (false, None, None) if error_code.is_some() => {
+            return Err(ApiError::at("status", "is required beside error_code"));
         }
         (false, None, None) if delay > 0 => FaultOutcome::GoOn,
         (false, None, None) => {
@@ -202,7 +216,8 @@ fn path(field: Field) -> Read<String> {
     })
 }
 
-fn error_type(field: Field) -> Read<String> {
+/// An error's type or code.
+fn code(field: Field, expected: &'static str) -> Read<String> {
     field.parsed(|text| {
         let plain = text
             .bytes()
@@ -210,7 +225,7 @@ fn error_type(field: Field) -> Read<String> {
         if plain && (1..=64).contains(&text.len()) {
             Ok(text.to_owned())
         } else {
-            Err("must be an error type such as api_error")
+            Err(expected)
         }
     })
 }
@@ -239,10 +254,14 @@ fn usual_type(status: u16) -> &'static str {
 }
 
 impl FaultOutcome {
-    /// The status and the error's type of an error answer.
-    fn answer(&self) -> Option<(u16, &str)> {
+    /// The status of an error answer, and the error's type and code.
+    fn answer(&self) -> Option<(u16, &str, Option<&str>)> {
         match self {
-            Self::Answer { status, error_type } => Some((*status, error_type)),
+            Self::Answer {
+                status,
+                error_type,
+                error_code,
+            } => Some((*status, error_type, error_code.as_deref())),
             Self::DropConnection | Self::GoOn => None,
         }
     }
@@ -253,8 +272,9 @@ impl FaultOutcome {
 pub(crate) static FAULT: &[Member<Fault>] = &[
     member("method", || nullable(matching("^[A-Za-z]+$")), |it| it.method.as_deref().into()),
     member("path", || nullable(matching("^/")), |it| it.path.as_deref().into()),
-    member("status", || nullable(integer(400, Some(599))), |it| it.outcome.answer().map(|(status, _)| u64::from(status)).into()),
-    member("error_type", || nullable(matching("^[a-z_]{1,64}$")), |it| it.outcome.answer().map(|(_, error_type)| error_type).into()),
+    member("status", || nullable(integer(400, Some(599))), |it| it.outcome.answer().map(|(status, ..)| u64::from(status)).into()),
+    member("error_type", || nullable(matching("^[a-z_]{1,64}$")), |it| it.outcome.answer().map(|(_, error_type, _)| error_type).into()),
+    member("error_code", || nullable(matching("^[a-z_]{1,64}$")), |it| it.outcome.answer().and_then(|(.., error_code)| error_code).into()),
     member("times", || nullable(integer(1, Some(1_000_000))), |it| u64::from(it.times).into()),
     member("delay_ms", delay_shape, |it| u64::try_from(it.delay.as_millis()).unwrap_or(u64::MAX).into()),
     member("drop_connection", || nullable(boolean()), |it| (it.outcome == FaultOutcome::DropConnection).into()),

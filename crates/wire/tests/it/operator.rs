@@ -640,7 +640,7 @@ fn faults_default_to_one_answer_of_the_catalogue() {
     let fault = fault.unwrap();
     assert_eq!(
         written(|out| dev::write_fault(out, &fault)),
-        r#"{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","times":1,"delay_ms":0,"drop_connection":false}"#
+        r#"{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","error_code":null,"times":1,"delay_ms":0,"drop_connection":false}"#
     );
     let dropped = dev::parse_fault(fields(
         br#"{"drop_connection":true,"times":3,"delay_ms":250}"#,

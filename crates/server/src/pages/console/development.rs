@@ -66,7 +66,16 @@ fn fault_text(fault: &Fault) -> String {
     let outcome = match &fault.outcome {
         FaultOutcome::DropConnection => "the connection drops".to_owned(),
         FaultOutcome::GoOn => "a slow answer".to_owned(),
-        FaultOutcome::Answer { status, error_type } => format!("{status} {error_type}"),
+        FaultOutcome::Answer {
+            status,
+            error_type,
+            error_code: None,
+        } => format!("{status} {error_type}"),
+        FaultOutcome::Answer {
+            status,
+            error_type,
+            error_code: Some(code),
+        } => format!("{status} {error_type} ({code})"),
     };
     format!(
         "{method} {path}: {outcome}, {} times, after {} ms",
@@ -130,7 +139,8 @@ fn set_clock(call: &ConsoleCall<'_>, form: &Form, asked: &str) -> Result<&'stati
 
 fn add_fault(call: &ConsoleCall<'_>, form: &Form) -> Result<&'static str, Failure> {
     let body = form.body().filled("method").filled("path");
-    let body = body.filled("error_type").number("status");
+    let body = body.filled("error_type").filled("error_code");
+    let body = body.number("status");
     let body = body.number("times").number("delay_ms");
     let body = match form.get("drop_connection") {
         Some("yes") => body.with("drop_connection", true),

@@ -120,7 +120,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         {"required": ["drop_connection"], "properties": {"drop_connection": {"const": true}}},
         {
             "required": ["delay_ms"],
-            "properties": {"delay_ms": {"type": "integer", "minimum": 1}, "error_type": {"type": "null"}}
+            "properties": {"delay_ms": {"type": "integer", "minimum": 1}, "error_type": {"type": "null"}, "error_code": {"type": "null"}}
         }
     ]});
     let header = utoipa::openapi::schema::ArrayBuilder::new().items(schema::string().build());
