@@ -10,7 +10,7 @@
 //! and under [`Validator::Automatic`] a pending region becomes active. [`DataControls::as_of`] derives both;
 //! every reader and every rule begins with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::text::{Explanation, ResourceName};
 /// How long a retired key or bucket must be kept usable, and is listed.
 pub const RETIREMENT: Duration = Duration::from_hours(30 * 24);
 /// How many retired keys, or buckets, keep a profile from being given another.
-pub const RETIRED: usize = 32;
+pub const RETIRED: usize = 1_000;
 /// How long a validation takes where nobody is asked.
 pub const VALIDATION: Duration = Duration::from_secs(1);
 /// The most failed checks that a region reports.
@@ -254,12 +254,25 @@ pub struct BucketFacts {
     pub project_id: Option<ResourceName>,
 }
 
+/// What a report tells of a bucket; what is left out stays as it is known, and what is none is forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LearnedFacts {
+    /// The key that the bucket encrypts with by default.
+    pub kms_key_name: Option<Option<ResourceName>>,
+    /// Where it is.
+    pub location: Option<Option<ResourceName>>,
+    /// The id of its project.
+    pub project_id: Option<Option<ResourceName>>,
+}
+
 /// What a region is given: a key, or a bucket.
 pub trait Resource: Clone + Debug + Eq {
     /// What the last validation found wrong.
     type Findings: Clone + Debug + Default + Eq;
     /// What is known of it once it was active.
     type Facts: Clone + Debug + Default + Eq;
+    /// What a report tells of that.
+    type Learned: Clone + Debug + Default + Eq;
     /// The control that it is of.
     const KIND: ControlKind;
 
@@ -267,36 +280,37 @@ pub trait Resource: Clone + Debug + Eq {
     fn clashes(&self, other: &Self) -> bool;
 
     /// What is known after `reported` was learned.
-    fn learn(known: &Self::Facts, reported: Self::Facts) -> Self::Facts;
+    fn learn(known: Self::Facts, reported: Self::Learned) -> Self::Facts;
 }
 
 impl Resource for ExternalKeyId {
     type Findings = Option<Explanation>;
     type Facts = ();
+    type Learned = ();
     const KIND: ControlKind = ControlKind::Cmek;
 
     fn clashes(&self, _: &Self) -> bool {
         false
     }
 
-    fn learn((): &(), (): ()) {}
+    fn learn((): (), (): ()) {}
 }
 
 impl Resource for BucketReference {
     type Findings = Vec<FailedCheck>;
     type Facts = BucketFacts;
+    type Learned = LearnedFacts;
     const KIND: ControlKind = ControlKind::Storage;
 
     fn clashes(&self, other: &Self) -> bool {
         self.name == other.name
     }
 
-    fn learn(known: &BucketFacts, reported: BucketFacts) -> BucketFacts {
-        let known = known.clone();
+    fn learn(known: BucketFacts, reported: LearnedFacts) -> BucketFacts {
         BucketFacts {
-            kms_key_name: reported.kms_key_name.or(known.kms_key_name),
-            location: reported.location.or(known.location),
-            project_id: reported.project_id.or(known.project_id),
+            kms_key_name: reported.kms_key_name.unwrap_or(known.kms_key_name),
+            location: reported.location.unwrap_or(known.location),
+            project_id: reported.project_id.unwrap_or(known.project_id),
         }
     }
 }
@@ -308,8 +322,8 @@ pub enum Validation<F> {
     Pending {
         /// What the latest attempt found wrong.
         findings: F,
-        /// Since when; not known of what was imported without it.
-        since: Option<Timestamp>,
+        /// Since when.
+        since: Timestamp,
     },
     /// It passed.
     Active {
@@ -359,11 +373,13 @@ impl<R: Resource> Configured<R> {
             is_suspended: false,
             ..self.clone()
         };
-        if let Validation::Active {
-            last_checked_at, ..
-        } = &mut substance.validation
-        {
-            *last_checked_at = None;
+        match &mut substance.validation {
+            Validation::Active {
+                last_checked_at, ..
+            } => *last_checked_at = None,
+            // What waits again after it was suspended waits anew, and reads as it did before.
+            Validation::Pending { since, .. } => *since = Timestamp::EPOCH,
+            Validation::Failed { .. } => {}
         }
         substance
     }
@@ -372,7 +388,7 @@ impl<R: Resource> Configured<R> {
     fn validate(&mut self, now: Timestamp) {
         self.validation = Validation::Pending {
             findings: R::Findings::default(),
-            since: Some(now),
+            since: now,
         };
     }
 
@@ -441,10 +457,10 @@ pub enum Report<R: Resource> {
     /// The validation goes on.
     Pending(R::Findings),
     /// It passed, and what was learned; what was not stays as it is known.
-    Active(R::Findings, R::Facts),
+    Active(R::Findings, R::Learned),
     /// It was given up.
     Failed(R::Findings),
-    /// The approval is withdrawn or paused, until another report.
+    /// The approval is withdrawn or paused, until another report, or until the region is given something else.
     Suspended,
 }
 
@@ -512,10 +528,10 @@ impl<R: Resource> Control<R> {
         Self { retired, ..self }
     }
 
-    /// What time alone has made of it, and when it last made a region active.
-    fn as_of(&self, now: Timestamp, validator: Validator) -> (Self, Option<Timestamp>) {
+    /// What time alone has made of it, and when it made regions active.
+    fn as_of(&self, now: Timestamp, validator: Validator) -> (Self, BTreeSet<Timestamp>) {
         let mut current = self.clone();
-        let mut last = None;
+        let mut activations = BTreeSet::new();
         if validator == Validator::Automatic {
             for region in Region::ALL {
                 let Some(configured) = current.regions.get_mut(region) else {
@@ -524,7 +540,7 @@ impl<R: Resource> Control<R> {
                 let Validation::Pending { since, .. } = configured.validation else {
                     continue;
                 };
-                let at = since.map_or(now, |since| since.saturating_add(VALIDATION));
+                let at = since.saturating_add(VALIDATION);
                 if configured.is_suspended || at > now {
                     continue;
                 }
@@ -534,11 +550,11 @@ impl<R: Resource> Control<R> {
                 };
                 configured.apply(R::Findings::default(), at);
                 current = current.in_place_of(&before, at);
-                last = last.max(Some(at));
+                activations.insert(at);
             }
         }
         current.retired.retain(|it| it.expires_at > now);
-        (current, last)
+        (current, activations)
     }
 
     fn updated(&self, update: &ControlUpdate<R>, now: Timestamp) -> Result<Self, ControlsRefusal> {
@@ -599,17 +615,28 @@ impl<R: Resource> Control<R> {
             Report::Pending(findings) => {
                 let since = match configured.validation {
                     Validation::Pending { since, .. } if !was_suspended => since,
-                    _ => Some(now),
+                    _ => now,
                 };
                 configured.validation = Validation::Pending { findings, since };
             }
             Report::Active(findings, facts) => {
                 configured.apply(findings, now);
-                configured.facts = R::learn(&configured.facts, facts);
+                configured.facts = R::learn(std::mem::take(&mut configured.facts), facts);
             }
             Report::Failed(findings) => configured.validation = Validation::Failed { findings },
         }
         Ok(after.in_place_of(self, now))
+    }
+
+    fn keep_since(&mut self, before: &Self, region: Region) {
+        let known = before.regions.get(&region);
+        if let Some(configured) = self.regions.get_mut(&region)
+            && let Some(known) = known.filter(|it| it.resource == configured.resource)
+            && let Validation::Pending { since: known, .. } = known.validation
+            && let Validation::Pending { since, .. } = &mut configured.validation
+        {
+            *since = known;
+        }
     }
 
     /// The regions in which it differs.
@@ -638,16 +665,18 @@ fn set<R: Resource>(
 ) {
     let before = regions.get_mut(&region);
     if let Some(before) = before.filter(|it| it.resource == *resource) {
-        if matches!(before.validation, Validation::Failed { .. }) {
+        if before.status() == RegionStatus::Failed {
             before.validate(now);
         }
         return;
     }
-    let before = regions.remove(&region);
+    // What a suspended region had is not applied, and so is not while the next is pending: as if it had been
+    // removed in between.
+    let before = regions.remove(&region).filter(|it| !it.is_suspended);
     let mut configured = Configured {
         resource: resource.clone(),
         facts: R::Facts::default(),
-        is_suspended: before.as_ref().is_some_and(|it| it.is_suspended),
+        is_suspended: false,
         effective: before.and_then(|it| it.effective),
         validation: Validation::Failed {
             findings: R::Findings::default(),
@@ -755,11 +784,16 @@ impl DataControls {
     /// active.
     #[must_use]
     pub fn as_of(&self, now: Timestamp, validator: Validator) -> Self {
-        let (cmek, keys_at) = self.cmek.as_of(now, validator);
-        let (storage, buckets_at) = self.storage.as_of(now, validator);
+        let (cmek, mut activations) = self.cmek.as_of(now, validator);
+        let (storage, of_buckets) = self.storage.as_of(now, validator);
+        activations.extend(of_buckets);
+        // Each moves the time on, also where the clock was put back before it.
+        let moved = |last: Option<Timestamp>, at: Timestamp| {
+            Some(last.map_or(at, |last| at.max(last.next_microsecond())))
+        };
         Self {
             label: self.label,
-            updated_at: self.updated_at.max(keys_at).max(buckets_at),
+            updated_at: activations.into_iter().fold(self.updated_at, moved),
             cmek,
             storage,
         }
@@ -822,6 +856,16 @@ impl DataControls {
         Self {
             updated_at: Some(now.max(last.next_microsecond())),
             ..self
+        }
+    }
+
+    /// Lets these regions wait as long as they do in `before` for the same.
+    pub(crate) fn keep_since(&mut self, before: &Self, regions: &[(ControlKind, Region)]) {
+        for (control, region) in regions {
+            match control {
+                ControlKind::Cmek => self.cmek.keep_since(&before.cmek, *region),
+                ControlKind::Storage => self.storage.keep_since(&before.storage, *region),
+            }
         }
     }
 

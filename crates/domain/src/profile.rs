@@ -6,7 +6,7 @@
 mod record;
 
 pub use self::record::{
-    LeftOut, PartialAction, ProfileRecord, Unmatched, export_audit, import_audit,
+    ControlsLeftOut, LeftOut, PartialAction, ProfileRecord, Unmatched, export_audit, import_audit,
 };
 use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
@@ -432,6 +432,13 @@ impl Profile {
         brought.unwrap_or_else(|| BucketLabel::of(&self.id))
     }
 
+    /// The profile with its keys and buckets as time alone has made them by `now`.
+    #[must_use]
+    pub fn with_data_controls_as_of(mut self, now: Timestamp, validator: Validator) -> Self {
+        self.data_controls = self.data_controls.as_of(now, validator);
+        self
+    }
+
     /// Applies what the platform sent of keys and buckets: all of it or nothing. The profile's own
     /// `updated_at` stays.
     pub fn update_data_controls(
@@ -463,10 +470,7 @@ impl Profile {
     ) -> Result<Decided<Self>, Refusal> {
         let before = self.data_controls.as_of(now, validator);
         let after = before.reported(region, report, now)?;
-        let details = vec![
-            format!("{}.{region}", report.control()),
-            report.status().to_string(),
-        ];
+        let details = vec![format!("{}.{region}", report.control())];
         Ok(self.with_data_controls(
             &before,
             after,

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::data_controls::{
     AccessRole, BucketFacts, BucketLabel, BucketReference, CheckName, Configured, Control,
-    DataControls, ExternalKeyId, FAILED_CHECKS, FailedCheck, Region, RegionStatus, Resource,
-    Retired, Validation,
+    ControlKind, DataControls, ExternalKeyId, FAILED_CHECKS, FailedCheck, LearnedFacts, Region,
+    RegionStatus, Resource, Retired, Validation,
 };
 use rollcall_domain::id::ProfileId;
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::{ControlsLeftOut, Profile};
 use rollcall_domain::text::{Explanation, ResourceName};
 
 use crate::field::{Field, FieldError, Fields, Read, required};
@@ -121,7 +121,7 @@ impl Written for BucketReference {
     fn read_given(field: Field) -> Read<(Self, BucketFacts)> {
         let mut fields = field.object()?;
         let bucket = read_reference(&mut fields)?;
-        let facts = read_facts(&mut fields)?;
+        let facts = Self::learn(BucketFacts::default(), read_facts(&mut fields)?);
         fields.finish()?;
         Ok((bucket, facts))
     }
@@ -213,14 +213,14 @@ fn read_reference(fields: &mut Fields) -> Read<BucketReference> {
 }
 
 /// Reads `kms_key_name`, `location` and `project_id`, each of which may be left out.
-pub fn read_facts(fields: &mut Fields) -> Read<BucketFacts> {
+pub fn read_facts(fields: &mut Fields) -> Read<LearnedFacts> {
     let mut name = |name| {
-        let field = fields.take_non_null(name);
+        let field = fields.take(name);
         field
-            .map(|field| field.parsed(ResourceName::parse))
+            .map(|field| field.optional(|field| field.parsed(ResourceName::parse)))
             .transpose()
     };
-    Ok(BucketFacts {
+    Ok(LearnedFacts {
         kms_key_name: name("kms_key_name")?,
         location: name("location")?,
         project_id: name("project_id")?,
@@ -265,53 +265,88 @@ fn write_failed_check(out: &mut String, failed: &FailedCheck) {
     out.push('}');
 }
 
-/// Reads the members of a map from regions, each by `read`.
+/// Reads the members of a map from regions, each by `read`, in the order of the regions.
 pub fn read_by_region<T>(
     field: Field,
-    mut read: impl FnMut(Field) -> Read<T>,
+    mut read: impl FnMut(Region, Field) -> Read<T>,
 ) -> Read<BTreeMap<Region, T>> {
+    let mut fields = field.object()?;
     let mut by_region = BTreeMap::new();
-    for (region, field) in field.object()?.take_all() {
-        let region = Region::parse(&region)
+    for region in Region::ALL {
+        if let Some(field) = fields.take(region.as_str()) {
+            by_region.insert(*region, read(*region, field)?);
+        }
+    }
+    for (name, field) in fields.take_all() {
+        Region::parse(&name)
             .map_err(|error| field.error(format!("is no region; a region {error}")))?;
-        by_region.insert(region, read(field)?);
     }
     Ok(by_region)
 }
 
-/// Reads the data controls of the profile `id`, which was created at `created_at`, in any form.
-pub(crate) fn read(field: Field, id: &ProfileId, created_at: Timestamp) -> Read<DataControls> {
+/// What is known of a profile while its data controls are read.
+pub(crate) struct Around<'a> {
+    /// Its id.
+    pub(crate) id: &'a ProfileId,
+    /// When it was created, where that is stated.
+    pub(crate) created_at: Option<Timestamp>,
+    /// Since when a region is pending of which that is not stated; the last change, without it.
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// Reads the data controls of a profile in any form, and what they leave out.
+pub(crate) fn read(field: Field, around: &Around<'_>) -> Read<(DataControls, ControlsLeftOut)> {
     let mut fields = field.object()?;
     let label = fields.take_non_null("bucket_label_value");
     let label = label.map(|label| label.parsed(BucketLabel::parse));
-    let cmek = fields.take("cmek").map(read_control).transpose()?;
-    let storage = fields.take("storage").map(read_control).transpose()?;
+    let label = label.transpose()?;
+    // Controls come first in the table, and what is wrong with this is told after them.
+    let updated_at = fields.take_non_null("updated_at").map(Field::timestamp);
+    let last = match &updated_at {
+        Some(Ok(updated_at)) => Some(*updated_at),
+        Some(Err(_)) | None => around.created_at,
+    };
+    let since = around.since.or(last).unwrap_or(Timestamp::EPOCH);
+    let mut lacking = Vec::new();
+    let cmek = fields.take("cmek");
+    let cmek = cmek.map(|field| read_control(field, since, &mut lacking));
+    let cmek = cmek.transpose()?.unwrap_or_default();
+    let storage = fields.take("storage");
+    let storage = storage.map(|field| read_control(field, since, &mut lacking));
+    let storage = storage.transpose()?.unwrap_or_default();
     if let Some(field) = fields.take("type") {
         field.parsed(|text| match text {
             OBJECT_TYPE => Ok(()),
             _ => Err(format!("must be {OBJECT_TYPE}")),
         })?;
     }
-    let updated_at = fields.take_non_null("updated_at");
-    let updated_at = updated_at.map(Field::timestamp).transpose()?;
+    let updated_at = updated_at.transpose()?;
     if let Some(field) = fields.take("user_profile_id") {
         field.parsed(|text| match text {
-            _ if text == id.as_str() => Ok(()),
+            _ if text == around.id.as_str() => Ok(()),
             _ => Err("must be the ID of this profile"),
         })?;
     }
     fields.finish()?;
-    Ok(DataControls {
-        label: label
-            .transpose()?
-            .filter(|label| *label != BucketLabel::of(id)),
-        updated_at: updated_at.filter(|at| *at != created_at),
-        cmek: cmek.unwrap_or_default(),
-        storage: storage.unwrap_or_default(),
-    })
+    let left_out = ControlsLeftOut {
+        label: label.is_none(),
+        updated_at: updated_at.is_none(),
+        since: lacking,
+    };
+    let controls = DataControls {
+        label: label.filter(|label| *label != BucketLabel::of(around.id)),
+        updated_at: updated_at.filter(|at| Some(*at) != around.created_at),
+        cmek,
+        storage,
+    };
+    Ok((controls, left_out))
 }
 
-fn read_control<R: Written>(field: Field) -> Read<Control<R>> {
+fn read_control<R: Written>(
+    field: Field,
+    since: Timestamp,
+    lacking: &mut Vec<(ControlKind, Region)>,
+) -> Read<Control<R>> {
     let mut fields = field.object()?;
     let place = fields.path(R::GIVEN);
     let mut given = BTreeMap::new();
@@ -322,14 +357,15 @@ fn read_control<R: Written>(field: Field) -> Read<Control<R>> {
     if is_enabled {
         let field = required(&mut fields, R::GIVEN)?;
         let path = field.path.clone();
-        given = read_by_region(field, R::read_given)?;
+        given = read_by_region(field, |_, field| R::read_given(field))?;
         if given.is_empty() {
             return Err(FieldError::new(path, "must have at least one region"));
         }
         if let Some(field) = fields.take("status") {
-            statuses = read_by_region(field, |field| {
+            statuses = read_by_region(field, |region, field| {
                 let path = field.path.clone();
-                read_status::<R>(field).map(|status| (path, status))
+                let resource = given.get(&region).map(|(resource, _)| resource);
+                read_status(field, resource).map(|status| (path, status))
             })?;
         }
     }
@@ -347,11 +383,14 @@ fn read_control<R: Written>(field: Field) -> Read<Control<R>> {
                 return Err(FieldError::new(path, message));
             }
         };
+        if standing.lacks_since() {
+            lacking.push((R::KIND, region));
+        }
         let configured = Configured {
             resource,
             facts,
             effective: standing.effective,
-            validation: standing.validation,
+            validation: standing.validation.since(since),
             is_suspended: standing.is_suspended,
         };
         regions.insert(region, configured);
@@ -404,26 +443,48 @@ fn read_retired<R: Written>(field: Field) -> Read<Vec<Retired<R>>> {
 /// Where a region with something stands.
 struct Standing<R: Resource> {
     effective: Option<R>,
-    validation: Validation<R::Findings>,
+    validation: ReadValidation<R>,
     is_suspended: bool,
+}
+
+/// A validation that may not say since when it goes on.
+enum ReadValidation<R: Resource> {
+    Pending(R::Findings, Option<Timestamp>),
+    Other(Validation<R::Findings>),
+}
+
+impl<R: Resource> ReadValidation<R> {
+    fn since(self, otherwise: Timestamp) -> Validation<R::Findings> {
+        match self {
+            Self::Pending(findings, since) => Validation::Pending {
+                findings,
+                since: since.unwrap_or(otherwise),
+            },
+            Self::Other(validation) => validation,
+        }
+    }
+}
+
+impl<R: Resource> Standing<R> {
+    fn lacks_since(&self) -> bool {
+        matches!(self.validation, ReadValidation::Pending(_, None))
+    }
 }
 
 impl<R: Resource> Default for Standing<R> {
     fn default() -> Self {
         Self {
             effective: None,
-            validation: Validation::Pending {
-                findings: R::Findings::default(),
-                since: None,
-            },
+            validation: ReadValidation::Pending(R::Findings::default(), None),
             is_suspended: false,
         }
     }
 }
 
-/// Reads a status; `None` for a region that has nothing.
-fn read_status<R: Written>(field: Field) -> Read<Option<Standing<R>>> {
+/// Reads a status of a region that was given `resource`; `None` for one that has nothing.
+fn read_status<R: Written>(field: Field, resource: Option<&R>) -> Read<Option<Standing<R>>> {
     let mut fields = field.object()?;
+    let place = fields.path(R::EFFECTIVE);
     let effective = fields.take_non_null(R::EFFECTIVE);
     let effective = effective.map(R::read).transpose()?;
     let status = required(&mut fields, "type")?.parsed(RegionStatus::parse)?;
@@ -435,7 +496,8 @@ fn read_status<R: Written>(field: Field) -> Read<Option<Standing<R>>> {
         RegionStatus::Suspended => {
             let otherwise = fields.take_non_null("otherwise");
             let place = otherwise.as_ref().map(|field| field.path.clone());
-            let otherwise = otherwise.map(read_status::<R>).transpose()?;
+            let otherwise = otherwise.map(|field| read_status(field, resource));
+            let otherwise = otherwise.transpose()?;
             fields.finish()?;
             let standing = match otherwise {
                 None => Standing {
@@ -453,14 +515,14 @@ fn read_status<R: Written>(field: Field) -> Read<Option<Standing<R>>> {
                 ..standing
             }));
         }
-        RegionStatus::Pending => Validation::Pending {
-            findings: R::read_findings(&mut fields, status)?,
-            since: fields
+        RegionStatus::Pending => ReadValidation::Pending(
+            R::read_findings(&mut fields, status)?,
+            fields
                 .take_non_null("since")
                 .map(Field::timestamp)
                 .transpose()?,
-        },
-        RegionStatus::Active => Validation::Active {
+        ),
+        RegionStatus::Active => ReadValidation::Other(Validation::Active {
             findings: R::read_findings(&mut fields, status)?,
             last_checked_at: if R::TELLS_CHECKS {
                 let checked = fields.take_non_null("last_checked_at");
@@ -469,12 +531,23 @@ fn read_status<R: Written>(field: Field) -> Read<Option<Standing<R>>> {
                 None
             },
             validated_at: required(&mut fields, "validated_at")?.timestamp()?,
-        },
-        RegionStatus::Failed => Validation::Failed {
+        }),
+        RegionStatus::Failed => ReadValidation::Other(Validation::Failed {
             findings: R::read_findings(&mut fields, status)?,
-        },
+        }),
     };
     fields.finish()?;
+    let effective = match (status, effective) {
+        (RegionStatus::Active, Some(effective)) if Some(&effective) != resource => {
+            let message = format!(
+                "must be the {} that the region is given, while it is active",
+                R::KIND.noun()
+            );
+            return Err(FieldError::new(place, message));
+        }
+        (RegionStatus::Active, None) => resource.cloned(),
+        (_, effective) => effective,
+    };
     Ok(Some(Standing {
         effective,
         validation,
@@ -484,9 +557,25 @@ fn read_status<R: Written>(field: Field) -> Read<Option<Standing<R>>> {
 
 /// Appends `controls`, which are those of `profile`, perhaps as of some later time.
 pub fn write(out: &mut String, profile: &Profile, controls: &DataControls, form: Form) {
+    write_stating(out, profile, controls, form, &ControlsLeftOut::default());
+}
+
+/// Appends the data controls of a record, without what it left out.
+pub(crate) fn write_record(out: &mut String, profile: &Profile, left_out: &ControlsLeftOut) {
+    let controls = &profile.data_controls;
+    write_stating(out, profile, controls, Form::Record, left_out);
+}
+
+fn write_stating(
+    out: &mut String,
+    profile: &Profile,
+    controls: &DataControls,
+    form: Form,
+    left_out: &ControlsLeftOut,
+) {
     let is_document = form == Form::Document;
     let mut before = "{";
-    if !is_document || controls.label.is_some() {
+    if !left_out.label && (!is_document || controls.label.is_some()) {
         member(out, before, "bucket_label_value", |out| {
             write_string(out, &profile.bucket_label().to_string());
         });
@@ -501,15 +590,17 @@ pub fn write(out: &mut String, profile: &Profile, controls: &DataControls, form:
     if !is_document {
         member(out, ",", "type", |out| write_string(out, OBJECT_TYPE));
     }
-    let updated_at = controls.updated_at;
-    let updated_at = if is_document {
-        updated_at
-    } else {
-        updated_at.or(Some(profile.created_at))
-    };
-    member(out, ",", "updated_at", |out| {
-        write_optional_time(out, updated_at);
-    });
+    if !left_out.updated_at {
+        let updated_at = controls.updated_at;
+        let updated_at = if is_document {
+            updated_at
+        } else {
+            updated_at.or(Some(profile.created_at))
+        };
+        member(out, ",", "updated_at", |out| {
+            write_optional_time(out, updated_at);
+        });
+    }
     if !is_document {
         member(out, ",", "user_profile_id", |out| {
             write_string(out, profile.id.as_str());
@@ -597,7 +688,7 @@ fn write_validation<R: Written>(out: &mut String, configured: &Configured<R>, fo
         Validation::Pending { findings, since } => {
             R::write_findings(out, findings);
             if form != Form::Answer {
-                member(out, ",", "since", |out| write_optional_time(out, *since));
+                member(out, ",", "since", |out| write_time(out, *since));
             }
             RegionStatus::Pending
         }

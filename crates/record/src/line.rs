@@ -10,8 +10,8 @@ use rollcall_domain::enforcement::Enforcement;
 use rollcall_domain::event::Subscription;
 use rollcall_domain::id::{Ids, OrganizationId, ProfileId, WebhookEndpointId};
 use rollcall_domain::profile::{
-    AccessType, ExternalUserDetails, LeftOut, ONBOARDING_TOLERANCE, PartialAction, Profile,
-    ProfileDraft, ProfileRecord, Relationship,
+    AccessType, ControlsLeftOut, ExternalUserDetails, LeftOut, ONBOARDING_TOLERANCE, PartialAction,
+    Profile, ProfileDraft, ProfileRecord, Relationship,
 };
 use rollcall_domain::program::{
     Cyber, Efs, EfsFeatures, OWN_PROGRAMS, ProgramName, ProgramStanding, ProgramStatus, Programs,
@@ -120,7 +120,7 @@ pub fn read_profile(
         id: id.is_none() && !fields.contains("id"),
         created_at: !fields.contains("created_at"),
         updated_at: !fields.contains("updated_at"),
-        actions: Vec::new(),
+        ..LeftOut::default()
     };
     let stated = fields.take("id").map(|field| {
         let path = field.path.clone();
@@ -166,8 +166,18 @@ pub fn read_profile(
         .transpose()?;
     let controls = fields
         .take("google_data_controls")
-        .map(|field| data_controls::read(field, &id, created_at))
+        .map(|field| {
+            let around = data_controls::Around {
+                id: &id,
+                created_at: stated_creation,
+                since: Some(now),
+            };
+            data_controls::read(field, &around)
+        })
         .transpose()?;
+    // Without them they are a fresh profile's, of which nothing is left out.
+    let (data_controls, controls_left_out) = controls.unwrap_or_default();
+    left_out.data_controls = controls_left_out;
     fields.finish()?;
     let draft = ProfileDraft {
         relationship: Some(relationship),
@@ -179,7 +189,7 @@ pub fn read_profile(
         updated_at,
         programs: programs.unwrap_or_default(),
         enforcement: enforcement.unwrap_or_default(),
-        data_controls: controls.unwrap_or_default(),
+        data_controls,
         ..Profile::new(id, draft, created_at)
     };
     Ok(ProfileRecord { profile, left_out })
@@ -380,6 +390,23 @@ fn read_webhook_endpoint(mut fields: Fields) -> Read<WebhookEndpointRecord> {
 
 /// Appends the record of `profile` and a line break.
 pub fn write(out: &mut String, organization_id: &OrganizationId, profile: &Profile) {
+    let nothing = ControlsLeftOut::default();
+    write_but(out, organization_id, profile, &nothing);
+}
+
+/// Appends a record as it was understood, with the ids and times that it left out, and a line break; what it
+/// left out of its data controls stays left out.
+pub fn write_record(out: &mut String, organization_id: &OrganizationId, record: &ProfileRecord) {
+    let left_out = &record.left_out.data_controls;
+    write_but(out, organization_id, &record.profile, left_out);
+}
+
+fn write_but(
+    out: &mut String,
+    organization_id: &OrganizationId,
+    profile: &Profile,
+    left_out: &ControlsLeftOut,
+) {
     out.push_str(r#"{"type":"user_profile","organization_id":"#);
     write_string(out, organization_id.as_str());
     out.push_str(r#","id":"#);
@@ -402,10 +429,9 @@ pub fn write(out: &mut String, organization_id: &OrganizationId, profile: &Profi
     write_programs(out, &profile.programs);
     out.push_str(r#","enforcement_actions":"#);
     write_enforcement(out, &profile.enforcement);
-    let controls = &profile.data_controls;
-    if !controls.is_untouched() {
+    if !profile.data_controls.is_untouched() || *left_out != ControlsLeftOut::default() {
         out.push_str(r#","google_data_controls":"#);
-        data_controls::write(out, profile, controls, data_controls::Form::Record);
+        data_controls::write_record(out, profile, left_out);
     }
     out.push_str("}\n");
 }
@@ -484,6 +510,7 @@ pub fn write_programs(out: &mut String, programs: &Programs) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rollcall_domain::data_controls::{ControlKind, Region, Validation};
 
     fn now() -> Timestamp {
         Timestamp::from_micros(1_780_000_000_000_000).unwrap()
@@ -587,11 +614,84 @@ mod tests {
                 "google_data_controls.cmek.status.eu: must be not_configured without a key",
             ),
             (
+                r#"{"type":"user_profile","google_data_controls":{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_1"},"status":{"us":{"type":"active","effective_external_key_id":"ekey_2","validated_at":"2026-01-01T00:00:00Z"}}}}}"#,
+                "google_data_controls.cmek.status.us.effective_external_key_id: must be the key that the region is given, while it is active",
+            ),
+            (
+                r#"{"type":"user_profile","google_data_controls":{"cmek":{"type":"enabled","external_key_ids":{"mars":7,"eu":7,"us":"key"}}}}"#,
+                "google_data_controls.cmek.external_key_ids.us: must be the ID of an external key: ekey_ and 1 to 122 characters from A-Z a-z 0-9 _ -",
+            ),
+            (
                 r#"{"type":"user_profile","id":"uprof_1","google_data_controls":{"user_profile_id":"uprof_2"}}"#,
                 "google_data_controls.user_profile_id: must be the ID of this profile",
             ),
         ] {
             assert_eq!(problem(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_record_does_not_say_of_regions_follows_from_the_rest() {
+        let active = r#"{"type":"active","validated_at":"2026-01-01T00:00:00Z"}"#;
+        let line = format!(
+            r#"{{"type":"user_profile","google_data_controls":{{"bucket_label_value":null,"cmek":{{"type":"enabled","external_key_ids":{{"us":"ekey_1","eu":"ekey_2","sg":"ekey_3"}},"status":{{"us":{active},"eu":{{"type":"suspended"}}}}}}}}}}"#
+        );
+        let Ok(Record::Profile { profile, .. }) = read(&line) else {
+            panic!("not read: {line}");
+        };
+        let ProfileRecord { profile, left_out } = *profile;
+        let regions = &profile.data_controls.cmek.regions;
+        let us = &regions[&Region::Us];
+        assert_eq!(us.effective.as_ref(), Some(&us.resource));
+        for region in [Region::Eu, Region::Sg] {
+            assert!(
+                matches!(regions[&region].validation, Validation::Pending { since, .. } if since == now())
+            );
+        }
+        let cmek = ControlKind::Cmek;
+        let expected = ControlsLeftOut {
+            label: true,
+            updated_at: true,
+            since: vec![(cmek, Region::Eu), (cmek, Region::Sg)],
+        };
+        assert_eq!(left_out.data_controls, expected);
+    }
+
+    #[test]
+    fn what_a_record_left_out_of_data_controls_is_not_written_for_it() {
+        let organization = OrganizationId::parse("org").unwrap();
+        for (line, expected) in [
+            (r#"{"type":"user_profile","id":"uprof_1"}"#, None),
+            (
+                r#"{"type":"user_profile","id":"uprof_1","google_data_controls":{}}"#,
+                Some(ControlsLeftOut {
+                    label: true,
+                    updated_at: true,
+                    since: Vec::new(),
+                }),
+            ),
+            (
+                r#"{"type":"user_profile","id":"uprof_1","google_data_controls":{"bucket_label_value":"00112233445566778899aabbccddeeff"}}"#,
+                Some(ControlsLeftOut {
+                    label: false,
+                    updated_at: true,
+                    since: Vec::new(),
+                }),
+            ),
+        ] {
+            let Ok(Record::Profile { profile, .. }) = read(line) else {
+                panic!("not read: {line}");
+            };
+            let mut written = String::new();
+            write_record(&mut written, &organization, &profile);
+            let is_written = written.contains("google_data_controls");
+            assert_eq!(is_written, expected.is_some(), "{line}");
+            let Ok(Record::Profile { profile: again, .. }) = read(&written) else {
+                panic!("not read: {written}");
+            };
+            assert_eq!(again.profile, profile.profile);
+            let left_out = again.left_out.data_controls;
+            assert_eq!(left_out, expected.unwrap_or_default(), "{line}");
         }
     }
 

@@ -24,12 +24,12 @@ pub fn parse_update(body: &[u8]) -> Result<DataControlsUpdate, ApiError> {
     let mut fields = body_fields(body)?;
     let cmek = fields.take("cmek").map(|field| {
         control(field, "external_key_ids", |field| {
-            field.optional(|map| read_by_region(map, key))
+            field.optional(|map| read_by_region(map, |_, field| key(field)))
         })
     });
     let storage = fields.take("storage").map(|field| {
         control(field, "buckets", |field| {
-            let bucket = |field: Field| field.optional(read_bucket);
+            let bucket = |_, field: Field| field.optional(read_bucket);
             read_by_region(field, bucket).map(Some)
         })
     });
@@ -83,7 +83,9 @@ pub fn parse_report(mut fields: Fields, control: ControlKind) -> Result<RegionRe
         ControlKind::Cmek => RegionReport::Cmek(key_report(&mut fields, status)?),
         ControlKind::Storage => RegionReport::Storage(bucket_report(&mut fields, status)?),
     };
-    match fields.take_all().into_iter().next() {
+    let is_other =
+        |(name, field): &(String, Field)| !field.is_null() || !MEMBERS.contains(&name.as_str());
+    match fields.take_all().into_iter().find(is_other) {
         None => Ok(report),
         Some((name, field)) if MEMBERS.contains(&name.as_str()) => {
             let status = report.status();
@@ -111,22 +113,27 @@ enum Reported {
     Suspended,
 }
 
+/// Why a region failed of which the operator does not say it.
+const NO_REASON: &str = "The key cannot be used";
+
 fn key_report(fields: &mut Fields, status: Reported) -> Read<Report<ExternalKeyId>> {
     if status == Reported::Suspended {
         return Ok(Report::Suspended);
     }
     let place = fields.path("error");
-    let error = fields.take_non_null("error");
-    let error = error.map(|error| error.parsed(Explanation::parse));
-    let error = error.transpose()?;
-    Ok(match (status, error) {
-        (Reported::Active, error) => Report::Active(error, ()),
-        (Reported::Failed, None) => {
-            let message = "is required: why the region cannot use the key";
-            return Err(FieldError::new(place, message));
+    let error = match fields.take_non_null("error") {
+        Some(error) => Some(error.parsed(Explanation::parse)?),
+        // A failed region always tells why.
+        None if status == Reported::Failed => {
+            let error = Explanation::parse(NO_REASON);
+            Some(error.map_err(|error| FieldError::new(place, error))?)
         }
-        (Reported::Failed, error) => Report::Failed(error),
-        (Reported::Pending | Reported::Suspended, error) => Report::Pending(error),
+        None => None,
+    };
+    Ok(match status {
+        Reported::Active => Report::Active(error, ()),
+        Reported::Failed => Report::Failed(error),
+        Reported::Pending | Reported::Suspended => Report::Pending(error),
     })
 }
 

@@ -81,15 +81,18 @@ fn a_region_s_way_through_every_state() {
         (give(Some("b")),                       Pending,       b,    a,    vec![]),
         (R(Report::Failed(Some(why()))),      Failed,        b,    a,    vec![]),
         (R(Report::Suspended),                  Suspended,     b,    a,    vec![]),
-        // What is given to a suspended region waits for the operator.
+        // The same again changes nothing, although it had failed.
         (give(Some("b")),                       Suspended,     b,    a,    vec![]),
         (R(Report::Pending(None)),              Pending,       b,    a,    vec![]),
         (R(active()),                           Active,        b,    b,    vec!["ekey_a"]),
         // A key that is given again has not retired.
         (give(Some("a")),                       Pending,       a,    b,    vec![]),
         (give(Some("b")),                       Pending,       b,    b,    vec!["ekey_a"]),
-        (both(None),                            NotConfigured, None, None, vec!["ekey_a", "ekey_b"]),
-        (U(ControlUpdate::Disabled),            NotConfigured, None, None, vec!["ekey_a", "ekey_b", "ekey_e"]),
+        // Another for a suspended region is pending, and nothing is applied meanwhile.
+        (R(Report::Suspended),                  Suspended,     b,    b,    vec!["ekey_a"]),
+        (give(Some("a")),                       Pending,       a,    None, vec!["ekey_b"]),
+        (both(None),                            NotConfigured, None, None, vec!["ekey_b", "ekey_a"]),
+        (U(ControlUpdate::Disabled),            NotConfigured, None, None, vec!["ekey_b", "ekey_a", "ekey_e"]),
     ];
     let mut control = Keys::default();
     for (number, (step, status, given, effective, gone)) in steps.into_iter().enumerate() {
@@ -138,7 +141,7 @@ fn what_is_refused_names_the_place() {
     let replaced = on
         .reported(
             US,
-            &Report::Active(Vec::new(), BucketFacts::default()),
+            &Report::Active(Vec::new(), LearnedFacts::default()),
             at(1),
         )
         .unwrap()
@@ -256,6 +259,17 @@ fn only_what_changes_a_control_moves_its_time() {
     let suspended = report(&on, Report::Suspended, at(3));
     let resumed = report(&suspended, active(), at(4));
     assert_eq!(resumed.updated_at, Some(at(2)), "no longer suspended");
+    let suspended = report(&pending, Report::Suspended, at(3));
+    let resumed = report(&suspended, Report::Pending(None), at(4));
+    assert_eq!(resumed.updated_at, Some(at(1)), "pending as before");
+    let failed = report(&pending, Report::Failed(Some(why())), at(2));
+    let suspended = report(&failed, Report::Suspended, at(3));
+    let update = DataControlsUpdate {
+        cmek: Some(keys(&[(US, Some("a"))])),
+        storage: None,
+    };
+    let same = suspended.updated(&update, DataControlsApproval::Open, at(4));
+    assert_eq!(same, Ok(suspended), "the same key while suspended");
     // A retired key that runs out leaves the time as it is.
     let off = ControlUpdate::Disabled;
     let update = DataControlsUpdate {
@@ -273,6 +287,26 @@ fn the_time_of_a_change_moves_on_where_the_clock_stands() {
     let pending = given("a", at(1));
     let on = report(&pending, active(), at(1));
     assert_eq!(on.updated_at, Some(at(1).next_microsecond()));
+    // So does what time alone does to two regions of a profile that was changed at a later hour before.
+    let later = DataControls {
+        updated_at: Some(at(50)),
+        ..DataControls::default()
+    };
+    let give = |before: &DataControls, region, now| {
+        let update = DataControlsUpdate {
+            cmek: Some(keys(&[(region, Some("a"))])),
+            storage: None,
+        };
+        let after = before.updated(&update, DataControlsApproval::Open, now);
+        after.unwrap().touched(before, at(0), now)
+    };
+    let pending = give(&give(&later, US, at(1)), EU, at(2));
+    let mut last = pending.updated_at;
+    for now in [at(2), at(3)] {
+        let updated_at = pending.as_of(now, Validator::Automatic).updated_at;
+        assert!(updated_at > last);
+        last = updated_at;
+    }
 }
 
 #[test]
@@ -303,17 +337,28 @@ fn facts_of_a_bucket_come_with_reports_and_go_with_the_bucket() {
         location: location.and_then(name),
         project_id: project_id.and_then(name),
     };
-    let active = |facts| Report::Active(Vec::new(), facts);
+    let active = |location: Option<Option<&str>>, project_id: Option<Option<&str>>| {
+        let learned = LearnedFacts {
+            kms_key_name: None,
+            location: location.map(|it| it.and_then(name)),
+            project_id: project_id.map(|it| it.and_then(name)),
+        };
+        Report::Active(Vec::new(), learned)
+    };
     let control = Control::default()
         .updated(&buckets(&[(US, Some("a"))]), at(0))
         .unwrap();
     let control = control
-        .reported(US, &active(facts(Some("US"), None)), at(1))
+        .reported(US, &active(Some(Some("US")), None), at(1))
         .unwrap();
     let control = control
-        .reported(US, &active(facts(None, Some("p"))), at(2))
+        .reported(US, &active(None, Some(Some("p"))), at(2))
         .unwrap();
     assert_eq!(control.regions[&US].facts, facts(Some("US"), Some("p")));
+    let control = control
+        .reported(US, &active(Some(None), None), at(2))
+        .unwrap();
+    assert_eq!(control.regions[&US].facts, facts(None, Some("p")));
     let control = control
         .updated(&buckets(&[(US, Some("b"))]), at(3))
         .unwrap();

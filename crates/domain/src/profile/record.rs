@@ -7,7 +7,7 @@
 use super::Profile;
 use crate::audit::{AuditAction, AuditEntry, TargetKind};
 use crate::clock::Timestamp;
-use crate::data_controls::DataControls;
+use crate::data_controls::{ControlKind, DataControls, Region, Validator};
 use crate::decision::Decided;
 use crate::enforcement::{Enforcement, EnforcementAction, PastAction, Resolution};
 use crate::id::{EnforcementActionId, OrganizationId, ProfileId};
@@ -32,6 +32,20 @@ pub struct LeftOut {
     pub updated_at: bool,
     /// Something of these actions.
     pub actions: Vec<PartialAction>,
+    /// Something of its data controls.
+    pub data_controls: ControlsLeftOut,
+}
+
+/// What the data controls of a record do not say. A record without any leaves nothing of them out: they are a
+/// fresh profile's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlsLeftOut {
+    /// The label of buckets.
+    pub label: bool,
+    /// When a control last changed.
+    pub updated_at: bool,
+    /// Since when these regions are pending.
+    pub since: Vec<(ControlKind, Region)>,
 }
 
 /// An action of a record that lacks its id, its opening time, or both.
@@ -157,23 +171,26 @@ impl ProfileRecord {
         fields
     }
 
-    /// The record's keys and buckets. The label never changes by being left out, and neither does the time of
-    /// their last change where nothing changes.
+    /// The record's keys and buckets. What it leaves out of them stays: the label, since when a region waits
+    /// for the same, and when a control last changed where none does.
     fn data_controls_over(&self, before: &Profile, now: Timestamp) -> DataControls {
-        let stored = &before.data_controls;
-        let stated = self.profile.data_controls.clone();
-        let controls = DataControls {
-            label: stated.label.or(stored.label),
-            ..stated
-        };
-        if controls.updated_at.is_some() {
-            return controls;
+        let left_out = &self.left_out.data_controls;
+        let stored = before.data_controls.as_of(now, Validator::Operator);
+        let mut controls = self.profile.data_controls.clone();
+        controls.keep_since(&stored, &left_out.since);
+        if left_out.label {
+            controls.label = stored.label;
         }
-        let kept = DataControls {
-            updated_at: stored.updated_at,
-            ..controls
-        };
-        kept.touched(stored, before.created_at, now)
+        if left_out.updated_at {
+            controls.updated_at = stored.updated_at;
+            controls = controls.touched(&stored, before.created_at, now);
+        }
+        if controls == stored {
+            // What ran out since is no difference.
+            before.data_controls.clone()
+        } else {
+            controls
+        }
     }
 
     /// The record's actions; those that lack something have it from an equal one that is stored.

@@ -232,8 +232,11 @@ fn an_import_leaves_what_was_done_to_one_record_or_how_many_there_were() {
 }
 
 #[test]
-fn a_record_without_data_controls_keeps_the_label_and_sets_nothing() {
-    use crate::data_controls::{BucketLabel, ControlUpdate, ExternalKeyId, Validator};
+fn what_a_record_leaves_out_of_data_controls_stays_and_without_any_they_are_fresh() {
+    use crate::data_controls::{
+        BucketLabel, Control, ControlKind, ControlUpdate, ExternalKeyId, RETIREMENT, Validation,
+        Validator,
+    };
     let label = BucketLabel::parse(&"a".repeat(32)).unwrap();
     let fresh = profile();
     let mut before = fresh.clone();
@@ -255,10 +258,22 @@ fn a_record_without_data_controls_keeps_the_label_and_sets_nothing() {
     assert!(!same.replace(&before, at(9)).changed);
     let mut untimed = before.clone();
     untimed.data_controls.updated_at = None;
-    let untimed = ProfileRecord::from(untimed).replace(&before, at(9));
-    assert_eq!(untimed, Decided::unchanged(before.clone()));
-
-    let replaced = ProfileRecord::from(fresh).replace(&before, at(9));
+    untimed.data_controls.label = None;
+    let region = untimed.data_controls.cmek.regions.get_mut(&Region::Us);
+    region.unwrap().validation = Validation::Pending {
+        findings: None,
+        since: at(9),
+    };
+    let mut untimed = ProfileRecord::from(untimed);
+    untimed.left_out.data_controls = ControlsLeftOut {
+        label: true,
+        updated_at: true,
+        since: vec![(ControlKind::Cmek, Region::Us)],
+    };
+    let same = untimed.replace(&before, at(9));
+    assert_eq!(same, Decided::unchanged(before.clone()));
+    untimed.profile.data_controls.cmek = Control::default();
+    let replaced = untimed.replace(&before, at(9));
     let controls = &replaced.value.data_controls;
     assert!(controls.cmek.regions.is_empty());
     assert_eq!(
@@ -266,6 +281,24 @@ fn a_record_without_data_controls_keeps_the_label_and_sets_nothing() {
         (Some(label), Some(at(9)))
     );
     assert_eq!(replaced.audit[0].details, ["google_data_controls"]);
+
+    // Without data controls it is a fresh profile again, as its export was.
+    let replaced = ProfileRecord::from(fresh.clone()).replace(&before, at(9));
+    assert_eq!(replaced.value, fresh);
+    assert_eq!(replaced.audit[0].details, ["google_data_controls"]);
+
+    // What ran out since is no difference.
+    let update = DataControlsUpdate {
+        cmek: Some(ControlUpdate::Disabled),
+        storage: None,
+    };
+    let off = before.update_data_controls(&update, open, operator, at(6));
+    let off = off.unwrap().value;
+    let later = at(6).saturating_add(RETIREMENT);
+    let exported = off.clone().with_data_controls_as_of(later, operator);
+    assert!(exported.data_controls.cmek.retired.is_empty());
+    let again = ProfileRecord::from(exported).replace(&off, later);
+    assert_eq!(again, Decided::unchanged(off));
 }
 
 #[test]
@@ -296,5 +329,5 @@ fn what_is_said_of_keys_and_buckets_is_audited_by_region_and_never_by_value() {
         .report_on_region(Region::Eu, &report, operator, at(6))
         .unwrap();
     assert_eq!(reported.audit[0].action, AuditAction::DataControlsReported);
-    assert_eq!(reported.audit[0].details, ["cmek.eu", "active"]);
+    assert_eq!(reported.audit[0].details, ["cmek.eu"]);
 }

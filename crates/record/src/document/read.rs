@@ -27,9 +27,14 @@ pub(super) fn profile(text: &str) -> Result<Profile, DamagedDocument> {
     let created_at = required(&mut fields, "created_at")?.timestamp()?;
     let updated_at = required(&mut fields, "updated_at")?.optional(Field::timestamp)?;
     let id = required(&mut fields, "id")?.parsed(ProfileId::parse)?;
-    let controls = fields
-        .take(LAST_LINE)
-        .map(|field| data_controls::read(field, &id, created_at));
+    let controls = fields.take(LAST_LINE).map(|field| {
+        let around = data_controls::Around {
+            id: &id,
+            created_at: Some(created_at),
+            since: None,
+        };
+        data_controls::read(field, &around).map(|(controls, _)| controls)
+    });
     let profile = Profile {
         id,
         created_at,

@@ -4,8 +4,9 @@ use crate::writing::write_time;
 use proptest::prelude::*;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::data_controls::{
-    BucketFacts, BucketLabel, BucketReference, CheckName, ControlUpdate, DataControlsApproval,
-    DataControlsUpdate, ExternalKeyId, FailedCheck, Region, RegionReport, Report, Validator,
+    BucketLabel, BucketReference, CheckName, ControlUpdate, DataControlsApproval,
+    DataControlsUpdate, ExternalKeyId, FailedCheck, LearnedFacts, Region, RegionReport, Report,
+    Validator,
 };
 use rollcall_domain::enforcement::{
     ActionKind, Enforcement, EnforcementAction, IdentityCheck, PastAction, Reason, Resolution,
@@ -165,7 +166,8 @@ fn step() -> impl Strategy<Value = Step> {
     let update = (prop::option::of(keys), prop::option::of(buckets))
         .prop_map(|(cmek, storage)| Step::Update(DataControlsUpdate { cmek, storage }));
     let explanation = || text(9).prop_map(|text| Explanation::parse(&text).unwrap());
-    let name = || prop::option::of(text(9).prop_map(|text| ResourceName::parse(&text).unwrap()));
+    let name = || text(9).prop_map(|text| ResourceName::parse(&text).unwrap());
+    let name = move || prop::option::of(prop::option::of(name()));
     let error = explanation().prop_flat_map(|error| {
         prop_oneof![
             Just(Report::Pending(None)),
@@ -189,7 +191,7 @@ fn step() -> impl Strategy<Value = Step> {
             role,
         });
     let facts =
-        (name(), name(), name()).prop_map(|(kms_key_name, location, project_id)| BucketFacts {
+        (name(), name(), name()).prop_map(|(kms_key_name, location, project_id)| LearnedFacts {
             kms_key_name,
             location,
             project_id,

@@ -127,12 +127,15 @@ impl Export {
             .export_profiles(self.proof, organization_id, self.after.as_ref(), BATCH)
             .await?;
         self.app.record(ExportProfiles, started.elapsed());
+        let now = self.app.clock.now();
+        let validator = self.app.settings.data_controls;
         let mut lines = String::with_capacity(page.profiles.len() * 1_024);
         for owned in &page.profiles {
             let profile = owned.document.decode().inspect_err(|damage| {
                 self.app
                     .tell_of_damage(&owned.organization_id, &owned.id, damage);
             })?;
+            let profile = profile.with_data_controls_as_of(now, validator);
             line::write(&mut lines, &owned.organization_id, &profile);
         }
         self.more = page.next.is_some();

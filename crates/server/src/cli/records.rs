@@ -61,7 +61,7 @@ impl GoodLine {
         if names_none {
             // It says that it names none, which cannot be said beside one.
             let mut whole = String::with_capacity(1_024);
-            line::write(&mut whole, &self.organization_id, &self.profile.profile);
+            line::write_record(&mut whole, &self.organization_id, &self.profile);
             out.extend_from_slice(whole.as_bytes());
             return;
         }

@@ -447,7 +447,6 @@ async fn a_profile_s_page_shows_its_keys_and_buckets_and_takes_what_became_of_th
             "place=storage+eu&status=failed&check=versioning&error=Switch+it+off",
             303,
         ),
-        ("place=cmek+us&status=failed", 400),
         ("place=cmek+eu&status=active", 409),
         ("place=nowhere&status=active", 400),
         (

@@ -603,6 +603,7 @@ pub(crate) async fn what_a_record_leaves_out_stays(world: World) {
                 lacks_id: true,
                 lacks_opened_at: true,
             }],
+            ..LeftOut::default()
         },
     };
     let before = world.store.find_profile(&scope, &id).await.unwrap();

@@ -29,32 +29,27 @@ pub(super) fn operations() -> Vec<Described> {
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
-    let report = |statuses: &[&'static str], members: Vec<Member>, required: &[&str]| {
+    let report = |statuses: &[&'static str], members: Vec<Member>| {
         let status = ("status", choice(statuses).into());
         let members = std::iter::once(status).chain(members);
-        let required: Vec<_> = std::iter::once("status")
-            .chain(required.iter().copied())
-            .collect();
-        Shape::from(body(members, &required))
+        Shape::from(body(members, &["status"]))
     };
     let error = || text(1, Explanation::LIMIT);
     let fact = |name| (name, nullable(text(1, ResourceName::LIMIT)));
     let checks = || ("failed_checks", nullable(checks_in()));
     let facts = ["kms_key_name", "location", "project_id"].map(fact);
     let with_facts = std::iter::once(checks()).chain(facts).collect();
-    let suspended = || report(&["suspended"], Vec::new(), &[]);
+    let suspended = || report(&["suspended"], Vec::new());
     let key = any_of([
         report(
-            &["active", "pending"],
+            &["active", "pending", "failed"],
             vec![("error", nullable(error()))],
-            &[],
         ),
-        report(&["failed"], vec![("error", error().into())], &["error"]),
         suspended(),
     ]);
     let bucket = any_of([
-        report(&["active"], with_facts, &[]),
-        report(&["pending", "failed"], vec![checks()], &[]),
+        report(&["active"], with_facts),
+        report(&["pending", "failed"], vec![checks()]),
         suspended(),
     ]);
     vec![
