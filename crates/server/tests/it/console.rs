@@ -447,6 +447,10 @@ async fn a_profile_s_page_shows_its_keys_and_buckets_and_takes_what_became_of_th
             "place=storage+eu&status=failed&check=versioning&error=Switch+it+off",
             303,
         ),
+        ("place=cmek+us&status=failed&check=versioning", 400),
+        ("place=cmek+us&status=active&location=US", 400),
+        ("place=storage+eu&status=failed&error=Switch+it+off", 400),
+        ("place=storage+eu&status=failed&role=ingest", 400),
         ("place=cmek+eu&status=active", 409),
         ("place=nowhere&status=active", 400),
         (
@@ -463,4 +467,14 @@ async fn a_profile_s_page_shows_its_keys_and_buckets_and_takes_what_became_of_th
     let seen = platform.get(&path).await.ok();
     assert_eq!(seen["storage"]["buckets"]["eu"]["location"], "EU");
     assert_eq!(seen["cmek"]["status"]["us"]["type"], "failed");
+
+    let active = post(&browser, &form, "place=cmek+us&status=active").await;
+    assert_eq!(active.status, 303);
+    let next = r#"{"cmek":{"type":"enabled","external_key_ids":{"us":"ekey_next"}}}"#;
+    platform.post(&path, next).await.ok();
+    let applies = |page: &str| page.contains("<span class=\"quiet\">applies</span>");
+    assert!(applies(browser.get(&page).await.text()));
+    let suspended = post(&browser, &form, "place=cmek+us&status=suspended").await;
+    assert_eq!(suspended.status, 303);
+    assert!(!applies(browser.get(&page).await.text()));
 }

@@ -131,7 +131,7 @@ impl RegionRow {
             },
             given: configured.resource.name(),
             applies: effective
-                .filter(|it| **it != configured.resource)
+                .filter(|it| **it != configured.resource && !configured.is_suspended)
                 .map(Named::name),
             findings: R::findings(findings),
         }
@@ -145,27 +145,35 @@ pub(super) fn reported(form: &Form) -> Result<(Region, RegionReport), ApiError> 
     let control = ControlKind::parse(control).map_err(|error| ApiError::at("place", error))?;
     let region = parse_region(region)?;
     let body = form.body().text("status");
-    let body = match control {
-        ControlKind::Cmek => body.filled("error"),
-        ControlKind::Storage => {
-            let body = match form.filled("check") {
-                None => body,
-                Some(check) => {
-                    let told = [
-                        ("check", Some(check)),
-                        ("message", form.filled("error")),
-                        ("role", form.filled("role")),
-                    ];
-                    let told = told
-                        .into_iter()
-                        .filter_map(|(name, text)| Some((name.to_owned(), Json::from(text?))));
-                    let failed = Json::Object(told.collect::<Object>());
-                    body.with("failed_checks", Json::Array(vec![failed]))
-                }
-            };
-            let facts = ["kms_key_name", "location", "project_id"];
-            facts.into_iter().fold(body, FormBody::filled)
+    let check = form.filled("check");
+    let body = match (control, check) {
+        (ControlKind::Cmek, Some(_)) => {
+            let message = "must be left out of a key; say what is wrong in its error";
+            return Err(ApiError::at("check", message));
         }
+        (ControlKind::Cmek, None) => body.filled("error"),
+        (ControlKind::Storage, Some(check)) => {
+            let told = [
+                ("check", Some(check)),
+                ("message", form.filled("error")),
+                ("role", form.filled("role")),
+            ];
+            let told = told
+                .into_iter()
+                .filter_map(|(name, text)| Some((name.to_owned(), Json::from(text?))));
+            let failed = Json::Object(told.collect::<Object>());
+            body.with("failed_checks", Json::Array(vec![failed]))
+        }
+        (ControlKind::Storage, None) if form.filled("error").is_some() => {
+            let message = "is required: choose the check that the bucket did not pass";
+            return Err(ApiError::at("check", message));
+        }
+        (ControlKind::Storage, None) => body,
     };
+    if check.is_none() && form.filled("role").is_some() {
+        return Err(ApiError::at("role", "must be left out without a check"));
+    }
+    let facts = ["kms_key_name", "location", "project_id"];
+    let body = facts.into_iter().fold(body, FormBody::filled);
     Ok((region, parse_report(body.fields(), control)?))
 }
