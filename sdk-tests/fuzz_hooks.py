@@ -153,16 +153,17 @@ def something_for_a_region(body):
 
 
 def controls_of_the_path(case, controls):
-    """The controls of a record are those of its path's profile, and a bucket serves one region."""
+    """The controls of a record are those of its path's profile, a bucket serves one region, and an active key is applied."""
     if "user_profile_id" in controls:
         controls["user_profile_id"] = case.path_parameters["user_profile_id"]
     storage = controls.get("storage") or {}
     for region, bucket in (storage.get("buckets") or {}).items():
         bucket["bucket_name"] = f"fuzz-{region}"
-    for status in (storage.get("status") or {}).values():
-        for it in (status, status.get("otherwise")):
-            if isinstance(it, dict):
-                it.pop("effective_bucket", None)
+    for control, effective in ((storage, "effective_bucket"), (controls.get("cmek") or {}, "effective_external_key_id")):
+        for status in (control.get("status") or {}).values():
+            for it in (status, status.get("otherwise")):
+                if isinstance(it, dict):
+                    it.pop(effective, None)
 
 
 def workspace_that_is_there(case):

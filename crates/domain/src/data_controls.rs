@@ -350,6 +350,8 @@ pub struct Configured<R: Resource> {
     pub facts: R::Facts,
     /// What it applies, but while it is suspended.
     pub effective: Option<R>,
+    /// What is known of that, where it is not what it was given last.
+    pub effective_facts: R::Facts,
     /// How the validation stands, suspended or not.
     pub validation: Validation<R::Findings>,
     /// Whether it reads `suspended`.
@@ -384,6 +386,13 @@ impl<R: Resource> Configured<R> {
         substance
     }
 
+    /// What it has a use for, and what is known of it.
+    fn in_use(&self) -> impl Iterator<Item = (&R, &R::Facts)> {
+        let other = self.effective.as_ref().filter(|it| **it != self.resource);
+        let other = other.map(|it| (it, &self.effective_facts));
+        std::iter::once((&self.resource, &self.facts)).chain(other)
+    }
+
     /// Begins a validation.
     fn validate(&mut self, now: Timestamp) {
         self.validation = Validation::Pending {
@@ -395,6 +404,7 @@ impl<R: Resource> Configured<R> {
     /// Applies what it was given.
     fn apply(&mut self, findings: R::Findings, now: Timestamp) {
         self.effective = Some(self.resource.clone());
+        self.effective_facts = R::Facts::default();
         let nothing_wrong = findings == R::Findings::default();
         let answered = (R::KIND == ControlKind::Cmek && nothing_wrong).then_some(now);
         let (checked_before, validated_at) = match self.validation {
@@ -415,9 +425,11 @@ impl<R: Resource> Configured<R> {
 
 /// A key or bucket that a region has no more use for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retired<R> {
+pub struct Retired<R: Resource> {
     /// What it was.
     pub resource: R,
+    /// What is known of it.
+    pub facts: R::Facts,
     /// Which region's.
     pub region: Region,
     /// Until when it must be kept usable.
@@ -499,26 +511,36 @@ pub enum ControlsRefusal {
 
 impl<R: Resource> Control<R> {
     /// What each region has a use for.
-    fn in_use(&self) -> impl Iterator<Item = (Region, &R)> {
+    fn in_use(&self) -> impl Iterator<Item = (Region, &R, &R::Facts)> {
         self.regions.iter().flat_map(|(region, configured)| {
-            let effective = configured.effective.as_ref();
-            let both = [Some(&configured.resource), effective];
-            both.into_iter().flatten().map(|it| (*region, it))
+            let in_use = configured.in_use();
+            in_use.map(|(resource, facts)| (*region, resource, facts))
         })
     }
 
     fn uses(&self, region: Region, resource: &R) -> bool {
-        self.in_use().any(|it| it == (region, resource))
+        let mut in_use = self.in_use();
+        in_use.any(|(of, it, _)| of == region && it == resource)
+    }
+
+    /// What is known of a resource that a region has or had.
+    fn facts(&self, region: Region, resource: &R) -> R::Facts {
+        let retired = self.retired.iter();
+        let retired = retired.map(|it| (it.region, &it.resource, &it.facts));
+        let mut known = self.in_use().chain(retired);
+        let found = known.find(|(of, it, _)| *of == region && *it == resource);
+        found.map_or_else(R::Facts::default, |(.., facts)| facts.clone())
     }
 
     /// This control in place of `before`: what is of no use any more has retired at `now`, and what is of use
     /// again has not.
     fn in_place_of(mut self, before: &Self, now: Timestamp) -> Self {
         let mut retired = std::mem::take(&mut self.retired);
-        for (region, resource) in before.in_use() {
+        for (region, resource, facts) in before.in_use() {
             retired.retain(|it| it.region != region || it.resource != *resource);
             retired.push(Retired {
                 resource: resource.clone(),
+                facts: facts.clone(),
                 region,
                 expires_at: now.saturating_add(RETIREMENT),
             });
@@ -574,7 +596,7 @@ impl<R: Resource> Control<R> {
             };
             let before = after.regions.get_mut(region);
             is_new |= before.as_ref().is_none_or(|it| it.resource != *resource);
-            set(&mut after.regions, *region, resource, now);
+            after.set(*region, resource, now);
         }
         if after.regions.is_empty() {
             return Err(ControlsRefusal::NoRegionLeft(R::KIND));
@@ -588,11 +610,41 @@ impl<R: Resource> Control<R> {
         Ok(after.in_place_of(self, now))
     }
 
+    /// Gives `resource` to a region.
+    fn set(&mut self, region: Region, resource: &R, now: Timestamp) {
+        let before = self.regions.get_mut(&region);
+        if let Some(before) = before.filter(|it| it.resource == *resource) {
+            if before.status() == RegionStatus::Failed {
+                before.validate(now);
+            }
+            return;
+        }
+        let facts = self.facts(region, resource);
+        // What a suspended region had is not applied, and so is not while the next is pending: as if it had
+        // been removed in between.
+        let before = self.regions.get(&region).filter(|it| !it.is_suspended);
+        let effective = before.and_then(|it| it.effective.clone());
+        let other = effective.as_ref().filter(|it| *it != resource);
+        let effective_facts = other.map(|it| self.facts(region, it)).unwrap_or_default();
+        let mut configured = Configured {
+            resource: resource.clone(),
+            facts,
+            effective,
+            effective_facts,
+            validation: Validation::Failed {
+                findings: R::Findings::default(),
+            },
+            is_suspended: false,
+        };
+        configured.validate(now);
+        self.regions.insert(region, configured);
+    }
+
     /// Whether what `region` was given is of use to another.
     pub fn clashes_at(&self, region: Region) -> bool {
         self.regions.get(&region).is_some_and(|configured| {
             self.in_use()
-                .any(|(other, it)| other != region && it.clashes(&configured.resource))
+                .any(|(other, it, _)| other != region && it.clashes(&configured.resource))
         })
     }
 
@@ -654,36 +706,6 @@ impl<R: Resource> Control<R> {
         let mut regions = self.differing(other);
         regions.any(|region| substance(self, region) != substance(other, region))
     }
-}
-
-/// Gives `resource` to a region.
-fn set<R: Resource>(
-    regions: &mut BTreeMap<Region, Configured<R>>,
-    region: Region,
-    resource: &R,
-    now: Timestamp,
-) {
-    let before = regions.get_mut(&region);
-    if let Some(before) = before.filter(|it| it.resource == *resource) {
-        if before.status() == RegionStatus::Failed {
-            before.validate(now);
-        }
-        return;
-    }
-    // What a suspended region had is not applied, and so is not while the next is pending: as if it had been
-    // removed in between.
-    let before = regions.remove(&region).filter(|it| !it.is_suspended);
-    let mut configured = Configured {
-        resource: resource.clone(),
-        facts: R::Facts::default(),
-        is_suspended: false,
-        effective: before.and_then(|it| it.effective),
-        validation: Validation::Failed {
-            findings: R::Findings::default(),
-        },
-    };
-    configured.validate(now);
-    regions.insert(region, configured);
 }
 
 /// The label that every bucket set up for a profile must carry: a name, not a secret.

@@ -2,8 +2,9 @@
 //! records and in the profile's document.
 //!
 //! One reader takes all three forms, so that an answer of the API can stand in a record as it is. Records and
-//! documents say what an answer does not show: since when a region is pending, and what a suspended one is
-//! otherwise. A document leaves out what follows from the rest.
+//! documents say what an answer does not show: since when a region is pending, what a suspended one is
+//! otherwise, and what is known of a bucket that is applied still or has retired. A document leaves out what
+//! follows from the rest.
 
 use std::collections::BTreeMap;
 
@@ -45,13 +46,13 @@ trait Written: Resource {
     /// Whether a status tells when its key last answered.
     const TELLS_CHECKS: bool;
 
-    fn read_given(field: Field) -> Read<(Self, Self::Facts)>;
-    fn write_given(&self, out: &mut String, facts: &Self::Facts);
-    fn read(field: Field) -> Read<Self>;
+    /// Reads it with what is known of it.
+    fn read_known(field: Field) -> Read<(Self, Self::Facts)>;
+    fn write_known(&self, out: &mut String, facts: &Self::Facts);
     fn write(&self, out: &mut String);
     /// Reads it from among the members of what retired.
-    fn read_retired(fields: &mut Fields) -> Read<Self>;
-    fn write_retired(out: &mut String, retired: &Retired<Self>);
+    fn read_retired(fields: &mut Fields) -> Read<(Self, Self::Facts)>;
+    fn write_retired(out: &mut String, retired: &Retired<Self>, form: Form);
     fn read_findings(fields: &mut Fields, status: RegionStatus) -> Read<Self::Findings>;
     fn write_findings(out: &mut String, findings: &Self::Findings);
 }
@@ -62,27 +63,23 @@ impl Written for ExternalKeyId {
     const EFFECTIVE: &'static str = "effective_external_key_id";
     const TELLS_CHECKS: bool = true;
 
-    fn read_given(field: Field) -> Read<(Self, ())> {
-        Ok((Self::read(field)?, ()))
+    fn read_known(field: Field) -> Read<(Self, ())> {
+        Ok((field.parsed(Self::parse)?, ()))
     }
 
-    fn write_given(&self, out: &mut String, (): &()) {
+    fn write_known(&self, out: &mut String, (): &()) {
         self.write(out);
-    }
-
-    fn read(field: Field) -> Read<Self> {
-        field.parsed(Self::parse)
     }
 
     fn write(&self, out: &mut String) {
         write_string(out, self.as_str());
     }
 
-    fn read_retired(fields: &mut Fields) -> Read<Self> {
-        Self::read(required(fields, "external_key_id")?)
+    fn read_retired(fields: &mut Fields) -> Read<(Self, ())> {
+        Self::read_known(required(fields, "external_key_id")?)
     }
 
-    fn write_retired(out: &mut String, retired: &Retired<Self>) {
+    fn write_retired(out: &mut String, retired: &Retired<Self>, _: Form) {
         member(out, "{", "expires_at", |out| {
             write_time(out, retired.expires_at);
         });
@@ -118,34 +115,22 @@ impl Written for BucketReference {
     const EFFECTIVE: &'static str = "effective_bucket";
     const TELLS_CHECKS: bool = false;
 
-    fn read_given(field: Field) -> Read<(Self, BucketFacts)> {
+    fn read_known(field: Field) -> Read<(Self, BucketFacts)> {
         let mut fields = field.object()?;
-        let bucket = read_reference(&mut fields)?;
-        let facts = Self::learn(BucketFacts::default(), read_facts(&mut fields)?);
+        let known = Self::read_retired(&mut fields)?;
         fields.finish()?;
-        Ok((bucket, facts))
+        Ok(known)
     }
 
-    fn write_given(&self, out: &mut String, facts: &BucketFacts) {
-        let text = |fact: &Option<ResourceName>, out: &mut String| {
-            write_text(out, fact.as_ref().map(ResourceName::as_str));
-        };
+    fn write_known(&self, out: &mut String, facts: &BucketFacts) {
         member(out, "{", "bucket_name", |out| {
             write_string(out, self.name());
         });
-        member(out, ",", "kms_key_name", |out| {
-            text(&facts.kms_key_name, out);
-        });
-        member(out, ",", "location", |out| text(&facts.location, out));
-        member(out, ",", "project_id", |out| text(&facts.project_id, out));
+        write_facts(out, facts);
         member(out, ",", "project_number", |out| {
             write_string(out, self.project_number());
         });
         out.push('}');
-    }
-
-    fn read(field: Field) -> Read<Self> {
-        read_bucket(field)
     }
 
     fn write(&self, out: &mut String) {
@@ -158,11 +143,13 @@ impl Written for BucketReference {
         out.push('}');
     }
 
-    fn read_retired(fields: &mut Fields) -> Read<Self> {
-        read_reference(fields)
+    fn read_retired(fields: &mut Fields) -> Read<(Self, BucketFacts)> {
+        let bucket = read_reference(fields)?;
+        let facts = Self::learn(BucketFacts::default(), read_facts(fields)?);
+        Ok((bucket, facts))
     }
 
-    fn write_retired(out: &mut String, retired: &Retired<Self>) {
+    fn write_retired(out: &mut String, retired: &Retired<Self>, form: Form) {
         let bucket = &retired.resource;
         member(out, "{", "bucket_name", |out| {
             write_string(out, bucket.name());
@@ -170,6 +157,9 @@ impl Written for BucketReference {
         member(out, ",", "expires_at", |out| {
             write_time(out, retired.expires_at);
         });
+        if form != Form::Answer && retired.facts != BucketFacts::default() {
+            write_facts(out, &retired.facts);
+        }
         member(out, ",", "project_number", |out| {
             write_string(out, bucket.project_number());
         });
@@ -225,6 +215,18 @@ pub fn read_facts(fields: &mut Fields) -> Read<LearnedFacts> {
         location: name("location")?,
         project_id: name("project_id")?,
     })
+}
+
+fn write_facts(out: &mut String, facts: &BucketFacts) {
+    for (name, fact) in [
+        ("kms_key_name", &facts.kms_key_name),
+        ("location", &facts.location),
+        ("project_id", &facts.project_id),
+    ] {
+        member(out, ",", name, |out| {
+            write_text(out, fact.as_ref().map(ResourceName::as_str));
+        });
+    }
 }
 
 /// Reads the checks that a bucket did not pass.
@@ -357,7 +359,7 @@ fn read_control<R: Written>(
     if is_enabled {
         let field = required(&mut fields, R::GIVEN)?;
         let path = field.path.clone();
-        given = read_by_region(field, |_, field| R::read_given(field))?;
+        given = read_by_region(field, |_, field| R::read_known(field))?;
         if given.is_empty() {
             return Err(FieldError::new(path, "must have at least one region"));
         }
@@ -390,6 +392,7 @@ fn read_control<R: Written>(
             resource,
             facts,
             effective: standing.effective,
+            effective_facts: standing.effective_facts,
             validation: standing.validation.since(since),
             is_suspended: standing.is_suspended,
         };
@@ -427,9 +430,12 @@ pub fn parse_enabled(text: &str) -> Result<bool, &'static str> {
 fn read_retired<R: Written>(field: Field) -> Read<Vec<Retired<R>>> {
     let retired = field.array()?.into_iter().map(|element| {
         let mut fields = element.object()?;
+        let expires_at = required(&mut fields, "expires_at")?.timestamp()?;
+        let (resource, facts) = R::read_retired(&mut fields)?;
         let retired = Retired {
-            expires_at: required(&mut fields, "expires_at")?.timestamp()?,
-            resource: R::read_retired(&mut fields)?,
+            expires_at,
+            resource,
+            facts,
             region: required(&mut fields, "region")?.parsed(Region::parse)?,
         };
         fields.finish()?;
@@ -443,6 +449,7 @@ fn read_retired<R: Written>(field: Field) -> Read<Vec<Retired<R>>> {
 /// Where a region with something stands.
 struct Standing<R: Resource> {
     effective: Option<R>,
+    effective_facts: R::Facts,
     validation: ReadValidation<R>,
     is_suspended: bool,
 }
@@ -475,6 +482,7 @@ impl<R: Resource> Default for Standing<R> {
     fn default() -> Self {
         Self {
             effective: None,
+            effective_facts: R::Facts::default(),
             validation: ReadValidation::Pending(R::Findings::default(), None),
             is_suspended: false,
         }
@@ -486,7 +494,12 @@ fn read_status<R: Written>(field: Field, resource: Option<&R>) -> Read<Option<St
     let mut fields = field.object()?;
     let place = fields.path(R::EFFECTIVE);
     let effective = fields.take_non_null(R::EFFECTIVE);
-    let effective = effective.map(R::read).transpose()?;
+    let (effective, facts) = effective.map(R::read_known).transpose()?.unzip();
+    // Those of what it was given stand with that.
+    let effective_facts = match &effective {
+        Some(it) if Some(it) != resource => facts.unwrap_or_default(),
+        _ => R::Facts::default(),
+    };
     let status = required(&mut fields, "type")?.parsed(RegionStatus::parse)?;
     let validation = match status {
         RegionStatus::NotConfigured => {
@@ -502,6 +515,7 @@ fn read_status<R: Written>(field: Field, resource: Option<&R>) -> Read<Option<St
             let standing = match otherwise {
                 None => Standing {
                     effective,
+                    effective_facts,
                     ..Standing::default()
                 },
                 Some(Some(standing)) if !standing.is_suspended => standing,
@@ -550,6 +564,7 @@ fn read_status<R: Written>(field: Field, resource: Option<&R>) -> Read<Option<St
     };
     Ok(Some(Standing {
         effective,
+        effective_facts,
         validation,
         is_suspended: false,
     }))
@@ -617,7 +632,7 @@ fn write_control<R: Written>(out: &mut String, control: &Control<R>, form: Form)
             let mut before = "{";
             for (region, configured) in &control.regions {
                 member(out, before, region.as_str(), |out| {
-                    configured.resource.write_given(out, &configured.facts);
+                    configured.resource.write_known(out, &configured.facts);
                 });
                 before = ",";
             }
@@ -626,7 +641,9 @@ fn write_control<R: Written>(out: &mut String, control: &Control<R>, form: Form)
         before = ",";
     }
     member(out, before, R::RETIRED, |out| {
-        write_array(out, &control.retired, R::write_retired);
+        write_array(out, &control.retired, |out, retired| {
+            R::write_retired(out, retired, form);
+        });
     });
     if is_enabled {
         member(out, ",", "status", |out| {
@@ -681,6 +698,11 @@ fn write_plain_status<R: Written>(
 
 fn write_validation<R: Written>(out: &mut String, configured: &Configured<R>, form: Form) {
     member(out, "{", R::EFFECTIVE, |out| match &configured.effective {
+        Some(effective)
+            if form != Form::Answer && configured.effective_facts != R::Facts::default() =>
+        {
+            effective.write_known(out, &configured.effective_facts);
+        }
         Some(effective) => effective.write(out),
         None => out.push_str("null"),
     });

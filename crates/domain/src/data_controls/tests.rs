@@ -363,6 +363,23 @@ fn facts_of_a_bucket_come_with_reports_and_go_with_the_bucket() {
         .updated(&buckets(&[(US, Some("b"))]), at(3))
         .unwrap();
     assert_eq!(control.regions[&US].facts, facts(None, None));
+    // They come back with the bucket: from what is applied, and from what retired.
+    let give = |control: &Control<BucketReference>, name, now| {
+        let update = buckets(&[(US, name)]);
+        control.updated(&update, now)
+    };
+    let again = give(&control, Some("a"), at(4)).unwrap();
+    assert_eq!(again.regions[&US].facts, facts(None, Some("p")));
+    let other = control
+        .reported(US, &active(Some(Some("EU")), None), at(4))
+        .unwrap();
+    let again = give(&other, Some("a"), at(5)).unwrap();
+    assert_eq!(again.regions[&US].facts, facts(None, Some("p")));
+    let other = give(&again, Some("b"), at(6)).unwrap();
+    assert_eq!(other.regions[&US].facts, facts(Some("EU"), None));
+    let ended = other.as_of(at(6).saturating_add(RETIREMENT), Validator::Operator);
+    let afresh = give(&ended.0, Some("a"), at(7)).unwrap();
+    assert_eq!(afresh.regions[&US].facts, facts(None, None));
 }
 
 #[test]

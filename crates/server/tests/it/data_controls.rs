@@ -484,6 +484,33 @@ async fn a_fact_of_a_bucket_is_forgotten_when_it_is_reported_as_null() {
 }
 
 #[tokio::test]
+async fn what_was_known_of_a_bucket_comes_back_with_it_also_after_an_import() {
+    let server = TestServer::start().await;
+    let give = async |name: &str| {
+        let body = format!(
+            r#"{{"storage":{{"type":"enabled","buckets":{{"eu":{{"bucket_name":"{name}","project_number":"1"}}}}}}}}"#
+        );
+        let given = update(&server, &body).await.ok();
+        given["storage"]["buckets"]["eu"]["location"].clone()
+    };
+    let active = async |location: &str| {
+        let body = format!(r#"{{"status":"active","location":"{location}"}}"#);
+        report(&server, "storage/eu", &body).await.ok();
+    };
+    give("first").await;
+    active("EU").await;
+    give("second").await;
+    active("US").await;
+    assert_eq!(give("third").await, serde_json::Value::Null);
+    let exported = export(&server).await;
+    update(&server, r#"{"storage":{"type":"disabled"}}"#).await;
+    import(&server, &exported).await.ok();
+    assert_eq!(export(&server).await, exported);
+    assert_eq!(give("second").await, "US", "applied still");
+    assert_eq!(give("first").await, "EU", "retired");
+}
+
+#[tokio::test]
 async fn a_suspended_region_that_is_given_another_key_is_pending() {
     let server = TestServer::start().await;
     update(&server, BOTH).await;

@@ -235,32 +235,32 @@ fn few(check: Object) -> Shape {
 /// What a record holds: the object, of which everything may be left out, and what an answer does not show.
 pub(super) fn recorded() -> Shape {
     let [name, number] = reference();
-    let retired = |members: Vec<Member>| {
+    let retired = |members: Vec<Member>, facts: Vec<Member>| {
         let region = region();
         let members = members
             .into_iter()
             .chain([("expires_at", time_in().into()), region]);
         let members: Vec<_> = members.collect();
         let required: Vec<_> = members.iter().map(|(name, _)| *name).collect();
-        array(body(members.clone(), &required))
+        array(body(members.clone().into_iter().chain(facts), &required))
     };
     let fact = |name| (name, nullable(schema::text(1, ResourceName::LIMIT)));
-    let facts = ["kms_key_name", "location", "project_id"].map(fact);
-    let bucket = facts.into_iter().chain([name.clone(), number.clone()]);
+    let facts = Vec::from(["kms_key_name", "location", "project_id"].map(fact));
+    let bucket = facts.iter().cloned().chain([name.clone(), number.clone()]);
     let bucket = body(bucket, &["bucket_name", "project_number"]);
-    let effective = body(reference(), &["bucket_name", "project_number"]);
+    let effective = bucket.clone();
     let key = Kept {
         given: ("external_key_ids", key_id().into()),
         retired: (
             "retired_keys",
-            retired(vec![("external_key_id", key_id().into())]),
+            retired(vec![("external_key_id", key_id().into())], Vec::new()),
         ),
         effective: ("effective_external_key_id", nullable(key_id())),
         finding: ("error", explanation(), true),
     };
     let bucket = Kept {
         given: ("buckets", bucket.into()),
-        retired: ("retired_buckets", retired(vec![name, number])),
+        retired: ("retired_buckets", retired(vec![name, number], facts)),
         effective: ("effective_bucket", nullable(effective)),
         finding: ("failed_checks", checks_in(), false),
     };
@@ -280,7 +280,7 @@ pub(super) fn recorded() -> Shape {
     );
     described(
         controls,
-        "What an answer shows, or an export wrote; left out: nothing is set.",
+        "What an answer shows, or an export wrote; left out: as of a fresh profile.",
     )
 }
 
