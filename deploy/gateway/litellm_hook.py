@@ -35,6 +35,9 @@ class Rollcall(CustomLogger):
         self.passed = {}  # reference -> the profile's id, and until when that holds
 
     async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
+        if call_type == "pass_through_endpoint":
+            # LiteLLM hands on whatever a client sends there, and the hook sees no headers.
+            raise ProxyException("Requests that are passed through cannot be judged", "permission_error", None, 403)
         sent = {name.lower(): value for name, value in (data.get("proxy_server_request") or {}).get("headers", {}).items()}
         profile = await self.judge(sent.get(REFERENCE, ""))
         # What the client itself sent does not get through, under whatever name.
@@ -42,6 +45,8 @@ class Rollcall(CustomLogger):
             headers = data.get(place) or {}
             data[place] = {name: value for name, value in headers.items() if name.lower() not in (PROFILE, REFERENCE)}
         data.pop("user_profile_id", None)
+        if isinstance(data.get("extra_body"), dict):
+            data["extra_body"].pop("user_profile_id", None)
         if profile:
             data["extra_headers"][PROFILE] = profile
         return data

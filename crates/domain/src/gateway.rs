@@ -101,13 +101,16 @@ pub fn decide(organization: &Organization, found: Found, asks_for_program: bool)
     let (who, has_program) = match found {
         Found::NotNamed => ([Some((Reason::Missing, policy.missing)), None], false),
         Found::UnknownId | Found::UnknownReference => match (policy.unknown, found) {
-            (ForUnknown::Create, Found::UnknownReference) => {
+            // A new profile has no program, so none is made to be refused.
+            (ForUnknown::Create, Found::UnknownReference) if !asks_for_program => {
                 return Decision {
                     verdict: Verdict::Create,
                     reason: Reason::Unknown,
                 };
             }
-            (ForUnknown::Allow, _) => ([Some((Reason::Unknown, Passage::Allow)), None], false),
+            (ForUnknown::Allow, _) | (ForUnknown::Create, Found::UnknownReference) => {
+                ([Some((Reason::Unknown, Passage::Allow)), None], false)
+            }
             (ForUnknown::Deny | ForUnknown::Create, _) => {
                 ([Some((Reason::Unknown, Passage::Deny)), None], false)
             }
@@ -294,14 +297,16 @@ mod tests {
             "deny program_required"
         );
         assert_eq!(said(decide(&usual, Found::UnknownId, true)), "deny unknown");
-        let lenient = organization(GatewayPolicyPatch {
-            unknown: Some(ForUnknown::Allow),
-            ..GatewayPolicyPatch::default()
-        });
-        assert_eq!(
-            said(decide(&lenient, Found::UnknownId, true)),
-            "deny program_required"
-        );
+        for unknown in [ForUnknown::Allow, ForUnknown::Create] {
+            let lenient = organization(GatewayPolicyPatch {
+                unknown: Some(unknown),
+                ..GatewayPolicyPatch::default()
+            });
+            assert_eq!(
+                said(decide(&lenient, Found::UnknownReference, true)),
+                "deny program_required"
+            );
+        }
     }
 
     #[test]
