@@ -485,19 +485,33 @@ async fn admit(exchange: &Exchange<'_>, organization: &Organization) -> Result<(
         OrganizationStatus::Active => {}
         OrganizationStatus::OnHold => return Err(ApiError::organization_on_hold().into()),
     }
-    if let Some(rpm) = organization.rate_limit_rpm.and_then(NonZeroU32::new) {
-        let now = app.clock.now().as_micros();
-        let rate = app.rates.load().check(organization.id.as_str(), rpm, now);
-        // Set once by construction: a request is admitted once.
-        let _ = exchange.rate.set(rate);
-        if let Some(wait) = rate.retry_after {
-            app.metrics.record_rate_limited();
-            return Err(Failure::try_again(ApiError::rate_limited(rate.limit), wait));
-        }
-    }
+    within_rate(exchange, organization)?;
     match &app.development {
         None => Ok(()),
         Some(development) => strike(exchange, &development.faults).await,
+    }
+}
+
+/// Counts the request against its organization's limit, once.
+pub(crate) fn within_rate(
+    exchange: &Exchange<'_>,
+    organization: &Organization,
+) -> Result<(), Failure> {
+    let app = exchange.app;
+    let limit = organization.rate_limit_rpm.and_then(NonZeroU32::new);
+    let Some(rpm) = limit.filter(|_| exchange.rate.get().is_none()) else {
+        return Ok(());
+    };
+    let now = app.clock.now().as_micros();
+    let rate = app.rates.load().check(organization.id.as_str(), rpm, now);
+    // Nothing set it in between.
+    let _ = exchange.rate.set(rate);
+    match rate.retry_after {
+        None => Ok(()),
+        Some(wait) => {
+            app.metrics.record_rate_limited();
+            Err(Failure::try_again(ApiError::rate_limited(rate.limit), wait))
+        }
     }
 }
 

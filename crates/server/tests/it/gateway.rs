@@ -339,6 +339,32 @@ async fn a_gateway_never_learns_whether_another_s_profile_exists() {
 }
 
 #[tokio::test]
+async fn references_that_are_thought_up_do_not_fill_the_storage() {
+    let server = TestServer::with(|options| options.gateway = true).await;
+    set_policy(&server, r#"{"unknown":"create"}"#).await;
+    let path = format!("/operator/v1/organizations/{ORGANIZATION}");
+    let operator = server.operator();
+    operator.post(&path, r#"{"rate_limit_rpm":1}"#).await.ok();
+    let gateway = server.gateway();
+    let mut made = 0;
+    for number in 0..10 {
+        let reply = check(&gateway, &[(BY_REFERENCE, &format!("thought-up-{number}"))]).await;
+        if reply.status == 200 {
+            made += 1;
+        } else {
+            assert_eq!(reply.status, 429);
+            assert_eq!(reply.header("x-rollcall-reason"), Some("rate_limited"));
+        }
+    }
+    assert_eq!(made, 1);
+    // Who is there is asked about as often as there are requests.
+    for _ in 0..10 {
+        let reply = check(&gateway, &[(BY_REFERENCE, "thought-up-0")]).await;
+        assert_eq!(reply.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn the_first_use_of_a_reference_makes_its_profile_once() {
     let server = TestServer::with(|options| options.gateway = true).await;
     set_policy(&server, r#"{"unknown":"create"}"#).await;

@@ -39,9 +39,8 @@ pub(crate) async fn check(exchange: &Exchange<'_>) -> Outcome {
         },
         Err(failure) => {
             let reason = match failure.told().kind {
-                ErrorKind::Authentication | ErrorKind::Permission | ErrorKind::RateLimit => {
-                    "unauthenticated"
-                }
+                ErrorKind::Authentication | ErrorKind::Permission => "unauthenticated",
+                ErrorKind::RateLimit => "rate_limited",
                 ErrorKind::InvalidRequest => "invalid_request",
                 _ => {
                     exchange.app.metrics.record_check("none", "unavailable");
@@ -87,15 +86,15 @@ async fn answered(exchange: &Exchange<'_>) -> Result<Judgement, Failure> {
 fn asked(exchange: &Exchange<'_>, organization: &Organization) -> Result<Asked, ApiError> {
     let head = exchange.head;
     let by_id = header(head, PROFILE_HEADER)?;
-    let by_reference = header(head, REFERENCE_HEADER)?;
     let program = header(head, PROGRAM_HEADER)?;
-    let who = match (by_id, by_reference) {
-        (Some(id), _) => Some(Named::by_id(id)),
-        (None, Some(reference)) => Some(Named::by_reference(reference)?),
-        (None, None) if organization.gateway_policy.trust_client_header => {
-            header(head, CLIENT_HEADER)?.map(Named::by_id)
-        }
-        (None, None) => None,
+    let who = if let Some(id) = by_id {
+        Some(Named::by_id(id))
+    } else if let Some(reference) = header(head, REFERENCE_HEADER)? {
+        Some(Named::by_reference(reference)?)
+    } else if organization.gateway_policy.trust_client_header {
+        header(head, CLIENT_HEADER)?.map(Named::by_id)
+    } else {
+        None
     };
     Ok(Asked {
         who,

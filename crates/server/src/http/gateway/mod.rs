@@ -13,7 +13,7 @@ use rollcall_domain::gateway::{Verdict, first_use};
 use rollcall_wire::error::ApiError;
 use rollcall_wire::gateway::{Named, one_value};
 
-use super::call::{Tenant, header_values};
+use super::call::{Tenant, header_values, within_rate};
 use super::error::Failure;
 use super::exchange::Exchange;
 use crate::app::Operation;
@@ -45,6 +45,8 @@ async fn judge(
     else {
         return Ok(first);
     };
+    // Whoever thinks up references would fill the storage, since checks alone are not limited.
+    within_rate(exchange, tenant.organization)?;
     let decided = first_use(app.ids.profile(now), reference.clone(), now);
     let act = tenant.act(now);
     let made = store.find_or_insert_by_reference(tenant.scope, &act, reference, decided);
