@@ -33,6 +33,9 @@ const PROGRAMS: &str = "programs";
 /// Why a CSV cannot be read at all.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CsvError {
+    /// The first row names nothing.
+    #[error("line 1: the header {0}")]
+    NoHeader(&'static str),
     /// The header names a column that is no field.
     #[error(
         "line 1: column {0:?} is no field of a record; give it one with --map {0}=FIELD, or leave it out with --map {0}="
@@ -182,7 +185,16 @@ impl CsvLines {
             begins = end;
             cell
         });
-        let cells: Vec<_> = cells.collect();
+        let cells: Result<Vec<_>, _> = cells.map(std::str::from_utf8).collect();
+        let Ok(cells) = cells else {
+            if self.header.is_none() {
+                return Err(CsvError::NoHeader("is not UTF-8"));
+            }
+            self.bad.push((line, "is not UTF-8".to_owned()));
+            out.push(b'\n');
+            self.written += 1;
+            return Ok(());
+        };
         match &self.header {
             None => self.header = Some(Header::of(&cells, &self.mapped)?),
             Some(header) if header.columns != cells.len() => {
@@ -205,11 +217,8 @@ impl CsvLines {
 }
 
 impl Header {
-    fn of(cells: &[&[u8]], mapped: &[Mapped]) -> Result<Self, CsvError> {
-        let names: Vec<_> = cells
-            .iter()
-            .map(|cell| String::from_utf8_lossy(cell).trim().to_owned())
-            .collect();
+    fn of(cells: &[&str], mapped: &[Mapped]) -> Result<Self, CsvError> {
+        let names: Vec<_> = cells.iter().map(|cell| cell.trim().to_owned()).collect();
         if let Some((column, _)) = mapped.iter().find(|(column, _)| !names.contains(column)) {
             return Err(CsvError::NoSuchColumn(column.clone()));
         }
@@ -276,16 +285,14 @@ impl Node {
     }
 
     /// Appends the member, if any cell of it has a value; answers whether one had.
-    fn write(&self, cells: &[&[u8]], out: &mut Vec<u8>, before: u8) -> bool {
+    fn write(&self, cells: &[&str], out: &mut Vec<u8>, before: u8) -> bool {
         let begin = out.len();
         out.push(before);
-        let mut name = String::new();
-        write_string(&mut name, &self.name);
-        out.extend_from_slice(name.as_bytes());
+        write_text(out, &self.name);
         out.push(b':');
         let is_there = if let Some(column) = self.column {
             let cell = cells.get(column).copied().unwrap_or_default();
-            write_bytes(out, cell);
+            write_text(out, cell);
             !cell.is_empty()
         } else {
             out.push(b'{');
@@ -305,28 +312,26 @@ impl Node {
     }
 }
 
-/// Appends a text. What is not UTF-8 stays what it is, for whoever reads the line to refuse.
-fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        let mut written = String::with_capacity(text.len() + 2);
-        write_string(&mut written, text);
-        out.extend_from_slice(written.as_bytes());
-    } else {
-        out.push(b'"');
-        out.extend_from_slice(bytes);
-        out.push(b'"');
-    }
+/// Appends a text as JSON has it, so that nothing in it can end the line.
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    let mut written = String::with_capacity(text.len() + 2);
+    write_string(&mut written, text);
+    out.extend_from_slice(written.as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines(csv: &str, mapped: &[(&str, &str)], part: usize) -> Result<String, String> {
+    fn lines(
+        csv: impl AsRef<[u8]>,
+        mapped: &[(&str, &str)],
+        part: usize,
+    ) -> Result<String, String> {
         let owned = |&(column, field): &(&str, &str)| (column.to_owned(), field.to_owned());
         let mut reader = CsvLines::new(mapped.iter().map(owned).collect());
         let mut out = Vec::new();
-        for part in csv.as_bytes().chunks(part) {
+        for part in csv.as_ref().chunks(part) {
             reader.feed(part, &mut out).map_err(|it| it.to_string())?;
         }
         reader.end(&mut out).map_err(|it| it.to_string())?;
@@ -355,6 +360,18 @@ mod tests {
             let mapped = [("Plan", "metadata.plan")];
             assert_eq!(lines(csv, &mapped, part).as_deref(), Ok(expected), "{part}");
         }
+    }
+
+    #[test]
+    fn a_cell_that_is_no_text_fails_its_row_and_smuggles_no_line_in() {
+        let csv = b"name,metadata.a\nAna,\"\xff\n{\"\"type\"\":\"\"user_profile\"\"}\n\"\nBen,\n\xff\nCem,";
+        let expected = "\n\n\n\n{\"type\":\"user_profile\",\"name\":\"Ben\"}\n\n\
+            {\"type\":\"user_profile\",\"name\":\"Cem\"}\n2: is not UTF-8\n6: is not UTF-8\n";
+        for part in [1, 7, 1_000] {
+            assert_eq!(lines(csv, &[], part).as_deref(), Ok(expected), "{part}");
+        }
+        let told = lines(b"name,metadata.\xff\n", &[], 100).unwrap_err();
+        assert_eq!(told, "line 1: the header is not UTF-8");
     }
 
     #[test]
