@@ -6,6 +6,8 @@
 //! breaks.
 
 use csv_core::{ReadRecordResult, Reader};
+use rollcall_domain::program::ProgramName;
+use rollcall_domain::text::MetadataKey;
 use thiserror::Error;
 
 use crate::json::write_string;
@@ -14,8 +16,10 @@ use crate::json::write_string;
 const LONGEST_ROW: usize = 1024 * 1024;
 /// Most columns; every field of a record, all metadata and a dozen programs fit.
 const MOST_COLUMNS: usize = 256;
-/// What a field's path begins with.
-const FIELDS: [&str; 10] = [
+/// The longest name of a column that an error repeats, in characters.
+const LONGEST_TOLD: usize = 100;
+/// The members of a record that are texts.
+const FIELDS: [&str; 8] = [
     "type",
     "organization_id",
     "id",
@@ -24,11 +28,17 @@ const FIELDS: [&str; 10] = [
     "access_type",
     "relationship",
     "name",
-    "external_user_details",
-    "metadata",
 ];
-/// The member whose own members are objects.
-const PROGRAMS: &str = "programs";
+/// The members of `external_user_details`.
+const DETAILS: [&str; 7] = [
+    "account_status",
+    "country",
+    "email_hash",
+    "entity_type",
+    "name_hash",
+    "onboarded_at",
+    "reference_id",
+];
 
 /// Why a CSV cannot be read at all.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -229,7 +239,7 @@ impl Header {
             if field.is_empty() && field != name {
                 continue;
             }
-            let path = path(field).ok_or_else(|| CsvError::UnknownColumn(name.clone()))?;
+            let path = path(field).ok_or_else(|| CsvError::UnknownColumn(told(name)))?;
             // Every line has its own already.
             if path == ["type"] {
                 continue;
@@ -245,24 +255,42 @@ impl Header {
     }
 }
 
-/// The names on the way to a field. A key of metadata may have dots in it.
+/// The names on the way to a field; none to what no record has, so that a path is four names at the most and none of
+/// them longer than a record takes. A key of metadata may have dots in it.
 fn path(field: &str) -> Option<Path> {
     let (first, rest) = field.split_once('.').unwrap_or((field, ""));
-    let deep = ["external_user_details", "metadata", PROGRAMS].contains(&first);
-    if deep == rest.is_empty() || !(FIELDS.contains(&first) || first == PROGRAMS) {
-        return None;
-    }
-    let mut path = vec![first.to_owned()];
-    match first {
-        PROGRAMS => path.extend(rest.split('.').map(str::to_owned)),
-        _ if deep => path.push(rest.to_owned()),
-        _ => {}
-    }
-    Some(path)
+    let is_there = match first {
+        "external_user_details" => DETAILS.contains(&rest),
+        "metadata" => MetadataKey::parse(rest).is_ok(),
+        "programs" => {
+            let (name, member) = rest.split_once('.')?;
+            let members: &[&str] = match ProgramName::parse(name).ok()? {
+                ProgramName::Cyber => &["status", "tiers.a", "tiers.b", "tiers.c"],
+                ProgramName::Efs => &[
+                    "status",
+                    "features.data_retention_exemption",
+                    "features.cmek",
+                    "features.storage",
+                ],
+                ProgramName::Own(_) => &["status"],
+            };
+            if !members.contains(&member) {
+                return None;
+            }
+            return Some(field.split('.').map(str::to_owned).collect());
+        }
+        _ => return FIELDS.contains(&field).then(|| vec![field.to_owned()]),
+    };
+    is_there.then(|| vec![first.to_owned(), rest.to_owned()])
+}
+
+/// As much of a column's name as is worth telling.
+fn told(name: &str) -> String {
+    name.chars().take(LONGEST_TOLD).collect()
 }
 
 impl Node {
-    /// Puts a column where its path leads. `false`: there is one already, or something below it.
+    /// Puts a column where its path leads. `false`: there is one already.
     fn insert(nodes: &mut Vec<Self>, path: &[String], column: usize) -> bool {
         let Some((name, rest)) = path.split_first() else {
             return false;
@@ -386,8 +414,30 @@ mod tests {
         assert!(refused("programs\n", &[]).contains("is no field"));
         assert!(refused("enforcement_actions\n", &[]).contains("is no field"));
         assert_eq!(refused("name,name\n", &[]), "line 1: two columns are name");
-        let twice = refused("programs.cyber.status,programs.cyber\n", &[]);
-        assert_eq!(twice, "line 1: two columns are programs.cyber");
+        let deep = format!("programs.{}", "a.".repeat(450_000));
+        let long = format!("metadata.{}", "a".repeat(65));
+        for unknown in [
+            &deep,
+            &long,
+            "metadata.",
+            "external_user_details.phone",
+            "programs.cyber",
+            "programs.cyber.tiers",
+            "programs.cyber.tiers.a.a",
+            "programs.mine.tiers.a",
+            "programs.Mine.status",
+        ] {
+            let told = refused(&format!("{unknown}\n"), &[]);
+            assert!(
+                told.contains("is no field") && told.len() < 1_000,
+                "{unknown:.40}"
+            );
+        }
+        let twice = refused("programs.efs.status,programs.efs.status\n", &[]);
+        assert_eq!(twice, "line 1: two columns are programs.efs.status");
+        let deepest = lines("programs.cyber.tiers.a\nactive\n", &[], 100);
+        let record = r#"{"type":"user_profile","programs":{ "cyber":{ "tiers":{ "a":"active"}}}}"#;
+        assert_eq!(deepest.unwrap(), format!("\n{record}\n"));
         assert!(refused("name\n", &[("nick", "name")]).starts_with("there is no column"));
         let left_out = lines("\u{feff}name,Phone\nAna,1\n", &[("Phone", "")], 100);
         assert_eq!(
