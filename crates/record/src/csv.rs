@@ -16,6 +16,12 @@ use crate::json::write_string;
 const LONGEST_ROW: usize = 1024 * 1024;
 /// Most columns; every field of a record, all metadata and a dozen programs fit.
 const MOST_COLUMNS: usize = 256;
+/// Why a row that is longer is passed over.
+const TOO_LONG: &str = "is longer than 1 MiB; is a quotation mark left open?";
+/// Why a row with more cells is passed over.
+const TOO_MANY: &str = "has more than 256 cells";
+/// Why the last row is passed over, which goes on to the end of the file.
+const LEFT_OPEN: &str = "a quotation mark is left open, and what follows it is not read";
 /// The longest name of a column that an error repeats, in characters.
 const LONGEST_TOLD: usize = 100;
 /// The members of a record that are texts.
@@ -44,7 +50,7 @@ const DETAILS: [&str; 7] = [
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CsvError {
     /// The first row names nothing.
-    #[error("line 1: the header {0}")]
+    #[error("line 1, the header: {0}")]
     NoHeader(&'static str),
     /// The header names a column that is no field.
     #[error(
@@ -57,9 +63,6 @@ pub enum CsvError {
     /// A column was given a field that the header does not have.
     #[error("there is no column {0:?} to map; the header of the file names its columns")]
     NoSuchColumn(String),
-    /// Nothing ends the row.
-    #[error("line {0}: a row is longer than 1 MiB; is a quotation mark left open?")]
-    TooLong(u64),
 }
 
 /// A column that goes by another name than its field, and the field; an empty one leaves the column out.
@@ -83,6 +86,8 @@ pub struct CsvLines {
     /// Line breaks that were written.
     written: u64,
     at_start: bool,
+    /// The row that is being read is bad, and told already.
+    passing_over: bool,
     bad: Vec<(u64, String)>,
 }
 
@@ -119,6 +124,7 @@ impl CsvLines {
             read: 0,
             written: 0,
             at_start: true,
+            passing_over: false,
             bad: Vec::new(),
         }
     }
@@ -140,13 +146,13 @@ impl CsvLines {
 
     /// Appends the last line, which need not have ended with a line break.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), CsvError> {
-        loop {
-            let before = (self.written, self.cells.len(), self.ends.len());
-            self.step(&[], out)?;
-            if before == (self.written, self.cells.len(), self.ends.len()) {
-                return Ok(());
-            }
+        while self.step(b"\n", out)? == 0 {}
+        // Only a quotation takes a line break in, so that a row which goes on has one that nothing ends.
+        let (result, ..) = self.reader.read_record(&[], &mut [], &mut [0]);
+        if matches!(result, ReadRecordResult::Record) {
+            self.pass_over(LEFT_OPEN, out)?;
         }
+        Ok(())
     }
 
     /// The rows since the last time that are none, with their numbers; their lines are empty.
@@ -167,8 +173,12 @@ impl CsvLines {
             ReadRecordResult::OutputFull if self.cells.len() < LONGEST_ROW => {
                 self.cells.resize(2 * self.cells.len(), 0);
             }
-            ReadRecordResult::OutputFull => return Err(CsvError::TooLong(self.read + 1)),
-            ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
+            ReadRecordResult::OutputFull => self.pass_over(TOO_LONG, out)?,
+            ReadRecordResult::OutputEndsFull => self.pass_over(TOO_MANY, out)?,
+            ReadRecordResult::Record if self.passing_over => {
+                self.passing_over = false;
+                (self.filled, self.ended) = (0, 0);
+            }
             ReadRecordResult::Record => {
                 // The break of a row that ends with two bytes is read with the next row.
                 let ends_here = part[..used].last() == Some(&b'\n');
@@ -180,15 +190,41 @@ impl CsvLines {
         Ok(used)
     }
 
+    /// Lets go of what was read of a row that is none; reported once, at its first line.
+    fn pass_over(&mut self, problem: &'static str, out: &mut Vec<u8>) -> Result<(), CsvError> {
+        if self.header.is_none() {
+            return Err(CsvError::NoHeader(problem));
+        }
+        if !std::mem::replace(&mut self.passing_over, true) {
+            let inside = memchr::memchr_iter(b'\n', &self.cells[..self.filled]).count();
+            let line = self.first_line(self.read + 1, inside);
+            self.blank(line, out);
+            self.bad.push((line, problem.to_owned()));
+        }
+        // As they come, as a row has no end of them.
+        self.blank(self.read, out);
+        (self.filled, self.ended) = (0, 0);
+        Ok(())
+    }
+
+    /// Where a row begins that has so many line breaks inside and is at its last line.
+    fn first_line(&self, last: u64, inside: usize) -> u64 {
+        last.saturating_sub(inside as u64).max(self.written + 1)
+    }
+
+    /// Appends empty lines up to the one with the number.
+    fn blank(&mut self, number: u64, out: &mut Vec<u8>) {
+        let count = number.saturating_sub(self.written);
+        out.extend((0..count).map(|_| b'\n'));
+        self.written += count;
+    }
+
     /// One row, whose last line is known.
     fn row(&mut self, last: u64, out: &mut Vec<u8>) -> Result<(), CsvError> {
+        let inside = memchr::memchr_iter(b'\n', &self.cells[..self.filled]).count();
+        let line = self.first_line(last, inside);
+        self.blank(line - 1, out);
         let cells = &self.cells[..self.filled];
-        let inside = memchr::memchr_iter(b'\n', cells).count();
-        let line = last.saturating_sub(inside as u64).max(self.written + 1);
-        while self.written + 1 < line {
-            out.push(b'\n');
-            self.written += 1;
-        }
         let mut begins = 0;
         let cells = self.ends[..self.ended].iter().map(|&end| {
             let cell = &cells[begins..end];
@@ -399,7 +435,7 @@ mod tests {
             assert_eq!(lines(csv, &[], part).as_deref(), Ok(expected), "{part}");
         }
         let told = lines(b"name,metadata.\xff\n", &[], 100).unwrap_err();
-        assert_eq!(told, "line 1: the header is not UTF-8");
+        assert_eq!(told, "line 1, the header: is not UTF-8");
     }
 
     #[test]
@@ -447,12 +483,56 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_an_end_is_told_and_not_kept() {
-        let open = format!("name\nAna\n\"{}", "x".repeat(3 * LONGEST_ROW));
-        let told = lines(&open, &[], 10_000).unwrap_err();
-        assert_eq!(
-            told,
-            "line 3: a row is longer than 1 MiB; is a quotation mark left open?"
-        );
+    fn a_row_that_is_too_long_is_told_and_passed_over() {
+        let long = format!("name\nAna\n\"{}\"\n\nBen", "x\n".repeat(2 * LONGEST_ROW));
+        let made = lines(&long, &[], 10_000).unwrap();
+        let count = 2 * LONGEST_ROW as u64 + 5;
+        let told = "3: is longer than 1 MiB; is a quotation mark left open?\n";
+        let ben = "{\"type\":\"user_profile\",\"name\":\"Ben\"}\n";
+        assert!(made.ends_with(&format!("\n\n{ben}{told}")));
+        assert_eq!(made.matches('\n').count() as u64, count + 1);
+        let open = lines(&long[..LONGEST_ROW + 20], &[], 10_000).unwrap();
+        assert!(open.ends_with(&format!("\n\n{told}")));
+        let header = lines(format!("\"{}", "x".repeat(LONGEST_ROW)), &[], 10_000);
+        assert_eq!(header, Err(format!("line 1, the header: {TOO_LONG}")));
+    }
+
+    #[test]
+    fn a_row_has_no_more_cells_than_are_read() {
+        let most = ",".repeat(MOST_COLUMNS - 1);
+        for part in [1, 100, 10_000] {
+            let csv = format!("name\n{most}\n{most},\n{most}{most}{most}\nAna\n{most},");
+            let expected = "\n\n\n\n{\"type\":\"user_profile\",\"name\":\"Ana\"}\n\n\
+                2: has 256 cells, and the header 1\n3: has more than 256 cells\n4: has more than 256 cells\n\
+                6: has more than 256 cells\n";
+            assert_eq!(lines(csv, &[], part).as_deref(), Ok(expected), "{part}");
+            let told = lines(format!("name{most},\n"), &[], part).unwrap_err();
+            assert_eq!(told, "line 1, the header: has more than 256 cells");
+        }
+        let mut reader = CsvLines::new(Vec::new());
+        let mut out = Vec::new();
+        reader.feed(b"name\n", &mut out).unwrap();
+        reader
+            .feed(",".repeat(1_000_000).as_bytes(), &mut out)
+            .unwrap();
+        assert_eq!(reader.ends.len(), MOST_COLUMNS);
+    }
+
+    #[test]
+    fn a_quotation_mark_that_is_left_open_is_told() {
+        for part in [1, 7, 1_000] {
+            let ana = "{\"type\":\"user_profile\",\"name\":\"Ana\"}\n";
+            for (rest, blank) in [("Ben\nCem\n", "\n\n\n"), ("", "\n"), ("Ben", "\n")] {
+                let made = lines(format!("name\r\nAna\r\n\"{rest}"), &[], part);
+                let made = made.unwrap();
+                let told = made.strip_prefix(&format!("\n{ana}{blank}"));
+                assert_eq!(told, Some(&*format!("3: {LEFT_OPEN}\n")), "{part} {rest}");
+            }
+            let ends = lines("name\n\"Ana\"", &[], part);
+            assert_eq!(ends, Ok(format!("\n{ana}")));
+            let header = lines("\"name\nAna\n", &[], part);
+            assert_eq!(header, Err(format!("line 1, the header: {LEFT_OPEN}")));
+            assert_eq!(lines("", &[], part).as_deref(), Ok(""));
+        }
     }
 }

@@ -370,6 +370,25 @@ async fn the_same_file_twice_makes_the_same_registry_and_a_dry_run_none() {
 }
 
 #[tokio::test]
+async fn rows_of_a_csv_that_are_none_keep_none_of_the_others_out() {
+    let server = TestServer::start().await;
+    let send = async |body: String| {
+        let call = server.operator().call("POST", IMPORT);
+        let call = call.header("content-type", "text/csv").body(body);
+        call.send().await.text().to_owned()
+    };
+    let long = "x".repeat(1_100_000);
+    let commas = ",".repeat(1_000);
+    let good = |name: &str| format!("{ORGANIZATION},{name}\n");
+    let (ana, ben, cem) = (good("Ana"), good("Ben"), good("Cem"));
+    let csv = format!("organization_id,name\n{ana}{long},\n{ben}{commas}\n{cem}\"{ana}{ben}");
+    assert_eq!(
+        send(csv).await,
+        r#"{"imported":3,"replaced":0,"failed":3,"errors":[{"line":3,"message":"is longer than 1 MiB; is a quotation mark left open?"},{"line":5,"message":"has more than 256 cells"},{"line":7,"message":"a quotation mark is left open, and what follows it is not read"}]}"#
+    );
+}
+
+#[tokio::test]
 async fn importing_an_export_restores_it_exactly() {
     let server = TestServer::start().await;
     let operator = server.operator();
