@@ -16,6 +16,10 @@ use crate::json::write_string;
 const LONGEST_ROW: usize = 1024 * 1024;
 /// Most columns; every field of a record, all metadata and a dozen programs fit.
 const MOST_COLUMNS: usize = 256;
+/// How many bytes of lines are made at a time, give or take one line.
+const ENOUGH: usize = 1024 * 1024;
+/// How many bad rows are told at a time.
+const ENOUGH_BAD: usize = 4_096;
 /// Why a row that is longer is passed over.
 const TOO_LONG: &str = "is longer than 1 MiB; is a quotation mark left open?";
 /// Why a row with more cells is passed over.
@@ -129,19 +133,23 @@ impl CsvLines {
         }
     }
 
-    /// Takes the next part of the file and appends the lines that it completes.
-    pub fn feed(&mut self, part: &[u8], out: &mut Vec<u8>) -> Result<(), CsvError> {
+    /// Takes of the next part of the file what makes some 1 MiB of lines, and appends those that it completes; answers
+    /// with how many bytes it took. The rest is to be fed once `out` is read.
+    pub fn feed(&mut self, part: &[u8], out: &mut Vec<u8>) -> Result<usize, CsvError> {
         // A file that a spreadsheet wrote may begin with a mark of its encoding.
-        let mut part = match part.strip_prefix(b"\xef\xbb\xbf") {
-            Some(rest) if self.at_start => rest,
-            _ => part,
-        };
-        self.at_start &= part.is_empty();
-        while !part.is_empty() {
-            let used = self.step(part, out)?;
-            part = &part[used..];
+        let mut begins = 0;
+        if self.at_start {
+            self.at_start = part.is_empty();
+            if part.starts_with(b"\xef\xbb\xbf") {
+                begins = 3;
+            }
         }
-        Ok(())
+        let mut rest = &part[begins..];
+        while !rest.is_empty() && out.len() <= ENOUGH && self.bad.len() < ENOUGH_BAD {
+            let used = self.step(rest, out)?;
+            rest = &rest[used..];
+        }
+        Ok(part.len() - rest.len())
     }
 
     /// Appends the last line, which need not have ended with a line break.
@@ -396,7 +404,13 @@ mod tests {
         let mut reader = CsvLines::new(mapped.iter().map(owned).collect());
         let mut out = Vec::new();
         for part in csv.as_ref().chunks(part) {
-            reader.feed(part, &mut out).map_err(|it| it.to_string())?;
+            let mut rest = part;
+            while !rest.is_empty() {
+                let mut made = Vec::new();
+                let taken = reader.feed(rest, &mut made).map_err(|it| it.to_string())?;
+                rest = &rest[taken..];
+                out.append(&mut made);
+            }
         }
         reader.end(&mut out).map_err(|it| it.to_string())?;
         let bad = reader.take_bad();
@@ -516,6 +530,27 @@ mod tests {
             .feed(",".repeat(1_000_000).as_bytes(), &mut out)
             .unwrap();
         assert_eq!(reader.ends.len(), MOST_COLUMNS);
+    }
+
+    #[test]
+    fn no_more_is_made_at_once_than_is_asked_for() {
+        let keys = (0..MOST_COLUMNS).map(|number| format!("metadata.{number:064}"));
+        let header = keys.collect::<Vec<_>>().join(",") + "\n";
+        let row = ["x"; MOST_COLUMNS].join(",") + "\n";
+        let wide = header + &row.repeat(1_000);
+        let bad = "name\n".to_owned() + &"a,b\n".repeat(100_000);
+        for csv in [wide, bad] {
+            let mut reader = CsvLines::new(Vec::new());
+            let (mut rest, mut breaks) = (csv.as_bytes(), 0);
+            while !rest.is_empty() {
+                let mut out = Vec::new();
+                let taken = reader.feed(rest, &mut out).unwrap();
+                assert!(out.len() < 2 * ENOUGH && reader.take_bad().len() <= ENOUGH_BAD);
+                rest = &rest[taken..];
+                breaks += out.iter().filter(|byte| **byte == b'\n').count();
+            }
+            assert_eq!(breaks, csv.lines().count());
+        }
     }
 
     #[test]

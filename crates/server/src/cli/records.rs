@@ -234,15 +234,13 @@ impl Read for Rows {
             self.made.clear();
             self.taken = 0;
             let part = self.input.fill_buf()?;
-            let used = part.len();
-            let made = if used == 0 {
+            let made = if part.is_empty() {
                 self.ended = true;
-                self.csv.end(&mut self.made)
+                self.csv.end(&mut self.made).map(|()| 0)
             } else {
                 self.csv.feed(part, &mut self.made)
             };
-            self.input.consume(used);
-            made.map_err(io::Error::other)?;
+            self.input.consume(made.map_err(io::Error::other)?);
             self.bad.lock().extend(self.csv.take_bad());
         }
         let count = buffer.len().min(self.made.len() - self.taken);

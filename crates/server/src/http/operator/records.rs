@@ -13,7 +13,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::profile::ProfileRecord;
-use rollcall_record::csv::CsvLines;
+use rollcall_record::csv::{CsvError, CsvLines};
 use rollcall_record::line::{self, Record};
 use rollcall_store::registry::{Put, PutMode};
 use rollcall_store::{StoreError, Stored};
@@ -167,7 +167,7 @@ impl<'a> Import<'a> {
                 match fed {
                     Some(Some(part)) => lines.feed(&part)?,
                     Some(None) => lines.end()?,
-                    None => {}
+                    None => lines.go_on()?,
                 }
                 let some = lines.some();
                 let bad = lines.take_bad();
@@ -181,7 +181,7 @@ impl<'a> Import<'a> {
             for (line, problem) in bad {
                 self.fail(line, problem);
             }
-            let are_all = some.len() < BATCH;
+            let are_all = some.len() < BATCH && !lines.has_more();
             for line in some {
                 self.line(line).await?;
             }
@@ -308,6 +308,9 @@ struct Lines {
     ended: bool,
     /// What makes lines of a CSV.
     csv: Option<CsvLines>,
+    /// Decoded, and from `fed` on yet to be made lines of.
+    plain: Vec<u8>,
+    fed: usize,
 }
 
 impl Lines {
@@ -321,6 +324,8 @@ impl Lines {
             skipping: false,
             ended: false,
             csv,
+            plain: Vec::new(),
+            fed: 0,
         }
     }
 
@@ -336,13 +341,39 @@ impl Lines {
         self.decoded.drain(..self.cut);
         self.searched -= self.cut;
         self.cut = 0;
-        let Some(csv) = &mut self.csv else {
+        if self.csv.is_none() {
             return self.decoder.decode(part, &mut self.decoded);
+        }
+        self.decoder.decode(part, &mut self.plain)?;
+        self.go_on()
+    }
+
+    /// Makes more lines of a CSV, once those that were made are read.
+    fn go_on(&mut self) -> Result<(), Failure> {
+        let Some(csv) = &mut self.csv else {
+            return Ok(());
         };
-        let mut plain = Vec::new();
-        self.decoder.decode(part, &mut plain)?;
-        let fed = csv.feed(&plain, &mut self.decoded);
-        fed.map_err(|error| ApiError::new(ErrorKind::InvalidRequest, error.to_string()).into())
+        if self.cut < self.decoded.len() {
+            return Ok(());
+        }
+        self.decoded.clear();
+        (self.cut, self.searched) = (0, 0);
+        let refused = |error: CsvError| ApiError::new(ErrorKind::InvalidRequest, error.to_string());
+        let unfed = &self.plain[self.fed..];
+        self.fed += csv.feed(unfed, &mut self.decoded).map_err(refused)?;
+        if self.fed == self.plain.len() {
+            self.plain.clear();
+            self.fed = 0;
+            if self.ended {
+                csv.end(&mut self.decoded).map_err(refused)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether lines are yet to be made of what was fed.
+    fn has_more(&self) -> bool {
+        self.fed < self.plain.len()
     }
 
     /// The rows of a CSV that are none.
@@ -353,14 +384,11 @@ impl Lines {
     /// Nothing follows; the last line need not end with a line break.
     fn end(&mut self) -> Result<(), Failure> {
         self.ended = true;
-        let Some(csv) = &mut self.csv else {
+        if self.csv.is_none() {
             return self.decoder.finish(&mut self.decoded);
-        };
-        let mut plain = Vec::new();
-        self.decoder.finish(&mut plain)?;
-        let fed = csv.feed(&plain, &mut self.decoded);
-        let ended = fed.and_then(|()| csv.end(&mut self.decoded));
-        ended.map_err(|error| ApiError::new(ErrorKind::InvalidRequest, error.to_string()).into())
+        }
+        self.decoder.finish(&mut self.plain)?;
+        self.go_on()
     }
 
     /// The next lines, without empty ones; fewer than a batch when the others are yet to come.
@@ -511,6 +539,28 @@ mod tests {
         );
         assert_eq!(cut(&[b""]), []);
         assert_eq!(cut(&[b"a\n"]), [(1, Some(1))]);
+    }
+
+    #[test]
+    fn a_part_of_a_csv_that_makes_much_is_made_lines_of_by_and_by() {
+        let csv = Some(CsvLines::new(Vec::new()));
+        let mut lines = Lines::new(Decoder::Identity, csv);
+        let name = "\u{1}".repeat(100);
+        let part = "name\n".to_owned() + &format!("{name}\n").repeat(10_000);
+        lines.feed(part.as_bytes()).unwrap();
+        let (mut found, mut ended) = (0, false);
+        loop {
+            assert!(lines.decoded.len() < 2 * 1024 * 1024);
+            let some = lines.some();
+            found += some.len();
+            match (some.len() < BATCH && !lines.has_more(), ended) {
+                (false, _) => lines.go_on().unwrap(),
+                (true, false) => lines.end().unwrap(),
+                (true, true) => break,
+            }
+            ended |= lines.ended;
+        }
+        assert_eq!((found, lines.number), (10_000, 10_001));
     }
 
     #[test]
