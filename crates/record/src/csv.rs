@@ -16,6 +16,8 @@ use crate::json::write_string;
 const LONGEST_ROW: usize = 1024 * 1024;
 /// Most columns; every field of a record, all metadata and a dozen programs fit.
 const MOST_COLUMNS: usize = 256;
+/// What a spreadsheet writes before its text, to tell the encoding.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 /// How many bytes of lines are made at a time, give or take one line.
 const ENOUGH: usize = 1024 * 1024;
 /// How many bad rows are told at a time.
@@ -89,7 +91,8 @@ pub struct CsvLines {
     read: u64,
     /// Line breaks that were written.
     written: u64,
-    at_start: bool,
+    /// The first bytes, until there are enough to know whether they are a mark.
+    begin: Option<Vec<u8>>,
     /// The row that is being read is bad, and told already.
     passing_over: bool,
     bad: Vec<(u64, String)>,
@@ -127,7 +130,7 @@ impl CsvLines {
             ended: 0,
             read: 0,
             written: 0,
-            at_start: true,
+            begin: Some(Vec::new()),
             passing_over: false,
             bad: Vec::new(),
         }
@@ -136,15 +139,17 @@ impl CsvLines {
     /// Takes of the next part of the file what makes some 1 MiB of lines, and appends those that it completes; answers
     /// with how many bytes it took. The rest is to be fed once `out` is read.
     pub fn feed(&mut self, part: &[u8], out: &mut Vec<u8>) -> Result<usize, CsvError> {
-        // A file that a spreadsheet wrote may begin with a mark of its encoding.
-        let mut begins = 0;
-        if self.at_start {
-            self.at_start = part.is_empty();
-            if part.starts_with(b"\xef\xbb\xbf") {
-                begins = 3;
+        let mut rest = part;
+        if let Some(mut begin) = self.begin.take() {
+            let (first, others) = rest.split_at(rest.len().min(MARK.len() - begin.len()));
+            begin.extend_from_slice(first);
+            rest = others;
+            if begin.len() < MARK.len() && MARK.starts_with(&begin) {
+                self.begin = Some(begin);
+            } else if begin != MARK {
+                self.steps(&begin, out)?;
             }
         }
-        let mut rest = &part[begins..];
         while !rest.is_empty() && out.len() <= ENOUGH && self.bad.len() < ENOUGH_BAD {
             let used = self.step(rest, out)?;
             rest = &rest[used..];
@@ -154,7 +159,9 @@ impl CsvLines {
 
     /// Appends the last line, which need not have ended with a line break.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), CsvError> {
-        while self.step(b"\n", out)? == 0 {}
+        let begin = self.begin.take().unwrap_or_default();
+        self.steps(&begin, out)?;
+        self.steps(b"\n", out)?;
         // Only a quotation takes a line break in, so that a row which goes on has one that nothing ends.
         let (result, ..) = self.reader.read_record(&[], &mut [], &mut [0]);
         if matches!(result, ReadRecordResult::Record) {
@@ -166,6 +173,15 @@ impl CsvLines {
     /// The rows since the last time that are none, with their numbers; their lines are empty.
     pub fn take_bad(&mut self) -> Vec<(u64, String)> {
         std::mem::take(&mut self.bad)
+    }
+
+    /// Takes all of the part.
+    fn steps(&mut self, mut part: &[u8], out: &mut Vec<u8>) -> Result<(), CsvError> {
+        while !part.is_empty() {
+            let used = self.step(part, out)?;
+            part = &part[used..];
+        }
+        Ok(())
     }
 
     /// Goes on as far as it can at once; answers with how much of the part was used.
@@ -489,11 +505,15 @@ mod tests {
         let record = r#"{"type":"user_profile","programs":{ "cyber":{ "tiers":{ "a":"active"}}}}"#;
         assert_eq!(deepest.unwrap(), format!("\n{record}\n"));
         assert!(refused("name\n", &[("nick", "name")]).starts_with("there is no column"));
-        let left_out = lines("\u{feff}name,Phone\nAna,1\n", &[("Phone", "")], 100);
-        assert_eq!(
-            left_out.unwrap(),
-            "\n{\"type\":\"user_profile\",\"name\":\"Ana\"}\n"
-        );
+        for part in [1, 2, 3, 4, 100] {
+            let left_out = lines("\u{feff}name,Phone\nAna,1\n", &[("Phone", "")], part);
+            assert_eq!(
+                left_out.unwrap(),
+                "\n{\"type\":\"user_profile\",\"name\":\"Ana\"}\n"
+            );
+            let half = lines(&MARK[..2], &[], part).unwrap_err();
+            assert_eq!(half, "line 1, the header: is not UTF-8");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! record is kept beside the good ones of its batch, so that what was stored and what was refused is
 //! known up to the same line: the place from which an import can be resumed.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
@@ -203,7 +204,6 @@ pub(crate) fn read(file: &Path, start: Option<Place>, reading: Reading) -> io::R
     let mut lines = Lines::new(input);
     if let Some(start) = start {
         lines.skip_to(start)?;
-        bad_rows.lock().clear();
     }
     spawn(lines, reading, bad_rows, size, bytes_read)
 }
@@ -215,8 +215,8 @@ fn is_csv(begin: &[u8]) -> bool {
     first.is_some_and(|first| *first != b'{')
 }
 
-/// Rows that are none, with their numbers.
-type BadRows = Arc<Mutex<Vec<(u64, String)>>>;
+/// Rows that are none, with their numbers, in order.
+type BadRows = Arc<Mutex<VecDeque<(u64, String)>>>;
 
 /// The rows of a CSV, read as the lines of records that say the same.
 struct Rows {
@@ -443,8 +443,10 @@ impl Parser {
             if line.iter().all(u8::is_ascii_whitespace) {
                 // The row of a CSV that is none has left an empty line.
                 let mut rows = self.bad_rows.lock();
-                if let Some(at) = rows.iter().position(|(row, _)| *row == number) {
-                    let (number, problem) = rows.remove(at);
+                let before = rows.partition_point(|(row, _)| *row < number);
+                // Those that an earlier run has told.
+                rows.drain(..before);
+                if let Some((_, problem)) = rows.pop_front_if(|(row, _)| *row == number) {
                     bad.push(BadLine { number, problem });
                 }
                 continue;
@@ -594,6 +596,32 @@ mod tests {
         assert_eq!((batch.good.len(), batch.end.lines), (1, 1));
         assert!(parser.batch().is_err());
         lines(TEXT).skip_to(batch.end).unwrap();
+    }
+
+    #[test]
+    fn a_csv_that_is_resumed_tells_the_bad_rows_that_follow_and_no_earlier_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("bad.csv");
+        std::fs::write(&file, "name\n,\nAna\n,\nBen\n,\n").unwrap();
+        let reading = || Reading {
+            defaults: parser(String::new()).defaults,
+            mode: PutMode::default(),
+            keeps_text: false,
+            mapped: Vec::new(),
+        };
+        let told = |start| {
+            let mut records = read(&file, start, reading()).unwrap();
+            let mut bad = Vec::new();
+            while let Some(batch) = records.batches.blocking_recv() {
+                bad.extend(batch.unwrap().bad.into_iter().map(|line| line.number));
+            }
+            bad
+        };
+        assert_eq!(told(None), [2, 4, 6]);
+        let mut made = lines("\n\n{\"type\":\"user_profile\",\"name\":\"Ana\"}\n");
+        let mut line = Vec::new();
+        while made.next(&mut line).unwrap() {}
+        assert_eq!(told(Some(made.place())), [4, 6]);
     }
 
     #[test]
