@@ -420,3 +420,37 @@ fn a_secret_that_would_not_open_stops_the_move_before_it_begins() {
     assert_eq!(kept.lines().next(), Some(SECRET_KEY));
     assert_eq!(kept.lines().count(), 2);
 }
+
+#[test]
+fn another_secret_key_on_the_other_side_leaves_that_side_as_it_is() {
+    if scratch::is_chosen() {
+        return;
+    }
+    let place = Place::embedded();
+    place.serve(&["--data-dir", "rollcall-data"]).stop();
+    place.json(&["orgs", "create", "--name", "Acme"]);
+    place.serve(&["--data-dir", "other"]).stop();
+    let transfer = [
+        "transfer",
+        "--data-dir",
+        "rollcall-data",
+        "--to-data-dir",
+        "other",
+    ];
+    assert_ended!(place.run(&transfer), @r#"
+    $ rollcall transfer --data-dir rollcall-data --to-data-dir other
+    status: 2
+    stderr:
+    rollcall: other/secret.key holds another secret key than the one that goes along; move it away
+    "#);
+    let there = place.json(&["orgs", "list", "--data-dir", "other"]);
+    assert_eq!(there["data"], json!([]));
+    place.serve(&["--data-dir", "other"]).stop();
+
+    std::fs::remove_file(place.path("other/secret.key")).unwrap();
+    place.json(&transfer);
+    assert_eq!(
+        place.read("other/secret.key"),
+        place.read("rollcall-data/secret.key")
+    );
+}

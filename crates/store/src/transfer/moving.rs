@@ -88,8 +88,8 @@ impl Moving {
 }
 
 /// Fills `to` with everything that `from` holds, from where an earlier transfer ended, and compares.
-/// `prepare` is run once `to` is known to be empty or half filled, and closed to everybody else; what it
-/// refuses leaves `to` as it is. Nobody else may use either side meanwhile.
+/// `prepare` is run once `to` is known to be empty or half filled, and before it is closed to everybody else;
+/// what it refuses leaves `to` as it is. Nobody else may use either side meanwhile.
 pub async fn transfer<E: From<TransferError>>(
     from: &dyn Store,
     to: &dyn Store,
@@ -109,12 +109,12 @@ pub async fn transfer<E: From<TransferError>>(
         was_there = true;
         moving.done = moving.total / 3;
     } else {
+        prepare()?;
         if state.is_none() {
             let first = position(0, None);
             let begun = to.begin_arrival(proof, first).await;
             begun.map_err(TransferError::from)?;
         }
-        prepare()?;
         moving.copy(state).await?;
     }
     let tables = moving.compare().await.map_err(|error| match error {
