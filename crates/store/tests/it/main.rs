@@ -39,6 +39,7 @@ macro_rules! store_suite {
             registry: records_are_put_created_replaced_or_refused_each_alone,
             registry: what_a_record_leaves_out_stays,
             registry: records_are_matched_by_their_reference_and_tried_without_a_trace,
+            registry: imports_at_once_make_one_profile_of_a_reference,
             registry: an_export_walks_every_organization_and_resumes_anywhere,
             registry: expiries_are_found_when_due_and_no_more_once_recorded,
             registry: actions_lead_to_their_profile,

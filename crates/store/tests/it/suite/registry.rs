@@ -1,5 +1,7 @@
 //! The operator's side: whole records, exports, expiries and search.
 
+use std::sync::Arc;
+
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt as _, SeedableRng as _};
@@ -153,8 +155,58 @@ pub(crate) async fn records_are_matched_by_their_reference_and_tried_without_a_t
         put(changed(), false).await,
         [Put::Unmatched(Unmatched::Several)]
     );
+    // With a third one, each is found by its id.
+    let mut third = world.draft(at(3), None);
+    third.details.reference_id = reference("user_1");
+    for result in [Put::Created, Put::Unchanged] {
+        let (record, act) = (whole(vec![(org.clone(), third.clone())]), act_at(at(9)));
+        let mode = PutMode {
+            match_reference: result == Put::Unchanged,
+            dry_run: false,
+        };
+        let stored = world.store.put_profiles(proof(), &act, record, mode).await;
+        assert_eq!(stored.unwrap(), [result]);
+    }
     let report = world.store.check(proof(), &|_| {}).await.unwrap();
-    assert_eq!((report.profiles, report.problems), (3, vec![]));
+    assert_eq!((report.profiles, report.problems), (4, vec![]));
+}
+
+pub(crate) async fn imports_at_once_make_one_profile_of_a_reference(world: World) {
+    const IMPORTS: usize = 6;
+    let scope = world.organization("org").await;
+    let org = scope.organization_id().clone();
+    let import = |number: usize| {
+        let mut records: Vec<_> = (0..20)
+            .map(|user| {
+                let mut profile = world.draft(at(1), None);
+                let reference = format!("user_{user}");
+                profile.details.reference_id = Some(ReferenceId::parse(&reference).unwrap());
+                let mut record = ProfileRecord::from(profile);
+                record.left_out.id = true;
+                (org.clone(), record)
+            })
+            .collect();
+        if number % 2 == 1 {
+            records.reverse();
+        }
+        let store = Arc::clone(&world.store);
+        async move {
+            let mode = PutMode {
+                match_reference: true,
+                dry_run: false,
+            };
+            let act = act_at(at(9));
+            store.put_profiles(proof(), &act, records, mode).await
+        }
+    };
+    let imports: Vec<_> = (0..IMPORTS)
+        .map(|number| tokio::spawn(import(number)))
+        .collect();
+    for import in imports {
+        assert_eq!(import.await.unwrap().unwrap().len(), 20);
+    }
+    let report = world.store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!((report.profiles, report.problems), (20, vec![]));
 }
 
 pub(crate) async fn an_export_walks_every_organization_and_resumes_anywhere(world: World) {
