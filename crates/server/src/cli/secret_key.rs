@@ -254,7 +254,18 @@ pub(crate) fn bring_along(to: &Config, secrets: Option<&SecretKeys>) -> Outcome 
             "{} holds another secret key than the one that goes along; move it away",
             to.data_dir.join(SECRET_KEY_FILE).display()
         ))),
-        Some(_) => Ok(()),
+        Some(mut there) => {
+            let known = there.previous.len();
+            for secret in &secrets.previous {
+                if !there.previous.contains(secret) {
+                    there.previous.push(secret.clone());
+                }
+            }
+            if there.previous.len() == known {
+                return Ok(());
+            }
+            keep(&to.data_dir, &there)
+        }
         None => keep(&to.data_dir, secrets),
     }
 }
