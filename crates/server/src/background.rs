@@ -64,7 +64,10 @@ pub struct Background {
 /// Starts the tasks; they end with `shutdown`.
 pub fn start(app: &Arc<App>, shutdown: &CancellationToken) -> Background {
     let mut tasks = JoinSet::new();
-    tasks.spawn(until(shutdown.clone(), hold_duty(Arc::clone(app))));
+    tasks.spawn(until(
+        shutdown.clone(),
+        hold_duty(Arc::clone(app), shutdown.clone()),
+    ));
     tasks.spawn(until(shutdown.clone(), sweep_expiries(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_urls(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), prune_deliveries(Arc::clone(app))));
@@ -99,14 +102,23 @@ async fn until(shutdown: CancellationToken, task: impl Future<Output = ()> + Sen
     let _ = shutdown.run_until_cancelled(task).await;
 }
 
-/// Holds the duty whenever no other node does.
-async fn hold_duty(app: Arc<App>) {
+/// Holds the duty whenever no other node does. The server ends when a transfer has it: what it went on writing
+/// would be missing on the other side.
+async fn hold_duty(app: Arc<App>, shutdown: CancellationToken) {
     let Some(owner) = app.duty.owner() else {
         return;
     };
     loop {
-        if let Err(error) = app.duty.claim(&*app.store, owner).await {
-            log_failed("claiming the lease", &error);
+        match app.duty.claim(&*app.store, owner).await {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::error!(
+                    "a transfer is reading or filling this database; this server ends, start it again after that"
+                );
+                shutdown.cancel();
+                return;
+            }
+            Err(error) => log_failed("claiming the lease", &error),
         }
         sleep(CLAIM_EVERY).await;
     }

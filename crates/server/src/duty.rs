@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rollcall_domain::clock::{Clock as _, SystemClock};
 use rollcall_domain::id::{Chance as _, SystemChance};
+use rollcall_store::leases::TRANSFER;
 use rollcall_store::{Store, Stored};
 use tokio::sync::Notify;
 
@@ -76,8 +77,8 @@ impl Duty {
         self.owner.as_deref()
     }
 
-    /// Claims the duty, again or for the first time.
-    pub(crate) async fn claim(&self, store: &dyn Store, owner: &str) -> Stored<()> {
+    /// Claims the duty, again or for the first time. Answers whether a transfer has it, beside which nobody may write.
+    pub(crate) async fn claim(&self, store: &dyn Store, owner: &str) -> Stored<bool> {
         let begun = Instant::now();
         // By the machine's clock, whatever the one of a development server shows: this is about who lives.
         let now = SystemClock.now();
@@ -99,7 +100,11 @@ impl Duty {
             _ => {}
         }
         self.taken.notify_waiters();
-        Ok(())
+        if fence.is_some() {
+            return Ok(false);
+        }
+        let holder = store.lease_owner(NAME, now).await?;
+        Ok(holder.is_some_and(|holder| holder.starts_with(TRANSFER)))
     }
 
     /// Gives the duty up, so that another node need not wait for the end of its lease.

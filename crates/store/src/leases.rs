@@ -33,6 +33,9 @@ pub trait Leases: Send + Sync {
         now: Timestamp,
     ) -> Stored<Option<u64>>;
 
+    /// Who has the lease `name` at `now`; `None` where nobody does.
+    async fn lease_owner(&self, name: &str, now: Timestamp) -> Stored<Option<String>>;
+
     /// Gives the lease up, if `owner` has it, so that another node need not wait for its end.
     async fn release_lease(&self, name: &str, owner: &str) -> Stored<()>;
 }

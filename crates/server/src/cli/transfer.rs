@@ -48,7 +48,9 @@ const LEASE: Duration = Duration::from_secs(5);
 /// How often it is claimed again.
 const CLAIM_EVERY: Duration = Duration::from_millis(1_500);
 /// How long a lease is waited for that a server or transfer may have left when it was killed.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(12);
+/// How long nobody may have had it: a server that was just started, or whose claim failed once, claims it meanwhile.
+const UNHELD: Duration = CLAIM_EVERY.saturating_mul(2);
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Outcome {
@@ -91,11 +93,13 @@ fn refuse_itself(from: &Config, to: &Config) -> Outcome {
         _ => false,
     };
     if same {
-        return Err(Failure::setup(
-            "both sides are the same storage; name another one to fill",
-        ));
+        return Err(same_storage());
     }
     Ok(())
+}
+
+fn same_storage() -> Failure {
+    Failure::setup("both sides are the same storage; name another one to fill")
 }
 
 /// Moves while nobody else can use either side.
@@ -104,25 +108,36 @@ async fn alone(
     target: &Storage,
     bring_along: impl FnOnce() -> Outcome + Send,
 ) -> Outcome<Map<String, serde_json::Value>> {
-    let owner = {
-        let mut random = [0; 8];
-        SystemChance.fill(&mut random);
-        format!("{TRANSFER}{:016x}", u64::from_be_bytes(random))
+    // One for each side: a database has one lease, whatever URLs name it.
+    let (here, there) = (owner(), owner());
+    let moved = async {
+        claim(source, &here, None, "is to be moved").await?;
+        let rest = async {
+            claim(target, &there, Some(&here), "is to be filled").await?;
+            tokio::select! {
+                moved = moved(source, target, bring_along) => moved,
+                lost = keep(target, &there) => Err(lost),
+            }
+        };
+        tokio::select! {
+            moved = rest => moved,
+            lost = keep(source, &here) => Err(lost),
+        }
     };
-    claim(source, &owner, "is to be moved").await?;
-    claim(target, &owner, "is to be filled").await?;
-    let moved = tokio::select! {
-        moved = moved(source, target, bring_along) => moved,
-        lost = keep(source, &owner) => Err(lost),
-        lost = keep(target, &owner) => Err(lost),
-    };
-    for side in [source, target] {
+    let moved = moved.await;
+    for (side, owner) in [(source, here), (target, there)] {
         if side.store.is_shared() {
             // It ends by itself should this fail.
             let _ = side.store.release_lease(BACKGROUND, &owner).await;
         }
     }
     moved
+}
+
+fn owner() -> String {
+    let mut random = [0; 8];
+    SystemChance.fill(&mut random);
+    format!("{TRANSFER}{:016x}", u64::from_be_bytes(random))
 }
 
 async fn moved(
@@ -168,13 +183,26 @@ impl From<TransferError> for Failure {
     }
 }
 
-/// Takes the lease that a server would hold, as soon as one that was killed has let go of it.
-async fn claim(side: &Storage, owner: &str, what: &str) -> Outcome {
+/// Takes the lease that a server would hold, once nobody has had it for [`UNHELD`]. `other` has that of the other side.
+async fn claim(side: &Storage, owner: &str, other: Option<&str>, what: &str) -> Outcome {
     if !side.store.is_shared() {
         return Ok(());
     }
     let until = Instant::now() + PATIENCE;
-    while !claim_now(side, owner).await? {
+    let mut unheld_since = None;
+    loop {
+        let held = side.store.lease_owner(BACKGROUND, SystemClock.now());
+        let held = held.await?;
+        if other.is_some() && held.as_deref() == other {
+            return Err(same_storage());
+        }
+        if held.is_some() {
+            unheld_since = None;
+        } else if unheld_since.get_or_insert_with(Instant::now).elapsed() >= UNHELD
+            && claim_now(side, owner).await?
+        {
+            return Ok(());
+        }
         if Instant::now() >= until {
             return Err(Failure::setup(format!(
                 "a server, or another transfer, is running on the database that {what}; stop it"
@@ -182,7 +210,6 @@ async fn claim(side: &Storage, owner: &str, what: &str) -> Outcome {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    Ok(())
 }
 
 async fn claim_now(side: &Storage, owner: &str) -> Outcome<bool> {

@@ -229,6 +229,12 @@ impl Serving {
         rollcall::cli::wait(client.call(call))
     }
 
+    /// Waits until it has ended by itself, which must be with status 0, and answers with what it logged.
+    pub(crate) fn ended(self) -> String {
+        assert_eq!(self.process.wait(), 0);
+        std::fs::read_to_string(self.log).unwrap()
+    }
+
     /// Stops it, which must end with status 0, and answers with what it logged.
     pub(crate) fn stop(self) -> String {
         assert_eq!(self.process.end_by("TERM"), 0);

@@ -7,7 +7,7 @@ use rollcall_domain::clock::Timestamp;
 
 use super::PostgresStore;
 use super::pool::Connection;
-use super::rows::number;
+use super::rows::{column, number};
 use super::trouble::Trouble;
 use super::value::{Value, values};
 use crate::Stored;
@@ -46,6 +46,12 @@ impl Leases for PostgresStore {
             })
         })
         .await
+    }
+
+    async fn lease_owner(&self, name: &str, now: Timestamp) -> Stored<Option<String>> {
+        let sql = "SELECT owner FROM rollcall_leases WHERE name = $1 AND expires_at > $2";
+        let rows = self.read(sql, &values![name, now]).await?;
+        rows.first().map(|row| column(row, 0)).transpose()
     }
 
     async fn release_lease(&self, name: &str, owner: &str) -> Stored<()> {

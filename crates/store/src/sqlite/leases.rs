@@ -25,6 +25,10 @@ impl Leases for SqliteStore {
         Ok(Some(1))
     }
 
+    async fn lease_owner(&self, _name: &str, _now: Timestamp) -> Stored<Option<String>> {
+        Ok(None)
+    }
+
     async fn release_lease(&self, _name: &str, _owner: &str) -> Stored<()> {
         Ok(())
     }

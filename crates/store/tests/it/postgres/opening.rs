@@ -195,6 +195,9 @@ async fn a_lease_has_one_owner_and_a_number_that_grows_with_each() {
         Ok(Some(1))
     );
     assert_eq!(two.claim_lease("sweep", "two", ten, at(5)).await, Ok(None));
+    let owner = Ok(Some("one".to_owned()));
+    assert_eq!(two.lease_owner("sweep", at(5)).await, owner);
+    assert_eq!(two.lease_owner("sweep", at(10)).await, Ok(None));
     assert_eq!(
         one.claim_lease("sweep", "one", ten, at(9)).await,
         Ok(Some(1))
