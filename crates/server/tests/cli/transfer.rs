@@ -26,6 +26,9 @@ const ORGANIZATION: &str = "house";
 const OPERATOR: &str = "operator-key";
 const SECRET_KEY: &str = "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE=";
 
+/// How long the command first sees to it that no server has the database.
+const UNHELD: Duration = Duration::from_secs(3);
+
 /// A number below `end`.
 fn random(end: usize) -> usize {
     usize::try_from(RandomState::new().hash_one(0) % end as u64).unwrap()
@@ -123,6 +126,13 @@ fn endpoint(dev: &Dev, body: &Value) -> String {
     made["signing_secret"].as_str().unwrap().to_owned()
 }
 
+/// Lets go of the lease that a killed transfer left, so that the next one need not wait for its end.
+fn free(database: &str) {
+    let release = "DO $$ BEGIN IF to_regclass('rollcall_leases') IS NOT NULL THEN \
+                   UPDATE rollcall_leases SET expires_at = 0; END IF; END $$";
+    scratch::wait(scratch::execute(database, &[release]));
+}
+
 /// Runs a transfer that is killed before it could end, unless it is as fast as that. `None` when it was killed.
 fn killed_at(place: &Place, arguments: &[&str], instant: Duration) -> Option<()> {
     let mut command = place.command(arguments);
@@ -215,12 +225,15 @@ fn everything_moves_to_the_other_engine_and_back_whatever_kills_it() {
         };
         let transfer = [&["transfer"][..], &from, &to].concat();
         for _ in 0..IN_A_ROW.min(kills.saturating_sub(killed)) {
-            let instant = takes * u32::try_from(5 + random(60)).unwrap() / 100;
+            free(if rounds % 2 == 1 { &second } else { &third });
+            let instant = UNHELD
+                + takes.saturating_sub(UNHELD) * u32::try_from(5 + random(60)).unwrap() / 100;
             if killed_at(&place, &transfer, instant).is_some() {
                 break;
             }
             killed += 1;
         }
+        free(if rounds % 2 == 1 { &second } else { &third });
         assert_eq!(place.json(&transfer), moved, "round {rounds}");
         // Killed at its very end it would be run once more.
         assert_eq!(place.json(&transfer), moved, "round {rounds}, again");
@@ -312,6 +325,20 @@ fn nothing_is_moved_over_what_is_there_or_past_a_running_server() {
     let ended = into(["--to-database-url", &database]);
     assert_eq!(ended.status, 0, "{}", ended.shown());
     place.serve(&["--database-url", &database]).stop();
+
+    // The same database, told in other words.
+    let and = if database.contains('?') { '&' } else { '?' };
+    let again = format!("{database}{and}connect_timeout=10");
+    let ended = place.run(&[
+        "transfer",
+        "--database-url",
+        &database,
+        "--to-database-url",
+        &again,
+    ]);
+    assert_eq!(ended.status, 2, "{}", ended.shown());
+    let same = "both sides are the same storage; name another one to fill";
+    assert!(ended.stderr.contains(same), "{}", ended.shown());
 }
 
 #[test]
@@ -419,6 +446,12 @@ fn a_secret_that_would_not_open_stops_the_move_before_it_begins() {
     let kept = String::from_utf8(place.read("new/secret.key")).unwrap();
     assert_eq!(kept.lines().next(), Some(SECRET_KEY));
     assert_eq!(kept.lines().count(), 2);
+
+    // A directory that has the same key, and not those before it, is given them.
+    place.serve(&["--data-dir", "third"]).stop();
+    place.write("third/secret.key", format!("{SECRET_KEY}\n"));
+    place.json(&[&transfer[..4], &["third"]].concat());
+    assert_eq!(place.read("third/secret.key"), kept.as_bytes());
 }
 
 #[test]
@@ -452,5 +485,25 @@ fn another_secret_key_on_the_other_side_leaves_that_side_as_it_is() {
     assert_eq!(
         place.read("other/secret.key"),
         place.read("rollcall-data/secret.key")
+    );
+}
+
+#[test]
+fn a_server_ends_where_a_transfer_has_taken_its_database() {
+    if scratch::is_chosen() {
+        return;
+    }
+    let place = Place::embedded().with("ROLLCALL_SECRET_KEY", SECRET_KEY);
+    let database = scratch::wait(scratch::fresh_database());
+    let serving = place.serve(&["--database-url", &database]);
+    let lease = "INSERT INTO rollcall_leases (name, owner, expires_at, fence) \
+                 VALUES ('background', 'transfer-1', 9000000000000000, 1) \
+                 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, \
+                 expires_at = excluded.expires_at";
+    scratch::wait(scratch::execute(&database, &[lease]));
+    let log = serving.ended();
+    assert!(
+        log.contains("a transfer is reading or filling this database"),
+        "{log}"
     );
 }
