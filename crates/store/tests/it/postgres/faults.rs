@@ -403,7 +403,7 @@ const READING: [&str; 41] = [
 
 /// Those whose names say so.
 fn only_reads(method: &str) -> bool {
-    let more = ["registry_figures", "search_profiles"];
+    let more = ["registry_figures", "search_profiles", "lease_owner"];
     let endpoints = ["search_webhook_endpoints", "secrets_sealed_otherwise"];
     READING.contains(&method) || more.contains(&method) || endpoints.contains(&method)
 }
