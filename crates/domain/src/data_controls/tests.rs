@@ -1,4 +1,6 @@
 use super::*;
+use crate::id::ProfileId;
+use crate::text::{Explanation, ResourceName};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(1_780_000_000_000_000 + seconds * 1_000_000).unwrap()

@@ -197,7 +197,7 @@ pub(crate) struct GatewayCall<'a> {
 impl<'a> GatewayCall<'a> {
     pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Self, Failure> {
         let identity = authenticate(exchange, KeyKind::Gateway, SentCredential::of_gateway).await?;
-        tenant(&identity)?;
+        Tenant::of(&identity)?;
         Ok(Self { exchange, identity })
     }
 

@@ -158,10 +158,13 @@ impl Failure {
         failure
     }
 
-    /// The same failure in the words that gateways understand: what is busy is away.
+    /// The same failure in the words that gateways understand: what is busy is away, and so is what did not say whether
+    /// it made a profile, because asking again finds it.
     pub(crate) fn for_gateways(mut self) -> Self {
-        if self.0.told.kind == ErrorKind::Overloaded {
-            self.0.told = ApiError::not_ready("Storage is busy or unreachable");
+        let halves = &mut *self.0;
+        if halves.told.kind == ErrorKind::Overloaded || halves.written == Written::Perhaps {
+            halves.told = ApiError::not_ready("Storage is busy or unreachable");
+            halves.retry_after.get_or_insert(Duration::from_secs(1));
         }
         self
     }
@@ -356,6 +359,13 @@ mod tests {
                 Some("1000"),
             ),
             (unknown.into(), 500, Some("false"), None, None),
+            (
+                Failure::from(StoreError::OutcomeUnknown("cut".into())).for_gateways(),
+                503,
+                Some("true"),
+                Some("1"),
+                Some("1000"),
+            ),
             (failed.into(), 500, Some("true"), None, None),
             (
                 Failure::timeout(Written::Nothing),
