@@ -59,9 +59,7 @@ pub enum CsvError {
     #[error("line 1, the header: {0}")]
     NoHeader(&'static str),
     /// The header names a column that is no field.
-    #[error(
-        "line 1: column {0:?} is no field of a record; give it one with --map {0}=FIELD, or leave it out with --map {0}="
-    )]
+    #[error("line 1: column {0:?} is no field of a record; name it as one, or leave it out")]
     UnknownColumn(String),
     /// The header names a field twice.
     #[error("line 1: two columns are {0}")]

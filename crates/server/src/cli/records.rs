@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::profile::ProfileRecord;
-use rollcall_record::csv::{CsvLines, Mapped};
+use rollcall_record::csv::{CsvError, CsvLines, Mapped};
 use rollcall_record::json::write_string;
 use rollcall_record::line::{self, Record};
 use rollcall_store::registry::PutMode;
@@ -240,13 +240,24 @@ impl Read for Rows {
             } else {
                 self.csv.feed(part, &mut self.made)
             };
-            self.input.consume(made.map_err(io::Error::other)?);
+            self.input.consume(made.map_err(unreadable)?);
             self.bad.lock().extend(self.csv.take_bad());
         }
         let count = buffer.len().min(self.made.len() - self.taken);
         buffer[..count].copy_from_slice(&self.made[self.taken..self.taken + count]);
         self.taken += count;
         Ok(count)
+    }
+}
+
+/// Why a CSV cannot be read, with what the options of a command can do about it.
+fn unreadable(error: CsvError) -> io::Error {
+    match error {
+        CsvError::UnknownColumn(name) => io::Error::other(format!(
+            "line 1: column {name:?} is no field of a record; give it one with --map {name}=FIELD, or leave it out with \
+             --map {name}="
+        )),
+        other => io::Error::other(other),
     }
 }
 
