@@ -36,11 +36,13 @@ impl Named {
 
     /// A reference as it was sent in [`REFERENCE_HEADER`].
     pub fn by_reference(reference: &[u8]) -> Result<Self, ApiError> {
+        // What can be nobody's reference is no profile's; the message says why.
+        let nobody_s = |error: ApiError| error.with_code(ErrorCode::UserProfileNotFound);
         let text = std::str::from_utf8(reference)
-            .map_err(|_| ApiError::at(REFERENCE_HEADER, "must be UTF-8"))?;
+            .map_err(|_| nobody_s(ApiError::at(REFERENCE_HEADER, "must be UTF-8")))?;
         ReferenceId::parse(text)
             .map(Self::Reference)
-            .map_err(|error| ApiError::at(REFERENCE_HEADER, error))
+            .map_err(|error| nobody_s(ApiError::at(REFERENCE_HEADER, error)))
     }
 }
 

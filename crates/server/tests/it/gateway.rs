@@ -398,7 +398,7 @@ async fn the_first_use_of_a_reference_makes_its_profile_once() {
     assert_eq!(entry["actor"]["kind"], "gateway");
     assert_eq!(entry["actor"]["id"], "apikey_gateway");
     let long = check(&gateway, &[(BY_REFERENCE, &"x".repeat(256))]).await;
-    assert_snapshot!(long.error(), @"400 invalid_request_error: x-rollcall-reference-id: must be at most 255 characters");
+    assert_snapshot!(long.error(), @"400 invalid_request_error [user_profile_not_found]: x-rollcall-reference-id: must be at most 255 characters");
 }
 
 /// On PostgreSQL two nodes are asked. `ROLLCALL_HOLD_FIRST_USES` says how often.
