@@ -41,15 +41,8 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    pub(crate) async fn connect(address: &str, connections: usize) -> anyhow::Result<Self> {
-        Self::connect_to_all(&[address], connections).await
-    }
-
-    /// Connections to several nodes, as many to each as to the next.
-    pub(crate) async fn connect_to_all(
-        addresses: &[&str],
-        connections: usize,
-    ) -> anyhow::Result<Self> {
+    /// As many connections to each of the servers as to the next.
+    pub(crate) async fn connect(addresses: &[&str], connections: usize) -> anyhow::Result<Self> {
         let mut open = Vec::with_capacity(connections);
         for address in addresses.iter().cycle().take(connections) {
             open.push(Connection::open(address).await?);

@@ -19,10 +19,8 @@
 //! | [`measure`] | a stretch of load on one server, and what it cost |
 //! | [`cores`], [`usage`] | where processes run, and what they used |
 //! | [`commits`] | the reference for creates: SQLite with one commit each |
-//! | [`receivers`], [`decisions`] | receivers of webhooks, and what they are told of |
 //! | [`pgbench`] | the reference on PostgreSQL |
-//! | [`pages`], [`seed`] | the console's pages, and what they show beside profiles |
-//! | [`run`], [`scale`], [`webhooks`], [`postgresql`] | the commands that measure |
+//! | [`run`], [`scale`], [`postgresql`] | the commands that measure |
 //! | [`results`], [`stats`], [`output`] | the figures and what they have to reach, printed and written into the documentation |
 //!
 //! To add a scenario: a variant in [`requests::Scenario`] and its requests beside it; the compiler
@@ -32,26 +30,21 @@ mod commits;
 mod connection;
 mod cores;
 mod dataset;
-mod decisions;
 mod limit;
 mod load;
 mod measure;
 mod output;
-mod pages;
 mod pgbench;
 mod postgresql;
 mod random;
-mod receivers;
 mod records;
 mod requests;
 mod results;
 mod rollcall;
 mod run;
 mod scale;
-mod seed;
 mod stats;
 mod usage;
-mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,12 +70,8 @@ enum Command {
     Dataset(RunArgs),
     /// Compare a list page at two sizes of the registry.
     Scale(ScaleArgs),
-    /// Measure what delivering webhooks costs, and whom.
-    Webhooks(WebhookArgs),
     /// Measure Rollcall on a PostgreSQL of its own, against pgbench.
     Postgresql(PostgresqlArgs),
-    /// Measure how long the console's pages take, on both engines.
-    Pages(PostgresqlArgs),
     /// Write the figures of a `--json` file into the documentation.
     Report(ReportArgs),
     /// The limit server: answers on standard input, its address on standard output.
@@ -113,36 +102,6 @@ struct ScaleArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-struct WebhookArgs {
-    /// Profiles in the data directory whose lists are asked for meanwhile.
-    #[arg(long, default_value_t = 100_000)]
-    profiles: u64,
-    /// Decisions a second.
-    #[arg(long, default_value_t = 1_000.0)]
-    rate: f64,
-    /// Seconds of load in each half of each round.
-    #[arg(long, default_value_t = 10.0)]
-    load_seconds: f64,
-    /// Endpoints, each with a receiver.
-    #[arg(long, default_value_t = 10)]
-    endpoints: usize,
-    /// Endpoints of each organization: how many a decision is told to.
-    #[arg(long, default_value_t = 1, value_parser = fan_out)]
-    fan_out: usize,
-    /// Events that wait for a dead endpoint in the last rounds; 0 leaves them out.
-    #[arg(long, default_value_t = 100_000)]
-    backlog: u64,
-    /// Seconds that a server is left alone; 0 leaves it out.
-    #[arg(long, default_value_t = 60)]
-    idle_seconds: u64,
-    /// An empty PostgreSQL database, to leave a server alone on as well.
-    #[arg(long)]
-    database_url: Option<String>,
-    #[command(flatten)]
-    bench: BenchArgs,
-}
-
-#[derive(Debug, Clone, Args)]
 struct PostgresqlArgs {
     /// Profiles in the database.
     #[arg(long, default_value_t = 1_000_000)]
@@ -153,12 +112,6 @@ struct PostgresqlArgs {
     database_dir: PathBuf,
     #[command(flatten)]
     bench: BenchArgs,
-}
-
-/// An organization has at most 32 endpoints.
-fn fan_out(text: &str) -> Result<usize, &'static str> {
-    let number = text.parse().ok().filter(|number| (1..=32).contains(number));
-    number.ok_or("must be 1 to 32")
 }
 
 /// What every measurement needs to know.
@@ -227,9 +180,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => one_thread()?.block_on(run::run(&args)),
         Command::Dataset(args) => dataset::only(&args),
         Command::Scale(args) => one_thread()?.block_on(scale::run(&args)),
-        Command::Webhooks(args) => one_thread()?.block_on(webhooks::run(&args)),
         Command::Postgresql(args) => one_thread()?.block_on(postgresql::run(&args)),
-        Command::Pages(args) => one_thread()?.block_on(pages::run(&args)),
         Command::Report(args) => output::report(&args.file, &args.into),
         Command::LimitServer => tokio::runtime::Runtime::new()?.block_on(limit::serve()),
     }

@@ -86,7 +86,7 @@ impl Rounds {
         }
         let servers = answering.servers.iter();
         let addresses: Vec<_> = servers.map(|server| server.address()).collect();
-        let mut generator = Generator::connect_to_all(&addresses, pressure.connections).await?;
+        let mut generator = Generator::connect(&addresses, pressure.connections).await?;
         generator.drive(requests, !seed, pressure.time / 5).await?;
         let before = answering.cpu_time()?;
         let mut load = generator.drive(requests, seed, pressure.time).await?;

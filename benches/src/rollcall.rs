@@ -45,9 +45,6 @@ impl Storage {
     }
 }
 
-/// The operator key that a development server is told to take.
-pub(crate) const OPERATOR_KEY: &str = "bench-operator-key";
-
 /// What an import or an export took.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TransferUsage {
@@ -187,17 +184,6 @@ impl Binary {
         cores: Cores,
     ) -> anyhow::Result<Server> {
         self.start(&["serve"], storage, log, cores)
-    }
-
-    /// The same of a development server, which delivers webhooks to this machine.
-    pub(crate) fn dev(
-        &self,
-        storage: &Storage,
-        log: &Path,
-        cores: Cores,
-    ) -> anyhow::Result<Server> {
-        let command = ["dev", "--operator-key", OPERATOR_KEY];
-        self.start(&command, storage, log, cores)
     }
 
     fn start(
