@@ -12,11 +12,11 @@ use std::panic::PanicHookInfo;
 use clap::ValueEnum;
 use serde::Deserialize;
 use tracing::Subscriber;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, Registry};
+use tracing_subscriber::{Layer as _, Registry};
 
 use crate::log_lines::LogLines;
 
@@ -94,20 +94,41 @@ struct Look {
     coloured: bool,
 }
 
-fn parse_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
+fn parse_filter(filter: &str) -> Result<Targets, TelemetryError> {
     let refused = |reason: String| TelemetryError::Filter {
         filter: filter.to_owned(),
         reason,
     };
-    // The parser takes a lone word for a target, so `verbose` would silently mean: log nothing.
-    for word in filter.split(',').map(str::trim) {
-        if !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err() {
-            return Err(refused(format!("unknown level \"{word}\"")));
-        }
+    // Targets' own parser takes a lone word for a module, so `verbose` would silently mean: log nothing.
+    let mut targets = match filter.trim() {
+        "" => Targets::new().with_default(LevelFilter::ERROR),
+        _ => Targets::new(),
+    };
+    for word in filter
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+    {
+        let (module, level) = match word.split_once('=') {
+            Some((module, level)) => (Some(module.trim_end()), level.trim_start()),
+            None => (None, word),
+        };
+        let level: LevelFilter = level
+            .parse()
+            .map_err(|_| refused(format!("unknown level \"{level}\"")))?;
+        targets = match module {
+            None => targets.with_default(level),
+            Some(module) if is_module(module) => targets.with_target(module, level),
+            Some(module) => return Err(refused(format!("\"{module}\" is no module"))),
+        };
     }
-    EnvFilter::builder()
-        .parse(filter)
-        .map_err(|error| refused(error.to_string()))
+    Ok(targets)
+}
+
+/// Whether this can be a module's path, or its beginning.
+fn is_module(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':');
+    !text.is_empty() && text.bytes().all(plain)
 }
 
 fn subscriber<W>(
@@ -197,6 +218,14 @@ mod tests {
     fn the_filter_decides_what_is_written() {
         assert_eq!(lines("debug", true).lines().count(), 2);
         assert_eq!(lines("off", true), "");
+        assert_eq!(lines("", true), "");
+        assert_eq!(lines("off, rollcall = debug,", true).lines().count(), 2);
+        assert_eq!(
+            lines("debug,rollcall::telemetry=info", true)
+                .lines()
+                .count(),
+            1
+        );
         assert_eq!(
             lines("info,some_other_crate=trace", true).lines().count(),
             1
@@ -207,6 +236,8 @@ mod tests {
     #[case("info,rollcall=loud")]
     #[case("=")]
     #[case("verbose")]
+    #[case("[request{request_id=req_1}]=debug")]
+    #[case("=debug")]
     #[case("rollcall=info=debug")]
     fn a_filter_that_is_none_is_refused_with_advice(#[case] filter: &str) {
         let error = check_filter(filter).unwrap_err().to_string();
