@@ -75,24 +75,8 @@ pub trait Store:
 {
 }
 
-impl<T> Store for T where
-    T: Profiles
-        + Registry
-        + Tenants
-        + EnrollmentUrls
-        + Enrollments
-        + AuditTrail
-        + ConsoleSessions
-        + Overview
-        + BulkLoad
-        + WebhookEndpoints
-        + Deliveries
-        + Leases
-        + Check
-        + Transfer
-        + std::fmt::Debug
-{
-}
+impl Store for postgres::PostgresStore {}
+impl Store for sqlite::SqliteStore {}
 
 /// Why a call to storage did not do what was asked. Texts are for logs, never for clients.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

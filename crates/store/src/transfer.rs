@@ -61,7 +61,7 @@ pub struct Arriving {
 /// One side of a transfer.
 #[async_trait]
 pub trait Transfer: Send + Sync {
-    /// The columns of a table in the common form, sorted.
+    /// The columns of a table in the common form, in any order.
     async fn columns(&self, proof: OperatorProof, table: &str) -> Stored<Vec<String>>;
 
     /// How many rows a table has in the common form.

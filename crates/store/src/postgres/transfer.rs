@@ -136,10 +136,8 @@ impl PostgresStore {
 #[async_trait]
 impl Transfer for PostgresStore {
     async fn columns(&self, _proof: OperatorProof, table: &str) -> Stored<Vec<String>> {
-        let columns = self.schema(table).await?;
-        let mut common: Vec<_> = columns.into_iter().filter_map(|it| it.common).collect();
-        common.sort();
-        Ok(common)
+        let columns = self.schema(table).await?.into_iter();
+        Ok(columns.filter_map(|it| it.common).collect())
     }
 
     async fn count(&self, _proof: OperatorProof, table: &str) -> Stored<u64> {

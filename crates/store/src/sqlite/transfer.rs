@@ -31,10 +31,8 @@ struct Column {
 impl Transfer for SqliteStore {
     async fn columns(&self, _proof: OperatorProof, table: &str) -> Stored<Vec<String>> {
         self.read(|connection| {
-            let columns = schema(connection, table)?;
-            let mut common: Vec<_> = columns.into_iter().filter_map(|it| it.common).collect();
-            common.sort();
-            Ok(common)
+            let columns = schema(connection, table)?.into_iter();
+            Ok(columns.filter_map(|it| it.common).collect())
         })
     }
 

@@ -139,8 +139,10 @@ impl<'a> Move<'a> {
         let names = names.chain(TABLES.iter().map(|table| table.name));
         let mut tables = Vec::new();
         for name in names {
-            let columns = from.columns(proof, name).await?;
-            let others = to.columns(proof, name).await?;
+            let mut columns = from.columns(proof, name).await?;
+            let mut others = to.columns(proof, name).await?;
+            columns.sort();
+            others.sort();
             if columns != others || columns.is_empty() {
                 return Err(TransferError::Differs(format!(
                     "{name} has the columns {columns:?} in one and {others:?} in the other"
