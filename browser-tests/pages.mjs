@@ -198,6 +198,25 @@ export const CONSOLE_PAGES = [
       await visit.press("Create key");
     },
   },
+  { name: "console-operator-keys", route: "/console/operator_keys", go: at("/console/operator_keys") },
+  {
+    name: "console-operator-key-secret",
+    route: "/console/operator_keys",
+    async go(visit) {
+      await visit.open("/console/operator_keys");
+      await visit.fill("Whose it is", "Inês Marques");
+      await visit.page.getByLabel("Role").selectOption("reviewer");
+      await visit.press("Create key");
+    },
+  },
+  {
+    name: "console-operator-key-disable",
+    route: "/console/operator_keys/{operator_key_id}",
+    async go(visit) {
+      await visit.open("/console/operator_keys");
+      await visit.press("Disable … Kenji Tanaka");
+    },
+  },
   { name: "console-audit", route: "/console/audit", go: at("/console/audit") },
   { name: "console-audit-none", route: "/console/audit", go: at("/console/audit?target_id=nothing") },
   { name: "console-export", route: "/console/export", go: at("/console/export") },

@@ -215,6 +215,8 @@ def map_case(context, case):
     elif path.endswith("/api_keys"):
         expires_in_the_future(body)
         workspaces_of_the_organization(body)
+    elif path.endswith("/operator_keys"):
+        expires_in_the_future(body)
     elif path.endswith("/programs/{name}"):
         parts_of_the_program(case, body)
     elif case.method.upper() == "PUT":

@@ -72,6 +72,8 @@ async function furnish(registry, [receiver, broken]) {
   await operator("POST", `/organizations/${organizationId}/api_keys`, gateway);
   const leaked = await operator("POST", `/organizations/${organizationId}/api_keys`, { name: "Leaked in a build log", kind: "api" });
   await operator("POST", `/api_keys/${leaked.id}`, { status: "disabled" });
+  await operator("POST", "/operator_keys", { name: "Kenji Tanaka", role: "reviewer" });
+  await operator("POST", "/operator_keys", { name: "Auditors", role: "viewer", expires_at: "2026-12-31T00:00:00Z" });
 
   await at(registry, "2026-03-13T08:00:00Z");
   const profiles = records(organizations);

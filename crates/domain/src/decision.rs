@@ -81,6 +81,12 @@ pub enum Refusal {
     /// The enrollment was decided before.
     #[error("The enrollment has already been decided")]
     AlreadyDecided,
+    /// Nobody could do everything any more.
+    #[error(
+        "No other enabled key of the role owner lasts as long as this one; make one first, so that somebody can still \
+         do everything"
+    )]
+    LastOwner,
     /// The enrollment URL was used before.
     #[error("The enrollment URL has already been used")]
     AlreadySubmitted,

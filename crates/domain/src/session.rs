@@ -74,6 +74,7 @@ impl ConsoleSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::role::Role;
     use crate::tenant::{KeyOwner, KeyStatus};
 
     #[test]
@@ -99,8 +100,19 @@ mod tests {
     #[test]
     fn a_session_begins_with_a_key_that_works() {
         let (id, now) = (ApiKeyId::parse("apikey_1").unwrap(), Timestamp::EPOCH);
-        let key = ApiKey::create(id.clone(), KeyOwner::Operator, "K".into(), None, now).unwrap();
-        let disabled = key.clone().with_status(KeyStatus::Disabled).value;
+        let key = ApiKey::create(
+            id.clone(),
+            KeyOwner::Operator { role: Role::Viewer },
+            "K".into(),
+            None,
+            now,
+        )
+        .unwrap();
+        let disabled = key
+            .clone()
+            .with_status(KeyStatus::Disabled, &[], now)
+            .unwrap()
+            .value;
         let expired = ApiKey {
             expires_at: Some(now),
             ..key.clone()

@@ -7,9 +7,10 @@ use thiserror::Error;
 use crate::audit::{AuditAction, AuditEntry, TargetKind, fields_that_differ};
 use crate::clock::Timestamp;
 use crate::data_controls::DataControlsApproval;
-use crate::decision::Decided;
+use crate::decision::{Decided, Refusal};
 use crate::gateway_policy::{GatewayPolicy, GatewayPolicyPatch};
 use crate::id::{ApiKeyId, OrganizationId, WorkspaceId};
+use crate::role::{Right, Role, RoleForbids};
 
 crate::text_enum! {
     /// Whether an organization's public requests are served.
@@ -226,7 +227,10 @@ pub enum KeyOwner {
         organization_id: OrganizationId,
     },
     /// The operator's key.
-    Operator,
+    Operator {
+        /// What its holder is.
+        role: Role,
+    },
     /// The key of a platform's gateway.
     Gateway {
         /// The organization.
@@ -235,11 +239,13 @@ pub enum KeyOwner {
 }
 
 impl KeyOwner {
-    /// The owner that a key of this kind has: the operator's key has no organization, the others have one.
+    /// The owner that a key of this kind has: the operator's key has a role and no organization, the others have an
+    /// organization.
     pub fn of_kind(
         kind: KeyKind,
         organization_id: Option<OrganizationId>,
         workspace_id: Option<WorkspaceId>,
+        role: Option<Role>,
     ) -> Option<Self> {
         match (kind, organization_id) {
             (KeyKind::Api, Some(organization_id)) => Some(Self::Api {
@@ -247,7 +253,9 @@ impl KeyOwner {
                 workspace_id,
             }),
             (KeyKind::Admin, Some(organization_id)) => Some(Self::Admin { organization_id }),
-            (KeyKind::Operator, None) => Some(Self::Operator),
+            (KeyKind::Operator, None) => Some(Self::Operator {
+                role: role.unwrap_or(Role::UNNAMED),
+            }),
             (KeyKind::Gateway, Some(organization_id)) => Some(Self::Gateway { organization_id }),
             (KeyKind::Api | KeyKind::Admin | KeyKind::Gateway, None)
             | (KeyKind::Operator, Some(_)) => None,
@@ -259,7 +267,7 @@ impl KeyOwner {
         match self {
             Self::Api { .. } => KeyKind::Api,
             Self::Admin { .. } => KeyKind::Admin,
-            Self::Operator => KeyKind::Operator,
+            Self::Operator { .. } => KeyKind::Operator,
             Self::Gateway { .. } => KeyKind::Gateway,
         }
     }
@@ -272,7 +280,7 @@ impl KeyOwner {
             }
             | Self::Admin { organization_id }
             | Self::Gateway { organization_id } => Some(organization_id),
-            Self::Operator => None,
+            Self::Operator { .. } => None,
         }
     }
 
@@ -280,7 +288,15 @@ impl KeyOwner {
     pub fn workspace_id(&self) -> Option<&WorkspaceId> {
         match self {
             Self::Api { workspace_id, .. } => workspace_id.as_ref(),
-            Self::Admin { .. } | Self::Operator | Self::Gateway { .. } => None,
+            Self::Admin { .. } | Self::Operator { .. } | Self::Gateway { .. } => None,
+        }
+    }
+
+    /// What the holder of an operator's key is.
+    pub fn role(&self) -> Option<Role> {
+        match self {
+            Self::Operator { role } => Some(*role),
+            Self::Api { .. } | Self::Admin { .. } | Self::Gateway { .. } => None,
         }
     }
 }
@@ -342,14 +358,38 @@ impl ApiKey {
         Ok(key)
     }
 
-    /// What the audit trail shows of its creation.
+    /// What the audit trail shows of its creation; of an operator's, with which role.
     pub fn creation(&self) -> AuditEntry {
-        self.audit(AuditAction::ApiKeyCreated)
+        let role = self.owner.role().map(Role::as_str);
+        self.audit(AuditAction::ApiKeyCreated).with_details(role)
     }
 
-    /// What the audit trail shows of its deletion.
-    pub fn removal(&self) -> AuditEntry {
-        self.audit(AuditAction::ApiKeyDeleted)
+    /// What the audit trail shows of its deletion. `operators` are all keys of the operator.
+    pub fn removal(&self, operators: &[Self], now: Timestamp) -> Result<AuditEntry, Refusal> {
+        self.can_end(operators, now)?;
+        Ok(self.audit(AuditAction::ApiKeyDeleted))
+    }
+
+    /// Whether somebody else can still do everything once this is disabled or deleted.
+    ///
+    /// Another owner's key stands in for it if it works and will last as long: one that expires does not stand in for
+    /// one that does not, nor one that only a development server takes for one that every server does. Otherwise the
+    /// day would come when nobody can do anything any more.
+    fn can_end(&self, operators: &[Self], now: Timestamp) -> Result<(), Refusal> {
+        let stands_in = |other: &Self| {
+            other.id != self.id
+                && other.opens_everything_at(now)
+                && (other.expires_at.is_none() || self.expires_at.is_some())
+                && (!other.literal || self.literal)
+        };
+        if self.opens_everything_at(now) && !operators.iter().any(stands_in) {
+            return Err(Refusal::LastOwner);
+        }
+        Ok(())
+    }
+
+    fn opens_everything_at(&self, now: Timestamp) -> bool {
+        self.owner.role() == Some(Role::Owner) && self.works_at(now)
     }
 
     /// Whether its expiry has been reached.
@@ -362,17 +402,25 @@ impl ApiKey {
         self.status == KeyStatus::Active && !self.is_expired_at(now)
     }
 
-    /// Enables or disables it.
-    pub fn with_status(self, status: KeyStatus) -> Decided<Self> {
+    /// Enables or disables it. `operators` are all keys of the operator.
+    pub fn with_status(
+        self,
+        status: KeyStatus,
+        operators: &[Self],
+        now: Timestamp,
+    ) -> Result<Decided<Self>, Refusal> {
         if self.status == status {
-            return Decided::unchanged(self);
+            return Ok(Decided::unchanged(self));
         }
         let action = match status {
             KeyStatus::Active => AuditAction::ApiKeyEnabled,
-            KeyStatus::Disabled => AuditAction::ApiKeyDisabled,
+            KeyStatus::Disabled => {
+                self.can_end(operators, now)?;
+                AuditAction::ApiKeyDisabled
+            }
         };
         let audit = self.audit(action);
-        Decided::changed(Self { status, ..self }, audit)
+        Ok(Decided::changed(Self { status, ..self }, audit))
     }
 
     fn audit(&self, action: AuditAction) -> AuditEntry {
@@ -414,9 +462,9 @@ impl OrganizationScope {
 pub struct OperatorProof(());
 
 impl OperatorProof {
-    /// The proof that an authenticated operator's key gives.
-    pub fn of_key(key: &ApiKey) -> Option<Self> {
-        (key.owner == KeyOwner::Operator).then_some(Self(()))
+    /// The proof that an authenticated operator's key of this role gives, for what needs this right.
+    pub fn of_role(role: Role, right: Right) -> Result<Self, RoleForbids> {
+        role.may(right).map(|()| Self(()))
     }
 
     /// The proof that access to the storage itself gives: the command line and background tasks.
@@ -502,5 +550,61 @@ mod tests {
         };
         assert_eq!(entry.action, AuditAction::GatewayPolicyUpdated);
         assert_eq!(entry.details, ["trust_client_header", "missing"]);
+    }
+    #[test]
+    fn the_last_owner_s_key_that_lasts_can_be_neither_disabled_nor_deleted() {
+        let now = Timestamp::from_micros(5).unwrap();
+        let key = |id: &str, role: Role, expires_at: Option<i64>| ApiKey {
+            id: ApiKeyId::parse(id).unwrap(),
+            owner: KeyOwner::Operator { role },
+            name: "K".into(),
+            created_at: Timestamp::EPOCH,
+            expires_at: expires_at.and_then(Timestamp::from_micros),
+            last_used_at: None,
+            status: KeyStatus::Active,
+            literal: false,
+        };
+        let lasting = key("apikey_lasting", Role::Owner, None);
+        let other = key("apikey_other", Role::Owner, None);
+        let expiring = key("apikey_expiring", Role::Owner, Some(9));
+        let sooner = key("apikey_sooner", Role::Owner, Some(7));
+        let expired = key("apikey_expired", Role::Owner, Some(5));
+        let reviewer = key("apikey_reviewer", Role::Reviewer, None);
+        let disabled = ApiKey {
+            status: KeyStatus::Disabled,
+            ..other.clone()
+        };
+        let literal = ApiKey {
+            literal: true,
+            ..other.clone()
+        };
+        for (ended, others, can) in [
+            (&lasting, vec![], false),
+            (&lasting, vec![&other], true),
+            (&lasting, vec![&disabled, &reviewer, &expired], false),
+            (&lasting, vec![&expiring], false),
+            (&lasting, vec![&literal], false),
+            (&literal, vec![&lasting], true),
+            (&expiring, vec![&lasting], true),
+            (&expiring, vec![&sooner], true),
+            (&sooner, vec![&expired], false),
+            (&expired, vec![], true),
+            (&disabled, vec![], true),
+            (&reviewer, vec![], true),
+        ] {
+            let others = others.into_iter().chain([ended]).cloned();
+            let operators: Vec<_> = others.collect();
+            let refused = Some(Refusal::LastOwner).filter(|_| !can);
+            let removal = ended.removal(&operators, now);
+            assert_eq!(removal.err(), refused, "{ended:?} of {operators:?}");
+            if ended.status == KeyStatus::Active {
+                let disabling = ended
+                    .clone()
+                    .with_status(KeyStatus::Disabled, &operators, now);
+                assert_eq!(disabling.err(), refused, "{ended:?} of {operators:?}");
+            }
+        }
+        let enabling = disabled.with_status(KeyStatus::Active, &[], now);
+        assert!(enabling.unwrap().changed);
     }
 }

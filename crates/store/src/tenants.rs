@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::decision::Refusal;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
@@ -128,16 +129,24 @@ pub trait Tenants: Send + Sync {
     async fn count_literal_keys(&self, proof: OperatorProof) -> Stored<u64>;
 
     /// Enables or disables a key; `None` when there is none. Console sessions end with a disabled one.
+    ///
+    /// Whether an owner's key may go is decided with all of the operator's keys held still, so that of two owners who
+    /// disable each other at the same time one is left.
     async fn set_key_status(
         &self,
         proof: OperatorProof,
         act: &Act,
         id: &ApiKeyId,
         status: KeyStatus,
-    ) -> Stored<Option<ApiKey>>;
+    ) -> Stored<Result<Option<ApiKey>, Refusal>>;
 
-    /// Removes a key and its console sessions; `false` when there was none.
-    async fn remove_key(&self, proof: OperatorProof, act: &Act, id: &ApiKeyId) -> Stored<bool>;
+    /// Removes a key and its console sessions; `false` when there was none. Decided like a disabling.
+    async fn remove_key(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        id: &ApiKeyId,
+    ) -> Stored<Result<bool, Refusal>>;
 
     /// Records when keys were last used.
     async fn touch_keys(&self, used: Vec<(ApiKeyId, Timestamp)>) -> Stored<()>;

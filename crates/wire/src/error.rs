@@ -11,6 +11,7 @@ pub use self::reference::reference_markdown;
 
 use rollcall_domain::data_controls::{ControlKind, ControlsRefusal};
 use rollcall_domain::decision::Refusal;
+use rollcall_domain::role::RoleForbids;
 use rollcall_record::field::FieldError;
 use rollcall_record::json::{JsonError, quotable, write_string};
 use thiserror::Error;
@@ -449,6 +450,11 @@ impl ApiError {
         )
     }
 
+    /// 403: the key's role may not do it.
+    pub fn role_forbids(forbids: RoleForbids) -> Self {
+        Self::new(ErrorKind::Permission, forbids.to_string())
+    }
+
     /// 403: the credential does not reach the workspace that was named, which may not even exist.
     pub fn workspace_mismatch() -> Self {
         Self::new(
@@ -610,7 +616,8 @@ impl From<Refusal> for ApiError {
             | Refusal::NotCheckable(_)
             | Refusal::DataControls(ControlsRefusal::NothingConfigured(..))
             | Refusal::AlreadyDecided
-            | Refusal::AlreadySubmitted => ErrorKind::Conflict,
+            | Refusal::AlreadySubmitted
+            | Refusal::LastOwner => ErrorKind::Conflict,
         };
         let code = match refusal {
             Refusal::DataControls(ControlsRefusal::NotApproved(control)) => Some(match control {
@@ -659,6 +666,7 @@ mod tests {
             ),
             (Refusal::AlreadyDecided, 409),
             (Refusal::AlreadySubmitted, 409),
+            (Refusal::LastOwner, 409),
         ];
         for (refusal, status) in table {
             assert_eq!(ApiError::from(refusal).status(), status);

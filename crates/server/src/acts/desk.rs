@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use rollcall_domain::audit::{Act, Actor, ActorKind};
 use rollcall_domain::id::OrganizationId;
+use rollcall_domain::role::{Right, Role};
 use rollcall_domain::tenant::{ApiKey, OperatorProof, OrganizationScope};
 use rollcall_store::{Store, Stored};
+use rollcall_wire::error::ApiError;
 
 use crate::app::{App, Operation};
 use crate::http::error::Failure;
@@ -15,23 +17,30 @@ use crate::http::exchange::{CommandLine, Exchange};
 pub(crate) struct Desk<'a> {
     exchange: &'a Exchange<'a>,
     actor: Actor,
+    role: Role,
     /// The right to touch every organization's data.
     pub(crate) proof: OperatorProof,
 }
 
 impl<'a> Desk<'a> {
-    /// The desk of whoever holds this key, if it is an operator's.
-    pub(crate) fn of_key(exchange: &'a Exchange<'a>, key: &ApiKey) -> Option<Self> {
-        let proof = OperatorProof::of_key(key)?;
+    /// The desk of whoever holds this key, if it is an operator's, for what needs this right.
+    pub(crate) fn of_key(
+        exchange: &'a Exchange<'a>,
+        key: &ApiKey,
+        right: Right,
+    ) -> Option<Result<Self, Failure>> {
+        let role = key.owner.role()?;
         let actor = Actor {
             kind: ActorKind::Operator,
             id: key.id.to_string(),
         };
-        Some(Self {
+        let desk = OperatorProof::of_role(role, right).map(|proof| Self {
             exchange,
             actor,
+            role,
             proof,
-        })
+        });
+        Some(desk.map_err(|forbids| ApiError::role_forbids(forbids).into()))
     }
 
     /// The desk of whoever has opened the storage.
@@ -39,6 +48,7 @@ impl<'a> Desk<'a> {
         Self {
             exchange,
             actor: Actor::command_line(),
+            role: Role::Owner,
             proof: OperatorProof::of_storage_access(),
         }
     }
@@ -53,6 +63,17 @@ impl<'a> Desk<'a> {
 
     pub(crate) fn store(&self) -> &'a dyn Store {
         &*self.exchange.app.store
+    }
+
+    /// Whether the operator has this right, to offer what needs it.
+    pub(crate) fn has(&self, right: Right) -> bool {
+        self.role.has(right)
+    }
+
+    /// Refuses what needs this right besides that of the route.
+    pub(crate) fn require(&self, right: Right) -> Result<(), Failure> {
+        let may = self.role.may(right);
+        may.map_err(|forbids| ApiError::role_forbids(forbids).into())
     }
 
     /// Who acts, and when: now.

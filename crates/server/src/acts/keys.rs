@@ -17,6 +17,13 @@ pub(crate) fn named(text: &str) -> Result<ApiKeyId, Failure> {
     ApiKeyId::parse(text).map_err(|_| not_found())
 }
 
+/// The key that is called so, which must be one of the operator's own.
+pub(crate) async fn find_operators(desk: &Desk<'_>, text: &str) -> Result<ApiKey, Failure> {
+    let key = find(desk, &named(text)?).await?;
+    let is_operators = key.owner.role().is_some();
+    is_operators.then_some(key).ok_or_else(not_found)
+}
+
 pub(crate) async fn create(
     desk: &Desk<'_>,
     draft: ApiKeyDraft,
@@ -53,6 +60,16 @@ pub(crate) async fn list(
     desk.read(ReadTenants, list).await
 }
 
+/// The operator's own.
+pub(crate) async fn list_operators(
+    desk: &Desk<'_>,
+    after: Option<&ListPosition>,
+    limit: Limit,
+) -> Result<Listed<ApiKey>, Failure> {
+    let list = desk.store().list_keys(desk.proof, None, after, limit);
+    desk.read(ReadTenants, list).await
+}
+
 pub(crate) async fn find(desk: &Desk<'_>, id: &ApiKeyId) -> Result<ApiKey, Failure> {
     let find = desk.store().find_key(desk.proof, id);
     let found = desk.read(ReadTenants, find).await?;
@@ -69,7 +86,7 @@ pub(crate) async fn set_status(
     let change = desk.store().set_key_status(desk.proof, &act, id, status);
     let changed = desk.write(WriteTenants, change).await?;
     desk.app().credentials.forget();
-    changed.ok_or_else(not_found)
+    changed.map_err(ApiError::from)?.ok_or_else(not_found)
 }
 
 pub(crate) async fn delete(desk: &Desk<'_>, id: &ApiKeyId) -> Result<(), Failure> {
@@ -77,6 +94,7 @@ pub(crate) async fn delete(desk: &Desk<'_>, id: &ApiKeyId) -> Result<(), Failure
     let remove = desk.store().remove_key(desk.proof, &act, id);
     let removed = desk.write(WriteTenants, remove).await?;
     desk.app().credentials.forget();
+    let removed = removed.map_err(ApiError::from)?;
     removed.then_some(()).ok_or_else(not_found)
 }
 

@@ -5,6 +5,7 @@
 
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::Limit;
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{ApiKey, KeyKind, KeyOwner, KeyStatus};
 use rollcall_record::time;
 use rollcall_store::tenants::NotStored;
@@ -226,7 +227,11 @@ impl Create {
             store, ids, proof, ..
         } = storage;
         let act = storage.act();
-        let (id, owner, name) = (ids.api_key(act.at), KeyOwner::Operator, self.name.clone());
+        let (id, owner, name) = (
+            ids.api_key(act.at),
+            KeyOwner::Operator { role: Role::Owner },
+            self.name.clone(),
+        );
         let key = ApiKey::create(id, owner, name, expires_at, act.at).map_err(Failure::failed)?;
         let secret = Secret::key(KeyKind::Operator, ids);
         match store.insert_key(*proof, &act, &key, &secret.hash()).await? {

@@ -7,7 +7,7 @@
 //! | # | check | where |
 //! | --- | --- | --- |
 //! | 4 | a credential is present, known, enabled, not expired | [`authenticate`] |
-//! | 5 | its kind may use this path | [`authenticate`] |
+//! | 5 | its kind may use this path, an operator's role has the right that the route names | [`authenticate`], [`OperatorCall::of`] |
 //! | – | the organization is not on hold | [`admit`] |
 //! | 6 | rate limit | [`admit`] |
 //! | 7, 8 | `anthropic-version`, `anthropic-beta` | [`PublicCall::of`], [`AdminCall::of`], [`dialect`] |
@@ -32,6 +32,7 @@ use http::request::Parts;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{OrganizationId, ProfileId, WebhookEndpointId};
+use rollcall_domain::role::Right;
 use rollcall_domain::tenant::{
     KeyKind, KeyStatus, Organization, OrganizationScope, OrganizationStatus, OrganizationSwitches,
     SecretHash,
@@ -253,15 +254,16 @@ pub(crate) struct OperatorCall<'a> {
 }
 
 impl<'a> OperatorCall<'a> {
-    pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Self, Failure> {
+    /// The call, if the operator's role has the right that the route needs.
+    pub(crate) async fn of(exchange: &'a Exchange<'a>, right: Right) -> Result<Self, Failure> {
         if let Some(command_line) = exchange.command_line() {
             let desk = Desk::of_command_line(exchange, command_line);
             return Ok(Self { desk });
         }
         let identity = authenticate(exchange, KeyKind::Operator, SentCredential::of_client).await?;
-        let desk = Desk::of_key(exchange, &identity.key).ok_or_else(|| {
-            Failure::internal("an operator's key gives no proof", Written::Nothing)
-        })?;
+        let desk = Desk::of_key(exchange, &identity.key, right);
+        let no_role = || Failure::internal("an operator's key has no role", Written::Nothing);
+        let desk = desk.ok_or_else(no_role)??;
         Ok(Self { desk })
     }
 

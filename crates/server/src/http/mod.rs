@@ -20,6 +20,7 @@ pub mod listener;
 pub mod openapi;
 pub(crate) mod operator;
 pub(crate) mod public;
+pub mod roles;
 pub mod router;
 pub mod routes;
 pub mod service;

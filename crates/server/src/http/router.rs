@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
+use rollcall_domain::role::Right;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::headers;
 
@@ -78,6 +79,8 @@ pub(super) struct PathRow {
 #[derive(Clone, Copy)]
 pub(super) struct MethodRow {
     pub(super) method: Verb,
+    /// What it needs of an operator's role.
+    pub(super) right: Option<Right>,
     handler: Handler,
     time_limit: TimeLimit,
 }
@@ -155,32 +158,40 @@ impl PathRow {
     }
 }
 
-const fn method(method: Verb, handler: Handler) -> MethodRow {
+/// What answers a route, and what that needs of an operator's role: it can be had of an operator alone.
+#[derive(Clone, Copy)]
+pub(super) struct Answers {
+    pub(super) right: Option<Right>,
+    pub(super) handler: Handler,
+}
+
+const fn method(method: Verb, answers: Answers) -> MethodRow {
     MethodRow {
         method,
-        handler,
+        right: answers.right,
+        handler: answers.handler,
         time_limit: TimeLimit::Request,
     }
 }
 
-pub(super) const fn get(handler: Handler) -> MethodRow {
-    method(Verb::Get, handler)
+pub(super) const fn get(answers: Answers) -> MethodRow {
+    method(Verb::Get, answers)
 }
 
-pub(super) const fn post(handler: Handler) -> MethodRow {
-    method(Verb::Post, handler)
+pub(super) const fn post(answers: Answers) -> MethodRow {
+    method(Verb::Post, answers)
 }
 
-pub(super) const fn put(handler: Handler) -> MethodRow {
-    method(Verb::Put, handler)
+pub(super) const fn put(answers: Answers) -> MethodRow {
+    method(Verb::Put, answers)
 }
 
-pub(super) const fn any(handler: Handler) -> MethodRow {
-    method(Verb::Any, handler)
+pub(super) const fn any(answers: Answers) -> MethodRow {
+    method(Verb::Any, answers)
 }
 
-pub(super) const fn delete(handler: Handler) -> MethodRow {
-    method(Verb::Delete, handler)
+pub(super) const fn delete(answers: Answers) -> MethodRow {
+    method(Verb::Delete, answers)
 }
 
 impl MethodRow {

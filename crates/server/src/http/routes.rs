@@ -5,59 +5,85 @@
 //! To add a route, add its line and its handler; the tests then ask for the rest.
 //!
 //! A line says all there is to know of a path: who it is for, what its parameters are called, the beta that it is
-//! behind, its methods, and the time limit that one does without. Handlers ask for parameters by these names.
+//! behind, its methods, what each needs of an operator's role, and the time limit that one does without. Handlers ask
+//! for parameters by these names.
 //!
 //! A handler is a plain function of the `Exchange`; what turns the exchange into a call (steps 4 to 10 of
-//! the order of checks) is named on the line: `platform!`, `administrator!`,
-//! `operator!`, `anyone!`, `console!`.
+//! the order of checks) is named on the line: `platform!`, `administrator!`, `anyone!`, and with the
+//! [`Right`] that an operator needs, without which no call of one can be had, `operator!` and `console!`.
 
+use rollcall_domain::role::Right;
 use rollcall_wire::headers::{DATA_CONTROLS_BETA, WEBHOOKS_BETA};
 
 use super::call::{AdminCall, OperatorCall, PublicCall};
 use super::gateway::{check, inference};
 use super::operator::{
-    audit_events, dev, enforcement_actions, enrollments, keys, organizations, programs, records,
-    webhook_deliveries, workspaces,
+    audit_events, dev, enforcement_actions, enrollments, keys, operator_keys, organizations,
+    programs, records, webhook_deliveries, workspaces,
 };
 use super::public::{action_urls, data_controls, profiles, webhook_endpoints};
-use super::router::{Audience, PathRow, any, delete, get, path, post, put};
+use super::router::{Answers, Audience, PathRow, any, delete, get, path, post, put};
 use super::{docs, health, openapi, operator};
 use crate::pages::console::{self, ConsoleCall, development, export, overview, profile, sign_in};
 use crate::pages::{assets, portal};
 
 macro_rules! anyone {
     ($handler:path) => {
-        |exchange| Box::pin($handler(exchange))
+        Answers {
+            right: None,
+            handler: |exchange| Box::pin($handler(exchange)),
+        }
     };
 }
 
 macro_rules! platform {
     ($handler:path) => {
-        |exchange| Box::pin(async move { $handler(PublicCall::of(exchange).await?).await })
+        Answers {
+            right: None,
+            handler: |exchange| {
+                Box::pin(async move { $handler(PublicCall::of(exchange).await?).await })
+            },
+        }
     };
 }
 
 macro_rules! administrator {
     ($handler:path) => {
-        |exchange| Box::pin(async move { $handler(AdminCall::of(exchange).await?).await })
+        Answers {
+            right: None,
+            handler: |exchange| {
+                Box::pin(async move { $handler(AdminCall::of(exchange).await?).await })
+            },
+        }
     };
 }
 
 macro_rules! operator {
-    ($handler:path) => {
-        |exchange| Box::pin(async move { $handler(OperatorCall::of(exchange).await?).await })
+    ($right:ident, $handler:path) => {
+        Answers {
+            right: Some(Right::$right),
+            handler: |exchange| {
+                Box::pin(async move {
+                    let call = OperatorCall::of(exchange, Right::$right).await?;
+                    $handler(call).await
+                })
+            },
+        }
     };
 }
 
 macro_rules! console {
-    ($handler:path) => {
-        |exchange| {
-            Box::pin(async move {
-                match ConsoleCall::of(exchange).await? {
-                    Ok(call) => $handler(call).await,
-                    Err(sign_in) => Ok(sign_in),
-                }
-            })
+    ($right:ident, $handler:path) => {
+        Answers {
+            right: Some(Right::$right),
+            handler: |exchange| {
+                Box::pin(async move {
+                    match ConsoleCall::of(exchange, Right::$right).await? {
+                        Ok(call) => $handler(call).await,
+                        Err(sign_in) => Ok(sign_in),
+                    }
+                })
+            },
         }
     };
 }
@@ -89,74 +115,78 @@ pub(super) static PATHS: &[PathRow] = {
         path(EndUser, "/user-profiles/enrollment/{token}", &[get(anyone!(portal::show)), post(anyone!(portal::submit))]),
 
         // The operator: tenants and their keys.
-        path(Operator, "/operator/v1/organizations", &[get(operator!(organizations::list)), post(operator!(organizations::create))]),
-        path(Operator, "/operator/v1/organizations/{organization_id}", &[get(operator!(organizations::get)), post(operator!(organizations::update))]),
-        path(Operator, "/operator/v1/organizations/{organization_id}/workspaces", &[get(operator!(workspaces::list)), post(operator!(workspaces::create))]),
-        path(Operator, "/operator/v1/organizations/{organization_id}/api_keys", &[get(operator!(keys::list)), post(operator!(keys::create))]),
-        path(Operator, "/operator/v1/organizations/{organization_id}/gateway_policy", &[get(operator!(operator::gateway::show_policy)), post(operator!(operator::gateway::change_policy))]),
-        path(Operator, "/operator/v1/organizations/{organization_id}/gateway_decision", &[get(operator!(operator::gateway::decide))]),
-        path(Operator, "/operator/v1/api_keys/{api_key_id}", &[post(operator!(keys::update)), delete(operator!(keys::delete))]),
+        path(Operator, "/operator/v1/organizations", &[get(operator!(Read, organizations::list)), post(operator!(Administer, organizations::create))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}", &[get(operator!(Read, organizations::get)), post(operator!(Administer, organizations::update))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}/workspaces", &[get(operator!(Read, workspaces::list)), post(operator!(Administer, workspaces::create))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}/api_keys", &[get(operator!(Read, keys::list)), post(operator!(Administer, keys::create))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}/gateway_policy", &[get(operator!(Read, operator::gateway::show_policy)), post(operator!(Administer, operator::gateway::change_policy))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}/gateway_decision", &[get(operator!(Read, operator::gateway::decide))]),
+        path(Operator, "/operator/v1/api_keys/{api_key_id}", &[post(operator!(Administer, keys::update)), delete(operator!(Administer, keys::delete))]),
+        path(Operator, "/operator/v1/operator_keys", &[get(operator!(Read, operator_keys::list)), post(operator!(Administer, operator_keys::create))]),
+        path(Operator, "/operator/v1/operator_keys/{operator_key_id}", &[post(operator!(Administer, operator_keys::update)), delete(operator!(Administer, operator_keys::delete))]),
 
         // The operator: profiles of every organization.
-        path(Operator, "/operator/v1/user_profiles", &[get(operator!(operator::profiles::search))]),
-        path(Operator, "/operator/v1/user_profiles/import", &[post(operator!(records::import)).without_time_limit()]),
-        path(Operator, "/operator/v1/user_profiles/export", &[get(operator!(records::export))]),
-        path(Operator, "/operator/v1/user_profiles/{user_profile_id}", &[get(operator!(operator::profiles::get)), put(operator!(records::put)), delete(operator!(operator::profiles::erase))]),
-        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/programs/{name}", &[put(operator!(programs::set)), delete(operator!(programs::delete))]),
-        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/data_controls/cmek/{region}", &[post(operator!(operator::data_controls::report_on_key))]),
-        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/data_controls/storage/{region}", &[post(operator!(operator::data_controls::report_on_bucket))]),
-        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/enforcement_actions", &[get(operator!(enforcement_actions::list)), post(operator!(enforcement_actions::open))]),
-        path(Operator, "/operator/v1/enforcement_actions/{enforcement_action_id}/resolve", &[post(operator!(enforcement_actions::resolve))]),
-        path(Operator, "/operator/v1/enforcement_actions/{enforcement_action_id}/identity_check", &[post(operator!(enforcement_actions::identity_check))]),
-        path(Operator, "/operator/v1/enrollments", &[get(operator!(enrollments::list))]),
-        path(Operator, "/operator/v1/enrollments/{enrollment_id}", &[get(operator!(enrollments::get))]),
-        path(Operator, "/operator/v1/enrollments/{enrollment_id}/approve", &[post(operator!(enrollments::approve))]),
-        path(Operator, "/operator/v1/enrollments/{enrollment_id}/reject", &[post(operator!(enrollments::reject))]),
-        path(Operator, "/operator/v1/audit_events", &[get(operator!(audit_events::list))]),
+        path(Operator, "/operator/v1/user_profiles", &[get(operator!(Read, operator::profiles::search))]),
+        path(Operator, "/operator/v1/user_profiles/import", &[post(operator!(Administer, records::import)).without_time_limit()]),
+        path(Operator, "/operator/v1/user_profiles/export", &[get(operator!(Administer, records::export))]),
+        path(Operator, "/operator/v1/user_profiles/{user_profile_id}", &[get(operator!(Read, operator::profiles::get)), put(operator!(Administer, records::put)), delete(operator!(Administer, operator::profiles::erase))]),
+        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/programs/{name}", &[put(operator!(Decide, programs::set)), delete(operator!(Decide, programs::delete))]),
+        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/data_controls/cmek/{region}", &[post(operator!(Administer, operator::data_controls::report_on_key))]),
+        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/data_controls/storage/{region}", &[post(operator!(Administer, operator::data_controls::report_on_bucket))]),
+        path(Operator, "/operator/v1/user_profiles/{user_profile_id}/enforcement_actions", &[get(operator!(Read, enforcement_actions::list)), post(operator!(Decide, enforcement_actions::open))]),
+        path(Operator, "/operator/v1/enforcement_actions/{enforcement_action_id}/resolve", &[post(operator!(Decide, enforcement_actions::resolve))]),
+        path(Operator, "/operator/v1/enforcement_actions/{enforcement_action_id}/identity_check", &[post(operator!(Decide, enforcement_actions::identity_check))]),
+        path(Operator, "/operator/v1/enrollments", &[get(operator!(Read, enrollments::list))]),
+        path(Operator, "/operator/v1/enrollments/{enrollment_id}", &[get(operator!(Read, enrollments::get))]),
+        path(Operator, "/operator/v1/enrollments/{enrollment_id}/approve", &[post(operator!(Decide, enrollments::approve))]),
+        path(Operator, "/operator/v1/enrollments/{enrollment_id}/reject", &[post(operator!(Decide, enrollments::reject))]),
+        path(Operator, "/operator/v1/audit_events", &[get(operator!(Read, audit_events::list))]),
 
         // The operator: what platforms are told.
-        path(Operator, "/operator/v1/webhook_deliveries", &[get(operator!(webhook_deliveries::list))]),
-        path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}", &[get(operator!(webhook_deliveries::get))]),
-        path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver", &[post(operator!(webhook_deliveries::redeliver))]),
-        path(Operator, "/operator/v1/webhook_endpoints", &[get(operator!(operator::webhook_endpoints::list))]),
-        path(Operator, "/operator/v1/webhook_endpoints/{webhook_endpoint_id}", &[get(operator!(operator::webhook_endpoints::get))]),
-        path(Operator, "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test", &[post(operator!(operator::webhook_endpoints::test))]),
+        path(Operator, "/operator/v1/webhook_deliveries", &[get(operator!(Read, webhook_deliveries::list))]),
+        path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}", &[get(operator!(Read, webhook_deliveries::get))]),
+        path(Operator, "/operator/v1/webhook_deliveries/{webhook_delivery_id}/redeliver", &[post(operator!(Decide, webhook_deliveries::redeliver))]),
+        path(Operator, "/operator/v1/webhook_endpoints", &[get(operator!(Read, operator::webhook_endpoints::list))]),
+        path(Operator, "/operator/v1/webhook_endpoints/{webhook_endpoint_id}", &[get(operator!(Read, operator::webhook_endpoints::get))]),
+        path(Operator, "/operator/v1/webhook_endpoints/{webhook_endpoint_id}/test", &[post(operator!(Administer, operator::webhook_endpoints::test))]),
 
         // The operator of a development server.
-        path(Development, "/operator/v1/dev/reset", &[post(operator!(dev::reset))]),
-        path(Development, "/operator/v1/dev/clock", &[get(operator!(dev::show_clock)), post(operator!(dev::set_clock))]),
-        path(Development, "/operator/v1/dev/faults", &[get(operator!(dev::list_faults)), post(operator!(dev::add_fault)), delete(operator!(dev::clear_faults))]),
-        path(Development, "/operator/v1/dev/user_profiles/{user_profile_id}/billing", &[put(operator!(dev::set_billing))]),
-        path(Development, "/operator/v1/dev/requests", &[get(operator!(dev::list_requests))]),
+        path(Development, "/operator/v1/dev/reset", &[post(operator!(Administer, dev::reset))]),
+        path(Development, "/operator/v1/dev/clock", &[get(operator!(Read, dev::show_clock)), post(operator!(Administer, dev::set_clock))]),
+        path(Development, "/operator/v1/dev/faults", &[get(operator!(Read, dev::list_faults)), post(operator!(Administer, dev::add_fault)), delete(operator!(Administer, dev::clear_faults))]),
+        path(Development, "/operator/v1/dev/user_profiles/{user_profile_id}/billing", &[put(operator!(Administer, dev::set_billing))]),
+        path(Development, "/operator/v1/dev/requests", &[get(operator!(Read, dev::list_requests))]),
 
         // The operator, in a browser.
         path(Console, "/console/sign-in", &[get(anyone!(sign_in::show)), post(anyone!(sign_in::sign_in))]),
-        path(Console, "/console", &[get(console!(overview::show))]),
-        path(Console, "/console/sign-out", &[post(console!(sign_in::sign_out))]),
-        path(Console, "/console/sessions", &[get(console!(sign_in::list))]),
-        path(Console, "/console/sessions/{name}", &[post(console!(sign_in::revoke))]),
-        path(Console, "/console/profiles", &[get(console!(console::profiles::list))]),
-        path(Console, "/console/profiles/{user_profile_id}", &[get(console!(profile::show))]),
-        path(Console, "/console/profiles/{user_profile_id}/programs", &[post(console!(profile::set_program))]),
-        path(Console, "/console/profiles/{user_profile_id}/data_controls", &[post(console!(profile::report_on_region))]),
-        path(Console, "/console/profiles/{user_profile_id}/actions", &[post(console!(profile::open_action))]),
-        path(Console, "/console/profiles/{user_profile_id}/actions/{enforcement_action_id}", &[post(console!(profile::end_action))]),
-        path(Console, "/console/enrollments", &[get(console!(console::enrollments::list))]),
-        path(Console, "/console/enrollments/{enrollment_id}", &[get(console!(console::enrollments::show)), post(console!(console::enrollments::decide))]),
-        path(Console, "/console/webhooks", &[get(console!(console::webhooks::list))]),
-        path(Console, "/console/webhooks/{webhook_endpoint_id}", &[get(console!(console::endpoint::show)), post(console!(console::endpoint::change))]),
-        path(Console, "/console/deliveries", &[get(console!(console::deliveries::list))]),
-        path(Console, "/console/deliveries/{webhook_delivery_id}", &[get(console!(console::delivery::show)), post(console!(console::delivery::redeliver))]),
-        path(Console, "/console/organizations", &[get(console!(console::organizations::list)), post(console!(console::organizations::create))]),
-        path(Console, "/console/organizations/{organization_id}", &[get(console!(console::organizations::show)), post(console!(console::organizations::update))]),
-        path(Console, "/console/organizations/{organization_id}/workspaces", &[post(console!(console::organizations::create_workspace))]),
-        path(Console, "/console/organizations/{organization_id}/keys", &[post(console!(console::organizations::create_key))]),
-        path(Console, "/console/organizations/{organization_id}/gateway", &[get(console!(console::gateway::show)), post(console!(console::gateway::change))]),
-        path(Console, "/console/keys/{api_key_id}", &[post(console!(console::organizations::update_key))]),
-        path(Console, "/console/audit", &[get(console!(console::audit::list))]),
-        path(Console, "/console/export", &[get(console!(export::show))]),
-        path(Console, "/console/export/profiles", &[get(console!(export::download)).without_time_limit()]),
-        path(DevelopmentConsole, "/console/development", &[get(console!(development::show)), post(console!(development::change))]),
+        path(Console, "/console", &[get(console!(Read, overview::show))]),
+        path(Console, "/console/sign-out", &[post(console!(Read, sign_in::sign_out))]),
+        path(Console, "/console/sessions", &[get(console!(Read, sign_in::list))]),
+        path(Console, "/console/sessions/{name}", &[post(console!(Read, sign_in::revoke))]),
+        path(Console, "/console/profiles", &[get(console!(Read, console::profiles::list))]),
+        path(Console, "/console/profiles/{user_profile_id}", &[get(console!(Read, profile::show))]),
+        path(Console, "/console/profiles/{user_profile_id}/programs", &[post(console!(Decide, profile::set_program))]),
+        path(Console, "/console/profiles/{user_profile_id}/data_controls", &[post(console!(Administer, profile::report_on_region))]),
+        path(Console, "/console/profiles/{user_profile_id}/actions", &[post(console!(Decide, profile::open_action))]),
+        path(Console, "/console/profiles/{user_profile_id}/actions/{enforcement_action_id}", &[post(console!(Decide, profile::end_action))]),
+        path(Console, "/console/enrollments", &[get(console!(Read, console::enrollments::list))]),
+        path(Console, "/console/enrollments/{enrollment_id}", &[get(console!(Read, console::enrollments::show)), post(console!(Decide, console::enrollments::decide))]),
+        path(Console, "/console/webhooks", &[get(console!(Read, console::webhooks::list))]),
+        path(Console, "/console/webhooks/{webhook_endpoint_id}", &[get(console!(Read, console::endpoint::show)), post(console!(Administer, console::endpoint::change))]),
+        path(Console, "/console/deliveries", &[get(console!(Read, console::deliveries::list))]),
+        path(Console, "/console/deliveries/{webhook_delivery_id}", &[get(console!(Read, console::delivery::show)), post(console!(Decide, console::delivery::redeliver))]),
+        path(Console, "/console/organizations", &[get(console!(Read, console::organizations::list)), post(console!(Administer, console::organizations::create))]),
+        path(Console, "/console/organizations/{organization_id}", &[get(console!(Read, console::organizations::show)), post(console!(Administer, console::organizations::update))]),
+        path(Console, "/console/organizations/{organization_id}/workspaces", &[post(console!(Administer, console::organizations::create_workspace))]),
+        path(Console, "/console/organizations/{organization_id}/keys", &[post(console!(Administer, console::organizations::create_key))]),
+        path(Console, "/console/organizations/{organization_id}/gateway", &[get(console!(Read, console::gateway::show)), post(console!(Administer, console::gateway::change))]),
+        path(Console, "/console/keys/{api_key_id}", &[post(console!(Administer, console::organizations::update_key))]),
+        path(Console, "/console/operator_keys", &[get(console!(Read, console::operator_keys::list)), post(console!(Administer, console::operator_keys::create))]),
+        path(Console, "/console/operator_keys/{operator_key_id}", &[post(console!(Administer, console::operator_keys::update))]),
+        path(Console, "/console/audit", &[get(console!(Read, console::audit::list))]),
+        path(Console, "/console/export", &[get(console!(Administer, export::show))]),
+        path(Console, "/console/export/profiles", &[get(console!(Administer, export::download)).without_time_limit()]),
+        path(DevelopmentConsole, "/console/development", &[get(console!(Read, development::show)), post(console!(Administer, development::change))]),
 
         // Everyone, and whoever looks after the process.
         path(Anyone, "/", &[get(anyone!(health::root))]),
@@ -183,6 +213,8 @@ pub struct Route {
     pub template: &'static str,
     /// The beta that a request must list for it to exist.
     pub gate: Option<&'static str>,
+    /// What it needs of an operator's role; none for what needs no operator.
+    pub right: Option<Right>,
 }
 
 /// Every route there is.
@@ -193,6 +225,7 @@ pub fn table() -> impl Iterator<Item = Route> {
             method: row.method.name(),
             template: path.template,
             gate: path.gate,
+            right: row.right,
         })
     })
 }

@@ -35,6 +35,7 @@ fn the_references_are_current() {
     let references = [
         ("cli.md", reference_markdown()),
         ("metrics.md", rollcall::metrics::reference_markdown()),
+        ("roles.md", rollcall::http::roles::reference_markdown()),
         ("settings.md", rollcall::config::reference_markdown()),
     ];
     for (name, expected) in references {

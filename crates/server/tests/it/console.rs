@@ -13,7 +13,8 @@ use serde_json::json;
 
 use crate::client::{Client, Reply};
 use crate::server::{
-    ADMIN_KEY, BOUND_KEY, ENDPOINT, NOW, OPERATOR_KEY, ORGANIZATION, PROFILE, TestServer,
+    ADMIN_KEY, BOUND_KEY, ENDPOINT, NOW, OPERATOR_KEY, ORGANIZATION, PROFILE, SECOND_OWNER_KEY,
+    TestServer,
 };
 
 async fn try_key(server: &TestServer, key: &str) -> Reply {
@@ -28,7 +29,12 @@ async fn try_key(server: &TestServer, key: &str) -> Reply {
 
 /// A browser that is signed in.
 pub(crate) async fn signed_in(server: &TestServer) -> Client {
-    let reply = try_key(server, OPERATOR_KEY).await;
+    signed_in_with(server, OPERATOR_KEY).await
+}
+
+/// A browser that is signed in with this key.
+pub(crate) async fn signed_in_with(server: &TestServer, key: &str) -> Client {
+    let reply = try_key(server, key).await;
     let cookie = reply.header("set-cookie").unwrap();
     let (cookie, _) = cookie.split_once(';').unwrap();
     server
@@ -130,7 +136,7 @@ async fn every_page_is_shown_to_who_is_signed_in() {
 
 #[tokio::test]
 async fn a_session_ends_in_every_way_there_is() {
-    let server = TestServer::start().await;
+    let server = TestServer::with(|options| options.roles = true).await;
     let works = async |browser: &Client| browser.get("/console").await.status == 200;
     let browser = signed_in(&server).await;
     assert!(works(&browser).await);
@@ -188,17 +194,17 @@ async fn a_session_ends_in_every_way_there_is() {
 
 #[tokio::test]
 async fn a_session_stays_over_when_its_disabled_key_is_enabled_again() {
-    let server = TestServer::start().await;
+    let server = TestServer::with(|options| options.roles = true).await;
     let (works, browser) = (
         async |browser: &Client| browser.get("/console").await.status == 200,
         signed_in(&server).await,
     );
     assert!(works(&browser).await);
-    // The operator's own key, disabled and enabled by somebody on the storage.
+    // The operator's own key, disabled by another owner and enabled by somebody on the storage.
     let id = ApiKeyId::parse("apikey_operator").unwrap();
-    let key = "/operator/v1/api_keys/apikey_operator";
+    let key = "/operator/v1/operator_keys/apikey_operator";
     server
-        .operator()
+        .operator_with(SECOND_OWNER_KEY)
         .post(key, r#"{"status":"disabled"}"#)
         .await
         .ok();
@@ -211,7 +217,10 @@ async fn a_session_stays_over_when_its_disabled_key_is_enabled_again() {
     let enable = server
         .store
         .set_key_status(proof, &act, &id, KeyStatus::Active);
-    assert_eq!(enable.await.unwrap().unwrap().status, KeyStatus::Active);
+    assert_eq!(
+        enable.await.unwrap().unwrap().unwrap().status,
+        KeyStatus::Active
+    );
     assert!(!works(&browser).await);
     assert!(works(&signed_in(&server).await).await);
 }

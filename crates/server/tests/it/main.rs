@@ -44,6 +44,7 @@ mod programs;
 mod rate_limits;
 mod receiver;
 mod records;
+mod roles;
 mod search;
 mod secrecy;
 mod server;

@@ -16,25 +16,27 @@ use crate::server::{
 };
 
 /// A request that would succeed but for what the ids name.
-struct Filled {
-    target: String,
-    body: &'static str,
+pub(crate) struct Filled {
+    pub(crate) target: String,
+    pub(crate) body: &'static str,
 }
 
 /// The ids that stand for a template's parameters.
-struct Ids {
+pub(crate) struct Ids {
     profile: &'static str,
     organization: &'static str,
     key: &'static str,
+    operator_key: &'static str,
     action: &'static str,
     endpoint: &'static str,
     token: &'static str,
 }
 
-const OURS: Ids = Ids {
+pub(crate) const OURS: Ids = Ids {
     profile: PROFILE,
     organization: ORGANIZATION,
     key: "apikey_free",
+    operator_key: "apikey_operator",
     action: "enac_ours",
     endpoint: ENDPOINT,
     token: "token",
@@ -44,17 +46,19 @@ const NOBODYS: Ids = Ids {
     profile: "uprof_nobody",
     organization: "00000000-0000-4000-8000-000000000000",
     key: "apikey_nobody",
+    operator_key: "apikey_nobody",
     action: "enac_nobody",
     endpoint: "whep_nobody",
     token: "token",
 };
 
-fn fill(route: &Route, ids: &Ids) -> Filled {
+pub(crate) fn fill(route: &Route, ids: &Ids) -> Filled {
     let target = route
         .template
         .replace("{user_profile_id}", ids.profile)
         .replace("{organization_id}", ids.organization)
         .replace("{api_key_id}", ids.key)
+        .replace("{operator_key_id}", ids.operator_key)
         .replace("{enforcement_action_id}", ids.action)
         .replace("{webhook_endpoint_id}", ids.endpoint)
         .replace("{webhook_delivery_id}", "whd_nobody")
@@ -82,11 +86,12 @@ fn fill(route: &Route, ids: &Ids) -> Filled {
             | "regenerate_signing_secret",
         ) => "",
         (_, "action_urls") => r#"{"action":{"type":"enroll_end_user"}}"#,
-        ("PUT", "{name}") | (_, "{api_key_id}") => r#"{"status":"active"}"#,
+        ("PUT", "{name}") | (_, "{api_key_id}" | "{operator_key_id}") => r#"{"status":"active"}"#,
         (_, "enforcement_actions") => r#"{"type":"ban","reason":"high_harm"}"#,
         (_, "{region}") => r#"{"status":"pending"}"#,
         (_, "identity_check") => r#"{"state":"submitted"}"#,
         (_, "workspaces" | "organizations") => r#"{"name":"N"}"#,
+        ("POST", "operator_keys") => r#"{"name":"N","role":"viewer"}"#,
         (_, "api_keys") => r#"{"name":"N","kind":"api"}"#,
         ("POST", "webhooks") => {
             r#"{"enabled_events":["external_key.failed"],"url":"https://example.com/"}"#
@@ -104,7 +109,7 @@ fn fill(route: &Route, ids: &Ids) -> Filled {
     Filled { target, body }
 }
 
-async fn send(client: &Client, route: &Route, ids: &Ids) -> Reply {
+pub(crate) async fn send(client: &Client, route: &Route, ids: &Ids) -> Reply {
     let Filled { target, body } = fill(route, ids);
     let call = client.call(route.method, &target);
     match body {
@@ -236,6 +241,10 @@ async fn every_route_and_every_kind_of_key() {
     401 401 403 403 200 403  GET /operator/v1/organizations/{organization_id}/gateway_decision
     401 401 403 403 200 403  POST /operator/v1/api_keys/{api_key_id}
     401 401 403 403 200 403  DELETE /operator/v1/api_keys/{api_key_id}
+    401 401 403 403 200 403  GET /operator/v1/operator_keys
+    401 401 403 403 200 403  POST /operator/v1/operator_keys
+    401 401 403 403 200 403  POST /operator/v1/operator_keys/{operator_key_id}
+    401 401 403 403 409 403  DELETE /operator/v1/operator_keys/{operator_key_id}
     401 401 403 403 200 403  GET /operator/v1/user_profiles
     401 401 403 403 200 403  POST /operator/v1/user_profiles/import
     401 401 403 403 200 403  GET /operator/v1/user_profiles/export

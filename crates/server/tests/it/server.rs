@@ -19,6 +19,7 @@ use rollcall_domain::id::{
     ApiKeyId, Ids, OrganizationId, ProfileId, SeededChance, WebhookEndpointId, WorkspaceId,
 };
 use rollcall_domain::profile::{Profile, ProfileDraft};
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, OrganizationSwitches,
     SecretHash, Workspace,
@@ -59,6 +60,9 @@ pub(crate) const FREE_KEY: &str = "key-api-free";
 pub(crate) const OTHER_KEY: &str = "key-api-other";
 pub(crate) const ADMIN_KEY: &str = "key-admin";
 pub(crate) const OPERATOR_KEY: &str = "key-operator";
+pub(crate) const SECOND_OWNER_KEY: &str = "key-operator-second";
+pub(crate) const REVIEWER_KEY: &str = "key-operator-reviewer";
+pub(crate) const VIEWER_KEY: &str = "key-operator-viewer";
 pub(crate) const GATEWAY_KEY: &str = "key-gateway";
 
 /// What differs from the usual server.
@@ -74,6 +78,8 @@ pub(crate) struct Options {
     pub(crate) endpoints: bool,
     /// With a key for the platform's gateway.
     pub(crate) gateway: bool,
+    /// With a second owner, a reviewer and a viewer.
+    pub(crate) roles: bool,
     /// Keeps everything there, for whoever comes after.
     pub(crate) place: Option<Place>,
     /// Where ids come from; two servers on one storage must not make the same ones.
@@ -91,6 +97,7 @@ impl Default for Options {
             betas: KnownBetas::default(),
             endpoints: false,
             gateway: false,
+            roles: false,
             place: None,
             seed: 11,
         }
@@ -130,6 +137,17 @@ impl TestServer {
                 organization_id: OrganizationId::parse(ORGANIZATION).unwrap(),
             };
             initial.keys.push(key("apikey_gateway", owner, GATEWAY_KEY));
+        }
+        if options.roles {
+            let operators = [
+                ("apikey_second", Role::Owner, SECOND_OWNER_KEY),
+                ("apikey_reviewer", Role::Reviewer, REVIEWER_KEY),
+                ("apikey_viewer", Role::Viewer, VIEWER_KEY),
+            ];
+            for (id, role, secret) in operators {
+                let owner = KeyOwner::Operator { role };
+                initial.keys.push(key(id, owner, secret));
+            }
         }
         if !options.development {
             initial.apply(&*store, at(NOW)).await.unwrap();
@@ -224,7 +242,11 @@ impl TestServer {
     }
 
     pub(crate) fn operator(&self) -> Client {
-        self.stranger().with("x-api-key", OPERATOR_KEY)
+        self.operator_with(OPERATOR_KEY)
+    }
+
+    pub(crate) fn operator_with(&self, key: &str) -> Client {
+        self.stranger().with("x-api-key", key)
     }
 
     /// Creates a profile and tells its id.
@@ -311,7 +333,11 @@ fn initial_state(rate_limit_rpm: Option<u32>, webhooks: &WebhookSettings) -> Ini
             key("apikey_free", api(ORGANIZATION, None), FREE_KEY),
             key("apikey_other", api(OTHER_ORGANIZATION, None), OTHER_KEY),
             key("apikey_admin", admin, ADMIN_KEY),
-            key("apikey_operator", KeyOwner::Operator, OPERATOR_KEY),
+            key(
+                "apikey_operator",
+                KeyOwner::Operator { role: Role::Owner },
+                OPERATOR_KEY,
+            ),
         ],
         profiles: vec![
             (

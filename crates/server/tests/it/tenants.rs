@@ -73,7 +73,7 @@ async fn a_key_is_shown_once_and_works_in_its_workspace() {
     let keys = format!("{ORGANIZATIONS}/{ORGANIZATION}/api_keys");
     let body = format!(r#"{{"name":"CI","kind":"api","workspace_id":"{workspace}"}}"#);
     let made = operator.post(&keys, &body).await;
-    assert_snapshot!(made.text(), @r#"{"type":"api_key","id":"apikey_011ChEJeR5DXJzG9kaFc2Jpv","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","kind":"api","name":"CI","workspace_id":"wrkspc_011ChEJeR5DXK7cfKKwnQ5tu","created_at":"2026-11-20T14:03:27.650118Z","expires_at":null,"last_used_at":null,"status":"active","secret":"sk-rollcall-api01-koMdVbwl4qGY_2n2dq4vp-y1xhCbHGVWvIT6zFUGpuU1ZqpRh"}"#);
+    assert_snapshot!(made.text(), @r#"{"type":"api_key","id":"apikey_011ChEJeR5DXJzG9kaFc2Jpv","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","kind":"api","role":null,"name":"CI","workspace_id":"wrkspc_011ChEJeR5DXK7cfKKwnQ5tu","created_at":"2026-11-20T14:03:27.650118Z","expires_at":null,"last_used_at":null,"status":"active","secret":"sk-rollcall-api01-koMdVbwl4qGY_2n2dq4vp-y1xhCbHGVWvIT6zFUGpuU1ZqpRh"}"#);
     let secret = made.string("secret");
     assert!(rollcall::secrets::is_well_formed_key(&secret), "{secret}");
     let used = server.platform_with(&secret).get("/v1/user_profiles").await;

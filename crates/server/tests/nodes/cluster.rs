@@ -89,11 +89,16 @@ impl Cluster {
     }
 
     pub(crate) fn operator(&self, node: &Node) -> Client {
-        Client::new(node.program.address, &self.operator_key)
+        node.client(&self.operator_key)
     }
 }
 
 impl Node {
+    /// Whoever holds this key.
+    pub(crate) fn client(&self, key: &str) -> Client {
+        Client::new(self.program.address, key)
+    }
+
     /// A gateway with this key.
     pub(crate) fn gateway(&self, key: &str) -> Client {
         let headers = format!("x-rollcall-gateway-key: {key}\r\n");

@@ -77,6 +77,55 @@ fn a_key_that_one_node_disables_stops_on_the_other_within_five_seconds() {
 }
 
 #[test]
+fn of_two_owners_who_disable_each_other_on_two_nodes_one_is_left() {
+    const KEYS: &str = "/operator/v1/operator_keys";
+    let cluster = Cluster::new();
+    let create = ["keys", "create", "--kind", "operator", "--name"];
+    let (one, two) = (cluster.serve("one", &[]), cluster.serve("two", &[]));
+    let first = text(&cluster.operator(&one).ok("GET", KEYS, "ga", None)["data"][0]["id"]);
+    for round in 0..5 {
+        let second = cluster.run(&[&create[..], &["second"]].concat());
+        let mut clients = [cluster.operator(&one), two.client(&text(&second["secret"]))];
+        for client in &mut clients {
+            client.ok("GET", KEYS, "ga", None);
+        }
+        let [of_first, of_second] = &mut clients;
+        let path = |id: &str| format!("{KEYS}/{id}");
+        let (first_path, second_path) = (path(&first), path(&text(&second["id"])));
+        let disabled = json!({"status": "disabled"});
+        let disable = |client: &mut Client, path: &str| {
+            client
+                .send("POST", path, "ga", Some(&disabled))
+                .unwrap()
+                .status
+        };
+        let statuses = std::thread::scope(|scope| {
+            let other = scope.spawn(|| disable(of_second, &first_path));
+            [disable(of_first, &second_path), other.join().unwrap()]
+        });
+        // Who comes second is the last owner's end, or is an owner no more.
+        let refused = [401, 409];
+        assert!(
+            statuses[0] == 200 && refused.contains(&statuses[1])
+                || statuses[1] == 200 && refused.contains(&statuses[0]),
+            "round {round}: {statuses:?}"
+        );
+        let act = |path: &str, act: &str| cluster.run(&["keys", act, path]);
+        if statuses[1] == 200 {
+            act(&first, "enable");
+            eventually("the other node knows", || {
+                one.client(&cluster.operator_key)
+                    .send("GET", KEYS, "ga", None)
+                    .unwrap()
+                    .status
+                    == 200
+            });
+        }
+        act(&text(&second["id"]), "disable");
+    }
+}
+
+#[test]
 fn a_gateways_policy_that_one_node_changes_holds_on_the_other_within_five_seconds() {
     let cluster = Cluster::new();
     let of = ["--name", "gw", "--organization-id", &cluster.organization];

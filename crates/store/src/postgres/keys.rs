@@ -1,6 +1,8 @@
 //! Keys, and the console sessions that end with one.
 
+use rollcall_domain::decision::Refusal;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{ApiKey, KeyKind, KeyOwner, KeyStatus, SecretHash};
 use tokio_postgres::Row;
 
@@ -14,7 +16,7 @@ use crate::columns::lookup;
 use crate::tenants::NotStored;
 
 pub(super) const KEY: &str = "k.id, k.organization, k.kind, k.workspace_id, k.name, k.created_at, \
-    k.expires_at, k.last_used_at, k.status, k.literal";
+    k.expires_at, k.last_used_at, k.status, k.literal, k.role";
 
 pub(super) async fn organization_exists(tx: &mut Tx, id: &str) -> Result<bool, Trouble> {
     let found = tx
@@ -49,8 +51,8 @@ pub(super) async fn insert_key(
     let inserted = tx
         .write_now(
             "INSERT INTO api_keys (id, organization, kind, workspace_id, name, created_at, \
-             expires_at, last_used_at, status, literal, lookup, secret_hash) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             expires_at, last_used_at, status, literal, role, lookup, secret_hash) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
              ON CONFLICT DO NOTHING RETURNING id",
             &values![
                 new.id.as_str(),
@@ -63,6 +65,7 @@ pub(super) async fn insert_key(
                 new.last_used_at,
                 new.status.as_str(),
                 new.literal,
+                new.owner.role().map(Role::as_str),
                 lookup(secret),
                 &secret.0[..],
             ],
@@ -88,17 +91,40 @@ pub(super) async fn lock_key(
     Ok(Some((column(row, 1)?, key(row)?)))
 }
 
+/// A key that may end and, if it is the operator's, all of the operator's keys; their rows are ours until the
+/// transaction ends. They are locked in the order in which `touch_keys` writes them.
+async fn lock_with_operators(
+    tx: &mut Tx,
+    id: &ApiKeyId,
+) -> Result<Option<(String, ApiKey, Vec<ApiKey>)>, Trouble> {
+    let sql = format!(
+        "SELECT {KEY} FROM api_keys k WHERE k.id = $1 OR k.organization = \
+         (SELECT organization FROM api_keys WHERE id = $1 AND organization = $2) \
+         ORDER BY k.id FOR UPDATE OF k"
+    );
+    let rows = tx.query(&sql, &values![id.as_str(), INSTALLATION]).await?;
+    let keys = rows.iter().map(key).collect::<Stored<Vec<_>>>()?;
+    let Some(place) = keys.iter().position(|key| key.id == *id) else {
+        return Ok(None);
+    };
+    let organization = column(&rows[place], 1)?;
+    Ok(Some((organization, keys[place].clone(), keys)))
+}
+
 pub(super) async fn set_key_status(
     tx: &mut Tx,
     change: &With<'_, (&ApiKeyId, KeyStatus)>,
-) -> Result<Option<ApiKey>, Trouble> {
+) -> Result<Result<Option<ApiKey>, Refusal>, Trouble> {
     let (id, status) = change.what;
-    let locked = lock_key(tx, id).await?;
+    let locked = lock_with_operators(tx, id).await?;
     change.keep.unless_applied(tx).await?;
-    let Some((organization, before)) = locked else {
-        return Ok(None);
+    let Some((organization, before, operators)) = locked else {
+        return Ok(Ok(None));
     };
-    let decided = before.with_status(status);
+    let decided = match before.with_status(status, &operators, change.keep.act().at) {
+        Ok(decided) => decided,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     if decided.changed {
         tx.write(
             "UPDATE api_keys SET status = $2 WHERE id = $1",
@@ -109,23 +135,27 @@ pub(super) async fn set_key_status(
         }
         change.keep.audit(tx, &organization, &decided.audit);
     }
-    Ok(Some(decided.value))
+    Ok(Ok(Some(decided.value)))
 }
 
 pub(super) async fn remove_key(
     tx: &mut Tx,
     removal: &With<'_, &ApiKeyId>,
-) -> Result<bool, Trouble> {
+) -> Result<Result<bool, Refusal>, Trouble> {
     let id = removal.what;
-    let locked = lock_key(tx, id).await?;
+    let locked = lock_with_operators(tx, id).await?;
     removal.keep.unless_applied(tx).await?;
-    let Some((organization, key)) = locked else {
-        return Ok(false);
+    let Some((organization, key, operators)) = locked else {
+        return Ok(Ok(false));
+    };
+    let entry = match key.removal(&operators, removal.keep.act().at) {
+        Ok(entry) => entry,
+        Err(refusal) => return Ok(Err(refusal)),
     };
     tx.write("DELETE FROM api_keys WHERE id = $1", values![id.as_str()]);
     end_sessions(tx, id);
-    removal.keep.audit(tx, &organization, &[key.removal()]);
-    Ok(true)
+    removal.keep.audit(tx, &organization, &[entry]);
+    Ok(Ok(true))
 }
 
 pub(super) fn key(row: &Row) -> Stored<ApiKey> {
@@ -135,7 +165,8 @@ pub(super) fn key(row: &Row) -> Stored<ApiKey> {
         INSTALLATION => None,
         _ => Some(parsed(row, 1, OrganizationId::parse)?),
     };
-    let owner = KeyOwner::of_kind(kind, organization_id, workspace_id);
+    let role = optional(row, 10, Role::parse)?;
+    let owner = KeyOwner::of_kind(kind, organization_id, workspace_id, role);
     Ok(ApiKey {
         id: parsed(row, 0, ApiKeyId::parse)?,
         owner: owner.ok_or_else(|| damaged("a key's owner"))?,

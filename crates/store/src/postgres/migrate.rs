@@ -48,6 +48,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("migrations/0007_organization_switches.sql"),
     ),
     ("gateway", include_str!("migrations/0008_gateway.sql")),
+    (
+        "operator roles",
+        include_str!("migrations/0009_operator_roles.sql"),
+    ),
 ];
 
 /// What migrations themselves need.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::data_controls::DataControlsApproval;
+use rollcall_domain::decision::Refusal;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
@@ -184,16 +185,16 @@ impl Tenants for PostgresStore {
         );
         let rows = self.read(&sql, &values![lookup(secret)]).await?;
         for row in &rows {
-            let stored: &[u8] = column(row, 10)?;
+            let stored: &[u8] = column(row, 11)?;
             let secret_hash: [u8; 32] = stored.try_into().map_err(|_| damaged("a hash"))?;
             // Two keys whose hashes share eight bytes do not occur; were it so, the right one is found.
             let same: bool = subtle::ConstantTimeEq::ct_eq(&secret_hash[..], &secret.0[..]).into();
             if !same {
                 continue;
             }
-            let organization = match column::<Option<&str>>(row, 11)? {
+            let organization = match column::<Option<&str>>(row, 12)? {
                 None => None,
-                Some(_) => Some(organization(row, 11)?),
+                Some(_) => Some(organization(row, 12)?),
             };
             return Ok(Some(Credential {
                 key: key(row)?,
@@ -243,7 +244,7 @@ impl Tenants for PostgresStore {
         act: &Act,
         id: &ApiKeyId,
         status: KeyStatus,
-    ) -> Stored<Option<ApiKey>> {
+    ) -> Stored<Result<Option<ApiKey>, Refusal>> {
         let change = With {
             keep: Keep::new(&self.ids, act),
             what: (id, status),
@@ -254,7 +255,12 @@ impl Tenants for PostgresStore {
         .await
     }
 
-    async fn remove_key(&self, _proof: OperatorProof, act: &Act, id: &ApiKeyId) -> Stored<bool> {
+    async fn remove_key(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &ApiKeyId,
+    ) -> Stored<Result<bool, Refusal>> {
         let removal = With {
             keep: Keep::new(&self.ids, act),
             what: id,

@@ -46,6 +46,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("migrations/0010_organization_switches.sql"),
     ),
     ("gateway", include_str!("migrations/0011_gateway.sql")),
+    (
+        "operator roles",
+        include_str!("migrations/0012_operator_roles.sql"),
+    ),
 ];
 
 /// The number of the last migration that this version knows.

@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::data_controls::DataControlsApproval;
+use rollcall_domain::decision::Refusal;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
     ApiKey, EnrollmentLinks, KeyStatus, OperatorProof, Organization, OrganizationPatch,
     OrganizationScope, OrganizationStatus, OrganizationSwitches, SecretHash, Workspace,
@@ -16,7 +18,7 @@ use rollcall_record::gateway_policy;
 use rusqlite::{Connection, Row, params};
 
 use super::commit::{INSTALLATION, keep_audit};
-use super::key_rows::{KEY, end_sessions, find_key, key};
+use super::key_rows::{KEY, end_sessions, find_key, key, operator_keys};
 use super::rows::{damaged, execute, optional, organization_number, parsed, query, timestamp};
 use super::{SqliteStore, failed};
 use crate::Stored;
@@ -261,8 +263,8 @@ impl Tenants for SqliteStore {
                 let inserted = execute(
                     connection,
                     "INSERT INTO api_keys (id, organization, kind, workspace_id, name, created_at, \
-                     expires_at, last_used_at, status, literal, lookup, secret_hash) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
+                     expires_at, last_used_at, status, literal, role, lookup, secret_hash) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
                     params![
                         key.id.as_str(),
                         number,
@@ -274,6 +276,7 @@ impl Tenants for SqliteStore {
                         key.last_used_at.map(Timestamp::as_micros),
                         key.status.as_str(),
                         key.literal,
+                        key.owner.role().map(Role::as_str),
                         lookup(&secret),
                         secret.0
                     ],
@@ -294,13 +297,13 @@ impl Tenants for SqliteStore {
         );
         self.read(|connection| {
             let found = query(connection, &sql, [lookup(secret)], |row| {
-                let organization = match row.get_ref(10).map_err(failed)? {
+                let organization = match row.get_ref(11).map_err(failed)? {
                     rusqlite::types::ValueRef::Null => None,
-                    _ => Some(organization_at(row, 10)?),
+                    _ => Some(organization_at(row, 11)?),
                 };
                 let organization_id = organization.as_ref().map(|found| &found.id);
                 let key = key(row, organization_id)?;
-                let secret_hash = SecretHash(row.get(9).map_err(failed)?);
+                let secret_hash = SecretHash(row.get(10).map_err(failed)?);
                 Ok(Credential {
                     key,
                     organization,
@@ -362,14 +365,18 @@ impl Tenants for SqliteStore {
         act: &Act,
         id: &ApiKeyId,
         status: KeyStatus,
-    ) -> Stored<Option<ApiKey>> {
+    ) -> Stored<Result<Option<ApiKey>, Refusal>> {
         let (ids, act, id) = (Arc::clone(&self.ids), act.clone(), id.clone());
         self.writer
             .write(move |connection| {
                 let Some((number, before)) = find_key(connection, &id)? else {
-                    return Ok(None);
+                    return Ok(Ok(None));
                 };
-                let decided = before.with_status(status);
+                let operators = operator_keys(connection)?;
+                let decided = match before.with_status(status, &operators, act.at) {
+                    Ok(decided) => decided,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
                 if decided.changed {
                     execute(
                         connection,
@@ -381,17 +388,26 @@ impl Tenants for SqliteStore {
                     }
                     keep_audit(connection, &ids, number, &act, &decided.audit)?;
                 }
-                Ok(Some(decided.value))
+                Ok(Ok(Some(decided.value)))
             })
             .await
     }
 
-    async fn remove_key(&self, _proof: OperatorProof, act: &Act, id: &ApiKeyId) -> Stored<bool> {
+    async fn remove_key(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &ApiKeyId,
+    ) -> Stored<Result<bool, Refusal>> {
         let (ids, act, id) = (Arc::clone(&self.ids), act.clone(), id.clone());
         self.writer
             .write(move |connection| {
                 let Some((number, key)) = find_key(connection, &id)? else {
-                    return Ok(false);
+                    return Ok(Ok(false));
+                };
+                let removal = match key.removal(&operator_keys(connection)?, act.at) {
+                    Ok(removal) => removal,
+                    Err(refusal) => return Ok(Err(refusal)),
                 };
                 execute(
                     connection,
@@ -399,8 +415,8 @@ impl Tenants for SqliteStore {
                     [id.as_str()],
                 )?;
                 end_sessions(connection, &id)?;
-                keep_audit(connection, &ids, number, &act, &[key.removal()])?;
-                Ok(true)
+                keep_audit(connection, &ids, number, &act, &[removal])?;
+                Ok(Ok(true))
             })
             .await
     }

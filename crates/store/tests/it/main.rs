@@ -50,6 +50,8 @@ macro_rules! store_suite {
             tenants: a_gateway_policy_is_kept_with_its_organization,
             tenants: workspaces_belong_to_their_organization,
             tenants: keys_are_found_by_their_secret_until_removed,
+            tenants: an_operators_key_keeps_its_role,
+            tenants: of_two_owners_who_end_each_other_at_once_one_is_left,
             tenants: literal_keys_are_known_and_counted_in_every_organization,
             tenants: keys_need_their_organization_and_workspace,
             tenants: a_removed_organization_takes_everything_with_it,

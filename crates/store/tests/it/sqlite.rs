@@ -120,6 +120,7 @@ async fn documents_with_keys_lose_them_and_nothing_else() {
             "DROP INDEX enrollment_urls_by_profile;
              ALTER TABLE organization_figures DROP COLUMN profiles;
              ALTER TABLE api_keys DROP COLUMN literal;
+             ALTER TABLE api_keys DROP COLUMN role;
              ALTER TABLE organizations DROP COLUMN enrollment_links;
              ALTER TABLE organizations DROP COLUMN data_controls;
              DROP INDEX profiles_by_reference;

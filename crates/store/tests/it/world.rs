@@ -8,11 +8,15 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::decision::Decided;
 use rollcall_domain::enforcement::{ActionKind, EnforcementAction, IdentityCheck, Reason};
 use rollcall_domain::gateway_policy::GatewayPolicy;
-use rollcall_domain::id::{EnforcementActionId, Ids, OrganizationId, ProfileId, SeededChance};
+use rollcall_domain::id::{
+    ApiKeyId, EnforcementActionId, Ids, OrganizationId, ProfileId, SeededChance,
+};
 use rollcall_domain::page::{Limit, Order, OrderBy, Position, ProfileListing, Start, StatusFilter};
 use rollcall_domain::profile::{Profile, ProfileDraft, ProfileRecord};
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
-    OperatorProof, Organization, OrganizationScope, OrganizationStatus, OrganizationSwitches,
+    ApiKey, KeyOwner, OperatorProof, Organization, OrganizationScope, OrganizationStatus,
+    OrganizationSwitches, SecretHash,
 };
 use rollcall_domain::text::Name;
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
@@ -104,6 +108,18 @@ impl World {
             .unwrap();
         assert_eq!(stored, Ok(()));
         proof().choose(id)
+    }
+
+    /// A key of an owner, which lasts.
+    pub(crate) async fn owner(&self, number: u8) -> ApiKeyId {
+        let id = ApiKeyId::parse(&format!("apikey_owner{number}")).unwrap();
+        let owner = KeyOwner::Operator { role: Role::Owner };
+        let key = ApiKey::create(id.clone(), owner, "K".into(), None, at(0)).unwrap();
+        let secret = SecretHash([100 + number; 32]);
+        let act = act_at(at(0));
+        let stored = self.store.insert_key(proof(), &act, &key, &secret).await;
+        assert_eq!(stored.unwrap(), Ok(()));
+        id
     }
 
     /// A profile created at that time, with that name.

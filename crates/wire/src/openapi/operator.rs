@@ -10,6 +10,7 @@ mod development;
 mod enforcement;
 mod enrollments;
 mod gateway;
+mod operator_keys;
 mod organizations;
 mod programs;
 mod user_profiles;
@@ -59,6 +60,7 @@ fn operations() -> Vec<Described> {
         organizations::operations(),
         workspaces::operations(),
         api_keys::operations(),
+        operator_keys::operations(),
         gateway::operations(),
         user_profiles::operations(),
         programs::operations(),
@@ -78,6 +80,7 @@ fn schemas() -> Vec<(&'static str, Shape)> {
         organizations::schemas(),
         workspaces::schemas(),
         api_keys::schemas(),
+        operator_keys::schemas(),
         gateway::schemas(),
         user_profiles::schemas(),
         programs::schemas(),
@@ -114,6 +117,12 @@ fn put(path: &'static str, operation: OperationBuilder) -> Described {
 
 fn delete(path: &'static str, operation: OperationBuilder) -> Described {
     (path, HttpMethod::Delete, errors(path, operation, &[]))
+}
+
+/// What is stored may not let it go.
+fn delete_or_conflict(path: &'static str, operation: OperationBuilder) -> Described {
+    let operation = errors(path, operation, &[ErrorKind::Conflict]);
+    (path, HttpMethod::Delete, operation)
 }
 
 /// A path that names something may not find it, and a body may conflict with what is stored.

@@ -4,6 +4,7 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::data_controls::DataControlsApproval;
 use rollcall_domain::gateway_policy::GatewayPolicyPatch;
 use rollcall_domain::id::{OrganizationId, WorkspaceId};
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
     ApiKey, EnrollmentLinks, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationPatch,
     OrganizationStatus, OrganizationSwitches, Workspace,
@@ -96,19 +97,19 @@ pub fn parse_workspace(mut fields: Fields) -> Result<String, ApiError> {
     Ok(name)
 }
 
-/// A new API key of an organization.
+/// A new key, of an organization or of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyDraft {
     /// 1 to 255 characters.
     pub name: String,
-    /// What it may act on, within the organization it is made for.
+    /// What it may act on.
     pub owner: KeyOwner,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Reads `{name, kind, workspace_id?, expires_at?}`. Keys of the operator's kind are made on the
-/// command line alone. Whether the workspace is the organization's is for storage to say.
+/// Reads `{name, kind, workspace_id?, expires_at?}` of an organization's key. Whether the workspace is the
+/// organization's is for storage to say.
 pub fn parse_api_key(
     mut fields: Fields,
     organization_id: OrganizationId,
@@ -127,18 +128,33 @@ pub fn parse_api_key(
         let message = format!("must be null for a key of the kind {kind}");
         return Err(FieldError::new(path, message).into());
     }
-    let owner = KeyOwner::of_kind(kind, Some(organization_id), workspace_id);
+    let owner = KeyOwner::of_kind(kind, Some(organization_id), workspace_id, None);
     let owner = owner.ok_or_else(|| ApiError::at("kind", "does not fit"))?;
-    let expires_at = fields
-        .take_non_null("expires_at")
-        .map(Field::timestamp)
-        .transpose()?;
+    let expires_at = expiry(&mut fields)?;
     fields.finish()?;
     Ok(ApiKeyDraft {
         name,
         owner,
         expires_at,
     })
+}
+
+/// Reads `{name, role, expires_at?}` of a key of the operator's own.
+pub fn parse_operator_key(mut fields: Fields) -> Result<ApiKeyDraft, ApiError> {
+    let name = required_label(&mut fields, "name")?;
+    let role = required(&mut fields, "role")?.parsed(Role::parse)?;
+    let expires_at = expiry(&mut fields)?;
+    fields.finish()?;
+    Ok(ApiKeyDraft {
+        name,
+        owner: KeyOwner::Operator { role },
+        expires_at,
+    })
+}
+
+fn expiry(fields: &mut Fields) -> Read<Option<Timestamp>> {
+    let field = fields.take_non_null("expires_at");
+    field.map(Field::timestamp).transpose()
 }
 
 /// Reads `{status}`.
@@ -208,6 +224,7 @@ pub(crate) static API_KEY: &[Member<ApiKey>] = &[
     member("id", || id("apikey_").into(), |it| it.id.as_str().into()),
     member("organization_id", || nullable(organization_id()), |it| it.owner.organization_id().map(OrganizationId::as_str).into()),
     member("kind", || among(KeyKind::ALL, |kind| kind.as_str()), |it| it.owner.kind().as_str().into()),
+    member("role", || described(nullable(role_shape()), "What the holder of a key of the kind `operator` is; null for the others."), |it| it.owner.role().map(Role::as_str).into()),
     member("name", given_name, |it| (&it.name).into()),
     member("workspace_id", || nullable(id("wrkspc_")), |it| it.owner.workspace_id().map(WorkspaceId::as_str).into()),
     member("created_at", || time_out().into(), |it| it.created_at.into()),
@@ -215,6 +232,10 @@ pub(crate) static API_KEY: &[Member<ApiKey>] = &[
     member("last_used_at", || nullable(time_out()), |it| it.last_used_at.into()),
     member("status", key_status_shape, |it| it.status.as_str().into()),
 ];
+
+pub(crate) fn role_shape() -> Shape {
+    among(Role::ALL, |role| role.as_str())
+}
 
 pub(crate) fn key_status_shape() -> Shape {
     among(KeyStatus::ALL, |status| status.as_str())

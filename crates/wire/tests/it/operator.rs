@@ -14,6 +14,7 @@ use rollcall_domain::id::{
 };
 use rollcall_domain::profile::Profile;
 use rollcall_domain::program::{ProgramName, ProgramStatus};
+use rollcall_domain::role::Role;
 use rollcall_domain::search::SearchPosition;
 use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, Workspace,
@@ -153,7 +154,7 @@ fn keys_are_of_three_kinds_and_show_their_secret_once() {
         status: KeyStatus::Active,
         literal: false,
     };
-    let without = r#"{"type":"api_key","id":"apikey_1","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","kind":"api","name":"CI","workspace_id":"wrkspc_1","created_at":"2026-01-01T00:00:00Z","expires_at":null,"last_used_at":null,"status":"active""#;
+    let without = r#"{"type":"api_key","id":"apikey_1","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","kind":"api","role":null,"name":"CI","workspace_id":"wrkspc_1","created_at":"2026-01-01T00:00:00Z","expires_at":null,"last_used_at":null,"status":"active""#;
     assert_eq!(
         written(|out| tenants::write_api_key(out, &key, None)),
         format!("{without}}}")
@@ -162,6 +163,23 @@ fn keys_are_of_three_kinds_and_show_their_secret_once() {
         written(|out| tenants::write_api_key(out, &key, Some("sk"))),
         format!("{without},\"secret\":\"sk\"}}")
     );
+    let read = |body: &str| tenants::parse_operator_key(fields(body.as_bytes()));
+    let draft = read(r#"{"name":"Ana","role":"reviewer","expires_at":null}"#).unwrap();
+    let reviewer = Role::Reviewer;
+    assert_eq!(draft.owner, KeyOwner::Operator { role: reviewer });
+    for (body, expected) in [
+        (r#"{"name":"Ana"}"#, "role: is required"),
+        (
+            r#"{"name":"Ana","role":"admin"}"#,
+            "role: must be one of: owner, reviewer, viewer",
+        ),
+        (
+            r#"{"name":"Ana","role":"viewer","kind":"operator"}"#,
+            "kind: unknown field",
+        ),
+    ] {
+        assert_eq!(message(read(body)), expected);
+    }
     assert_eq!(
         tenants::parse_api_key_status(fields(br#"{"status":"disabled"}"#)),
         Ok(KeyStatus::Disabled)

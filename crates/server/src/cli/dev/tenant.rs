@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::gateway_policy::GatewayPolicy;
 use rollcall_domain::id::{Ids, OrganizationId, WorkspaceId};
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
     ApiKey, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationStatus, OrganizationSwitches,
     Workspace,
@@ -113,7 +114,7 @@ impl Tenant {
                 workspace_id: Some(self.workspace_id.clone()),
             },
             KeyKind::Admin => KeyOwner::Admin { organization_id },
-            KeyKind::Operator => KeyOwner::Operator,
+            KeyKind::Operator => KeyOwner::Operator { role: Role::Owner },
             KeyKind::Gateway => KeyOwner::Gateway { organization_id },
         }
     }
@@ -149,9 +150,10 @@ impl Tenant {
                 && found.key.status == KeyStatus::Disabled
             {
                 let act = storage.act();
-                store
+                let enabled = store
                     .set_key_status(*proof, &act, &found.key.id, KeyStatus::Active)
                     .await?;
+                enabled.map_err(Failure::failed)?;
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! `/operator/v1/organizations/{id}/api_keys` and `/operator/v1/api_keys/{id}`.
 //!
-//! A key's secret is in the answer to its creation and nowhere else. The operator's own keys are made
-//! on the command line alone; they can be disabled and deleted here like any other.
+//! A key's secret is in the answer to its creation and nowhere else. The operator's own keys are made and listed
+//! [elsewhere](super::operator_keys); they can be disabled and deleted here like any other.
 
 use rollcall_domain::tenant::ApiKey;
 use rollcall_wire::operator::tenants::{parse_api_key, parse_api_key_status, write_api_key};

@@ -10,6 +10,7 @@ pub(crate) mod enforcement_actions;
 pub(crate) mod enrollments;
 pub(crate) mod gateway;
 pub(crate) mod keys;
+pub(crate) mod operator_keys;
 pub(crate) mod organizations;
 pub(crate) mod profiles;
 pub(crate) mod programs;

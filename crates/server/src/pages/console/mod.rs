@@ -2,7 +2,7 @@
 //!
 //! It is for whoever holds an operator key, which is exchanged for a session ([`session`]). Handlers
 //! take a [`ConsoleCall`] and do what the operator API does, through the same parsers and the same
-//! [acts](crate::acts), so that a form and a request mean the same. A page that changes something is a form; what
+//! [acts](crate::acts), so that a form and a request mean the same. What a role may not do is not offered. A page that changes something is a form; what
 //! cannot be taken back asks first ([`confirm`]), then sends the browser on to the page that shows the
 //! outcome, which `?done=` names.
 
@@ -17,6 +17,8 @@ pub(crate) mod endpoint;
 pub(crate) mod enrollments;
 pub(crate) mod export;
 pub(crate) mod gateway;
+mod keys;
+pub(crate) mod operator_keys;
 pub(crate) mod organizations;
 pub(crate) mod overview;
 mod paging;
@@ -32,6 +34,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
 use rollcall_domain::program::ProgramStatus;
+use rollcall_domain::role::Right;
 use rollcall_domain::tenant::Organization;
 
 use super::form::Form;
@@ -53,6 +56,10 @@ struct Frame {
     inside: bool,
     /// Whether this is a development server.
     development: bool,
+    /// Whether to offer what needs the right to decide.
+    decides: bool,
+    /// Whether to offer what needs the right to administer.
+    administers: bool,
     /// The server's version.
     version: &'static str,
     told: Option<Told>,
@@ -132,6 +139,8 @@ impl Frame {
         Self {
             inside: true,
             development: call.app().development.is_some(),
+            decides: call.desk.has(Right::Decide),
+            administers: call.desk.has(Right::Administer),
             told: Told::done(call),
             ..Self::outside(here)
         }
@@ -145,6 +154,8 @@ impl Frame {
             here,
             inside: false,
             development: false,
+            decides: false,
+            administers: false,
             version: env!("CARGO_PKG_VERSION"),
             told: None,
         }

@@ -6,23 +6,22 @@ use rollcall_domain::data_controls::DataControlsApproval;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{
-    EnrollmentLinks, KeyStatus, Organization, OrganizationPatch, OrganizationStatus,
+    EnrollmentLinks, Organization, OrganizationPatch, OrganizationStatus,
 };
 use rollcall_record::json::Json;
-use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::tenants::{
     parse_api_key, parse_organization, parse_organization_patch, parse_workspace,
 };
 
 use super::confirm::{self, Question};
+use super::keys::{self as key_pages, KeyRow};
 use super::paging::{Pager, Paging};
-use super::{Choice, ConsoleCall, Frame, Told, go, segment, shown};
+use super::{Choice, ConsoleCall, Frame, Told, go, segment};
 use crate::acts::{keys, organizations, workspaces};
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
 use crate::pages::shown::{self as values, Moment};
 use crate::pages::{Room, page};
-use crate::secrets::Secret;
 
 #[derive(Template)]
 #[template(path = "console/organizations.html")]
@@ -106,19 +105,6 @@ struct WorkspaceRow {
     created: Moment,
 }
 
-#[derive(Debug)]
-struct KeyRow {
-    id: String,
-    name: String,
-    kind: &'static str,
-    workspace: String,
-    created: Moment,
-    used: Option<Moment>,
-    expires: Option<Moment>,
-    is_disabled: bool,
-    is_expired: bool,
-}
-
 /// `GET /console/organizations/{id}`
 pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
     let organization = named(&call).await?;
@@ -148,21 +134,7 @@ async fn detail(
     let choices = workspaces
         .iter()
         .map(|it| (it.id.as_str(), it.name.clone()));
-    let key_rows = keys.iter().map(|key| KeyRow {
-        id: key.id.to_string(),
-        name: key.name.clone(),
-        kind: key.owner.kind().as_str(),
-        workspace: key
-            .owner
-            .workspace_id()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        created: Moment::minute(key.created_at),
-        used: key.last_used_at.map(|at| Moment::ago(at, now)),
-        expires: key.expires_at.map(Moment::minute),
-        is_disabled: key.status == KeyStatus::Disabled,
-        is_expired: key.is_expired_at(now),
-    });
+    let key_rows = keys.iter().map(|key| KeyRow::new(call, key, now));
     let detail = OrganizationPage {
         frame: Frame::new(call, "organizations").telling(told),
         row: OrganizationRow::new(organization),
@@ -260,18 +232,6 @@ pub(crate) async fn create_workspace(call: ConsoleCall<'_>) -> Outcome {
     }
 }
 
-#[derive(Template)]
-#[template(path = "console/secret.html")]
-struct SecretPage {
-    frame: Frame,
-    name: String,
-    kind: &'static str,
-    id: String,
-    organization: String,
-    path: String,
-    secret: Secret,
-}
-
 /// `POST /console/organizations/{id}/keys`: makes a key and shows its secret, once.
 pub(crate) async fn create_key(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of(call.exchange()).await?;
@@ -283,15 +243,12 @@ pub(crate) async fn create_key(call: ConsoleCall<'_>) -> Outcome {
         keys::create(&call.desk, draft).await
     };
     match created.await {
-        Ok((key, secret)) => shown(&SecretPage {
-            frame: Frame::new(&call, "organizations"),
-            kind: key.owner.kind().as_str(),
-            name: key.name,
-            id: key.id.to_string(),
-            path: path(&organization.id),
-            organization: organization.name,
-            secret,
-        }),
+        Ok(made) => {
+            let kind = made.0.owner.kind();
+            let what = format!("{kind} key of {}", organization.name);
+            let back = path(&organization.id);
+            key_pages::show_secret(&call, "organizations", made, what, back)
+        }
         Err(failure) => wrong(&call, &organization, failure).await,
     }
 }
@@ -305,32 +262,5 @@ pub(crate) async fn update_key(call: ConsoleCall<'_>) -> Outcome {
         .owner
         .organization_id()
         .map_or_else(|| "/console/organizations".to_owned(), path);
-    let asked = form.get("do").unwrap_or_default();
-    if matches!(asked, "disable" | "delete") && !confirm::is_confirmed(&form) {
-        let (title, after, yes) = match asked {
-            "delete" => ("Delete", "It is gone for good.", "Delete the key"),
-            _ => ("Disable", "It can be enabled again.", "Disable the key"),
-        };
-        let question = Question {
-            title: format!("{title} the key {}?", key.name),
-            effects: vec![
-                "Requests with it are refused within five seconds.".to_owned(),
-                after.to_owned(),
-            ],
-            yes,
-            back,
-        };
-        return confirm::ask(&call, "organizations", question, &form);
-    }
-    let (status, done) = match asked {
-        "enable" => (Some(KeyStatus::Active), "enabled"),
-        "disable" => (Some(KeyStatus::Disabled), "disabled"),
-        "delete" => (None, "deleted"),
-        _ => return Err(ApiError::at("do", "must be enable, disable or delete").into()),
-    };
-    match status {
-        Some(status) => drop(keys::set_status(&call.desk, &id, status).await?),
-        None => keys::delete(&call.desk, &id).await?,
-    }
-    Ok(go(&format!("{back}?done={done}")))
+    key_pages::change(&call, "organizations", &key, &form, back).await
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::Method;
 use http::header::COOKIE;
 use http::request::Parts;
+use rollcall_domain::role::Right;
 use rollcall_domain::session::ConsoleSession;
 use rollcall_domain::tenant::{ApiKey, OperatorProof};
 use rollcall_wire::error::{ApiError, ErrorKind};
@@ -39,14 +40,17 @@ pub(crate) struct ConsoleCall<'a> {
 }
 
 impl<'a> ConsoleCall<'a> {
-    /// The call, or the way to the page where to sign in.
-    pub(crate) async fn of(exchange: &'a Exchange<'a>) -> Result<Result<Self, Answer>, Failure> {
+    /// The call, if the operator's role has the right that the route needs; or the way to the page where to sign in.
+    pub(crate) async fn of(
+        exchange: &'a Exchange<'a>,
+        right: Right,
+    ) -> Result<Result<Self, Answer>, Failure> {
         let head = exchange.head;
         let reads = matches!(head.method, Method::GET | Method::HEAD);
         if !reads && !origin::is_ours(Room::Console, &head.headers) {
             return Err(foreign());
         }
-        let Some(call) = Self::find(exchange).await? else {
+        let Some(call) = Self::find(exchange, right).await? else {
             let path = head
                 .uri
                 .path_and_query()
@@ -65,7 +69,7 @@ impl<'a> ConsoleCall<'a> {
         Ok(Ok(call))
     }
 
-    async fn find(exchange: &'a Exchange<'a>) -> Result<Option<Self>, Failure> {
+    async fn find(exchange: &'a Exchange<'a>, right: Right) -> Result<Option<Self>, Failure> {
         let app = exchange.app;
         let now = app.clock.now();
         let Some(token) = token(exchange.head) else {
@@ -88,7 +92,7 @@ impl<'a> ConsoleCall<'a> {
         let Some(key) = key.filter(works) else {
             return Ok(None);
         };
-        let desk = Desk::of_key(exchange, &key);
+        let desk = Desk::of_key(exchange, &key, right).transpose()?;
         Ok(desk.map(|desk| Self { desk, session }))
     }
 

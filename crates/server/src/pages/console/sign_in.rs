@@ -4,6 +4,7 @@ use askama::Template;
 use http::StatusCode;
 use http::header::{HeaderValue, SET_COOKIE};
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::role::Right;
 use rollcall_domain::session::{ConsoleSession, LIFETIME};
 
 use super::session::{ConsoleCall, SESSION_COOKIE, foreign};
@@ -58,10 +59,11 @@ pub(crate) async fn sign_in(exchange: &Exchange<'_>) -> Outcome {
         .filter(|found| secrets::same(&found.secret_hash, &hash))
         .map(|found| found.key)
         .filter(|key| app.knows(key));
-    let desk = key.and_then(|key| Some((Desk::of_key(exchange, &key)?, key)));
+    let desk = key.and_then(|key| Some((Desk::of_key(exchange, &key, Right::Read)?, key)));
     let Some((desk, key)) = desk else {
         return refused(exchange, &form, now);
     };
+    let desk = desk?;
     let token = Secret::session_token(&app.ids);
     let session = ConsoleSession {
         token_hash: token.hash(),
@@ -153,6 +155,7 @@ struct SessionRow {
     seen: Moment,
     ends: Moment,
     is_mine: bool,
+    can_end: bool,
 }
 
 /// `GET /console/sessions`
@@ -167,6 +170,7 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
         seen: Moment::ago(session.seen_at, now),
         ends: Moment::minute(session.ends_at()),
         is_mine: session.token_hash == call.session.token_hash,
+        can_end: may_end(&call, session).is_ok(),
     });
     shown(&SessionsPage {
         frame: Frame::new(&call, "sessions"),
@@ -179,6 +183,14 @@ async fn read(call: &ConsoleCall<'_>) -> Result<Vec<ConsoleSession>, Failure> {
     call.desk.read(Operation::FindSession, list).await
 }
 
+/// Those of one's own key are everybody's to end.
+fn may_end(call: &ConsoleCall<'_>, session: &ConsoleSession) -> Result<(), Failure> {
+    if session.key_id == call.session.key_id {
+        return Ok(());
+    }
+    call.desk.require(Right::Administer)
+}
+
 /// `POST /console/sessions/{name}`: ends a session.
 pub(crate) async fn revoke(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of(call.exchange()).await?;
@@ -187,6 +199,7 @@ pub(crate) async fn revoke(call: ConsoleCall<'_>) -> Outcome {
     let Some(session) = sessions.iter().find(|session| session.name() == named) else {
         return Ok(go("/console/sessions?done=revoked"));
     };
+    may_end(&call, session)?;
     if !confirm::is_confirmed(&form) {
         return confirm::ask(
             &call,

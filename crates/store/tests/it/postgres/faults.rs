@@ -16,6 +16,7 @@ use rollcall_domain::id::{ApiKeyId, Ids, WebhookEndpointId, WorkspaceId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::profile::export_audit;
 use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatus};
+use rollcall_domain::role::Role;
 use rollcall_domain::session::ConsoleSession;
 use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, OrganizationPatch, SecretHash, Workspace,
@@ -136,7 +137,9 @@ async fn write_keys_and_sessions(world: &World) {
     let (store, act) = (&world.store, act_at(at(1)));
     let key = ApiKey {
         id: ApiKeyId::parse("apikey_1").unwrap(),
-        owner: KeyOwner::Operator,
+        owner: KeyOwner::Operator {
+            role: Role::Reviewer,
+        },
         name: "K".into(),
         created_at: at(1),
         expires_at: None,
@@ -164,8 +167,12 @@ async fn write_keys_and_sessions(world: &World) {
     let disabled = store
         .set_key_status(proof(), &act, &key.id, KeyStatus::Disabled)
         .await;
-    assert_eq!(disabled.unwrap().unwrap().status, KeyStatus::Disabled);
-    assert!(store.remove_key(proof(), &act, &key.id).await.unwrap());
+    assert_eq!(
+        disabled.unwrap().unwrap().unwrap().status,
+        KeyStatus::Disabled
+    );
+    let removed = store.remove_key(proof(), &act, &key.id).await;
+    assert_eq!(removed.unwrap(), Ok(true));
 }
 
 async fn write_profiles(world: &World) {

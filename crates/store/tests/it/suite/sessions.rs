@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ApiKeyId;
+use rollcall_domain::role::Role;
 use rollcall_domain::session::{ConsoleSession, IDLE_LIFETIME, LIFETIME};
 use rollcall_domain::tenant::{ApiKey, KeyOwner, KeyStatus, SecretHash};
 
@@ -12,7 +13,13 @@ use crate::world::{World, act_at, at, proof};
 impl World {
     async fn operator(&self) -> ApiKeyId {
         let id = ApiKeyId::parse("apikey_operator").unwrap();
-        let key = ApiKey::create(id.clone(), KeyOwner::Operator, "K".into(), None, at(0));
+        let key = ApiKey::create(
+            id.clone(),
+            KeyOwner::Operator { role: Role::Owner },
+            "K".into(),
+            None,
+            at(0),
+        );
         let secret = SecretHash([7; 32]);
         // A world has one operator.
         let _ = self
@@ -79,6 +86,7 @@ pub(crate) async fn a_session_is_found_touched_and_ended(world: World) {
 
 pub(crate) async fn sessions_of_a_disabled_key_stay_over_when_it_is_enabled_again(world: World) {
     let key = world.operator().await;
+    world.owner(9).await;
     let session = world.session(1, at(1)).await;
     let act = act_at(at(2));
     let set = async |status| {
@@ -86,7 +94,7 @@ pub(crate) async fn sessions_of_a_disabled_key_stay_over_when_it_is_enabled_agai
             .store
             .set_key_status(proof(), &act, &key, status)
             .await;
-        assert_eq!(set.unwrap().unwrap().status, status);
+        assert_eq!(set.unwrap().unwrap().unwrap().status, status);
     };
     set(KeyStatus::Disabled).await;
     // Whoever was about to sign in as it was disabled comes too late.
@@ -101,7 +109,8 @@ pub(crate) async fn sessions_of_a_disabled_key_stay_over_when_it_is_enabled_agai
     let session = world.session(1, at(3)).await;
     let found = world.store.find_session(&session.token_hash).await.unwrap();
     assert_eq!(found, Some(session));
-    assert!(world.store.remove_key(proof(), &act, &key).await.unwrap());
+    let removed = world.store.remove_key(proof(), &act, &key).await;
+    assert_eq!(removed.unwrap(), Ok(true));
     assert_eq!(world.store.list_sessions(proof()).await.unwrap(), []);
 }
 

@@ -1,11 +1,13 @@
 //! Organizations, workspaces and keys.
 
 use rollcall_domain::audit::AuditAction;
+use rollcall_domain::decision::Refusal;
 use rollcall_domain::gateway_policy::{
     CacheSeconds, ForUnknown, GatewayPolicy, GatewayPolicyPatch,
 };
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::Limit;
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
     ApiKey, KeyKind, KeyOwner, KeyStatus, OrganizationPatch, OrganizationScope, OrganizationStatus,
     SecretHash, Workspace,
@@ -162,7 +164,7 @@ pub(crate) async fn keys_are_found_by_their_secret_until_removed(world: World) {
     let (secret, mut near) = (SecretHash([9; 32]), SecretHash([9; 32]));
     near.0[31] = 8;
     let first = key("apikey_1", admin(&scope));
-    let operator = key("apikey_2", KeyOwner::Operator);
+    let operator = key("apikey_2", KeyOwner::Operator { role: Role::Owner });
     assert_eq!(
         world
             .store
@@ -209,7 +211,7 @@ pub(crate) async fn keys_are_found_by_their_secret_until_removed(world: World) {
         .store
         .set_key_status(proof(), &act, &first.id, KeyStatus::Disabled)
         .await;
-    let disabled = disabled.unwrap().unwrap();
+    let disabled = disabled.unwrap().unwrap().unwrap();
     assert_eq!(
         (disabled.status, disabled.last_used_at),
         (KeyStatus::Disabled, Some(at(70)))
@@ -230,26 +232,74 @@ pub(crate) async fn keys_are_found_by_their_secret_until_removed(world: World) {
         .unwrap();
     assert_eq!(listed.items, [operator]);
 
-    assert!(
-        world
-            .store
-            .remove_key(proof(), &act, &first.id)
-            .await
-            .unwrap()
-    );
-    assert!(
-        !world
-            .store
-            .remove_key(proof(), &act, &first.id)
-            .await
-            .unwrap()
-    );
+    let remove = async || world.store.remove_key(proof(), &act, &first.id).await;
+    assert_eq!(remove().await.unwrap(), Ok(true));
+    assert_eq!(remove().await.unwrap(), Ok(false));
     assert_eq!(world.store.find_credential(&secret).await.unwrap(), None);
+}
+
+pub(crate) async fn an_operators_key_keeps_its_role(world: World) {
+    let act = act_at(at(1));
+    let mut kept = Vec::new();
+    for (number, role) in (1..).zip(Role::ALL.iter().copied()) {
+        let key = key(&format!("apikey_{number}"), KeyOwner::Operator { role });
+        let secret = SecretHash([number; 32]);
+        let stored = world.store.insert_key(proof(), &act, &key, &secret).await;
+        assert_eq!(stored.unwrap(), Ok(()));
+        let found = world.store.find_credential(&secret).await.unwrap();
+        assert_eq!(found.unwrap().key, key);
+        let found = world.store.find_key(proof(), &key.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&key));
+        kept.push(key);
+    }
+    let listed = world.store.list_keys(proof(), None, None, Limit::DEFAULT);
+    assert_eq!(listed.await.unwrap().items, kept);
+}
+
+pub(crate) async fn of_two_owners_who_end_each_other_at_once_one_is_left(world: World) {
+    for round in 0..20_u8 {
+        let [one, other] = [
+            world.owner(2 * round).await,
+            world.owner(2 * round + 1).await,
+        ];
+        let act = act_at(at(u64::from(round)));
+        let disabling = async |id| {
+            let disabled = world
+                .store
+                .set_key_status(proof(), &act, id, KeyStatus::Disabled)
+                .await;
+            disabled.unwrap().err()
+        };
+        let removing = async |id| {
+            let removed = world.store.remove_key(proof(), &act, id).await;
+            removed.unwrap().err()
+        };
+        let refused = if round % 2 == 0 {
+            tokio::join!(disabling(&one), disabling(&other))
+        } else {
+            tokio::join!(removing(&other), disabling(&one))
+        };
+        let refusals = [&refused.0, &refused.1];
+        let refusals: Vec<_> = refusals.into_iter().flatten().collect();
+        assert_eq!(refusals, [&Refusal::LastOwner], "round {round}");
+        let listed = world.store.list_keys(proof(), None, None, Limit::LARGEST);
+        let mut listed = listed.await.unwrap().items.into_iter();
+        let left = listed.find(|key| key.works_at(act.at)).unwrap();
+        assert!(listed.all(|key| !key.works_at(act.at)), "round {round}");
+        // The next round has its own two.
+        let reset = world.store.remove_key(proof(), &act, &left.id).await;
+        assert_eq!(reset.unwrap(), Err(Refusal::LastOwner));
+        world.store.reset(proof()).await.unwrap();
+    }
 }
 
 pub(crate) async fn literal_keys_are_known_and_counted_in_every_organization(world: World) {
     let scope = world.organization("org").await;
-    let owners = [KeyOwner::Operator, admin(&scope), KeyOwner::Operator];
+    let owners = [
+        KeyOwner::Operator { role: Role::Owner },
+        admin(&scope),
+        KeyOwner::Operator { role: Role::Owner },
+    ];
     let act = act_at(at(1));
     for (number, owner) in owners.into_iter().enumerate() {
         let key = ApiKey {

@@ -4,7 +4,7 @@ use serde_json::json;
 use utoipa::openapi::path::Parameter;
 
 use super::{
-    Described, answers, delete, deleted, get, linked, list, name, ok, operation,
+    Described, answers, delete_or_conflict, deleted, get, linked, list, name, ok, operation,
     organization_in_path, post, takes,
 };
 use crate::members::{shape, shapes};
@@ -50,7 +50,7 @@ pub(super) fn operations() -> Vec<Described> {
                 "ApiKeyUpdate",
             ),
         ),
-        delete(
+        delete_or_conflict(
             KEY,
             answers(
                 keys("delete_api_key", "Delete an API key").parameter(key_in_path()),
