@@ -1,8 +1,8 @@
 //! What an operator's command works on: the storage itself, or a running server's operator API.
 //!
 //! Either answers the same requests. On the storage the service runs in this process and knows the command line; with
-//! `--url` the server does the work, and the key says who asked. What moves whole records, and the operator's own
-//! keys, which no request can make, is done on the storage without it.
+//! `--url` the server does the work, and the key says who asked. What moves whole records is done on the storage
+//! without it.
 
 use std::path::{Path, PathBuf};
 
@@ -177,15 +177,6 @@ impl TargetArgs {
             None => Ok(Target::Storage(
                 self.storage.open_existing(OR_ASK_THE_SERVER).await?,
             )),
-        }
-    }
-
-    /// The storage, which is made if it does not exist, for what no server can be asked for; `advice`
-    /// says so when a server has it.
-    pub async fn open_storage(&self, advice: &str) -> Outcome<Target> {
-        match self.client()? {
-            Some(client) => Ok(Target::Server(client)),
-            None => Ok(Target::Storage(self.storage.open_or_make(advice).await?)),
         }
     }
 

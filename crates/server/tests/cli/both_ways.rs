@@ -64,6 +64,19 @@ keys enable {key}
 keys delete {key}
 keys delete {key}
 keys disable apikey_nobody
+keys create --kind operator --name Ana --role reviewer --expires-at 2999-01-01T00:00:00Z > operator_key
+keys create --kind operator --name Ana --role odd
+keys create --kind operator --name Ana --role viewer --organization-id {organization}
+keys create --kind operator --name Ana --expires-at 2001-01-01T00:00:00Z
+keys create --kind api --name Ana --role viewer --organization-id {organization}
+keys list
+keys list --output table
+keys disable {operator_key}
+keys enable {operator_key}
+keys delete {operator_key}
+keys delete {operator_key}
+keys disable {owner}
+keys delete {owner}
 search
 search --organization-id {organization} --name-prefix An --limit 1
 search --limit 1
@@ -194,6 +207,7 @@ fn prepare(place: &Place, url: &str) -> BTreeMap<&'static str, String> {
     let text = |id: &Value| id.as_str().unwrap().to_owned();
     let there = BTreeMap::from([
         ("profile", profile.to_owned()),
+        ("owner", text(&call("operator_keys")["id"])),
         ("enrollment", text(&enrollment)),
         ("organization", text(&organization)),
         ("delivery", text(&delivered[0]["id"])),

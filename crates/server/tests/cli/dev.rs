@@ -310,7 +310,7 @@ fn a_data_directory_has_one_process() {
     $ rollcall keys create --kind operator --name me
     status: 2
     stderr:
-    rollcall: the data directory rollcall-data is in use by another rollcall process; a key of the kind operator is made on the storage itself, so stop it first
+    rollcall: the data directory rollcall-data is in use by another rollcall process; stop it, choose another --data-dir, or reach the running server with --url
     "#);
     dev.stop();
     place.json(&["orgs", "list"]);
