@@ -96,11 +96,15 @@ macro_rules! settings {
 settings! {
     /// All settings.
     pub struct Config in "" {
-        /// Address and port of the public API, the operator API, the enrollment pages and the console.
+        /// Address and port of the public API, the gateway's check and the enrollment pages; without
+        /// `operator_listen` of the operator's side too.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8787)),
         /// Address and port of a listener of its own for `/healthz`, `/readyz` and `/metrics`. Without it
         /// they answer on the main one.
         admin_listen: Option<SocketAddr> = None,
+        /// Address and port of a listener of its own for the operator API, the console and the documentation
+        /// (`/operator`, `/console`, `/docs`, `/openapi`), which are then unknown paths on the main one.
+        operator_listen: Option<SocketAddr> = None,
         /// Directory of the embedded storage. Made if it does not exist; one process at a time.
         data_dir: PathBuf = "rollcall-data".into(),
         /// Keep everything in memory and lose it at the end. For tests and trials.

@@ -12,8 +12,8 @@ use crate::config::Config;
 /// What the process itself, the embedded storage with its readers, look-ups of names and the admin listener need.
 const OWN: usize = 192;
 
-/// Most connections of the admin listener, which are part of that.
-pub(crate) const ADMIN_CONNECTIONS: usize = 64;
+/// Most connections of the admin listener, which are part of that, and of the operator's.
+pub(crate) const CONNECTIONS_BESIDE: usize = 64;
 
 /// How many may be open at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ pub(crate) fn share(config: &Config, deliveries: usize) -> Shares {
         Some(_) => 2 * config.postgres.pool_size.get(),
         None => 0,
     };
-    let reserve = OWN + storage;
+    let operators = config.operator_listen.map_or(0, |_| CONNECTIONS_BESIDE);
+    let reserve = OWN + storage + operators;
     let Some(limit) = raise(reserve + wanted.connections + wanted.deliveries) else {
         return wanted;
     };

@@ -24,7 +24,7 @@ use super::import::organization_id;
 use super::output::{self, OutputArgs};
 use super::secret_key;
 use super::seed::{self, Seed};
-use super::startup::{self, Ports};
+use super::startup::{self, Bound};
 use super::storage;
 use crate::config::{FlagOverrides, Loaded, Secret as Literal};
 use crate::development::DevelopmentParts;
@@ -128,14 +128,22 @@ pub async fn run(arguments: Arguments) -> Outcome {
     let fixed = Fixed::of(&loaded)?;
     let Loaded { config, .. } = loaded;
     if !config.dev.allow_remote {
-        for address in std::iter::once(config.listen).chain(config.admin_listen) {
+        let beside = config
+            .operator_listen
+            .into_iter()
+            .chain(config.admin_listen);
+        for address in beside.chain([config.listen]) {
             refuse_remote(address)?;
         }
     }
     fixed.refuse_shared_literal()?;
     let secret = secret_key::Source::of(&config)?;
     let log = startup::log(&config)?;
-    let ports = Ports::bind(&config).await?;
+    let Bound {
+        ports,
+        address,
+        operators,
+    } = startup::bind_ports(&config).await?;
     let shutdown = startup::shutdown_on_signals()?;
     let Some(storage) = startup::open(&config, &ports, &shutdown).await? else {
         return Ok(());
@@ -163,7 +171,6 @@ pub async fn run(arguments: Arguments) -> Outcome {
         allow_remote: config.dev.allow_remote,
         stub_text: config.dev.stub_text.clone(),
     };
-    let address = ports.address;
     let app = startup::app(
         &config,
         &storage,
@@ -176,7 +183,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     app.prepare().await?;
     tenant.enable_keys(&storage).await?;
     tenant.keep(&config)?;
-    tenant.announce(&config, ports.address, arguments.output);
+    tenant.announce(&config, address, operators, arguments.output);
     startup::serve(app, ports, shutdown).await
 }
 

@@ -12,7 +12,7 @@ use super::dev::shell_quoted;
 use super::failure::{Failure, Outcome};
 use super::output::{self, Format};
 use super::secret_key;
-use super::startup::{self, Ports};
+use super::startup::{self, Bound};
 use super::storage::{self, Storage};
 use crate::config::{Config, FlagOverrides};
 
@@ -70,14 +70,18 @@ pub async fn run(arguments: Arguments) -> Outcome {
     refuse_development_settings(&config)?;
     let secret = secret_key::Source::of(&config)?;
     let log = startup::log(&config)?;
-    let ports = Ports::bind(&config).await?;
+    let Bound {
+        ports,
+        address,
+        operators,
+    } = startup::bind_ports(&config).await?;
     let shutdown = startup::shutdown_on_signals()?;
     let Some(storage) = startup::open(&config, &ports, &shutdown).await? else {
         return Ok(());
     };
     let clock = Arc::new(SystemClock);
     let keys = secret_key::server_keys(secret, &storage).await?;
-    let app = startup::app(&config, &storage, clock, ports.address, keys, &log, None)?;
+    let app = startup::app(&config, &storage, clock, address, keys, &log, None)?;
     let literal_keys = storage.store.count_literal_keys(storage.proof).await?;
     if literal_keys > 0 {
         tracing::warn!(
@@ -89,10 +93,15 @@ pub async fn run(arguments: Arguments) -> Outcome {
     if !has_operator(&storage).await? {
         tracing::warn!("nobody can operate this server yet; {}", first_key(&config));
     }
-    let address = ports.address;
     startup::warn_of_unreachable_urls(&config, address);
     output::aside(move || {
-        output::write_bytes(format!("rollcall listens on http://{address}\n").as_bytes())
+        let mut told = format!("rollcall listens on http://{address}\n");
+        if operators != address {
+            told.push_str(&format!(
+                "rollcall listens for operators on http://{operators}\n"
+            ));
+        }
+        output::write_bytes(told.as_bytes())
     });
     startup::serve(app, ports, shutdown).await
 }

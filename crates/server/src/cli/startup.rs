@@ -25,41 +25,52 @@ use crate::config::{Config, DurationRange, unknown_variables};
 use crate::development::DevelopmentParts;
 use crate::http::body::BodyLimits;
 use crate::http::listener::{Figures, Listener, ListenerLimits};
-use crate::http::router::Surface;
 use crate::http::service::edge_errors;
 use crate::http::starting::{self, Starting};
 use crate::log_lines::Flush;
 use crate::metrics::Metrics;
 use crate::open_files;
 use crate::outbound;
-use crate::serving;
+use crate::serving::{self, Ports};
 use crate::telemetry;
 use crate::webhooks::WebhookSettings;
 use crate::webhooks::fence::Fence;
 use crate::webhooks::vault::Vault;
 
 /// The ports of a server, bound before anything else is done: a taken one must change nothing.
-#[derive(Debug)]
-pub(crate) struct Ports {
-    main: TcpListener,
-    admin: Option<TcpListener>,
-    /// The main one's address, with the port the system chose where it was to choose.
-    pub(crate) address: SocketAddr,
+pub(crate) async fn bind_ports(config: &Config) -> Outcome<Bound> {
+    let main = bind(config.listen, "--listen").await?;
+    let operator = bind_if_any(config.operator_listen, "--operator-listen").await?;
+    let admin = bind_if_any(config.admin_listen, "--admin-listen").await?;
+    let address = main.local_addr().map_err(Failure::setup)?;
+    let operators = operator
+        .as_ref()
+        .map_or(Ok(address), TcpListener::local_addr);
+    Ok(Bound {
+        operators: operators.map_err(Failure::setup)?,
+        address,
+        ports: Ports {
+            main,
+            operator,
+            admin,
+        },
+    })
 }
 
-impl Ports {
-    pub(crate) async fn bind(config: &Config) -> Outcome<Self> {
-        let main = bind(config.listen, "--listen").await?;
-        let admin = match config.admin_listen {
-            Some(address) => Some(bind(address, "--admin-listen").await?),
-            None => None,
-        };
-        let address = main.local_addr().map_err(Failure::setup)?;
-        Ok(Self {
-            main,
-            admin,
-            address,
-        })
+/// The ports, and where they are: with those the system chose where it was to choose.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) ports: Ports,
+    /// Of the main listener.
+    pub(crate) address: SocketAddr,
+    /// Of the one that has the operator's side.
+    pub(crate) operators: SocketAddr,
+}
+
+async fn bind_if_any(address: Option<SocketAddr>, flag: &str) -> Outcome<Option<TcpListener>> {
+    match address {
+        Some(address) => Ok(Some(bind(address, flag).await?)),
+        None => Ok(None),
     }
 }
 
@@ -114,16 +125,7 @@ pub(crate) async fn open(
     };
     let open = CancellationToken::new();
     let mut telling = JoinSet::new();
-    let of_main = match ports.admin {
-        Some(_) => Surface::WithoutHealth,
-        None => Surface::Everything,
-    };
-    let sockets = [
-        (Some(&ports.main), of_main),
-        (ports.admin.as_ref(), Surface::Health),
-    ];
-    for (socket, surface) in sockets {
-        let Some(socket) = socket else { continue };
+    for (socket, surface) in ports.surfaces() {
         let listener = Listener {
             socket: same_port(socket).map_err(Failure::setup)?,
             limits: ListenerLimits {
@@ -278,7 +280,7 @@ fn ignores_hangup() -> bool {
 
 /// Serves until it is asked to end, and has drained.
 pub(crate) async fn serve(app: Arc<App>, ports: Ports, shutdown: CancellationToken) -> Outcome {
-    let ended = serving::run(app, ports.main, ports.admin, shutdown).await;
+    let ended = serving::run(app, ports, shutdown).await;
     if ended.cut > 0 {
         tracing::warn!(
             connections = ended.cut,

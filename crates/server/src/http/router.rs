@@ -33,6 +33,8 @@ type Answering<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 pub enum Audience {
     /// Everyone, without a credential.
     Anyone,
+    /// Whoever reads about the APIs, without a credential; on the operator's listener when there is one.
+    Reader,
     /// Whoever looks after the process; on the admin listener when there is one.
     Health,
     /// A platform, with an `api` key.
@@ -201,31 +203,36 @@ impl MethodRow {
     }
 }
 
-/// Which part of the table a listener serves.
+/// Which parts of the table a listener serves, beside what is everyone's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surface {
-    /// All of it: there is no admin listener.
-    Everything,
-    /// All but the health paths, which are on the admin listener.
-    WithoutHealth,
-    /// The health paths alone: the admin listener.
-    Health,
+pub struct Surface {
+    /// What platforms, their gateways and their end users reach.
+    pub public: bool,
+    /// The operator's side and the documentation.
+    pub operator: bool,
+    /// What says how the process does.
+    pub health: bool,
 }
 
 impl Surface {
+    /// All of it.
+    pub const EVERYTHING: Self = Self {
+        public: true,
+        operator: true,
+        health: true,
+    };
+
     fn shows(self, audience: Audience, development: bool) -> bool {
         match audience {
-            Audience::Health => self != Self::WithoutHealth,
             Audience::Anyone => true,
-            Audience::Development | Audience::DevelopmentConsole | Audience::Inference => {
-                development && self != Self::Health
-            }
+            Audience::Health => self.health,
+            Audience::Operator | Audience::Console | Audience::Reader => self.operator,
+            Audience::Development | Audience::DevelopmentConsole => development && self.operator,
+            Audience::Inference => development && self.public,
             Audience::Platform
             | Audience::Gateway
             | Audience::Administrator
-            | Audience::Operator
-            | Audience::EndUser
-            | Audience::Console => self != Self::Health,
+            | Audience::EndUser => self.public,
         }
     }
 }
@@ -234,6 +241,7 @@ impl Surface {
 #[derive(Debug)]
 pub(crate) struct Router {
     pub(crate) app: Arc<App>,
+    pub(crate) surface: Surface,
     paths: Vec<ServedPath>,
     /// Those that stand for what is below them too.
     open_ended: Vec<ServedPath>,
@@ -306,6 +314,7 @@ impl Router {
             .map(|row| ServedPath::new(&app, row))
             .partition(|path| path.prefix.is_some());
         Self {
+            surface,
             paths,
             open_ended,
             unmatched: Counted::new(&app, "other", "unmatched"),

@@ -90,7 +90,7 @@ macro_rules! console {
 
 #[rustfmt::skip]
 pub(super) static PATHS: &[PathRow] = {
-    use Audience::{Administrator, Anyone, Console, Development, DevelopmentConsole, EndUser, Gateway, Health, Inference, Operator, Platform};
+    use Audience::{Administrator, Anyone, Console, Development, DevelopmentConsole, EndUser, Gateway, Health, Inference, Operator, Platform, Reader};
     &[
         // The platform: the public API, in every dialect. The list stands first because it is asked most.
         path(Platform, "/v1/user_profiles", &[get(platform!(profiles::list)), post(platform!(profiles::create))]),
@@ -190,11 +190,11 @@ pub(super) static PATHS: &[PathRow] = {
 
         // Everyone, and whoever looks after the process.
         path(Anyone, "/", &[get(anyone!(health::root))]),
-        path(Anyone, "/openapi/{document}", &[get(anyone!(openapi::show))]),
-        path(Anyone, "/docs", &[get(anyone!(docs::show_default))]),
-        path(Anyone, "/docs/", &[get(anyone!(docs::show_default))]),
-        path(Anyone, "/docs/style.css", &[get(anyone!(docs::show_style))]),
-        path(Anyone, "/docs/{document}", &[get(anyone!(docs::show))]),
+        path(Reader, "/openapi/{document}", &[get(anyone!(openapi::show))]),
+        path(Reader, "/docs", &[get(anyone!(docs::show_default))]),
+        path(Reader, "/docs/", &[get(anyone!(docs::show_default))]),
+        path(Reader, "/docs/style.css", &[get(anyone!(docs::show_style))]),
+        path(Reader, "/docs/{document}", &[get(anyone!(docs::show))]),
         path(Anyone, "/assets/{name}", &[get(anyone!(assets::show))]),
         path(Health, "/healthz", &[get(anyone!(health::live))]),
         path(Health, "/readyz", &[get(anyone!(health::ready))]),

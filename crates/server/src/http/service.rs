@@ -33,7 +33,7 @@ use super::routes::PATHS;
 use super::source::client_address;
 use super::{body, call, cors, host};
 use crate::app::App;
-use crate::pages;
+use crate::pages::{self, Room};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const ORGANIZATION_ID: HeaderName = HeaderName::from_static("anthropic-organization-id");
@@ -85,7 +85,7 @@ pub(crate) struct InProcess(Router);
 
 impl InProcess {
     pub(crate) fn new(app: Arc<App>) -> Self {
-        Self(Router::new(app, Surface::Everything, PATHS))
+        Self(Router::new(app, Surface::EVERYTHING, PATHS))
     }
 
     /// The answer, and the cause of a failure, which a log would be told: who asks has none and is the operator.
@@ -131,7 +131,8 @@ async fn answer(router: &Router, exchange: &mut Exchange<'_>) -> (Response<Body>
         .err()
         .and_then(Failure::cause)
         .map(str::to_owned);
-    let mut response = outcome.unwrap_or_else(|failure| told(failure, head, &exchange.request_id));
+    let mut response =
+        outcome.unwrap_or_else(|failure| told(failure, router, head, &exchange.request_id));
     complete(exchange, &mut response);
 
     let took = started.elapsed();
@@ -201,9 +202,13 @@ fn is_of_an_api(head: &Parts) -> bool {
     is_below && head.method != Method::OPTIONS
 }
 
-/// A failure as the one who asked can read it: pages for people, JSON for programs.
-fn told(failure: Failure, head: &Parts, request_id: &RequestId) -> Answer {
-    match pages::Room::of(head.uri.path()) {
+/// A failure as the one who asked can read it: pages for people, where they have a room here; JSON for programs.
+fn told(failure: Failure, router: &Router, head: &Parts, request_id: &RequestId) -> Answer {
+    let is_here = |room: &Room| match room {
+        Room::Portal => router.surface.public,
+        Room::Console => router.surface.operator,
+    };
+    match Room::of(head.uri.path()).filter(is_here) {
         Some(room) => pages::failed(room, failure, request_id.as_str()),
         None => failure.into_answer(request_id.as_str()),
     }

@@ -45,7 +45,7 @@ pub fn service(starting: Starting, surface: Surface) -> impl Answers {
 impl Starting {
     fn answer(&self, request: &Request<Incoming>, surface: Surface) -> Response<Body> {
         let request_id = self.ids.request(self.clock.now());
-        let is_health = surface != Surface::WithoutHealth && request.uri().path() == "/healthz";
+        let is_health = surface.health && request.uri().path() == "/healthz";
         let mut answer = if is_health && [Method::GET, Method::HEAD].contains(request.method()) {
             self.health()
         } else {

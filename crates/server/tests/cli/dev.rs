@@ -240,6 +240,35 @@ fn fixed_values_come_from_the_file_and_the_environment_too() {
 }
 
 #[test]
+fn the_operators_side_has_a_door_of_its_own_where_one_is_given() {
+    let place = Place::new();
+    let dev = place.dev(&["--in-memory", "--operator-listen", "127.0.0.1:0"]);
+    let (public, operators) = (dev.get("base_url"), dev.get("operator_url"));
+    assert_ne!(public, operators);
+    assert_eq!(dev.get("console_url"), format!("{operators}/console"));
+    let key = dev.get("operator_key");
+    let list = |url: &str| place.run(&["orgs", "list", "--url", url, "--operator-key", key]);
+    let listed = list(operators);
+    assert_eq!(listed.status, 0, "{}", listed.shown());
+    let unknown = list(public);
+    assert_eq!(unknown.status, 1, "{}", unknown.shown());
+    assert!(
+        unknown.stderr.contains("not_found_error (404)"),
+        "{}",
+        unknown.shown()
+    );
+    place.json(&[&["profiles", "list"], &dev.platform()[..]].concat());
+    dev.stop();
+    let remote = place.run(&["dev", "--in-memory", "--operator-listen", "0.0.0.0:0"]);
+    assert_eq!(remote.status, 2, "{}", remote.shown());
+    assert!(
+        remote.stderr.contains("0.0.0.0:0 can be reached"),
+        "{}",
+        remote.shown()
+    );
+}
+
+#[test]
 fn only_this_machine_is_listened_to_unless_allowed() {
     let place = Place::new();
     assert_ended!(place.run(&["dev", "--listen", "0.0.0.0:0"]), @r#"

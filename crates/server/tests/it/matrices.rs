@@ -179,7 +179,7 @@ async fn every_route_and_every_kind_of_key() {
                 assert_eq!(statuses, [expected; 6], "{route:?}");
                 continue;
             }
-            Audience::Anyone | Audience::Health | Audience::EndUser => (true, 0),
+            Audience::Anyone | Audience::Reader | Audience::Health | Audience::EndUser => (true, 0),
             Audience::Platform | Audience::Inference => (false, 2),
             Audience::Gateway => (false, 5),
             Audience::Administrator => (false, 3),
@@ -400,4 +400,61 @@ async fn every_route_of_the_platform_answers_in_every_dialect() {
             assert_eq!(reply.status, expected, "{route:?} in {dialect:?}: {reply}");
         }
     }
+}
+
+#[tokio::test]
+async fn with_a_door_of_its_own_the_operators_side_is_there_alone() {
+    let server = TestServer::with(|options| {
+        options.operator_listener = true;
+        options.gateway = true;
+    })
+    .await;
+    // What stands for every path below it answers whatever was sent.
+    for route in table().filter(|route| route.method != "ANY") {
+        let is_there = async |client: Client| {
+            // A beta that a path is behind would hide it too.
+            let gate = route.gate.unwrap_or("user-profiles-2026-09-04");
+            let client = client.with("anthropic-beta", gate);
+            let target = fill(&route, &OURS).target.replace("/token", "/nobodys");
+            let options = client.call("OPTIONS", &target).send().await;
+            if options.status != 204 {
+                assert_eq!(options.status, 404, "{route:?}: {options}");
+            }
+            options.status == 204
+        };
+        let found = [
+            is_there(server.stranger()).await,
+            is_there(server.at_the_operators_door()).await,
+        ];
+        let expected = match route.audience {
+            Audience::Anyone => [true, true],
+            Audience::Operator
+            | Audience::Development
+            | Audience::Console
+            | Audience::DevelopmentConsole
+            | Audience::Reader => [false, true],
+            Audience::Platform
+            | Audience::Inference
+            | Audience::Gateway
+            | Audience::Administrator
+            | Audience::EndUser
+            | Audience::Health => [true, false],
+        };
+        assert_eq!(found, expected, "{route:?}");
+    }
+    // Unknown like any other, whoever asks.
+    let of_operators = "/operator/v1/organizations";
+    for path in [of_operators, "/console", "/docs", "/openapi/ga.json"] {
+        let missing = server.operator().get(path).await;
+        assert_eq!(missing.error(), "404 not_found_error: Not found", "{path}");
+    }
+    let operator = server
+        .at_the_operators_door()
+        .with("x-api-key", OPERATOR_KEY);
+    operator.get(of_operators).await.ok();
+    let missing = operator.get("/gateway/v1/check").await;
+    assert_eq!(missing.error(), "404 not_found_error: Not found");
+    server.platform().get("/v1/user_profiles").await.ok();
+    assert_eq!(server.gateway().get("/gateway/v1/check").await.status, 200);
+    assert_eq!(server.stop().await.cut, 0);
 }

@@ -10,7 +10,7 @@ use rollcall::development::DevelopmentParts;
 use rollcall::initial::{InitialState, SeededEndpoint};
 use rollcall::metrics::Metrics;
 use rollcall::secrets;
-use rollcall::serving::{Ended, run};
+use rollcall::serving::{Ended, Ports, run};
 use rollcall::webhooks::WebhookSettings;
 use rollcall_domain::clock::{AdjustableClock, Clock, Timestamp};
 use rollcall_domain::event::EventType;
@@ -72,6 +72,7 @@ pub(crate) struct Options {
     pub(crate) development: bool,
     pub(crate) tenant_idle: Option<Duration>,
     pub(crate) admin_listener: bool,
+    pub(crate) operator_listener: bool,
     pub(crate) settings: Settings,
     pub(crate) betas: KnownBetas,
     /// With the webhook endpoints of both organizations.
@@ -93,6 +94,7 @@ impl Default for Options {
             development: true,
             tenant_idle: None,
             admin_listener: false,
+            operator_listener: false,
             settings: Settings::new("https://profiles.example.net"),
             betas: KnownBetas::default(),
             endpoints: false,
@@ -108,6 +110,7 @@ impl Default for Options {
 pub(crate) struct TestServer {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
+    operator_address: Option<SocketAddr>,
     pub(crate) clock: Arc<AdjustableClock>,
     pub(crate) store: Arc<dyn Store>,
     shutdown: CancellationToken,
@@ -171,19 +174,23 @@ impl TestServer {
             }),
         });
         app.prepare().await.unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let admin = if options.admin_listener {
-            Some(TcpListener::bind(("127.0.0.1", 0)).await.unwrap())
-        } else {
-            None
+        let bind = async || TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let bind_if = async |wanted| if wanted { Some(bind().await) } else { None };
+        let ports = Ports {
+            main: bind().await,
+            operator: bind_if(options.operator_listener).await,
+            admin: bind_if(options.admin_listener).await,
         };
-        let admin_address = admin.as_ref().map(|admin| admin.local_addr().unwrap());
+        let address_of = |port: &TcpListener| port.local_addr().unwrap();
+        let address = address_of(&ports.main);
+        let operator_address = ports.operator.as_ref().map(address_of);
+        let admin_address = ports.admin.as_ref().map(address_of);
         let shutdown = CancellationToken::new();
-        let running = tokio::spawn(run(app, listener, admin, shutdown.clone()));
+        let running = tokio::spawn(run(app, ports, shutdown.clone()));
         Self {
             address,
             admin_address,
+            operator_address,
             clock,
             store,
             shutdown,
@@ -214,6 +221,11 @@ impl TestServer {
     /// Someone without a key on the admin listener.
     pub(crate) fn caretaker(&self) -> Client {
         Client::stranger(self.admin_address.unwrap())
+    }
+
+    /// Someone without a key on the operator's listener.
+    pub(crate) fn at_the_operators_door(&self) -> Client {
+        Client::stranger(self.operator_address.unwrap())
     }
 
     /// A platform's client in the newest dialect, with a key bound to the workspace.

@@ -11,19 +11,27 @@ use crate::config::Config;
 
 impl Tenant {
     /// Tells the person, or the program, that started it.
-    pub(super) fn announce(&self, config: &Config, address: SocketAddr, output: OutputArgs) {
+    pub(super) fn announce(
+        &self,
+        config: &Config,
+        address: SocketAddr,
+        operators: SocketAddr,
+        output: OutputArgs,
+    ) {
         let base = config.base_url(reachable(address));
         let local = format!("http://{}", reachable(address));
+        let operators = format!("http://{}", reachable(operators));
         match output.output {
             None | Some(Format::Table) => {
-                let welcome = self.welcome(config, &base, &local);
+                let welcome = self.welcome(config, &base, &local, &operators);
                 output::aside(move || output::write_bytes(welcome.as_bytes()));
             }
             Some(Format::Json | Format::Ndjson) => {
                 let ready = json!({
                     "base_url": local,
                     "public_base_url": base,
-                    "console_url": format!("{local}/console"),
+                    "operator_url": operators,
+                    "console_url": format!("{operators}/console"),
                     "organization_id": self.organization_id.as_str(),
                     "workspace_id": self.workspace_id.as_str(),
                     "api_key": self.secret(KeyKind::Api),
@@ -36,7 +44,7 @@ impl Tenant {
         }
     }
 
-    fn welcome(&self, config: &Config, base: &str, local: &str) -> String {
+    fn welcome(&self, config: &Config, base: &str, local: &str, operators: &str) -> String {
         let [api, admin, operator, gateway] = [
             KeyKind::Api,
             KeyKind::Admin,
@@ -52,12 +60,17 @@ impl Tenant {
             format!("kept in {}", config.data_dir.display())
         };
         let quoted = quoted(api);
+        let operator_api = if operators == local {
+            String::new()
+        } else {
+            format!("  Operator API  {operators}\n")
+        };
         format!(
             "\
 Rollcall {version}, for development only: its keys are shown here and it obeys development controls.
 
   Base URL      {local}
-  Console       {local}/console
+{operator_api}  Console       {operators}/console
   End users     {base}/user-profiles/…
   Organization  {organization}
   Workspace     {workspace}
@@ -80,6 +93,7 @@ With the official Python SDK (pip install anthropic):
 
 Ctrl-C ends it.
 ",
+            operator_api = operator_api,
             version = env!("CARGO_PKG_VERSION"),
             organization = self.organization_id,
             workspace = self.workspace_id,
