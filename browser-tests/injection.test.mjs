@@ -49,7 +49,7 @@ const PLACES = {
 };
 
 /** The lists that show everybody's texts, page after page. */
-const LISTS = ["/console", "/console/profiles", "/console/enrollments?status=all", "/console/organizations", "/console/webhooks", "/console/deliveries", "/console/audit", "/console/export", "/console/development"];
+const LISTS = ["/console", "/console/profiles", "/console/enrollments?status=all", "/console/organizations", "/console/webhooks", "/console/deliveries", "/console/operator_keys", "/console/audit", "/console/export", "/console/development"];
 
 /** Fills a program's form with a text that the server refuses, so that all of it is shown again. */
 async function fill(visit, text) {

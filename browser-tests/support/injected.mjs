@@ -33,6 +33,7 @@ const application = (text) => ({ program: "cyber", tiers: "a", full_name: line(t
 export async function inject(rollcall, text, receiver) {
   const { operator } = rollcall;
   const organization = await operator("POST", "/organizations", { name: text });
+  await operator("POST", "/operator_keys", { name: text, role: "viewer" });
   const path = `/organizations/${organization.id}`;
   const workspace = await operator("POST", `${path}/workspaces`, { name: text });
   const [api, admin] = await Promise.all([
