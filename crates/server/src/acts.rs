@@ -25,3 +25,15 @@ pub(crate) mod records;
 pub(crate) mod workspaces;
 
 pub(crate) use desk::Desk;
+
+use rollcall_wire::error::ErrorKind;
+
+use crate::http::error::Failure;
+
+/// What was found, or nothing where it is not there.
+pub(crate) fn if_there<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match found {
+        Err(failure) if failure.told().kind == ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}

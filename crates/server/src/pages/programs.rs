@@ -1,11 +1,12 @@
 //! Applications for programs: what the form of a program asks, and whether what was sent answers it.
 
-use rollcall_domain::enrollment::Application;
+use rollcall_domain::enrollment::{Application, Enrollment};
 use rollcall_domain::program::ProgramName;
 
 use super::form::Form;
-use super::texts::Texts;
-use crate::config::{FieldKind, ProgramConfig, ProgramField};
+use super::shown::words;
+use super::texts::{ENGLISH, Texts};
+use crate::config::{FieldKind, ProgramConfig, ProgramField, ProgramTier};
 
 /// The name in a submission of the tiers that were asked for.
 pub(crate) const TIERS: &str = "tiers";
@@ -16,8 +17,55 @@ const LINE_LIMIT: usize = 200;
 const TEXT_LIMIT: usize = 4_000;
 
 /// The offered program that is called `name`.
-pub(super) fn find<'a>(programs: &'a [ProgramConfig], name: &str) -> Option<&'a ProgramConfig> {
+pub(crate) fn find<'a>(programs: &'a [ProgramConfig], name: &str) -> Option<&'a ProgramConfig> {
     programs.iter().find(|program| program.name == name)
+}
+
+/// What people call the program: its title where it is offered, else its name.
+pub(crate) fn title(programs: &[ProgramConfig], name: &str) -> String {
+    let found = find(programs, name);
+    found.map_or_else(|| name.to_owned(), |program| program.title.clone())
+}
+
+/// What was submitted, in the order and the words of the form: each question as the applicant read it, with the answer. What the
+/// form does not ask any more goes by its name.
+pub(crate) fn as_asked(
+    programs: &[ProgramConfig],
+    application: &Enrollment,
+) -> Vec<(String, String)> {
+    let program = find(programs, application.program.as_str());
+    let submitted = application.submitted.iter();
+    let asked = submitted.map(|(name, answer)| {
+        if name == TIERS {
+            let tiers = program.map_or(&[][..], |it| &it.tiers);
+            return (ENGLISH.tiers.to_owned(), tier_titles(tiers, answer));
+        }
+        let field = program.and_then(|it| it.fields.iter().find(|field| field.name == *name));
+        let label = field.map_or_else(|| words(name), |field| field.label.clone());
+        let agrees = field.is_some_and(|field| field.kind == FieldKind::Agreement);
+        let answer = match answer.as_str() {
+            "yes" if agrees => "Agreed".to_owned(),
+            answer => answer.to_owned(),
+        };
+        (label, answer)
+    });
+    asked.collect()
+}
+
+/// Whether this tier was asked for.
+pub(crate) fn asks_for(application: &Enrollment, tier: &str) -> bool {
+    let mut submitted = application.submitted.iter();
+    let asked = submitted.find(|(name, _)| name == TIERS);
+    asked.is_some_and(|(_, asked)| asked.split(", ").any(|it| it == tier))
+}
+
+/// The tiers that were asked for, by their titles.
+fn tier_titles(tiers: &[ProgramTier], asked: &str) -> String {
+    let titles = asked.split(", ").map(|name| {
+        let tier = tiers.iter().find(|tier| tier.name == name);
+        tier.map_or(name, |tier| &tier.title)
+    });
+    titles.collect::<Vec<_>>().join(", ")
 }
 
 /// A question with what was answered, as the form shows it.
@@ -194,7 +242,6 @@ fn error_of(question: &Question<'_>, texts: &Texts) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pages::texts::ENGLISH;
 
     fn sent(query: &str) -> Form {
         Form::of_query(Some(query))

@@ -19,6 +19,7 @@ mod audit;
 mod bodies;
 mod client;
 mod console;
+mod console_applications;
 mod console_webhooks;
 mod contract;
 mod damage;

@@ -11,13 +11,17 @@ use crate::server::{PROFILE, TestServer};
 
 const BASE: &str = "https://profiles.example.net";
 const ACTION: &str = r#"{"action":{"type":"enroll_end_user"}}"#;
-const ANSWERS: &str = "program=cyber&tiers=a&tiers=b&full_name=Ana+%3Cb%3E&organization=CERT&role=Analyst\
+pub(crate) const ANSWERS: &str = "program=cyber&tiers=a&tiers=b&full_name=Ana+%3Cb%3E&organization=CERT&role=Analyst\
                        &intended_use=One%0D%0ATwo&agreement=yes";
 
 impl TestServer {
     /// A new link's path on this server.
     pub(crate) async fn link(&self) -> String {
-        let target = format!("/v1/user_profiles/{PROFILE}/action_urls");
+        self.link_for(PROFILE).await
+    }
+
+    pub(crate) async fn link_for(&self, profile: &str) -> String {
+        let target = format!("/v1/user_profiles/{profile}/action_urls");
         let url = self.platform().post(&target, ACTION).await.string("url");
         url.strip_prefix(BASE).unwrap().to_owned()
     }

@@ -1,4 +1,5 @@
-//! The queue: what end users submitted, and what is decided on it.
+//! The queue: what end users submitted, to be decided on one by one ([`super::enrollment`]) or several at once
+//! ([`super::decisions`]).
 
 use askama::Template;
 use rollcall_domain::clock::Timestamp;
@@ -6,17 +7,16 @@ use rollcall_domain::enrollment::{Enrollment, EnrollmentStatus};
 use rollcall_domain::id::{EnrollmentId, OrganizationId};
 use rollcall_domain::page::{Limit, Order};
 use rollcall_store::enrollments::EnrollmentFilter;
-use rollcall_wire::operator::enrollments::{NOTE_LIMIT, parse_approval, parse_rejection};
+use rollcall_wire::operator::enrollments::NOTE_LIMIT;
 
-use super::confirm::{self, Question};
 use super::paging::{Pager, Paging};
-use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, segment, shown};
+use super::{Choice, ConsoleCall, Frame, Organizations, segment, shown};
 use crate::acts::enrollments;
-use crate::http::error::{Failure, Outcome};
+use crate::config::ProgramConfig;
+use crate::http::error::Outcome;
 use crate::pages::form::Form;
-use crate::pages::programs::TIERS;
-use crate::pages::shown::{self as values, Moment};
-use crate::pages::{Room, page};
+use crate::pages::programs::title;
+use crate::pages::shown::Moment;
 
 /// An application in a list.
 #[derive(Debug)]
@@ -33,11 +33,16 @@ pub(super) struct EnrollmentRow {
 }
 
 impl EnrollmentRow {
-    pub(super) fn new(enrollment: &Enrollment, organization: String, now: Timestamp) -> Self {
+    pub(super) fn new(
+        enrollment: &Enrollment,
+        organization: String,
+        offered: &[ProgramConfig],
+        now: Timestamp,
+    ) -> Self {
         Self {
             id: enrollment.id.to_string(),
             organization,
-            program: enrollment.program.as_str().to_owned(),
+            program: title(offered, enrollment.program.as_str()),
             status: enrollment.status.as_str(),
             look: look_of(enrollment.status),
             who: applicant(enrollment),
@@ -77,6 +82,9 @@ struct EnrollmentsPage {
     organizations: Vec<Choice>,
     organization_id: String,
     status: String,
+    /// Whether they wait, so that several can be decided at once.
+    is_queue: bool,
+    note_limit: usize,
     rows: Vec<EnrollmentRow>,
     pager: Pager,
 }
@@ -106,12 +114,17 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let pager = paging.pager(listed.next);
     let organizations = Organizations::read(&call).await?;
     let rows = listed.items.iter();
-    let rows = rows.map(|it| EnrollmentRow::new(it, organizations.name(&it.organization_id), now));
+    let rows = rows.map(|it| {
+        let organization = organizations.name(&it.organization_id);
+        EnrollmentRow::new(it, organization, &app.settings.programs, now)
+    });
     let statuses = EnrollmentStatus::ALL.iter().map(|it| it.as_str());
     shown(&EnrollmentsPage {
         tabs: Choice::plain(statuses.chain(["all"]), Some(status)),
         organizations: organizations.choices(organization),
         organization_id: organization.unwrap_or_default().to_owned(),
+        is_queue: wanted == Some(EnrollmentStatus::Pending),
+        note_limit: NOTE_LIMIT,
         status: status.to_owned(),
         rows: rows.collect(),
         pager,
@@ -119,128 +132,7 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     })
 }
 
-#[derive(Template)]
-#[template(path = "console/enrollment.html")]
-struct EnrollmentPage {
-    frame: Frame,
-    row: EnrollmentRow,
-    path: String,
-    profile_id: String,
-    profile_path: String,
-    answers: Vec<(String, String)>,
-    note: Option<String>,
-    is_waiting: bool,
-    is_cyber: bool,
-    tiers: Vec<Choice>,
-    note_limit: usize,
-}
-
-/// `GET /console/enrollments/{id}`
-pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
-    let enrollment = named(&call).await?;
-    detail(&call, &enrollment, None).await
-}
-
-async fn named(call: &ConsoleCall<'_>) -> Result<Enrollment, Failure> {
-    enrollments::find(
-        &call.desk,
-        &enrollments::named(call.param("enrollment_id"))?,
-    )
-    .await
-}
-
-async fn detail(call: &ConsoleCall<'_>, enrollment: &Enrollment, told: Option<Told>) -> Outcome {
-    let now = call.app().clock.now();
-    let organizations = Organizations::read(call).await?;
-    let answers = enrollment.submitted.iter();
-    let mut asked = answers.clone().filter(|(name, _)| name == TIERS);
-    let asked = asked.next().map_or("", |(_, value)| value.as_str());
-    let tiers = ["a", "b", "c"].map(|tier| Choice {
-        value: tier.to_owned(),
-        label: tier.to_uppercase(),
-        chosen: asked.split(", ").any(|it| it == tier),
-    });
-    let detail = EnrollmentPage {
-        frame: Frame::new(call, "enrollments").telling(told),
-        row: EnrollmentRow::new(
-            enrollment,
-            organizations.name(&enrollment.organization_id),
-            now,
-        ),
-        path: path(&enrollment.id),
-        profile_id: enrollment.profile_id.to_string(),
-        profile_path: format!(
-            "/console/profiles/{}",
-            segment(enrollment.profile_id.as_str())
-        ),
-        answers: answers
-            .map(|(name, value)| (values::words(name), value.clone()))
-            .collect(),
-        note: enrollment.note.clone(),
-        is_waiting: enrollment.status == EnrollmentStatus::Pending,
-        is_cyber: enrollment.program.as_str() == "cyber",
-        tiers: tiers.into(),
-        note_limit: NOTE_LIMIT,
-    };
-    page(Room::Console, detail.frame.status(), &detail)
-}
-
-fn path(id: &EnrollmentId) -> String {
+/// Where an application is shown.
+pub(super) fn path(id: &EnrollmentId) -> String {
     format!("/console/enrollments/{}", segment(id.as_str()))
-}
-
-/// `POST /console/enrollments/{id}`: approves or rejects.
-pub(crate) async fn decide(call: ConsoleCall<'_>) -> Outcome {
-    let form = Form::of(call.exchange()).await?;
-    let enrollment = named(&call).await?;
-    let note = form.get("note").unwrap_or_default();
-    let note = note.trim().replace("\r\n", "\n");
-    let body = form.body().with("note", &*note);
-    let (done, decided) = if form.get("do") == Some("approve") {
-        let body = body.chosen("tiers", "active").chosen("requirements", true);
-        let approved = match parse_approval(body.fields()) {
-            Ok(approval) => enrollments::approve(&call.desk, &enrollment, &approval).await,
-            Err(error) => Err(error.into()),
-        };
-        ("approved", approved)
-    } else {
-        let rejected = match parse_rejection(body.fields()) {
-            Ok(note) if !confirm::is_confirmed(&form) => {
-                let question = of_rejection(&enrollment, note.as_deref());
-                return confirm::ask(&call, "enrollments", question, &form);
-            }
-            Ok(note) => enrollments::reject(&call.desk, &enrollment, note.as_deref()).await,
-            Err(error) => Err(error.into()),
-        };
-        ("rejected", rejected)
-    };
-    match decided {
-        Ok(decided) => Ok(go(&format!("{}?done={done}", path(&decided.id)))),
-        Err(failure) => {
-            let told = Told::of(failure)?;
-            detail(&call, &named(&call).await?, Some(told)).await
-        }
-    }
-}
-
-fn of_rejection(enrollment: &Enrollment, note: Option<&str>) -> Question {
-    let reads = match note {
-        None => "The end user reads no note.".to_owned(),
-        Some(note) => format!("The end user reads: “{note}”"),
-    };
-    Question {
-        title: "Reject this application?".to_owned(),
-        effects: vec![
-            format!(
-                "The profile {} becomes rejected in {}.",
-                enrollment.profile_id,
-                enrollment.program.as_str()
-            ),
-            reads,
-            "The platform is told by webhook at once.".to_owned(),
-            "It cannot be decided again; the end user can apply through a new link.".to_owned(),
-        ],
-        yes: "Reject",
-        back: path(&enrollment.id),
-    }
 }

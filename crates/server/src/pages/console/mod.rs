@@ -10,10 +10,12 @@ pub(crate) mod audit;
 mod charts;
 mod confirm;
 mod data_controls;
+pub(crate) mod decisions;
 pub(crate) mod deliveries;
 pub(crate) mod delivery;
 pub(crate) mod development;
 pub(crate) mod endpoint;
+pub(crate) mod enrollment;
 pub(crate) mod enrollments;
 pub(crate) mod export;
 pub(crate) mod gateway;
@@ -103,6 +105,7 @@ impl Told {
         let text = match query.get("done")? {
             "approved" => "Approved. The profile is active in the program.",
             "rejected" => "Rejected.",
+            "none-chosen" => "Nothing was done: tick the applications to decide first.",
             "opened" => "The action is open.",
             "resolved" => "The action has ended.",
             "checked" => "The identity check is recorded.",

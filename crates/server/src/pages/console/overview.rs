@@ -15,6 +15,7 @@ use super::{ConsoleCall, Frame, Organizations, enrollments, shown};
 use crate::acts;
 use crate::app::Operation;
 use crate::http::error::{Failure, Outcome};
+use crate::pages::programs::title;
 use crate::pages::shown::{self as values, Moment};
 
 /// How many days the growth is shown of.
@@ -147,7 +148,7 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
     let queue = queue.items.iter().map(|it| WaitingRow {
         id: it.id.to_string(),
         organization: named.name(&it.organization_id),
-        program: it.program.as_str().to_owned(),
+        program: title(&app.settings.programs, it.program.as_str()),
         who: enrollments::applicant(it),
         waiting: Moment::ago(it.submitted_at, now),
     });

@@ -1,6 +1,8 @@
 //! One profile: every field, as any dialect sees it, its programs, actions, applications and trail;
 //! and the operator's decisions on it.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{ActionKind, IdentityCheck, Reason, Resolution};
@@ -27,8 +29,10 @@ use super::profiles::look_of_status;
 use super::{Choice, ConsoleCall, Frame, Told, go, look_of, segment};
 use crate::acts::enforcement::{self, NamedAction};
 use crate::acts::{self, profiles, programs};
+use crate::config::ProgramConfig;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
+use crate::pages::programs::title;
 use crate::pages::shown::{self as values, Moment};
 use crate::pages::{Room, page};
 
@@ -49,10 +53,13 @@ struct ProfilePage {
     onboarded: Option<Moment>,
     metadata: Vec<(String, String)>,
     lenses: Vec<Choice>,
+    is_lens_chosen: bool,
     seen_as: String,
     programs: Vec<ProgramRow>,
+    program_names: Vec<Choice>,
     controls: ControlsShown,
     actions: Vec<ActionRow>,
+    has_open_action: bool,
     reasons: Vec<Choice>,
     enrollments: Vec<EnrollmentRow>,
     deliveries: Vec<DeliveryRow>,
@@ -64,6 +71,7 @@ struct ProfilePage {
 #[derive(Debug)]
 struct ProgramRow {
     name: String,
+    title: String,
     status: &'static str,
     look: &'static str,
     details: String,
@@ -120,7 +128,8 @@ async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>)
     };
     let trail = acts::audit::list(&call.desk, &filter, None, Limit::DEFAULT).await?;
     let query = Form::of_query(call.exchange().query());
-    let lens = query.filled("as").unwrap_or("record");
+    let chosen_lens = query.filled("as");
+    let lens = chosen_lens.unwrap_or("record");
     let labelled = dialects::names().map(|name| {
         (
             name,
@@ -133,6 +142,8 @@ async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>)
     });
     let labelled = std::iter::once(("record", "Record".to_owned())).chain(labelled);
     let is_now = profile.enforcement.status_at(now);
+    let offered = &app.settings.programs;
+    let actions = actions(&profile, now);
     let detail = ProfilePage {
         frame: Frame::new(call, "profiles").telling(told),
         id: id.to_string(),
@@ -148,15 +159,18 @@ async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>)
         onboarded: profile.details.onboarded_at.map(Moment::second),
         metadata: pairs(&profile),
         lenses: Choice::all(labelled, Some(lens)),
+        is_lens_chosen: chosen_lens.is_some(),
         seen_as: seen_as(&owned.organization_id, owned, &profile, lens, now)?,
-        programs: program_rows(&profile),
+        programs: program_rows(&profile, offered),
+        program_names: program_names(offered),
         controls: ControlsShown::new(&profile, now, app.settings.data_controls),
-        actions: actions(&profile, now),
+        has_open_action: actions.iter().any(|it| it.ended.is_none()),
+        actions,
         reasons: Choice::plain(Reason::ALL.iter().map(|it| it.as_str()), None),
         enrollments: enrollments
             .items
             .iter()
-            .map(|it| EnrollmentRow::new(it, String::new(), now))
+            .map(|it| EnrollmentRow::new(it, String::new(), offered, now))
             .collect(),
         more_deliveries: told_of.next.is_some(),
         deliveries: deliveries::named_rows(call, &told_of.deliveries).await?,
@@ -243,7 +257,16 @@ fn seen_as(
     Ok(value.map(|value| format!("{value:#}")).unwrap_or_default())
 }
 
-fn program_rows(profile: &Profile) -> Vec<ProgramRow> {
+/// The programs that there are, by their titles.
+fn program_names(offered: &[ProgramConfig]) -> Vec<Choice> {
+    let known = ["cyber", "efs"].into_iter();
+    let offered_names = offered.iter().map(|program| program.name.as_str());
+    let names: BTreeSet<_> = known.chain(offered_names).collect();
+    let titled = names.into_iter().map(|name| (name, title(offered, name)));
+    Choice::all(titled, None)
+}
+
+fn program_rows(profile: &Profile, offered: &[ProgramConfig]) -> Vec<ProgramRow> {
     let rows = profile.programs.statuses().map(|(name, status)| {
         let details = match name {
             "cyber" => profile.programs.cyber.map(|cyber| {
@@ -270,6 +293,7 @@ fn program_rows(profile: &Profile) -> Vec<ProgramRow> {
             _ => None,
         };
         ProgramRow {
+            title: title(offered, name),
             name: name.to_owned(),
             status: status.as_str(),
             look: look_of(status),

@@ -9,12 +9,12 @@ use rollcall_domain::page::{Limit, Order, OrderBy, ProfileListing, StatusFilter}
 use rollcall_domain::profile::{AccessType, Profile};
 use rollcall_domain::program::ProgramStatus;
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
-use rollcall_wire::error::{ApiError, ErrorKind};
+use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::profiles::parse_search;
 
 use super::paging::{ASIDE, Pager};
 use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, look_of, segment};
-use crate::acts;
+use crate::acts::{self, if_there};
 use crate::app::Operation;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
@@ -138,14 +138,6 @@ async fn named(call: &ConsoleCall<'_>, form: &Form) -> Result<Option<String>, Fa
         return Ok(found.map(|it| format!("/console/enrollments/{}", segment(it.id.as_str()))));
     }
     Ok(None)
-}
-
-/// What was found, or nothing where it is not there.
-fn if_there<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match found {
-        Err(failure) if failure.told().kind == ErrorKind::NotFound => Ok(None),
-        found => found.map(Some),
-    }
 }
 
 struct Found {
