@@ -146,6 +146,12 @@ pub(crate) fn invalid() -> ApiError {
     ApiError::at("page", INVALID)
 }
 
+/// Whether this is what is told of a cursor that does not open, or not here.
+pub fn is_invalid_cursor(error: &ApiError) -> bool {
+    let message = error.message.strip_prefix("page: ");
+    message.is_some_and(|message| message.starts_with(INVALID))
+}
+
 const INVALID: &str = "not a valid cursor for this request";
 
 fn purpose(organization: &OrganizationId) -> String {

@@ -209,7 +209,7 @@ fn told(failure: Failure, router: &Router, head: &Parts, request_id: &RequestId)
         Room::Console => router.surface.operator,
     };
     match Room::of(head.uri.path()).filter(is_here) {
-        Some(room) => pages::failed(room, failure, request_id.as_str()),
+        Some(room) => pages::failed(room, &head.uri, failure, request_id.as_str()),
         None => failure.into_answer(request_id.as_str()),
     }
 }

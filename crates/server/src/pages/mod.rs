@@ -22,7 +22,7 @@ use askama::Template;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_FRAME_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use http_body_util::Full;
 
 use crate::http::answer::{Answer, Body, answer, empty};
@@ -128,13 +128,13 @@ pub(crate) fn protect(room: Room, answer: &mut Answer) {
 }
 
 /// What went wrong, as a page that a person can read. The log is told the cause elsewhere.
-pub(crate) fn failed(room: Room, failure: Failure, request_id: &str) -> Answer {
+pub(crate) fn failed(room: Room, asked: &Uri, failure: Failure, request_id: &str) -> Answer {
     let told = failure.told();
     let status = StatusCode::from_u16(told.status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let rendered = match room {
         Room::Portal => portal::trouble(status, request_id),
-        Room::Console => console::trouble(status, &told.message, request_id),
+        Room::Console => console::trouble(status, asked, told, request_id),
     };
     // The plain answer knows what to say of retries and methods; the page replaces its body.
     let mut plain = failure.into_answer(request_id);

@@ -4,7 +4,7 @@ use askama::Template;
 use rollcall_domain::audit::{AuditAction, AuditEvent, TargetKind};
 use rollcall_wire::operator::audit::parse_list;
 
-use super::paging::{ASIDE, Pager};
+use super::paging::{ASIDE, Pager, Way};
 use super::{Choice, ConsoleCall, Frame, Organizations, segment, shown};
 use crate::acts::audit;
 use crate::http::error::Outcome;
@@ -66,14 +66,14 @@ impl AuditRow {
 pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let app = call.app();
     let form = Form::of_query(call.exchange().query());
-    let query = form.to_query(&["done", "signed-in"]);
+    let aside: Vec<_> = ASIDE.into_iter().filter(|it| *it != "page").collect();
+    let query = form.to_query(&aside);
     let request = parse_list(Some(&query), &app.cursors)?;
     let found = audit::page(&call.desk, &request).await?;
     let next = found
         .next
         .map(|position| request.list.next_page(&app.cursors, &position));
-    let kept = form.to_query(&ASIDE);
-    let pager = Pager::new("/console/audit", &kept, next, form.filled("page").is_some());
+    let pager = Way::new("/console/audit", &form).pager(next);
     let organizations = Organizations::read(&call).await?;
     let actions = AuditAction::ALL.iter().map(|action| action.as_str());
     let actions = actions.map(|action| (action, action.to_owned()));

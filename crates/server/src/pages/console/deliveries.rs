@@ -142,7 +142,8 @@ pub(super) async fn find(
         created_at: last.created_at,
         id: last.id.to_string(),
     });
-    Ok((found.deliveries, paging.pager(end)))
+    let pager = paging.pager(end).counting(found.deliveries.len(), None);
+    Ok((found.deliveries, pager))
 }
 
 /// `GET /console/deliveries`

@@ -10,7 +10,7 @@ use rollcall_store::enrollments::EnrollmentFilter;
 use rollcall_wire::operator::enrollments::NOTE_LIMIT;
 
 use super::paging::{Pager, Paging};
-use super::{Choice, ConsoleCall, Frame, Organizations, segment, shown};
+use super::{Choice, ConsoleCall, Frame, Organizations, figures, segment, shown};
 use crate::acts::enrollments;
 use crate::config::ProgramConfig;
 use crate::http::error::Outcome;
@@ -112,6 +112,13 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let (after, limit) = (after.as_ref(), Limit::DEFAULT);
     let listed = enrollments::list(&call.desk, &filter, order, after, limit).await?;
     let pager = paging.pager(listed.next);
+    let is_queue = wanted == Some(EnrollmentStatus::Pending);
+    let known = if is_queue && organization.is_none() && !pager.is_whole() {
+        Some(figures(&call).await?.waiting_enrollments)
+    } else {
+        None
+    };
+    let pager = pager.counting(listed.items.len(), known);
     let organizations = Organizations::read(&call).await?;
     let rows = listed.items.iter();
     let rows = rows.map(|it| {
@@ -123,7 +130,7 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
         tabs: Choice::plain(statuses.chain(["all"]), Some(status)),
         organizations: organizations.choices(organization),
         organization_id: organization.unwrap_or_default().to_owned(),
-        is_queue: wanted == Some(EnrollmentStatus::Pending),
+        is_queue,
         note_limit: NOTE_LIMIT,
         status: status.to_owned(),
         rows: rows.collect(),

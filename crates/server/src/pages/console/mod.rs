@@ -28,6 +28,7 @@ pub(crate) mod profile;
 pub(crate) mod profiles;
 pub(crate) mod session;
 pub(crate) mod sign_in;
+mod trouble;
 pub(crate) mod webhooks;
 
 use askama::Template;
@@ -38,13 +39,16 @@ use rollcall_domain::page::Limit;
 use rollcall_domain::program::ProgramStatus;
 use rollcall_domain::role::Right;
 use rollcall_domain::tenant::Organization;
+use rollcall_store::overview::RegistryFigures;
 
 use super::form::Form;
 use super::{Room, assets, page};
 use crate::acts;
+use crate::app::Operation;
 use crate::http::answer::Answer;
 use crate::http::error::{Failure, Outcome};
 pub(crate) use session::ConsoleCall;
+pub(super) use trouble::trouble;
 
 /// What every page of the console has around it.
 #[derive(Debug)]
@@ -65,6 +69,10 @@ struct Frame {
     /// The server's version.
     version: &'static str,
     told: Option<Told>,
+    /// Whether the page loads itself anew every half minute.
+    refreshes: bool,
+    /// The page with that switched, in case it is one that changes by itself.
+    switch: String,
 }
 
 /// What has become of what was asked for.
@@ -139,12 +147,20 @@ impl Told {
 
 impl Frame {
     fn new(call: &ConsoleCall<'_>, here: &'static str) -> Self {
+        let asked = &call.exchange().head.uri;
+        let query = Form::of_query(asked.query());
+        let refreshes = query.filled("refresh").is_some();
+        let kept = query.to_query(&["refresh", "done", "signed-in"]);
+        let joint = if kept.is_empty() { "" } else { "&" };
+        let refresh = if refreshes { "" } else { "refresh=on" };
         Self {
             inside: true,
             development: call.app().development.is_some(),
             decides: call.desk.has(Right::Decide),
             administers: call.desk.has(Right::Administer),
             told: Told::done(call),
+            refreshes,
+            switch: format!("{}?{kept}{joint}{refresh}", asked.path()),
             ..Self::outside(here)
         }
     }
@@ -161,6 +177,8 @@ impl Frame {
             administers: false,
             version: env!("CARGO_PKG_VERSION"),
             told: None,
+            refreshes: false,
+            switch: String::new(),
         }
     }
 
@@ -180,34 +198,6 @@ impl Frame {
     fn is_here(&self, entry: &str) -> bool {
         self.here == entry
     }
-}
-
-#[derive(Template)]
-#[template(path = "console/trouble.html")]
-struct TroublePage<'a> {
-    frame: Frame,
-    heading: &'static str,
-    text: &'a str,
-    reference: &'a str,
-}
-
-/// What to show for a failure.
-pub(super) fn trouble(status: StatusCode, text: &str, request_id: &str) -> Outcome {
-    let heading = match status {
-        StatusCode::NOT_FOUND => "Not found",
-        StatusCode::FORBIDDEN => "Not allowed",
-        StatusCode::CONFLICT => "Too late",
-        StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
-        status if status.is_client_error() => "That did not work",
-        _ => "Something went wrong",
-    };
-    let trouble = TroublePage {
-        frame: Frame::outside(""),
-        heading,
-        text,
-        reference: request_id,
-    };
-    page(Room::Console, status, &trouble)
 }
 
 fn shown(template: &impl Template) -> Outcome {
@@ -273,6 +263,15 @@ impl Choice {
             .map(|value| (value, super::shown::words(value)));
         Self::all(labelled, chosen)
     }
+}
+
+/// Totals of the registry, which are kept and not counted.
+async fn figures(call: &ConsoleCall<'_>) -> Result<RegistryFigures, Failure> {
+    let read = call
+        .app()
+        .store
+        .registry_figures(call.desk.proof, 0, i64::MAX);
+    call.desk.read(Operation::ReadFigures, read).await
 }
 
 /// The first hundred organizations, to choose from and to name.

@@ -16,7 +16,7 @@ use rollcall_wire::operator::tenants::{
 use super::confirm::{self, Question};
 use super::keys::{self as key_pages, KeyRow};
 use super::paging::{Pager, Paging};
-use super::{Choice, ConsoleCall, Frame, Told, go, segment};
+use super::{Choice, ConsoleCall, Frame, Told, figures, go, segment};
 use crate::acts::{keys, organizations, workspaces};
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
@@ -66,9 +66,19 @@ async fn listed(call: &ConsoleCall<'_>, told: Option<Told>) -> Outcome {
     let list = OrganizationsPage {
         frame: Frame::new(call, "organizations").telling(told),
         rows: found.items.iter().map(OrganizationRow::new).collect(),
-        pager: paging.pager(found.next),
+        pager: counted(call, paging.pager(found.next), found.items.len()).await?,
     };
     page(Room::Console, list.frame.status(), &list)
+}
+
+/// The pages, with how many organizations there are.
+async fn counted(call: &ConsoleCall<'_>, pager: Pager, here: usize) -> Result<Pager, Failure> {
+    let known = if pager.is_whole() {
+        None
+    } else {
+        Some(figures(call).await?.organization_count)
+    };
+    Ok(pager.counting(here, known))
 }
 
 /// `POST /console/organizations`

@@ -9,10 +9,11 @@ use rollcall_domain::page::{Limit, Order, OrderBy, ProfileListing, StatusFilter}
 use rollcall_domain::profile::{AccessType, Profile};
 use rollcall_domain::program::ProgramStatus;
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
+use rollcall_wire::cursor::is_invalid_cursor;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::profiles::parse_search;
 
-use super::paging::{ASIDE, Pager};
+use super::paging::{ASIDE, Pager, Way};
 use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, look_of, segment};
 use crate::acts::{self, if_there};
 use crate::app::Operation;
@@ -27,6 +28,8 @@ struct ProfilesPage {
     frame: Frame,
     filters: Filters,
     rows: Vec<Row>,
+    /// Whether anything was asked for but all of them.
+    is_narrowed: bool,
     pager: Pager,
 }
 
@@ -97,22 +100,25 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let organizations = Organizations::read(&call).await?;
     let (page_shown, status) = match find(&call, &form).await {
         Ok(found) => (found, StatusCode::OK),
-        Err(Finding::Told(error)) => {
+        Err(Finding::Told(error)) if !is_invalid_cursor(&error) => {
             let told = Told::bad(error.message);
             (Found::none(told), StatusCode::BAD_REQUEST)
         }
+        Err(Finding::Told(error)) => return Err(error.into()),
         Err(Finding::Failed(failure)) => return Err(failure),
     };
     let now = call.app().clock.now();
     let rows = page_shown.profiles.iter();
     let rows = rows.map(|(owner, profile)| row(profile, organizations.name(owner), now));
-    let kept = form.to_query(&ASIDE);
-    let is_later = form.filled("page").is_some();
-    let pager = Pager::new("/console/profiles", &kept, page_shown.next, is_later);
+    let way = Way::new("/console/profiles", &form);
+    let pager = way.pager(page_shown.next);
+    let known = counted(&call, &form, &pager).await?;
+    let pager = pager.counting(page_shown.profiles.len(), known);
     let list = ProfilesPage {
         frame: Frame::new(&call, "profiles").telling(page_shown.told),
         filters: filters(&form, &organizations),
         rows: rows.collect(),
+        is_narrowed: !form.to_query(&[&ASIDE[..], &["sort"]].concat()).is_empty(),
         pager,
     };
     page(Room::Console, status, &list)
@@ -203,6 +209,25 @@ async fn search(call: &ConsoleCall<'_>, form: &Form) -> Result<Found, Finding> {
     })
 }
 
+/// How many profiles the list has, where that is kept: all of them, or an organization's.
+async fn counted(
+    call: &ConsoleCall<'_>,
+    form: &Form,
+    pager: &Pager,
+) -> Result<Option<u64>, Failure> {
+    let narrowed = form.to_query(&[&ASIDE[..], &["organization_id", "sort"]].concat());
+    if pager.is_whole() || !narrowed.is_empty() {
+        return Ok(None);
+    }
+    let count = call.app().store.count_profiles(call.desk.proof);
+    let counts = call.desk.read(Operation::ReadFigures, count).await?;
+    let organization = form.filled("organization_id");
+    let wanted = counts
+        .iter()
+        .filter(|(id, _)| organization.is_none_or(|wanted| id.as_str() == wanted));
+    Ok(Some(wanted.map(|(_, count)| count).sum()))
+}
+
 /// What the operator is told of profiles that the page lacks.
 fn naming(damaged: &[ProfileId]) -> Option<Told> {
     let ids: Vec<_> = damaged.iter().map(ProfileId::as_str).collect();
@@ -227,7 +252,8 @@ fn search_query(form: &Form) -> String {
             "created_after" | "created_before" if value.len() == 10 => {
                 query.append_pair(name, &format!("{value}T00:00:00Z"));
             }
-            "sort" | "done" | "signed-in" => {}
+            "sort" => {}
+            name if name != "page" && ASIDE.contains(&name) => {}
             STATUS if value == ANY_ACTION => {
                 for status in ACTED_ON {
                     query.append_pair(name, status.as_str());
@@ -254,15 +280,10 @@ async fn listing(call: &ConsoleCall<'_>, form: &Form, sort: &str) -> Result<Foun
     let organization_id = OrganizationId::parse(organization_id)
         .map_err(|error| ApiError::at("organization_id", error))?;
     let narrowing = form.pairs().iter().find(|(name, value)| {
-        let kept = [
-            "organization_id",
-            "enforcement_status",
-            "sort",
-            "page",
-            "done",
-            "signed-in",
-        ];
-        !value.trim().is_empty() && !kept.contains(&name.as_str())
+        let name = name.as_str();
+        let goes_with =
+            ["organization_id", STATUS, "sort"].contains(&name) || ASIDE.contains(&name);
+        !value.trim().is_empty() && !goes_with
     });
     if narrowing.is_some() {
         let message = "Sorting goes with organization and status alone; empty the other filters";

@@ -182,7 +182,7 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
             .unwrap_or_default()
             .to_owned(),
         rows: rows.collect(),
-        pager: paging.pager(end),
+        pager: paging.pager(end).counting(found.endpoints.len(), None),
     })
 }
 
