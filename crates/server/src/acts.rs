@@ -16,6 +16,7 @@ pub(crate) mod development;
 pub(crate) mod endpoints;
 pub(crate) mod enforcement;
 pub(crate) mod enrollments;
+pub(crate) mod finding;
 pub(crate) mod gateway;
 pub(crate) mod keys;
 pub(crate) mod organizations;

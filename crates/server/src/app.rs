@@ -24,6 +24,7 @@ use crate::config::ProgramConfig;
 use crate::credentials::{Credentials, Identity};
 use crate::development::{Development, DevelopmentParts};
 use crate::duty::Duty;
+use crate::email_hash::EmailHashing;
 use crate::http::body::BodyLimits;
 use crate::http::fences::{AuthenticationFailures, OrganizationRates};
 use crate::http::listener::ListenerLimits;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// Programs that end users can apply for.
     pub programs: Vec<ProgramConfig>,
+    /// How platforms hash e-mail addresses, if that is known.
+    pub email_hashing: Option<EmailHashing>,
     /// How long an enrollment or action URL works.
     pub enrollment_url_lifetime: Duration,
     /// Who says what became of the keys and buckets of data controls.
@@ -73,6 +76,7 @@ impl Settings {
             cors_origins: Vec::new(),
             webhooks: WebhookSettings::default(),
             programs: vec![ProgramConfig::cyber()],
+            email_hashing: None,
             enrollment_url_lifetime: URL_LIFETIME,
             data_controls: Validator::Operator,
         }

@@ -38,7 +38,9 @@ pub use layers::{Origin, UnknownVariable, unknown_variables};
 pub use reference::reference_markdown;
 pub(crate) use secret_keys::SECRET_KEY_FILE;
 pub use secret_keys::SecretKeys;
-pub use value::{DurationRange, FieldKind, ProgramConfig, ProgramField, ProgramTier, Secret};
+pub use value::{
+    DurationRange, EmailHashScheme, FieldKind, ProgramConfig, ProgramField, ProgramTier, Secret,
+};
 
 use value::AnySetting;
 
@@ -140,6 +142,12 @@ settings! {
         strict_betas: bool = false,
         /// How long an enrollment or action URL works, from 5 minutes to 7 days.
         enrollment_url_lifetime: Duration = enrollment::URL_LIFETIME,
+        /// How platforms make the `email_hash` of a profile, so that the console finds people by their e-mail addresses:
+        /// `sha256` of the address without surrounding space and in lower case, in hexadecimal, with or without
+        /// `sha256:` before it. Without it the console finds them by the hash alone.
+        email_hash_scheme: Option<EmailHashScheme> = None,
+        /// What stands before the address when it is hashed, if platforms put a secret there.
+        email_hash_prefix: Option<Secret> = None,
         /// Origins whose pages may call the public API from a browser, written as browsers send them: scheme, host,
         /// and a port that is not the scheme's own, such as `https://app.example.com`.
         cors_origins: Vec<String> = Vec::new(),

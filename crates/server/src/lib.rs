@@ -36,6 +36,7 @@ pub mod config;
 pub mod credentials;
 pub mod development;
 mod duty;
+pub mod email_hash;
 mod first_ids;
 mod gateway;
 pub mod http;

@@ -37,6 +37,8 @@ pub struct DeliveryFilter {
     pub status: Option<DeliveryStatus>,
     /// Of events about this profile.
     pub profile_id: Option<ProfileId>,
+    /// Of this event.
+    pub event_id: Option<EventId>,
 }
 
 /// One page of deliveries, newest first.

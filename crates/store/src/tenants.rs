@@ -101,6 +101,13 @@ pub trait Tenants: Send + Sync {
     /// Whether the organization has this workspace.
     async fn has_workspace(&self, scope: &OrganizationScope, id: &WorkspaceId) -> Stored<bool>;
 
+    /// The workspace with this id, whoever's it is.
+    async fn find_workspace(
+        &self,
+        proof: OperatorProof,
+        id: &WorkspaceId,
+    ) -> Stored<Option<Workspace>>;
+
     /// Stores a new key under the hash of its secret.
     async fn insert_key(
         &self,

@@ -1,6 +1,6 @@
 //! Workspaces: the parts of an organization that keys can be bound to.
 
-use rollcall_domain::id::OrganizationId;
+use rollcall_domain::id::{OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::Workspace;
 use rollcall_store::tenants::{Listed, NotStored};
@@ -43,4 +43,13 @@ pub(crate) async fn list(
     let scope = desk.scope(organization_id);
     let list = desk.store().list_workspaces(&scope, after, limit);
     desk.read(ReadTenants, list).await
+}
+
+/// The workspace with this id, whoever's it is.
+pub(crate) async fn look_up(
+    desk: &Desk<'_>,
+    id: &WorkspaceId,
+) -> Result<Option<Workspace>, Failure> {
+    let find = desk.store().find_workspace(desk.proof, id);
+    desk.read(ReadTenants, find).await
 }

@@ -23,6 +23,7 @@ use super::storage::{self, Storage};
 use crate::app::{App, AppParts, Settings};
 use crate::config::{Config, DurationRange, unknown_variables};
 use crate::development::DevelopmentParts;
+use crate::email_hash::EmailHashing;
 use crate::http::body::BodyLimits;
 use crate::http::listener::{Figures, Listener, ListenerLimits};
 use crate::http::service::edge_errors;
@@ -186,6 +187,7 @@ pub(crate) fn app(
             ..webhooks(config, keys.vault, development.is_some())?
         },
         programs: config.programs.clone(),
+        email_hashing: EmailHashing::of(config),
         enrollment_url_lifetime: config.enrollment_url_lifetime,
         data_controls: config.dev.data_controls,
     };

@@ -31,6 +31,9 @@ impl Loaded {
         if config.database_read_url.is_some() && config.database_url.is_none() {
             return Err(self.invalid("database_read_url", "needs database_url to be set too"));
         }
+        if config.email_hash_prefix.is_some() && config.email_hash_scheme.is_none() {
+            return Err(self.invalid("email_hash_prefix", "needs email_hash_scheme to be set too"));
+        }
         if let Err(error) = telemetry::check_filter(&config.log) {
             let reason = error.to_string();
             let reason = reason.strip_prefix("log: ").unwrap_or(&reason);

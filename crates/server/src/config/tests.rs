@@ -277,6 +277,14 @@ fn text_that_looks_like_something_else_stays_text() {
     "test.toml: database_read_url: needs database_url to be set too"
 )]
 #[case(
+    "email_hash_scheme = \"md5\"",
+    "test.toml: email_hash_scheme: expected \"sha256\""
+)]
+#[case(
+    "email_hash_prefix = \"pepper\"",
+    "test.toml: email_hash_prefix: needs email_hash_scheme to be set too"
+)]
+#[case(
     "listen = \"127.0.0.1:1\"\nlisten =",
     "test.toml, line 2: not valid TOML: "
 )]

@@ -92,6 +92,30 @@ impl fmt::Debug for Secret {
 
 const HIDDEN: &str = "(hidden)";
 
+/// How platforms hash e-mail addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmailHashScheme {
+    /// SHA-256.
+    Sha256,
+}
+
+impl SettingValue for EmailHashScheme {
+    const EXPECTED: &'static str = "\"sha256\"";
+
+    fn read(written: &Value) -> Option<Self> {
+        match written.as_str()?.trim() {
+            "sha256" => Some(Self::Sha256),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Sha256 => "sha256".to_owned(),
+        }
+    }
+}
+
 /// A span of durations, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DurationRange {

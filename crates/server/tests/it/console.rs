@@ -105,6 +105,11 @@ async fn every_page_is_shown_to_who_is_signed_in() {
     let test = format!("/operator/v1/webhook_endpoints/{ENDPOINT}/test");
     let delivery = server.operator().post(&test, "").await.string("id");
     let browser = signed_in(&server).await;
+    let trail = server
+        .operator()
+        .get("/operator/v1/audit_events?limit=1")
+        .await;
+    let event = trail.ok()["data"][0]["id"].as_str().unwrap().to_owned();
     for route in table() {
         let is_page = matches!(
             route.audience,
@@ -119,6 +124,7 @@ async fn every_page_is_shown_to_who_is_signed_in() {
             .replace("{organization_id}", ORGANIZATION)
             .replace("{webhook_endpoint_id}", ENDPOINT)
             .replace("{webhook_delivery_id}", &delivery)
+            .replace("{audit_event_id}", &event)
             .replace("{enrollment_id}", &id);
         let page = browser.get(&target).await;
         assert_eq!(page.status, 200, "{target}: {page}");

@@ -21,6 +21,7 @@ mod client;
 mod console;
 mod console_applications;
 mod console_lists;
+mod console_search;
 mod console_webhooks;
 mod contract;
 mod damage;

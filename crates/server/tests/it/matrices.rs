@@ -65,6 +65,7 @@ pub(crate) fn fill(route: &Route, ids: &Ids) -> Filled {
         .replace("{document}", "ga.json")
         .replace("{token}", ids.token)
         .replace("{enrollment_id}", "enr_nobody")
+        .replace("{audit_event_id}", "aud_nobody")
         .replace("{region}", "us")
         .replace("{name}", "cyber");
     assert!(

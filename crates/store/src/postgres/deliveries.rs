@@ -176,11 +176,13 @@ fn page(filter: &DeliveryFilter, after: Option<&DeliveryId>, limit: Limit) -> (S
     let mut conditions = Vec::new();
     let endpoint = filter.endpoint_id.as_ref();
     let profile = filter.profile_id.as_ref();
+    let event = filter.event_id.as_ref();
     let filters = [
         ("d.id <", after.map(DeliveryId::as_str)),
         ("d.endpoint_id =", endpoint.map(WebhookEndpointId::as_str)),
         ("d.status =", filter.status.map(DeliveryStatus::as_str)),
         ("v.profile_id =", profile.map(ProfileId::as_str)),
+        ("d.event_id =", event.map(EventId::as_str)),
     ];
     for (condition, value) in filters {
         if let Some(value) = value {

@@ -161,6 +161,24 @@ impl Tenants for PostgresStore {
         Ok(!rows.is_empty())
     }
 
+    async fn find_workspace(
+        &self,
+        _proof: OperatorProof,
+        id: &WorkspaceId,
+    ) -> Stored<Option<Workspace>> {
+        let sql = "SELECT id, name, created_at, organization FROM workspaces WHERE id = $1";
+        let rows = self.read(sql, &values![id.as_str()]).await?;
+        let found = |row: &Row| -> Stored<_> {
+            Ok(Workspace {
+                id: parsed(row, 0, WorkspaceId::parse)?,
+                organization_id: parsed(row, 3, OrganizationId::parse)?,
+                name: column(row, 1)?,
+                created_at: timestamp(row, 2)?,
+            })
+        };
+        rows.first().map(found).transpose()
+    }
+
     async fn insert_key(
         &self,
         _proof: OperatorProof,

@@ -27,8 +27,8 @@ const COLUMNS: &str = "d.id, o.id, d.endpoint_id, d.event_id, v.type, d.status, 
     d.due_at, d.lease_owner IS NOT NULL, d.attempts";
 const TABLES: &str = "webhook_deliveries d JOIN events v ON v.id = d.event_id \
     JOIN organizations o ON o.number = d.organization";
-/// The same, beginning with the events: a profile has few.
-const TABLES_OF_PROFILE: &str = "events v CROSS JOIN webhook_deliveries d ON d.event_id = v.id \
+/// The same, beginning with the events, which are few: a profile's, or one.
+const TABLES_OF_EVENTS: &str = "events v CROSS JOIN webhook_deliveries d ON d.event_id = v.id \
     CROSS JOIN organizations o ON o.number = d.organization";
 
 #[async_trait]
@@ -83,12 +83,17 @@ impl Deliveries for SqliteStore {
         if let Some(status) = filter.status {
             and("d.status =", status.as_str());
         }
-        let tables = match &filter.profile_id {
-            None => TABLES,
-            Some(profile) => {
-                and("v.profile_id =", profile.as_str());
-                TABLES_OF_PROFILE
-            }
+        if let Some(profile) = &filter.profile_id {
+            and("v.profile_id =", profile.as_str());
+        }
+        if let Some(event) = &filter.event_id {
+            and("v.id =", event.as_str());
+        }
+        let is_of_events = filter.profile_id.is_some() || filter.event_id.is_some();
+        let tables = if is_of_events {
+            TABLES_OF_EVENTS
+        } else {
+            TABLES
         };
         let wanted = limit.get() + 1;
         let sql = format!(

@@ -235,6 +235,26 @@ impl Tenants for SqliteStore {
         })
     }
 
+    async fn find_workspace(
+        &self,
+        _proof: OperatorProof,
+        id: &WorkspaceId,
+    ) -> Stored<Option<Workspace>> {
+        self.read(|connection| {
+            let sql = "SELECT w.id, w.name, w.created_at, o.id FROM workspaces w \
+                 JOIN organizations o ON o.number = w.organization WHERE w.id = ?1";
+            let found = query(connection, sql, params![id.as_str()], |row| {
+                Ok(Workspace {
+                    id: parsed(row, 0, WorkspaceId::parse)?,
+                    organization_id: parsed(row, 3, OrganizationId::parse)?,
+                    name: row.get(1).map_err(failed)?,
+                    created_at: timestamp(row, 2)?,
+                })
+            })?;
+            Ok(found.into_iter().next())
+        })
+    }
+
     async fn insert_key(
         &self,
         _proof: OperatorProof,

@@ -22,7 +22,7 @@ pub(crate) async fn list(call: OperatorCall<'_>) -> Outcome {
     let filter = DeliveryFilter {
         endpoint_id: request.endpoint_id.clone(),
         status: request.status,
-        profile_id: None,
+        ..DeliveryFilter::default()
     };
     // Ids sort by creation, so the id alone is the position.
     let after = request.list.after.as_ref();

@@ -176,5 +176,6 @@ fn filter(form: &Form) -> Result<DeliveryFilter, ApiError> {
         profile_id: profile_id
             .transpose()
             .map_err(|error| ApiError::at("profile_id", error))?,
+        event_id: None,
     })
 }

@@ -52,7 +52,7 @@ async fn detail(call: &ConsoleCall<'_>, owned: &OwnedEndpoint, told: Option<Told
     let filter = DeliveryFilter {
         endpoint_id: Some(endpoint.id.clone()),
         status: deliveries::status_in(&form)?,
-        profile_id: None,
+        ..DeliveryFilter::default()
     };
     let paging = Paging::new(call, path(&endpoint.id), &form);
     let (found, pager) = deliveries::find(call, &filter, &paging).await?;

@@ -7,6 +7,7 @@
 //! outcome, which `?done=` names.
 
 pub(crate) mod audit;
+pub(crate) mod audit_event;
 mod charts;
 mod confirm;
 mod data_controls;
@@ -26,6 +27,7 @@ pub(crate) mod overview;
 mod paging;
 pub(crate) mod profile;
 pub(crate) mod profiles;
+pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod sign_in;
 mod trouble;
@@ -69,6 +71,8 @@ struct Frame {
     /// The server's version.
     version: &'static str,
     told: Option<Told>,
+    /// Whether people are found by their e-mail addresses.
+    hashes_addresses: bool,
     /// Whether the page loads itself anew every half minute.
     refreshes: bool,
     /// The page with that switched, in case it is one that changes by itself.
@@ -159,6 +163,7 @@ impl Frame {
             decides: call.desk.has(Right::Decide),
             administers: call.desk.has(Right::Administer),
             told: Told::done(call),
+            hashes_addresses: call.app().settings.email_hashing.is_some(),
             refreshes,
             switch: format!("{}?{kept}{joint}{refresh}", asked.path()),
             ..Self::outside(here)
@@ -177,6 +182,7 @@ impl Frame {
             administers: false,
             version: env!("CARGO_PKG_VERSION"),
             told: None,
+            hashes_addresses: false,
             refreshes: false,
             switch: String::new(),
         }

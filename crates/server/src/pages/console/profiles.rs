@@ -4,7 +4,7 @@ use askama::Template;
 use http::StatusCode;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::EnforcementStatus;
-use rollcall_domain::id::{EnforcementActionId, EnrollmentId, OrganizationId, ProfileId};
+use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_domain::page::{Limit, Order, OrderBy, ProfileListing, StatusFilter};
 use rollcall_domain::profile::{AccessType, Profile};
 use rollcall_domain::program::ProgramStatus;
@@ -14,8 +14,8 @@ use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::profiles::parse_search;
 
 use super::paging::{ASIDE, Pager, Way};
-use super::{Choice, ConsoleCall, Frame, Organizations, Told, go, look_of, segment};
-use crate::acts::{self, if_there};
+use super::{Choice, ConsoleCall, Frame, Organizations, Told, look_of};
+use crate::acts;
 use crate::app::Operation;
 use crate::http::error::{Failure, Outcome};
 use crate::pages::form::Form;
@@ -94,9 +94,6 @@ const SORTS: [(&str, &str); 4] = [
 /// `GET /console/profiles`
 pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
     let form = Form::of_query(call.exchange().query());
-    if let Some(target) = named(&call, &form).await? {
-        return Ok(go(&target));
-    }
     let organizations = Organizations::read(&call).await?;
     let (page_shown, status) = match find(&call, &form).await {
         Ok(found) => (found, StatusCode::OK),
@@ -122,28 +119,6 @@ pub(crate) async fn list(call: ConsoleCall<'_>) -> Outcome {
         pager,
     };
     page(Room::Console, status, &list)
-}
-
-/// Where an id leads that was put into the search field.
-async fn named(call: &ConsoleCall<'_>, form: &Form) -> Result<Option<String>, Failure> {
-    let Some(text) = form.filled("q") else {
-        return Ok(None);
-    };
-    let desk = &call.desk;
-    let at = |id: &ProfileId| format!("/console/profiles/{}", segment(id.as_str()));
-    if let Ok(id) = ProfileId::parse(text) {
-        let found = if_there(acts::profiles::find(desk, &id).await)?;
-        return Ok(found.map(|_| at(&id)));
-    }
-    if let Ok(id) = EnforcementActionId::parse(text) {
-        let found = if_there(acts::enforcement::find(desk, id).await)?;
-        return Ok(found.map(|action| at(&action.profile_id)));
-    }
-    if let Ok(id) = EnrollmentId::parse(text) {
-        let found = if_there(acts::enrollments::find(desk, &id).await)?;
-        return Ok(found.map(|it| format!("/console/enrollments/{}", segment(it.id.as_str()))));
-    }
-    Ok(None)
 }
 
 struct Found {

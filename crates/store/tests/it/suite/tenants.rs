@@ -125,6 +125,11 @@ pub(crate) async fn workspaces_belong_to_their_organization(world: World) {
     assert_eq!(stored, Err(NotStored::UnknownOrganization));
     assert!(world.store.has_workspace(&scope, &first.id).await.unwrap());
     assert!(!world.store.has_workspace(&other, &first.id).await.unwrap());
+    let found = world.store.find_workspace(proof(), &first.id);
+    assert_eq!(found.await.unwrap().as_ref(), Some(&first));
+    let unknown = WorkspaceId::parse("wrkspc_unknown").unwrap();
+    let found = world.store.find_workspace(proof(), &unknown);
+    assert_eq!(found.await.unwrap(), None);
     let listed = world
         .store
         .list_workspaces(&scope, None, Limit::DEFAULT)
