@@ -90,7 +90,7 @@ for (const [name, engine] of Object.entries(ENGINES)) {
         await operator.follow("Applications");
         await operator.follow("Ana Ferreira, CERT Porto");
         assert.match(await operator.text(), /Triage of samples that our members send us\./);
-        assert.ok(await operator.page.getByRole("checkbox", { name: "A (asked for)" }).isChecked(), "the tier that was asked for is not chosen");
+        assert.ok(await operator.page.getByRole("checkbox", { name: /^(A|Defense) \(asked for\)$/ }).isChecked(), "the tier that was asked for is not chosen");
         await operator.fill("Note to the end user (optional)", "Welcome, Ana.");
         await operator.press("Approve");
         assert.match(await operator.text(), /Approved\. The profile is active in the program\./);

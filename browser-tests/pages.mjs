@@ -2,6 +2,7 @@
 // (accessibility, phones, screenshots) walks this list; a page of the router that is missing here fails a test.
 
 import { readFileSync } from "node:fs";
+import { sendForm } from "./support/rollcall.mjs";
 import { PEOPLE, linkFor } from "./support/registry.mjs";
 
 const PORTAL = "/user-profiles/enrollment/{token}";
@@ -34,6 +35,40 @@ async function send(visit, registry) {
   await fillApplication(visit);
   await visit.press("Continue");
   await visit.press("Send application");
+}
+
+/** Looks for something in the box of every page. */
+async function search(visit, text) {
+  await visit.open("/console");
+  await visit.fill("Find anything", text);
+  await visit.press("Find");
+}
+
+/** A file to import, of which some lines are bad. */
+export const CSV = `name,external_user_details.reference_id,external_user_details.country,metadata.plan
+Ana Ferreira,acct_90001,PT,team
+"Lindqvist, Björn",acct_90002,Sweden,team
+Leïla Haddad,acct_90003,FR,
+Nobody's,,DE,team
+`;
+
+async function checkFile(visit, registry) {
+  await visit.open("/console/import");
+  await visit.page.getByLabel("Organization of lines that name none").selectOption(registry.organizationId);
+  await visit.page.getByLabel("File", { exact: true }).setInputFiles({ name: "people.csv", mimeType: "text/csv", buffer: Buffer.from(CSV) });
+  await visit.press("Check the file");
+}
+
+/** Chooses the newest application of the queue. */
+async function choose(visit, registry) {
+  const { id } = await registry.sdk().userProfiles.create({ name: "Zoë Marques" });
+  const answer = await sendForm(await linkFor(registry, id), {
+    step: "send", program: "cyber", tiers: "a", full_name: "Zoë Marques", organization: "CERT Porto", role: "Analyst", intended_use: "Detections.", agreement: "yes",
+  });
+  if (answer.status !== 303) throw new Error(`an application was answered with ${answer.status}`);
+  await visit.open("/console/enrollments");
+  await visit.page.getByRole("checkbox", { name: /^Choose Zoë Marques/ }).last().check();
+  await visit.fill("Note to each end user (optional)", "Please name the owner of the systems.");
 }
 
 const ENDPOINT = "/console/webhooks/{webhook_endpoint_id}";
@@ -130,7 +165,14 @@ export const CONSOLE_PAGES = [
   { name: "console-profiles", route: "/console/profiles", go: at("/console/profiles") },
   { name: "console-profiles-filtered", route: "/console/profiles", go: at("/console/profiles?enforcement_status=restricted&country=PT&reference_id=") },
   { name: "console-profiles-none", route: "/console/profiles", go: at("/console/profiles?q=Nobody") },
+  { name: "console-profiles-no-such-page", route: "/console/profiles", go: at("/console/profiles?country=PT&page=page_cut-off") },
+  { name: "console-search", route: "/console/search", go: at("/console/search") },
+  { name: "console-search-several", route: "/console/search", go: (visit) => search(visit, "Ana") },
+  { name: "console-search-none", route: "/console/search", go: (visit) => search(visit, "nobody@example.com") },
+  { name: "console-import", route: "/console/import", go: at("/console/import") },
+  { name: "console-import-checked", route: "/console/import", go: checkFile },
   { name: "console-profile", route: "/console/profiles/{user_profile_id}", go: at(profile(PEOPLE.admitted)) },
+  { name: "console-profile-banned", route: "/console/profiles/{user_profile_id}", go: at(profile(PEOPLE.banned)) },
   { name: "console-profile-restricted", route: "/console/profiles/{user_profile_id}", go: at(`${profile(PEOPLE.restricted)}?as=ga`) },
   {
     name: "console-profile-forms",
@@ -161,6 +203,23 @@ export const CONSOLE_PAGES = [
       await visit.open(`/console/enrollments/${registry.enrollments.waiting}`);
       await visit.fill("Note to the end user (optional)", "Please name the owner of the systems.");
       await visit.press("Reject …");
+    },
+  },
+  {
+    name: "console-applications-question",
+    route: "/console/enrollments",
+    async go(visit, registry) {
+      await choose(visit, registry);
+      await visit.press("Reject …");
+    },
+  },
+  {
+    name: "console-applications-decided",
+    route: "/console/enrollments",
+    async go(visit, registry) {
+      await choose(visit, registry);
+      await visit.press("Approve …");
+      await visit.press("Approve them");
     },
   },
   { name: "console-webhooks", route: "/console/webhooks", go: at("/console/webhooks") },
@@ -218,6 +277,14 @@ export const CONSOLE_PAGES = [
     },
   },
   { name: "console-audit", route: "/console/audit", go: at("/console/audit") },
+  {
+    name: "console-audit-event",
+    route: "/console/audit/{audit_event_id}",
+    async go(visit, registry) {
+      const { data } = await registry.operator("GET", "/audit_events?action=enrollment.rejected");
+      await search(visit, data.at(-1).id);
+    },
+  },
   { name: "console-audit-none", route: "/console/audit", go: at("/console/audit?target_id=nothing") },
   { name: "console-export", route: "/console/export", go: at("/console/export") },
   { name: "console-sessions", route: "/console/sessions", go: at("/console/sessions") },

@@ -2,6 +2,7 @@
 // months, applications and decisions, actions, deliveries that arrived and that did not, and an hour of requests. The pages
 // are read, measured and photographed on it.
 
+import { createHash } from "node:crypto";
 import { NOW, sendForm, startRollcall, until } from "./rollcall.mjs";
 import { startReceiver } from "./receiver.mjs";
 
@@ -9,6 +10,7 @@ const START = "2025-12-12T08:30:00Z";
 const EVENTS = ["user_profile.enforcement_action_opened", "user_profile.enforcement_action_resolved", "user_profile.program_status_updated"];
 
 const PROGRAMS = `
+email_hash_scheme = "sha256"
 [[programs]]
 name = "cyber"
 title = "Cybersecurity"
@@ -31,8 +33,8 @@ fields = [
 ]
 `;
 
-const GIVEN = ["Ana", "Mateus", "Ingrid", "Yusuf", "Chiara", "Tomasz", "Amara", "Jonas", "Leïla", "Björn", "Sofia", "Kenji", "Zoë", "Piotr", "Nadia", "Émile"];
-const FAMILY = ["Ferreira", "Lindqvist", "Demir", "Rossi", "Kowalski", "Okafor", "Weber", "Haddad", "Sørensen", "Marques", "Tanaka", "Novák"];
+export const GIVEN = ["Ana", "Mateus", "Ingrid", "Yusuf", "Chiara", "Tomasz", "Amara", "Jonas", "Leïla", "Björn", "Sofia", "Kenji", "Zoë", "Piotr", "Nadia", "Émile"];
+export const FAMILY = ["Ferreira", "Lindqvist", "Demir", "Rossi", "Kowalski", "Okafor", "Weber", "Haddad", "Sørensen", "Marques", "Tanaka", "Novák"];
 const ORGANIZATIONS = ["Ponte Segura, Lda.", "Fjord Research AS", "Atelier Numérique du Bas-Rhin et Associés", "Red Team Cooperative"];
 
 /** Starts a server and furnishes it. `links` makes what a person opens; each is new when it is asked for. */
@@ -133,12 +135,16 @@ function records(organizations) {
         country: ["DE", "PT", "SE", "FR", "PL"][number % 5],
         entity_type: number % 6 ? "individual" : "business",
         reference_id: `acct_${88_000 + number}`,
+        email_hash: createHash("sha256").update(addressOf(number)).digest("hex"),
         onboarded_at: number % 2 ? created_at : null,
       },
     });
   }
   return profiles;
 }
+
+/** The e-mail address of an imported profile, which nobody stores. */
+const addressOf = (number) => `person${number}@example.com`;
 
 /** The id of an imported profile. */
 const id = (number) => `uprof_011CZkZCu8hGbp5mYRQg${2000 + number}`;

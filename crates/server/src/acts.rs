@@ -18,6 +18,7 @@ pub(crate) mod enforcement;
 pub(crate) mod enrollments;
 pub(crate) mod finding;
 pub(crate) mod gateway;
+pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod organizations;
 pub(crate) mod profiles;

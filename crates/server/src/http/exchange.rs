@@ -5,21 +5,23 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use http::HeaderValue;
 use http::request::Parts;
 use http_body::{Frame, SizeHint};
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{RequestId, WorkspaceId};
 use rollcall_store::{StoreError, Stored};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::answer::BoxError;
-use super::body;
+use super::body::{self, BodyError};
 use super::error::{Failure, Written};
 use super::fences::RateDecision;
 use crate::app::{App, Operation};
@@ -119,6 +121,31 @@ impl http_body::Body for TakenBody<'_> {
     fn size_hint(&self) -> SizeHint {
         let incoming = self.incoming.as_ref();
         incoming.map_or(SizeHint::with_exact(0), RequestBody::size_hint)
+    }
+}
+
+impl<'a> TakenBody<'a> {
+    /// What comes of it, a part at a time, each within `patience`. The listener sees bytes move, an HTTP/2 peer's pings among
+    /// them, and not that this body stopped.
+    ///
+    /// Before each part others get their turn, so that whoever gathers parts for as long as there are any gathers one.
+    pub(crate) fn parts(
+        self,
+        patience: Duration,
+    ) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<'a> {
+        futures_util::stream::unfold(self, move |mut body| async move {
+            loop {
+                tokio::task::yield_now().await;
+                let frame = match timeout(patience, body.frame()).await {
+                    Ok(None) => return None,
+                    Ok(Some(Ok(frame))) => frame,
+                    Ok(Some(Err(_))) | Err(_) => return Some((Err(BodyError::Incomplete), body)),
+                };
+                if let Ok(part) = frame.into_data() {
+                    return Some((Ok(part), body));
+                }
+            }
+        })
     }
 }
 

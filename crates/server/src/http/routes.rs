@@ -186,6 +186,7 @@ pub(super) static PATHS: &[PathRow] = {
         path(Console, "/console/search", &[get(console!(Read, console::search::show)), post(console!(Read, console::search::find))]),
         path(Console, "/console/audit", &[get(console!(Read, console::audit::list))]),
         path(Console, "/console/audit/{audit_event_id}", &[get(console!(Read, console::audit_event::show))]),
+        path(Console, "/console/import", &[get(console!(Administer, console::import::show)), post(console!(Administer, console::import::run)).without_time_limit()]),
         path(Console, "/console/export", &[get(console!(Administer, export::show))]),
         path(Console, "/console/export/profiles", &[get(console!(Administer, export::download)).without_time_limit()]),
         path(DevelopmentConsole, "/console/development", &[get(console!(Read, development::show)), post(console!(Administer, development::change))]),

@@ -20,6 +20,7 @@ mod bodies;
 mod client;
 mod console;
 mod console_applications;
+mod console_import;
 mod console_lists;
 mod console_search;
 mod console_webhooks;

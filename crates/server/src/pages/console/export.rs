@@ -22,7 +22,7 @@ struct ExportPage {
 pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
     let organizations = Organizations::read(&call).await?;
     shown(&ExportPage {
-        frame: Frame::new(&call, "export"),
+        frame: Frame::new(&call, "profiles"),
         organizations: organizations.choices(None),
     })
 }

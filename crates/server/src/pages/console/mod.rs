@@ -20,6 +20,7 @@ pub(crate) mod enrollment;
 pub(crate) mod enrollments;
 pub(crate) mod export;
 pub(crate) mod gateway;
+pub(crate) mod import;
 mod keys;
 pub(crate) mod operator_keys;
 pub(crate) mod organizations;
