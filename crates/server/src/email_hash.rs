@@ -1,7 +1,7 @@
 //! E-mail addresses as platforms hash them. Profiles hold hashes alone, which Rollcall does not look into; with the platforms'
 //! way of making one an operator can look for a person by the address that the person writes from.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
@@ -50,7 +50,12 @@ impl EmailHashing {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 #[cfg(test)]

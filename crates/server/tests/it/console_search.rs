@@ -56,14 +56,14 @@ async fn an_id_of_every_kind_leads_to_what_it_is_of() {
         .string("id");
     let test = format!("/operator/v1/webhook_endpoints/{ENDPOINT}/test");
     let delivery = operator.post(&test, "").await.ok();
-    let text = |value: &serde_json::Value, name: &str| value[name].as_str().unwrap().to_owned();
+    let member = |value: &serde_json::Value, name: &str| value[name].as_str().unwrap().to_owned();
     let trail = operator
         .get("/operator/v1/audit_events?limit=100")
         .await
         .ok();
     let events = trail["data"].as_array().unwrap();
     let organization = format!("/console/organizations/{ORGANIZATION}");
-    let deliveries = format!("/console/deliveries/{}", text(&delivery, "id"));
+    let deliveries = format!("/console/deliveries/{}", member(&delivery, "id"));
     for (sent, expected) in [
         (PROFILE.to_owned(), format!("/console/profiles/{PROFILE}")),
         (
@@ -83,21 +83,21 @@ async fn an_id_of_every_kind_leads_to_what_it_is_of() {
             "/console/audit?target_id=apikey_operator".to_owned(),
         ),
         (ENDPOINT.to_owned(), format!("/console/webhooks/{ENDPOINT}")),
-        (text(&delivery, "id"), deliveries.clone()),
-        (text(&delivery, "event_id"), deliveries),
+        (member(&delivery, "id"), deliveries.clone()),
+        (member(&delivery, "event_id"), deliveries),
     ] {
         assert_eq!(leads(&browser, &sent).await, expected, "{sent}");
     }
     assert!(events.len() > 3);
     for event in events {
-        let id = text(event, "id");
+        let id = member(event, "id");
         let expected = format!("/console/audit/{id}");
         assert_eq!(leads(&browser, &id).await, expected);
         let page = browser.get(&expected).await;
         assert_eq!(page.status, 200, "{page}");
         assert!(page.text().contains(&id));
         assert!(
-            page.text().contains(&text(&event["target"], "id")),
+            page.text().contains(&member(&event["target"], "id")),
             "{page}"
         );
     }

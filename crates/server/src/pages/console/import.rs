@@ -105,7 +105,7 @@ async fn shown(
         (REFERENCE, "Replaces the profile that has its reference ID"),
         (NOTHING, "Makes a new profile each time"),
     ];
-    let matched = match asked.match_reference {
+    let chosen = match asked.match_reference {
         Some(false) => NOTHING,
         Some(true) | None => REFERENCE,
     };
@@ -114,10 +114,11 @@ async fn shown(
         .is_some_and(|it| it.step == Step::Check && it.good > 0);
     let import = ImportPage {
         frame: Frame::new(call, "profiles").telling(told),
-        organizations: organizations.choices(asked.organization_id.as_ref().map(|id| id.as_str())),
+        organizations: organizations
+            .choices(asked.organization_id.as_ref().map(OrganizationId::as_str)),
         matches: Choice::all(
             matches.map(|(value, label)| (value, label.to_owned())),
-            Some(matched),
+            Some(chosen),
         ),
         next: if is_checked {
             Step::Import

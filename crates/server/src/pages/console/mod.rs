@@ -35,7 +35,7 @@ mod trouble;
 pub(crate) mod webhooks;
 
 use askama::Template;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
@@ -74,10 +74,29 @@ struct Frame {
     told: Option<Told>,
     /// Whether people are found by their e-mail addresses.
     hashes_addresses: bool,
-    /// Whether the page loads itself anew every half minute.
-    refreshes: bool,
-    /// The page with that switched, in case it is one that changes by itself.
+    refresh: Refresh,
+}
+
+/// Whether a page loads itself anew every half minute, in case it is one that changes by itself.
+#[derive(Debug, Default)]
+struct Refresh {
+    is_on: bool,
+    /// The page with that switched.
     switch: String,
+}
+
+impl Refresh {
+    fn of(asked: &Uri) -> Self {
+        let query = Form::of_query(asked.query());
+        let is_on = query.filled("refresh").is_some();
+        let kept = query.to_query(&["refresh", "done", "signed-in"]);
+        let joint = if kept.is_empty() { "" } else { "&" };
+        let refresh = if is_on { "" } else { "refresh=on" };
+        Self {
+            is_on,
+            switch: format!("{}?{kept}{joint}{refresh}", asked.path()),
+        }
+    }
 }
 
 /// What has become of what was asked for.
@@ -152,12 +171,6 @@ impl Told {
 
 impl Frame {
     fn new(call: &ConsoleCall<'_>, here: &'static str) -> Self {
-        let asked = &call.exchange().head.uri;
-        let query = Form::of_query(asked.query());
-        let refreshes = query.filled("refresh").is_some();
-        let kept = query.to_query(&["refresh", "done", "signed-in"]);
-        let joint = if kept.is_empty() { "" } else { "&" };
-        let refresh = if refreshes { "" } else { "refresh=on" };
         Self {
             inside: true,
             development: call.app().development.is_some(),
@@ -165,8 +178,7 @@ impl Frame {
             administers: call.desk.has(Right::Administer),
             told: Told::done(call),
             hashes_addresses: call.app().settings.email_hashing.is_some(),
-            refreshes,
-            switch: format!("{}?{kept}{joint}{refresh}", asked.path()),
+            refresh: Refresh::of(&call.exchange().head.uri),
             ..Self::outside(here)
         }
     }
@@ -184,8 +196,7 @@ impl Frame {
             version: env!("CARGO_PKG_VERSION"),
             told: None,
             hashes_addresses: false,
-            refreshes: false,
-            switch: String::new(),
+            refresh: Refresh::default(),
         }
     }
 

@@ -6,10 +6,16 @@
 
 use askama::Template;
 use http::{Method, StatusCode};
+use rollcall_domain::id::{OrganizationId, ProfileId};
+use rollcall_domain::tenant::ApiKey;
+use rollcall_domain::text::Name;
 
-use super::{ConsoleCall, Frame, Organizations, deliveries, enrollments, go, segment, webhooks};
+use super::{
+    ConsoleCall, Frame, Organizations, deliveries, enrollments, go, organizations, segment,
+    webhooks,
+};
 use crate::acts::finding::{self, Found, Hit, Thing, Way, is_address};
-use crate::http::error::{Failure, Outcome};
+use crate::http::error::Outcome;
 use crate::pages::form::Form;
 use crate::pages::programs::title;
 use crate::pages::shown::words;
@@ -70,7 +76,7 @@ async fn answer(call: &ConsoleCall<'_>, form: &Form) -> Outcome {
     let organizations = Organizations::read(call).await?;
     let mut rows = Vec::with_capacity(found.hits.len());
     for hit in &found.hits {
-        rows.push(row(call, hit, &organizations).await?);
+        rows.push(row(call, hit, &organizations));
     }
     if let ([row], true) = (rows.as_slice(), found.more.is_empty()) {
         return Ok(go(&row.path));
@@ -127,11 +133,12 @@ fn found_by(ways: &[Way]) -> String {
     found.collect::<Vec<_>>().join(", ")
 }
 
-async fn row(
-    call: &ConsoleCall<'_>,
-    hit: &Hit,
-    organizations: &Organizations,
-) -> Result<Row, Failure> {
+/// Where a profile is shown.
+fn profile_path(id: &ProfileId) -> String {
+    format!("/console/profiles/{}", segment(id.as_str()))
+}
+
+fn row(call: &ConsoleCall<'_>, hit: &Hit, organizations: &Organizations) -> Row {
     let base = Row {
         kind: "",
         title: String::new(),
@@ -140,19 +147,15 @@ async fn row(
         organization: String::new(),
         why: found_by(&hit.ways),
     };
-    let of_profile = |id: &str| format!("/console/profiles/{}", segment(id));
-    let of_organization = |id: &str| format!("/console/organizations/{}", segment(id));
-    Ok(match &hit.thing {
+    match &hit.thing {
         Thing::Profile(organization, profile) => {
             let name = profile.name.as_ref();
             let reference = profile.details.reference_id.as_ref();
             Row {
                 kind: "Profile",
-                title: name
-                    .map_or("Unnamed profile", |name| name.as_str())
-                    .to_owned(),
+                title: name.map_or("Unnamed profile", Name::as_str).to_owned(),
                 more: reference.map_or_else(String::new, |it| it.as_str().to_owned()),
-                path: of_profile(profile.id.as_str()),
+                path: profile_path(&profile.id),
                 organization: organizations.name(organization),
                 ..base
             }
@@ -161,13 +164,13 @@ async fn row(
             kind: "Profile",
             title: id.to_string(),
             more: "What is stored of it is damaged".to_owned(),
-            path: of_profile(id.as_str()),
+            path: profile_path(id),
             ..base
         },
         Thing::Action(action) => Row {
             kind: "Enforcement action",
             title: action.id.to_string(),
-            path: format!("{}#actions", of_profile(action.profile_id.as_str())),
+            path: format!("{}#actions", profile_path(&action.profile_id)),
             organization: organizations.name(&action.organization_id),
             ..base
         },
@@ -182,7 +185,7 @@ async fn row(
         Thing::Organization(organization) => Row {
             kind: "Organization",
             title: organization.name.clone(),
-            path: of_organization(organization.id.as_str()),
+            path: organizations::path(&organization.id),
             ..base
         },
         Thing::Workspace(workspace) => Row {
@@ -190,7 +193,7 @@ async fn row(
             title: workspace.name.clone(),
             path: format!(
                 "{}#workspaces",
-                of_organization(workspace.organization_id.as_str())
+                organizations::path(&workspace.organization_id)
             ),
             organization: organizations.name(&workspace.organization_id),
             ..base
@@ -211,31 +214,36 @@ async fn row(
             organization: organizations.name(&delivery.organization_id),
             ..base
         },
-        Thing::Key(key) => {
-            let organization = key.owner.organization_id();
-            Row {
-                kind: "Key",
-                title: key.name.clone(),
-                more: words(key.owner.kind().as_str()),
-                path: match organization {
-                    Some(id) => format!("{}#keys", of_organization(id.as_str())),
-                    // An operator's key has no page; what was done about it has.
-                    None => format!("/console/audit?target_id={}", segment(key.id.as_str())),
-                },
-                organization: organization.map_or_else(String::new, |id| organizations.name(id)),
-                ..base
-            }
-        }
+        Thing::Key(key) => Row {
+            organization: of(key.owner.organization_id(), organizations),
+            ..of_key(key, base)
+        },
         Thing::AuditEvent(event) => Row {
             kind: "Audit event",
             title: event.action.as_str().to_owned(),
             more: event.target_id.clone(),
             path: format!("/console/audit/{}", segment(event.id.as_str())),
-            organization: event
-                .organization_id
-                .as_ref()
-                .map_or_else(String::new, |id| organizations.name(id)),
+            organization: of(event.organization_id.as_ref(), organizations),
             ..base
         },
-    })
+    }
+}
+
+/// Whose it is, if it is an organization's.
+fn of(organization: Option<&OrganizationId>, organizations: &Organizations) -> String {
+    organization.map_or_else(String::new, |id| organizations.name(id))
+}
+
+fn of_key(key: &ApiKey, base: Row) -> Row {
+    Row {
+        kind: "Key",
+        title: key.name.clone(),
+        more: words(key.owner.kind().as_str()),
+        path: match key.owner.organization_id() {
+            Some(id) => format!("{}#keys", organizations::path(id)),
+            // An operator's key has no page; what was done about it has.
+            None => format!("/console/audit?target_id={}", segment(key.id.as_str())),
+        },
+        ..base
+    }
 }

@@ -680,7 +680,7 @@ pub(crate) async fn deliveries_are_listed_and_started_again_by_hand(world: World
         let filter = DeliveryFilter {
             endpoint_id: Some(id.clone()),
             status: Some(DeliveryStatus::Pending),
-            profile_id: None,
+            ..DeliveryFilter::default()
         };
         let limit = Limit::new(2).unwrap();
         let page = store
