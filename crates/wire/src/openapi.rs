@@ -22,6 +22,7 @@ use crate::dialects;
 
 mod answers;
 mod data_controls;
+pub mod example;
 mod gateway;
 mod operator;
 mod public;
@@ -48,13 +49,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The document called `name`.
 pub fn document(name: &str) -> Option<OpenApi> {
-    match name {
-        OPERATOR => Some(operator::document()),
-        DATA_CONTROLS => Some(data_controls::document()),
-        WEBHOOKS => Some(webhooks::document()),
-        GATEWAY => Some(gateway::document()),
-        dialect => dialects::by_short_name(dialect).map(public::document),
-    }
+    let mut document = match name {
+        OPERATOR => operator::document(),
+        DATA_CONTROLS => data_controls::document(),
+        WEBHOOKS => webhooks::document(),
+        GATEWAY => gateway::document(),
+        dialect => public::document(dialects::by_short_name(dialect)?),
+    };
+    example::of(name)?.attach(&mut document);
+    Some(document)
 }
 
 /// The document called `name` as JSON text, indented, with a line break at its end.

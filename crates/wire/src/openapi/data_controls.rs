@@ -370,50 +370,6 @@ fn failed_check() -> [Member; 3] {
     ]
 }
 
-/// What a platform sends that gives a key and a bucket.
-fn update_example() -> Value {
-    json!({
-        "cmek": {"type": "enabled", "external_key_ids": {"us": "ekey_01SDCCSbTxrXDpWc1phhtcfK"}},
-        "storage": {"type": "enabled", "buckets": {
-            "eu": {"bucket_name": "nordlicht-claude-eu", "project_number": "123456789012"}
-        }}
-    })
-}
-
-/// What it is answered.
-fn example() -> Value {
-    let nothing = json!({"effective_external_key_id": null, "type": "not_configured"});
-    let no_bucket = json!({"effective_bucket": null, "type": "not_configured"});
-    json!({
-        "bucket_label_value": "bb0e35d04ebaea820f7130d2764325cb",
-        "cmek": {
-            "external_key_ids": {"us": "ekey_01SDCCSbTxrXDpWc1phhtcfK"},
-            "retired_keys": [],
-            "status": {
-                "us": {"effective_external_key_id": null, "error": null, "type": "pending"},
-                "eu": nothing, "sg": nothing, "global": nothing
-            },
-            "type": "enabled"
-        },
-        "storage": {
-            "buckets": {"eu": {
-                "bucket_name": "nordlicht-claude-eu", "kms_key_name": null, "location": null,
-                "project_id": null, "project_number": "123456789012"
-            }},
-            "retired_buckets": [],
-            "status": {
-                "us": no_bucket,
-                "eu": {"effective_bucket": null, "failed_checks": [], "type": "pending"},
-                "sg": no_bucket, "global": no_bucket
-            },
-            "type": "enabled"
-        },
-        "type": "google_managed_data_controls",
-        "updated_at": "2026-11-20T14:03:27.650118Z",
-        "user_profile_id": "uprof_011CZkZCu8hGbp5mYRQgUmz9"
-    })
-}
-
 fn paths() -> Paths {
     let mut paths = Paths::new();
     let begin = |id: &str, summary: &str| {
@@ -425,11 +381,7 @@ fn paths() -> Paths {
             .parameter(path_parameter("user_profile_id", schema::id("uprof_")))
             .parameter(beta())
     };
-    let answered = |words| {
-        let content = ContentBuilder::new().schema(Some(named("DataControls")));
-        let content = content.example(Some(example())).build();
-        answers::success(Caller::Platform, words).content("application/json", content)
-    };
+    let answered = |words| answers::json(Caller::Platform, words, named("DataControls"));
     let get = begin(
         "get_data_controls",
         "Get the keys and buckets of a user profile",
@@ -438,7 +390,6 @@ fn paths() -> Paths {
     let get = with_errors(get, &[ErrorKind::NotFound]);
     paths.add_path_operation(PATH, vec![HttpMethod::Get], get.build());
     let content = ContentBuilder::new().schema(Some(named("DataControlsUpdate")));
-    let content = content.example(Some(update_example()));
     let sent = RequestBodyBuilder::new().required(Some(Required::True));
     let sent = sent.content("application/json", content.build());
     let update = begin(

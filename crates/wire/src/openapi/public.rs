@@ -218,7 +218,7 @@ fn url(kind: &str) -> utoipa::openapi::response::ResponseBuilder {
         ("type", schema::word(kind).into()),
         (
             "url",
-            schema::matching("^https?://.+/user-profiles/enrollment/[A-Za-z0-9_-]{43}$").into(),
+            schema::matching("^https?://.+/user-profiles/enrollment/[A-Za-z0-9_-]{43,}$").into(),
         ),
     ]);
     answers::json(

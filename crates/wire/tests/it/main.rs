@@ -11,6 +11,7 @@
 mod bodies;
 mod contract;
 mod cursors;
+mod documents;
 mod errors;
 mod example;
 mod fuzz;
