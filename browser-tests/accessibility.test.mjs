@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { CONSOLE_PAGES, PORTAL_PAGES, SIGN_IN_PAGES, fillApplication, pagesLeftOut } from "./pages.mjs";
+import { CONSOLE_PAGES, PORTAL_PAGES, REFERENCE_PAGES, SIGN_IN_PAGES, fillApplication, pagesLeftOut } from "./pages.mjs";
 import { assertAccessible } from "./support/accessible.mjs";
 import { PEOPLE, linkFor, startRegistry } from "./support/registry.mjs";
 import { scene, withBrowser } from "./support/scene.mjs";
@@ -20,7 +20,7 @@ const home = () => registry;
 
 test("every page of the router is among those that are walked", () => assert.deepEqual(pagesLeftOut(), []));
 
-for (const { name, go } of [...PORTAL_PAGES, ...SIGN_IN_PAGES]) {
+for (const { name, go } of [...PORTAL_PAGES, ...REFERENCE_PAGES, ...SIGN_IN_PAGES]) {
   test(`everybody can use ${name}`, scene(home, {}, async (visit) => {
     await go(visit, registry);
     await assertAccessible(visit);

@@ -50,6 +50,7 @@ async function forms() {
     console(`/organizations/${rollcall.organizationId}`, { do: "hold", confirmed: "yes" }),
     console(`/profiles/${profile}/programs`, { do: "set", name: "cyber", status: "active" }),
     console(`/profiles/${profile}/actions`, { type: "ban", reason: "high_harm", confirmed: "yes" }),
+    console("/requests/ga/delete_user_profile", { key: "api", headers: "anthropic-version: 2023-06-01", "path.user_profile_id": profile }),
     console("/development", { do: "reset", confirmed: "yes" }),
     console("/sign-out", {}),
     { address: link, fields: { step: "send", program: "cyber", tiers: "a", full_name: "E", organization: "E", role: "E", intended_use: "E", agreement: "yes" } },

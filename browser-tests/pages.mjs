@@ -72,6 +72,7 @@ async function choose(visit, registry) {
 }
 
 const ENDPOINT = "/console/webhooks/{webhook_endpoint_id}";
+const REQUEST = "/console/requests/{document}/{operation}";
 const DELIVERY = "/console/deliveries/{webhook_delivery_id}";
 
 const profile = (id) => `/console/profiles/${id}`;
@@ -143,6 +144,13 @@ export const PORTAL_PAGES = [
       await visit.open(link);
     },
   },
+];
+
+/** What the server says about itself. */
+export const REFERENCE_PAGES = [
+  { name: "docs", route: "/docs/{document}", go: at("/docs") },
+  { name: "docs-group", route: "/docs/{document}/{group}", go: at("/docs/ga/user-profiles") },
+  { name: "docs-operator", route: "/docs/{document}/{group}", go: at("/docs/operator/development") },
 ];
 
 /** What the operator sees before signing in. */
@@ -288,6 +296,16 @@ export const CONSOLE_PAGES = [
   { name: "console-audit-none", route: "/console/audit", go: at("/console/audit?target_id=nothing") },
   { name: "console-export", route: "/console/export", go: at("/console/export") },
   { name: "console-sessions", route: "/console/sessions", go: at("/console/sessions") },
+  { name: "console-request", route: REQUEST, go: at("/console/requests/ga/update_user_profile") },
+  {
+    name: "console-request-answered",
+    route: REQUEST,
+    async go(visit) {
+      await visit.open("/console/requests/ga/get_user_profile");
+      await visit.fill("user_profile_id", PEOPLE.restricted);
+      await visit.press("Send");
+    },
+  },
   {
     name: "console-development",
     route: "/console/development",

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { CONSOLE_PAGES, PORTAL_PAGES, SIGN_IN_PAGES } from "./pages.mjs";
+import { CONSOLE_PAGES, PORTAL_PAGES, REFERENCE_PAGES, SIGN_IN_PAGES } from "./pages.mjs";
 import { openBrowser } from "./support/browser.mjs";
 import { startRegistry } from "./support/registry.mjs";
 import { startRollcall } from "./support/rollcall.mjs";
@@ -25,7 +25,7 @@ try {
   await rm(INTO, { recursive: true, force: true });
   await mkdir(INTO, { recursive: true });
   await photographAll(CONSOLE_PAGES, registry, true);
-  await photographAll([...SIGN_IN_PAGES, ...PORTAL_PAGES], registry, false);
+  await photographAll([...SIGN_IN_PAGES, ...PORTAL_PAGES, ...REFERENCE_PAGES], registry, false);
   await photographAll([{ name: "console-overview-empty", go: (visit) => visit.open("/console") }], empty, true);
   await quantize();
 } finally {

@@ -13,8 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::clock::{AdjustableClock, Clock as _, Timestamp};
+use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
+use rollcall_domain::tenant::KeyKind;
 use rollcall_store::{Store, Stored};
+use secrecy::SecretString;
 
 use crate::http::host::OwnHosts;
 use crate::initial::InitialState;
@@ -32,6 +35,8 @@ pub struct DevelopmentParts {
     pub starts_at: Option<Timestamp>,
     /// What is there at the start and after a reset.
     pub initial: InitialState,
+    /// The keys that it shows at its start, for the page that sends requests.
+    pub keys: Vec<(KeyKind, SecretString)>,
     /// With it, an unknown key that begins with `test-` becomes an organization of its own, dropped
     /// when it has idled for so long.
     pub tenant_idle: Option<Duration>,
@@ -73,6 +78,8 @@ pub(crate) struct Development {
     pub(crate) requests: RecentRequests,
     pub(crate) tenants: Option<TenantsOnDemand>,
     pub(crate) hosts: OwnHosts,
+    /// The keys that were shown at the start.
+    pub(crate) keys: Vec<(KeyKind, SecretString)>,
     /// How the billing of profiles stands.
     pub(crate) billing: Billing,
     /// What the inference stub says.
@@ -93,6 +100,7 @@ impl Development {
             } else {
                 OwnHosts::loopback(public_base_url)
             },
+            keys: parts.keys,
             billing: Billing::default(),
             stub_text: parts.stub_text,
             starts_at: parts.starts_at,
@@ -120,6 +128,11 @@ impl Development {
         if let Some(tenants) = &self.tenants {
             tenants.forget();
         }
+    }
+
+    /// The organization that was there at the start.
+    pub(crate) fn organization_id(&self) -> Option<&OrganizationId> {
+        Some(&self.initial.organizations.first()?.id)
     }
 
     fn reset_clock(&self) {

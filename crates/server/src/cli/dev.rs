@@ -167,6 +167,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             webhook_endpoints: endpoints,
             ..tenant.initial_state(seed, &storage.ids, now)
         },
+        keys: tenant.keys(),
         tenant_idle: config.auto_tenants.then_some(config.tenant_idle),
         allow_remote: config.dev.allow_remote,
         stub_text: config.dev.stub_text.clone(),

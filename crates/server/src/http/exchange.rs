@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http::HeaderValue;
 use http::request::Parts;
+use http::{HeaderValue, Request};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
@@ -20,7 +20,7 @@ use rollcall_domain::id::{RequestId, WorkspaceId};
 use rollcall_store::{StoreError, Stored};
 use tokio::time::{Instant, timeout};
 
-use super::answer::BoxError;
+use super::answer::{Answer, BoxError};
 use super::body::{self, BodyError};
 use super::error::{Failure, Written};
 use super::fences::RateDecision;
@@ -61,6 +61,15 @@ pub(super) type RequestBody = Either<Incoming, Full<Bytes>>;
 /// it says.
 pub(crate) struct CommandLine(());
 
+/// What answers requests, for a handler that makes one.
+pub(crate) trait Service: Sync {
+    /// The answer to a request that a page of ours makes for whoever reads it: like any other request, it is nobody's
+    /// without a key.
+    fn respond(&self, request: Request<Full<Bytes>>) -> Responding<'_>;
+}
+
+pub(crate) type Responding<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
 /// One request on its way: what was asked, and what the answer will say whatever becomes of it.
 ///
 /// It outlives the handler, so that a request that panics or takes too long is answered with
@@ -74,6 +83,8 @@ pub(crate) struct Exchange<'a> {
     pub(super) begun: Timestamp,
     body: Mutex<BodyState>,
     command_line: Option<CommandLine>,
+    /// What answers it; nothing before it was asked to.
+    pub(super) service: Option<&'a dyn Service>,
     pub(super) identity: OnceLock<Arc<Identity>>,
     pub(super) workspace: OnceLock<WorkspaceId>,
     pub(super) rate: OnceLock<RateDecision>,
@@ -171,6 +182,11 @@ impl<'a> Exchange<'a> {
         Self::new(app, head, Some(Either::Right(body)), command_line)
     }
 
+    /// A request that a page of ours makes.
+    pub(super) fn of_page(app: &'a Arc<App>, head: &'a Parts, body: Full<Bytes>) -> Self {
+        Self::new(app, head, Some(Either::Right(body)), None)
+    }
+
     fn new(
         app: &'a Arc<App>,
         head: &'a Parts,
@@ -186,6 +202,7 @@ impl<'a> Exchange<'a> {
             request_id: app.ids.request(now),
             body: Mutex::new(BodyState::Unread(body)),
             command_line,
+            service: None,
             identity: OnceLock::new(),
             workspace: OnceLock::new(),
             rate: OnceLock::new(),
@@ -198,6 +215,12 @@ impl<'a> Exchange<'a> {
     /// Whether the command line asks.
     pub(crate) fn command_line(&self) -> Option<&CommandLine> {
         self.command_line.as_ref()
+    }
+
+    /// What answers this request and others.
+    pub(crate) fn service(&self) -> Result<&'a dyn Service, Failure> {
+        self.service
+            .ok_or_else(|| Failure::internal("there is no service", Written::Nothing))
     }
 
     /// The query string, without the question mark.

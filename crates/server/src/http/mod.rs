@@ -9,7 +9,7 @@ pub(crate) mod answer;
 pub mod body;
 pub(crate) mod call;
 mod cors;
-mod docs;
+pub(crate) mod docs;
 pub(crate) mod error;
 pub(crate) mod exchange;
 pub mod fences;

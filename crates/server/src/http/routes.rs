@@ -24,7 +24,9 @@ use super::operator::{
 use super::public::{action_urls, data_controls, profiles, webhook_endpoints};
 use super::router::{Answers, Audience, PathRow, any, delete, get, path, post, put};
 use super::{docs, health, openapi, operator};
-use crate::pages::console::{self, ConsoleCall, development, export, overview, profile, sign_in};
+use crate::pages::console::{
+    self, ConsoleCall, development, export, overview, profile, requests, sign_in,
+};
 use crate::pages::{assets, portal};
 
 macro_rules! anyone {
@@ -189,6 +191,7 @@ pub(super) static PATHS: &[PathRow] = {
         path(Console, "/console/import", &[get(console!(Administer, console::import::show)), post(console!(Administer, console::import::run)).without_time_limit()]),
         path(Console, "/console/export", &[get(console!(Administer, export::show))]),
         path(Console, "/console/export/profiles", &[get(console!(Administer, export::download)).without_time_limit()]),
+        path(DevelopmentConsole, "/console/requests/{document}/{operation}", &[get(console!(Administer, requests::show)), post(console!(Administer, requests::send))]),
         path(DevelopmentConsole, "/console/development", &[get(console!(Read, development::show)), post(console!(Administer, development::change))]),
 
         // Everyone, and whoever looks after the process.
@@ -198,6 +201,7 @@ pub(super) static PATHS: &[PathRow] = {
         path(Reader, "/docs/", &[get(anyone!(docs::show_default))]),
         path(Reader, "/docs/style.css", &[get(anyone!(docs::show_style))]),
         path(Reader, "/docs/{document}", &[get(anyone!(docs::show))]),
+        path(Reader, "/docs/{document}/{group}", &[get(anyone!(docs::show_group))]),
         path(Anyone, "/assets/{name}", &[get(anyone!(assets::show))]),
         path(Health, "/healthz", &[get(anyone!(health::live))]),
         path(Health, "/readyz", &[get(anyone!(health::ready))]),

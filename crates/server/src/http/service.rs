@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer, Body};
 use super::error::{self, Failure, Outcome};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Responding, Service};
 use super::listener::{self, EdgeErrors};
 use super::router::{Found, Handler, Router, Surface, TimeLimit};
 use super::routes::PATHS;
@@ -99,6 +99,16 @@ impl InProcess {
     }
 }
 
+impl Service for Router {
+    fn respond(&self, request: Request<Full<Bytes>>) -> Responding<'_> {
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let mut exchange = Exchange::of_page(&self.app, &head, body);
+            answer(self, &mut exchange).await.0
+        })
+    }
+}
+
 async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let mut exchange = Exchange::of_connection(&router.app, &head, Some(body));
@@ -110,7 +120,11 @@ async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> 
 }
 
 /// The answer to a request, and the cause of a failure.
-async fn answer(router: &Router, exchange: &mut Exchange<'_>) -> (Response<Body>, Option<String>) {
+async fn answer<'a>(
+    router: &'a Router,
+    exchange: &mut Exchange<'a>,
+) -> (Response<Body>, Option<String>) {
+    exchange.service = Some(router);
     let (app, head) = (exchange.app, exchange.head);
     let started = Instant::now();
     let found = check_head(app, head).and_then(|()| router.find(head));

@@ -125,7 +125,9 @@ async fn every_page_is_shown_to_who_is_signed_in() {
             .replace("{webhook_endpoint_id}", ENDPOINT)
             .replace("{webhook_delivery_id}", &delivery)
             .replace("{audit_event_id}", &event)
-            .replace("{enrollment_id}", &id);
+            .replace("{enrollment_id}", &id)
+            .replace("{document}", "ga")
+            .replace("{operation}", "create_user_profile");
         let page = browser.get(&target).await;
         assert_eq!(page.status, 200, "{target}: {page}");
         assert_eq!(page.header("cache-control"), Some("no-store"), "{target}");

@@ -22,6 +22,7 @@ mod console;
 mod console_applications;
 mod console_import;
 mod console_lists;
+mod console_requests;
 mod console_search;
 mod console_webhooks;
 mod contract;

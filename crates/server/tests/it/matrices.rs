@@ -63,6 +63,8 @@ pub(crate) fn fill(route: &Route, ids: &Ids) -> Filled {
         .replace("{webhook_endpoint_id}", ids.endpoint)
         .replace("{webhook_delivery_id}", "whd_nobody")
         .replace("{document}", "ga.json")
+        .replace("{group}", "user-profiles")
+        .replace("{operation}", "get_user_profile")
         .replace("{token}", ids.token)
         .replace("{enrollment_id}", "enr_nobody")
         .replace("{audit_event_id}", "aud_nobody")
@@ -285,6 +287,7 @@ async fn every_route_and_every_kind_of_key() {
     200 200 200 200 200 200  GET /docs/
     200 200 200 200 200 200  GET /docs/style.css
     404 404 404 404 404 404  GET /docs/{document}
+    404 404 404 404 404 404  GET /docs/{document}/{group}
     404 404 404 404 404 404  GET /assets/{name}
     200 200 200 200 200 200  GET /healthz
     200 200 200 200 200 200  GET /readyz

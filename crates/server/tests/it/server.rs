@@ -21,7 +21,7 @@ use rollcall_domain::id::{
 use rollcall_domain::profile::{Profile, ProfileDraft};
 use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
-    ApiKey, KeyOwner, KeyStatus, Organization, OrganizationStatus, OrganizationSwitches,
+    ApiKey, KeyKind, KeyOwner, KeyStatus, Organization, OrganizationStatus, OrganizationSwitches,
     SecretHash, Workspace,
 };
 use rollcall_domain::text::Name;
@@ -167,6 +167,14 @@ impl TestServer {
                 clock: Arc::clone(&clock),
                 starts_at: Some(at(NOW)),
                 initial,
+                keys: [
+                    (KeyKind::Api, FREE_KEY),
+                    (KeyKind::Admin, ADMIN_KEY),
+                    (KeyKind::Operator, OPERATOR_KEY),
+                    (KeyKind::Gateway, GATEWAY_KEY),
+                ]
+                .map(|(kind, key)| (kind, key.to_owned().into()))
+                .into(),
                 tenant_idle: options.tenant_idle,
                 // Tests call it by a name that is nobody's.
                 allow_remote: true,

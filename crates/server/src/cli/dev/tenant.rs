@@ -124,6 +124,13 @@ impl Tenant {
         found.map_or("", |key| key.secret.expose())
     }
 
+    /// Every key.
+    pub(super) fn keys(&self) -> Vec<(KeyKind, SecretString)> {
+        let keys = self.keys.iter();
+        keys.map(|key| (key.kind, key.secret.expose().to_owned().into()))
+            .collect()
+    }
+
     /// A literal that the storage knows as something else would silently be that.
     pub(super) async fn refuse_foreign_keys(&self, storage: &Storage) -> Outcome {
         for TenantKey { kind, secret, .. } in &self.keys {

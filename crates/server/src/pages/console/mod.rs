@@ -28,6 +28,7 @@ pub(crate) mod overview;
 mod paging;
 pub(crate) mod profile;
 pub(crate) mod profiles;
+pub(crate) mod requests;
 pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod sign_in;
