@@ -10,6 +10,7 @@ mod snippets;
 
 use std::sync::LazyLock;
 
+use askama::Template;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS};
 use http::{HeaderValue, StatusCode};
@@ -19,7 +20,7 @@ use rollcall_wire::error::ApiError;
 
 use self::pages::Rendered;
 use super::answer::{Answer, Body, answer};
-use super::error::Outcome;
+use super::error::{Failure, Outcome, Written};
 use super::exchange::Exchange;
 
 /// Nothing but the stylesheet is loaded, nothing is run, framed or sent from here.
@@ -32,6 +33,24 @@ static PAGES: LazyLock<Vec<Rendered>> = LazyLock::new(|| pages::all(false));
 
 /// Those of a development server, which lead to the form that sends a request.
 static DEVELOPMENT_PAGES: LazyLock<Vec<Rendered>> = LazyLock::new(|| pages::all(true));
+
+#[derive(Template)]
+#[template(path = "docs/front.html")]
+struct FrontPage {
+    version: &'static str,
+}
+
+/// The ways on from `/`, for who comes with a browser.
+pub(super) fn front_page() -> Outcome {
+    let page = FrontPage {
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let html = page.render().map_err(|error| {
+        let cause = format!("a page cannot be rendered: {error}");
+        Failure::internal(cause, Written::Nothing)
+    })?;
+    Ok(harmless("text/html; charset=utf-8", html.into()))
+}
 
 /// `GET /docs`
 pub(crate) async fn show_default(exchange: &Exchange<'_>) -> Outcome {

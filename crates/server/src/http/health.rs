@@ -2,24 +2,36 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::VARY;
+use http::{HeaderValue, StatusCode};
 use http_body_util::Full;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::object::object;
 
 use super::answer::{Body, answer, json};
 use super::call::header_values;
+use super::docs;
 use super::error::{Failure, Outcome};
 use super::exchange::Exchange;
 use crate::metrics::Exposition;
 
-/// `GET /`: some clients probe it before they begin.
-pub(crate) async fn root(_exchange: &Exchange<'_>) -> Outcome {
-    Ok(json(object(|server| {
-        server
-            .text("name", "rollcall")
-            .text("version", env!("CARGO_PKG_VERSION"))
-    })))
+/// `GET /`: some clients probe it before they begin; a browser is shown the ways on.
+pub(crate) async fn root(exchange: &Exchange<'_>) -> Outcome {
+    let mut accepted = header_values(exchange.head, "accept");
+    let is_browser = accepted.any(|value| String::from_utf8_lossy(value).contains("text/html"));
+    let mut answer = if is_browser {
+        docs::front_page()?
+    } else {
+        json(object(|server| {
+            server
+                .text("name", "rollcall")
+                .text("version", env!("CARGO_PKG_VERSION"))
+        }))
+    };
+    answer
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("accept"));
+    Ok(answer)
 }
 
 /// `GET /healthz`: the process lives.

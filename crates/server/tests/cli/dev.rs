@@ -35,6 +35,7 @@ fn a_newcomer_is_shown_everything_to_paste() {
 
           Base URL      http://127.0.0.1:[port]
           Console       http://127.0.0.1:[port]/console
+          Reference     http://127.0.0.1:[port]/docs
           End users     http://127.0.0.1:[port]/user-profiles/…
           Organization  [organization]
           Workspace     wrkspc_[id]
@@ -52,8 +53,8 @@ fn a_newcomer_is_shown_everything_to_paste() {
 
           from anthropic import Anthropic
           client = Anthropic(base_url="http://127.0.0.1:[port]", api_key="it's")
-          client.beta.user_profiles.create(name="Ana")
-          print(client.beta.user_profiles.list().data)
+          client.user_profiles.create(name="Ana")
+          print(client.user_profiles.list().data)
 
         Ctrl-C ends it.
         "#);

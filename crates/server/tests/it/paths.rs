@@ -198,6 +198,25 @@ async fn the_root_names_the_server_to_anyone() {
 }
 
 #[tokio::test]
+async fn the_root_leads_a_browser_to_the_console_and_the_reference() {
+    let server = TestServer::start().await;
+    let browser = server.stranger().with("accept", "text/html,*/*;q=0.8");
+    let root = browser.get("/").await;
+    assert_eq!(
+        root.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert_eq!(root.header("vary"), Some("accept"));
+    for target in ["/console", "/docs"] {
+        assert!(
+            root.text().contains(&format!("href=\"{target}\"")),
+            "{root}"
+        );
+        assert!(browser.get(target).await.status.as_u16() < 400, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_too_long_is_told_before_anything_else() {
     let server = TestServer::start().await;
     let target = format!("/nowhere?{}", "a".repeat(9_000));

@@ -71,6 +71,7 @@ Rollcall {version}, for development only: its keys are shown here and it obeys d
 
   Base URL      {local}
 {operator_api}  Console       {operators}/console
+  Reference     {operators}/docs
   End users     {base}/user-profiles/…
   Organization  {organization}
   Workspace     {workspace}
@@ -88,8 +89,8 @@ With the official Python SDK (pip install anthropic):
 
   from anthropic import Anthropic
   client = Anthropic(base_url=\"{local}\", api_key={quoted})
-  client.beta.user_profiles.create(name=\"Ana\")
-  print(client.beta.user_profiles.list().data)
+  client.user_profiles.create(name=\"Ana\")
+  print(client.user_profiles.list().data)
 
 Ctrl-C ends it.
 ",
