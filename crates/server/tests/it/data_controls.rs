@@ -688,8 +688,18 @@ async fn the_example_of_the_document_is_what_is_answered() {
     };
     let json = "application~1json/example";
     let sent = operation("post").pointer(&format!("/requestBody/content/{json}"));
-    let answer = update(&server, &sent.unwrap().to_string()).await;
-    for (method, found) in [("post", answer.ok()), ("get", get(&server).await.ok())] {
+    let mut parameters = operation("post")["parameters"].as_array().unwrap().iter();
+    let id = parameters.find_map(|parameter| parameter["example"].as_str());
+    let id = id.unwrap();
+    let organization = crate::server::ORGANIZATION;
+    let created = "2026-06-02T09:14:31.482913Z";
+    let record = format!(r#"{{"organization_id":"{organization}","created_at":"{created}"}}"#);
+    let put = format!("/operator/v1/user_profiles/{id}");
+    server.operator().put(&put, &record).await.ok();
+    let platform = platform(&server);
+    let answer = platform.post(&path(id), &sent.unwrap().to_string()).await;
+    let read = platform.get(&path(id)).await;
+    for (method, found) in [("post", answer.ok()), ("get", read.ok())] {
         let expected = operation(method).pointer(&format!("/responses/200/content/{json}"));
         assert_eq!(Some(&found), expected, "{method}");
     }
