@@ -41,6 +41,7 @@ mod first_ids;
 mod gateway;
 pub mod http;
 pub mod initial;
+mod links;
 mod log_lines;
 pub mod metrics;
 mod open_files;

@@ -15,7 +15,7 @@ use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_domain::page::{Order, OrderBy, ProfileListing};
 use rollcall_domain::profile::{ProfileDraft, ProfilePatch};
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
-use rollcall_record::field::FieldError;
+use rollcall_record::field::{FieldError, Fields};
 
 use crate::cursor::Cursors;
 use crate::error::ApiError;
@@ -98,16 +98,30 @@ impl Dialect {
 
     /// Reads the body of a create.
     pub fn parse_create(&self, body: &[u8], now: Timestamp) -> Result<ProfileDraft, ApiError> {
-        Ok(self.parse(body, Write::Create, now)?.into_draft())
+        let fields = parts::body_fields(body)?;
+        Ok(self.parse(fields, Write::Create, now)?.into_draft())
     }
 
     /// Reads the body of an update.
     pub fn parse_update(&self, body: &[u8], now: Timestamp) -> Result<ProfilePatch, ApiError> {
-        self.parse(body, Write::Update, now)
+        self.parse_update_fields(parts::body_fields(body)?, now)
     }
 
-    fn parse(&self, body: &[u8], write: Write, now: Timestamp) -> Result<ProfilePatch, ApiError> {
-        let mut fields = parts::body_fields(body)?;
+    /// Reads the fields of an update, whatever they came in.
+    pub fn parse_update_fields(
+        &self,
+        fields: Fields,
+        now: Timestamp,
+    ) -> Result<ProfilePatch, ApiError> {
+        self.parse(fields, Write::Update, now)
+    }
+
+    fn parse(
+        &self,
+        mut fields: Fields,
+        write: Write,
+        now: Timestamp,
+    ) -> Result<ProfilePatch, ApiError> {
         let mut said = ProfilePatch::default();
         for rule in self.sent {
             match rule {

@@ -2,7 +2,7 @@
 //! *Enrollment URL* and *Action URL*). Both make the same kind of URL; only the answer's type differs.
 
 use rollcall_domain::clock::Timestamp;
-use rollcall_record::field::Field;
+use rollcall_record::field::{Field, Fields};
 
 use crate::error::ApiError;
 use crate::object;
@@ -23,7 +23,11 @@ pub fn parse_enrollment_url_body(body: &[u8]) -> Result<(), ApiError> {
 
 /// Reads the body of an action URL request.
 pub fn parse_action_url_body(body: &[u8]) -> Result<UrlAction, ApiError> {
-    let mut fields = body_fields(body)?;
+    parse_action_url(body_fields(body)?)
+}
+
+/// Reads the fields of an action URL request.
+pub fn parse_action_url(mut fields: Fields) -> Result<UrlAction, ApiError> {
     let mut action = required(&mut fields, "action").and_then(Field::object)?;
     let kind = required(&mut action, "type")?.parsed(UrlAction::parse)?;
     action.finish()?;

@@ -1,17 +1,22 @@
-//! Profiles of every organization: looked up, and erased. A decision on one is made in its organization's scope, which
+//! Profiles of every organization: looked up, changed and erased. A decision on one is made in its organization's scope, which
 //! the operator chooses by naming the profile.
 
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{OrganizationId, ProfileId};
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::{Profile, ProfilePatch};
 use rollcall_domain::search::{SearchPage, SearchPosition};
+use rollcall_domain::tenant::EnrollmentLinks;
 use rollcall_store::registry::OwnedProfile;
 use rollcall_store::{Changed, Decide};
+use rollcall_wire::enrollment_urls::UrlAction;
 use rollcall_wire::error::ApiError;
 
-use super::Desk;
-use crate::app::Operation::{ChangeProfile, EraseProfile, FindProfile, SearchProfiles};
+use super::{Desk, organizations};
+use crate::app::Operation::{
+    ChangeProfile, EraseProfile, FindProfile, InsertEnrollmentUrl, SearchProfiles,
+};
 use crate::http::error::Failure;
+use crate::links::Link;
 
 /// The profile that is called so, whether or not there is one.
 pub(crate) fn named(text: &str) -> Result<ProfileId, Failure> {
@@ -58,6 +63,47 @@ pub(crate) async fn search(
         damaged,
         next: found.next,
     })
+}
+
+/// Changes what is stated of a profile, as its platform could. Answers with the profile as it is then.
+pub(crate) async fn update(
+    desk: &Desk<'_>,
+    of: &OwnedProfile,
+    patch: ProfilePatch,
+) -> Result<Profile, Failure> {
+    decide(desk, &of.organization_id, &of.id, |now| {
+        Box::new(move |profile| profile.update(&patch, now))
+    })
+    .await
+}
+
+/// Makes a URL for the end user, unless the organization's are switched off.
+pub(crate) async fn link(
+    desk: &Desk<'_>,
+    of: &OwnedProfile,
+    action: UrlAction,
+) -> Result<Link, Failure> {
+    match action {
+        UrlAction::EnrollEndUser => {}
+    }
+    let organization = organizations::find(desk, &of.organization_id).await?;
+    match organization.switches.enrollment_links {
+        EnrollmentLinks::Enabled => {}
+        EnrollmentLinks::Disabled => {
+            let message = "The organization's enrollment_links are disabled; enable them first";
+            return Err(ApiError::conflict(message).into());
+        }
+    }
+    let act = desk.act();
+    let link = Link::new(desk.app(), &of.organization_id, of.id.clone(), act.at);
+    let scope = desk.scope(&of.organization_id);
+    let insert = desk
+        .store()
+        .insert_enrollment_url(&scope, &act, &link.stored);
+    let stored = desk.write(InsertEnrollmentUrl, insert).await?;
+    stored
+        .then_some(link)
+        .ok_or_else(|| ApiError::profile_not_found().into())
 }
 
 /// Erases a person. It is done when neither the database nor its log holds anything of it, but where the log is being

@@ -53,7 +53,8 @@ impl InProcess {
             betas: KnownBetas::default(),
             settings: Settings {
                 request_timeout: PATIENCE,
-                ..Settings::new("http://localhost")
+                enrollment_url_lifetime: config.enrollment_url_lifetime,
+                ..Settings::new(config.base_url(config.listen))
             },
             metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
             development: None,

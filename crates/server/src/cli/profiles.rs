@@ -31,6 +31,10 @@ enum Command {
     Update(UpdateArgs),
     /// Delete a profile for good
     Delete(OneArgs),
+    /// Change what is given of any organization's profile and leave the rest, as the operator
+    Edit(EditArgs),
+    /// Make the URL at which an end user enrolls, as the operator
+    Link(LinkArgs),
     /// Erase a person: the profile and everything that is kept of it, as the operator
     Erase(EraseArgs),
     /// Make the URL at which an end user enrolls, which is valid for a short time
@@ -328,6 +332,36 @@ impl Caller {
 }
 
 #[derive(Debug, clap::Args)]
+struct EditArgs {
+    /// The profile's id, uprof_…
+    #[arg(value_parser = profile_id)]
+    id: ProfileId,
+    #[command(flatten)]
+    stated: Stated,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+#[derive(Debug, clap::Args)]
+struct LinkArgs {
+    /// The profile's id, uprof_…
+    #[arg(value_parser = profile_id)]
+    id: ProfileId,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+/// A path below a profile in the operator's API.
+fn operators_path(id: &ProfileId, below: &str) -> String {
+    format!("/operator/v1/user_profiles/{}{below}", segment(id.as_str()))
+}
+
+/// The body of a request for a link.
+fn enroll_end_user() -> Value {
+    json!({"action": {"type": "enroll_end_user"}})
+}
+
+#[derive(Debug, clap::Args)]
 struct EraseArgs {
     /// The profile's id, uprof_…
     #[arg(value_parser = profile_id)]
@@ -342,8 +376,7 @@ struct EraseArgs {
 impl EraseArgs {
     async fn run(self) -> Outcome {
         self.confirm()?;
-        let id = segment(self.id.as_str());
-        let call = Call::delete(format!("/operator/v1/user_profiles/{id}"));
+        let call = Call::delete(operators_path(&self.id, ""));
         self.asking.item(call).await
     }
 
@@ -401,14 +434,23 @@ pub async fn run(arguments: Arguments) -> Outcome {
             let deleted = caller.call(Call::delete(path(&id))).await?;
             output.open().item(&deleted)
         }
+        Command::Edit(EditArgs { id, stated, asking }) => {
+            let body = stated.body(dialects::DEFAULT)?;
+            asking
+                .item(Call::post(operators_path(&id, ""), &body))
+                .await
+        }
+        Command::Link(LinkArgs { id, asking }) => {
+            let path = operators_path(&id, "/action_urls");
+            asking.item(Call::post(path, &enroll_end_user())).await
+        }
         Command::Erase(arguments) => arguments.run().await,
         Command::Enroll(OneArgs { id, caller, output }) => {
             let path = path(&id);
             let call = if caller.dialect.has_enrollment_url() {
                 Call::post(format!("{path}/enrollment_url"), &json!({}))
             } else {
-                let action = json!({"action": {"type": "enroll_end_user"}});
-                Call::post(format!("{path}/action_urls"), &action)
+                Call::post(format!("{path}/action_urls"), &enroll_end_user())
             };
             let url = caller.call(call).await?;
             output.open().item(&url)

@@ -116,6 +116,13 @@ import records.ndjson
 import records.ndjson --organization-id nobody
 export --organization-id {organization}
 export --organization-id nobody
+profiles edit {profile} --name Anna --metadata plan=pro --country DE
+profiles edit {profile} --name Anna
+profiles edit {profile} --country de
+profiles edit {profile} --relationship internal
+profiles edit uprof_nobody --name Anna
+profiles link uprof_nobody
+profiles link {profile} --output json
 profiles erase {profile} --yes
 profiles erase {profile} --yes
 ";
@@ -269,8 +276,17 @@ fn plain(ended: &Ended) -> String {
     let told = ended.stderr.split(" (request req_");
     let told = told.map(|part| part.split_once(')').map_or(part, |(_, rest)| rest));
     let told = told.collect::<String>();
+    let base = ended
+        .stdout
+        .find("http://127.0.0.1:")
+        .map(|at| &ended.stdout[at..]);
+    let base = base.and_then(|base| base.split_once("/user-profiles/"));
+    let stdout = match base {
+        Some((base, _)) => ended.stdout.replace(base, "[base]"),
+        None => ended.stdout.clone(),
+    };
     let told = told.replace("it is sent as soon as a server runs on this storage\n", "");
-    let text = format!("{}\n{}{told}", ended.status, ended.stdout);
+    let text = format!("{}\n{stdout}{told}", ended.status);
     let is_of_word = |c: char| c.is_ascii_alphanumeric() || "_-:.".contains(c);
     let mut plain = String::new();
     let mut rest = text.as_str();
@@ -279,6 +295,7 @@ fn plain(ended: &Ended) -> String {
         let (word, after) = rest.split_at(length.unwrap_or(rest.len()));
         plain.push_str(match word {
             word if word.starts_with("sk-rollcall-") => "[secret]",
+            word if plain.ends_with("/user-profiles/enrollment/") && word.len() == 43 => "[token]",
             word if word.starts_with("20") && word.contains('T') && word.ends_with('Z') => "[time]",
             word if word.len() == 36 && word.matches('-').count() == 4 => "[organization]",
             word if word.contains("_01") => word.split('_').next().unwrap_or_default(),

@@ -41,6 +41,7 @@ mod health;
 mod inference;
 mod listing;
 mod matrices;
+mod operators_profiles;
 mod order_of_checks;
 mod paths;
 mod portal;

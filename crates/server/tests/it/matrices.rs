@@ -252,8 +252,10 @@ async fn every_route_and_every_kind_of_key() {
     401 401 403 403 200 403  POST /operator/v1/user_profiles/import
     401 401 403 403 200 403  GET /operator/v1/user_profiles/export
     401 401 403 403 200 403  GET /operator/v1/user_profiles/{user_profile_id}
+    401 401 403 403 200 403  POST /operator/v1/user_profiles/{user_profile_id}
     401 401 403 403 200 403  PUT /operator/v1/user_profiles/{user_profile_id}
     401 401 403 403 200 403  DELETE /operator/v1/user_profiles/{user_profile_id}
+    401 401 403 403 200 403  POST /operator/v1/user_profiles/{user_profile_id}/action_urls
     401 401 403 403 200 403  PUT /operator/v1/user_profiles/{user_profile_id}/programs/{name}
     401 401 403 403 200 403  DELETE /operator/v1/user_profiles/{user_profile_id}/programs/{name}
     401 401 403 403 409 403  POST /operator/v1/user_profiles/{user_profile_id}/data_controls/cmek/{region}

@@ -40,18 +40,20 @@ fn components(dialect: &Dialect) -> Components {
     let mut schema = |name: &str, object: Object| {
         components.schemas.insert(name.to_owned(), object.into());
     };
-    let sent = |write| {
-        let taken = dialect.sent.iter().filter_map(Rule::taken);
-        schema::body(taken.map(|field| field.member(write)), &[])
-    };
     let profile = |answered: &Answered| schema::answer(shown::shapes(answered.members));
-    schema("UserProfileCreate", sent(Write::Create));
-    schema("UserProfileUpdate", sent(Write::Update));
+    schema("UserProfileCreate", profile_body(dialect, Write::Create));
+    schema("UserProfileUpdate", profile_body(dialect, Write::Update));
     schema("UserProfile", profile(&dialect.shown));
     if let Some(listed) = &dialect.listed {
         schema("UserProfileSummary", profile(listed));
     }
     components
+}
+
+/// What may be sent of a profile.
+pub(super) fn profile_body(dialect: &Dialect, write: Write) -> Object {
+    let taken = dialect.sent.iter().filter_map(Rule::taken);
+    schema::body(taken.map(|field| field.member(write)), &[])
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of operations")]
@@ -173,7 +175,7 @@ fn paths(dialect: &Dialect) -> Paths {
             .parameter(id())
             .parameter(beta())
             .request_body(Some(body.build()))
-            .response("200", url("enrollment_url"));
+            .response("200", url(Caller::Platform, "enrollment_url"));
         add(
             ENROLLMENT_URL,
             HttpMethod::Post,
@@ -181,19 +183,12 @@ fn paths(dialect: &Dialect) -> Paths {
         );
     }
 
-    let action = schema::body(
-        [("type", schema::word("enroll_end_user").into())],
-        &["type"],
-    );
-    let action = schema::body([("action", action.into())], &["action"]);
-    let body = RequestBodyBuilder::new().required(Some(Required::True));
-    let body = body.content("application/json", content(action.into()));
     let create = begin("create_action_url", "Create an action URL")
         .description(Some("Works for an hour unless the operator says otherwise, for whoever has it, as often as it is opened; one form can be sent through it."))
         .parameter(id())
         .parameter(beta())
-        .request_body(Some(body.build()))
-        .response("200", url("user_profile_action_url"));
+        .request_body(Some(action_url_body()))
+        .response("200", url(Caller::Platform, "user_profile_action_url"));
     add(
         ACTION_URLS,
         HttpMethod::Post,
@@ -212,7 +207,20 @@ fn content(shape: Shape) -> utoipa::openapi::Content {
     ContentBuilder::new().schema(Some(shape)).build()
 }
 
-fn url(kind: &str) -> utoipa::openapi::response::ResponseBuilder {
+/// What an action URL is asked for with.
+pub(super) fn action_url_body() -> RequestBody {
+    let action = schema::body(
+        [("type", schema::word("enroll_end_user").into())],
+        &["type"],
+    );
+    let action = schema::body([("action", action.into())], &["action"]);
+    let body = RequestBodyBuilder::new().required(Some(Required::True));
+    body.content("application/json", content(action.into()))
+        .build()
+}
+
+/// The answer with a new URL.
+pub(super) fn url(caller: Caller, kind: &str) -> utoipa::openapi::response::ResponseBuilder {
     let url = schema::answer([
         schema::shown_time("expires_at"),
         ("type", schema::word(kind).into()),
@@ -221,11 +229,7 @@ fn url(kind: &str) -> utoipa::openapi::response::ResponseBuilder {
             schema::matching("^https?://.+/user-profiles/enrollment/[A-Za-z0-9_-]{43,}$").into(),
         ),
     ]);
-    answers::json(
-        Caller::Platform,
-        "The URL; it is shown here and never again.",
-        url,
-    )
+    answers::json(caller, "The URL; it is shown here and never again.", url)
 }
 
 fn header(name: &str, required: Required, words: &str, shape: Object) -> Parameter {

@@ -4,6 +4,8 @@ use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Limit, Order};
 use rollcall_store::enrollments::EnrollmentFilter;
 use rollcall_wire::dialect::Answer;
+use rollcall_wire::dialects;
+use rollcall_wire::enrollment_urls::{parse_action_url, write_action_url};
 use rollcall_wire::object;
 use rollcall_wire::operator::deleted;
 use rollcall_wire::operator::profiles::{Rest, parse_get, parse_search, write_record};
@@ -34,6 +36,31 @@ pub(crate) async fn search(call: OperatorCall<'_>) -> Outcome {
     let damaged = found.damaged.iter().map(ProfileId::as_str);
     answer.headers_mut().extend(naming_damaged(damaged));
     Ok(answer)
+}
+
+/// `POST /operator/v1/user_profiles/{id}`: changes what is stated of it, in the form of the newest dialect.
+pub(crate) async fn update(call: OperatorCall<'_>) -> Outcome {
+    parse_query_beta_only(call.query())?;
+    let fields = call.fields().await?;
+    let now = call.app().clock.now();
+    let patch = dialects::DEFAULT.parse_update_fields(fields, now)?;
+    let owned =
+        profiles::find(&call.desk, &profiles::named(call.param("user_profile_id"))?).await?;
+    let profile = profiles::update(&call.desk, &owned, patch).await?;
+    let of = &owned.organization_id;
+    let mut record = String::with_capacity(1_024);
+    write_record(&mut record, of, &profile, None, now)?;
+    Ok(json(record))
+}
+
+/// `POST /operator/v1/user_profiles/{id}/action_urls`
+pub(crate) async fn create_action_url(call: OperatorCall<'_>) -> Outcome {
+    parse_query_beta_only(call.query())?;
+    let action = parse_action_url(call.fields().await?)?;
+    let owned =
+        profiles::find(&call.desk, &profiles::named(call.param("user_profile_id"))?).await?;
+    let link = profiles::link(&call.desk, &owned, action).await?;
+    Ok(json(write_action_url(link.stored.expires_at, &link.url)))
 }
 
 /// `DELETE /operator/v1/user_profiles/{id}`: erases a person.

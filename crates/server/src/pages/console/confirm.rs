@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{ConsoleCall, Frame, shown};
+use super::{ConsoleCall, Frame, Told, shown};
 use crate::http::error::Outcome;
 use crate::pages::form::Form;
 
@@ -13,6 +13,8 @@ struct ConfirmPage {
     question: Question,
     /// What was sent, to be sent again.
     fields: Vec<(String, String)>,
+    /// What is to be typed, where a click is too little.
+    to_type: Option<String>,
 }
 
 /// What is asked.
@@ -32,6 +34,11 @@ pub(super) fn is_confirmed(form: &Form) -> bool {
     form.get("confirmed") == Some("yes")
 }
 
+/// Whether the form was sent from the page that asks, with this text typed.
+pub(super) fn is_typed(form: &Form, text: &str) -> bool {
+    is_confirmed(form) && form.filled("typed") == Some(text)
+}
+
 /// Asks. The answer goes to the same address with the same fields.
 pub(super) fn ask(
     call: &ConsoleCall<'_>,
@@ -39,10 +46,30 @@ pub(super) fn ask(
     question: Question,
     form: &Form,
 ) -> Outcome {
-    let fields = form.pairs().iter().filter(|(name, _)| name != "confirmed");
+    asked(Frame::new(call, here), question, form, None)
+}
+
+/// Asks for a text to be typed, as often as it is not the right one.
+pub(super) fn ask_to_type(
+    call: &ConsoleCall<'_>,
+    here: &'static str,
+    question: Question,
+    form: &Form,
+    text: &str,
+) -> Outcome {
+    let wrong = is_confirmed(form)
+        .then(|| Told::bad("That is not what was to be typed. Nothing was done."));
+    let frame = Frame::new(call, here).telling(wrong);
+    asked(frame, question, form, Some(text.to_owned()))
+}
+
+fn asked(frame: Frame, question: Question, form: &Form, to_type: Option<String>) -> Outcome {
+    let fields = form.pairs().iter();
+    let fields = fields.filter(|(name, _)| !["confirmed", "typed"].contains(&name.as_str()));
     shown(&ConfirmPage {
-        frame: Frame::new(call, here),
+        frame,
         question,
         fields: fields.cloned().collect(),
+        to_type,
     })
 }

@@ -152,6 +152,7 @@ impl Told {
             "disabled" => "The key is disabled.",
             "enabled" => "The key is enabled.",
             "deleted" => "Deleted.",
+            "erased" => "Erased. Nothing is kept but IDs in the audit trail.",
             "revoked" => "The session has ended.",
             "tested" => "A test event is under way.",
             "redelivered" => "It is under way again.",

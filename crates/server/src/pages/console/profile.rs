@@ -8,13 +8,18 @@ use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{ActionKind, IdentityCheck, Reason, Resolution};
 use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_domain::page::{Limit, Order};
-use rollcall_domain::profile::Profile;
+use rollcall_domain::profile::{AccessType, AccountStatus, EntityType, Profile, ProfilePatch};
+use rollcall_domain::text::{Country, Name, OpaqueHash, ReferenceId};
+use rollcall_record::field::Fields;
+use rollcall_record::json::Json;
+use rollcall_record::time;
 use rollcall_store::audit::AuditFilter;
 use rollcall_store::deliveries::DeliveryFilter;
 use rollcall_store::enrollments::EnrollmentFilter;
 use rollcall_store::registry::OwnedProfile;
 use rollcall_wire::dialect::Answer as Asked;
 use rollcall_wire::dialects;
+use rollcall_wire::enrollment_urls::UrlAction;
 use rollcall_wire::operator::enforcement::parse_identity_check;
 use rollcall_wire::operator::profiles::{parse_program, parse_program_name, write_record};
 use serde_json::Value;
@@ -52,6 +57,7 @@ struct ProfilePage {
     facts: Vec<(String, Option<String>)>,
     onboarded: Option<Moment>,
     metadata: Vec<(String, String)>,
+    stated: Vec<EditedField>,
     lenses: Vec<Choice>,
     is_lens_chosen: bool,
     seen_as: String,
@@ -66,6 +72,17 @@ struct ProfilePage {
     more_deliveries: bool,
     trail: Vec<AuditRow>,
     gateway: GatewayDecision,
+}
+
+/// A field of the form that changes what is stated.
+#[derive(Debug)]
+struct EditedField {
+    name: &'static str,
+    label: String,
+    value: String,
+    /// What it can be, if that is not any text.
+    choices: Vec<Choice>,
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -158,6 +175,7 @@ async fn shown(call: &ConsoleCall<'_>, owned: &OwnedProfile, told: Option<Told>)
         facts: facts(&profile),
         onboarded: profile.details.onboarded_at.map(Moment::second),
         metadata: pairs(&profile),
+        stated: stated(&profile),
         lenses: Choice::all(labelled, Some(lens)),
         is_lens_chosen: chosen_lens.is_some(),
         seen_as: seen_as(&owned.organization_id, owned, &profile, lens, now)?,
@@ -234,6 +252,152 @@ fn facts(profile: &Profile) -> Vec<(String, Option<String>)> {
         .into_iter()
         .map(|(name, value)| (values::words(name), value))
         .collect()
+}
+
+/// What a platform states, as the newest dialect has it.
+fn stated(profile: &Profile) -> Vec<EditedField> {
+    let details = &profile.details;
+    let field = |name, value: Option<&str>, choices: Vec<Choice>, most| EditedField {
+        name,
+        label: values::words(name),
+        value: value.unwrap_or_default().to_owned(),
+        choices,
+        most,
+    };
+    let text = |name, value: Option<&str>, most| field(name, value, Vec::new(), most);
+    let among = |name, all: Vec<&'static str>, value: Option<&str>| {
+        field(name, value, Choice::plain(all, value), 0)
+    };
+    let onboarded_at = details.onboarded_at.map(time::to_text);
+    vec![
+        text("name", profile.name.as_ref().map(Name::as_str), Name::LIMIT),
+        among(
+            "access_type",
+            AccessType::ALL.iter().map(|it| it.as_str()).collect(),
+            Some(profile.relationship.access_type().as_str()),
+        ),
+        among(
+            "account_status",
+            AccountStatus::ALL.iter().map(|it| it.as_str()).collect(),
+            details.account_status.map(AccountStatus::as_str),
+        ),
+        among(
+            "entity_type",
+            EntityType::ALL.iter().map(|it| it.as_str()).collect(),
+            details.entity_type.map(EntityType::as_str),
+        ),
+        text("country", details.country.as_ref().map(Country::as_str), 2),
+        text(
+            "reference_id",
+            details.reference_id.as_ref().map(ReferenceId::as_str),
+            ReferenceId::LIMIT,
+        ),
+        text(
+            "email_hash",
+            details.email_hash.as_ref().map(OpaqueHash::as_str),
+            OpaqueHash::LIMIT,
+        ),
+        text(
+            "name_hash",
+            details.name_hash.as_ref().map(OpaqueHash::as_str),
+            OpaqueHash::LIMIT,
+        ),
+        text("onboarded_at", onboarded_at.as_deref(), 40),
+    ]
+}
+
+/// What a form changes of a profile: fields that differ from what the form showed, so that nobody's change in between
+/// is taken back.
+fn changed(form: &Form, now: Timestamp) -> Result<ProfilePatch, Failure> {
+    let plain = |text: &str| text.replace("\r\n", "\n");
+    let (mut body, mut details, mut metadata) = (Vec::new(), Vec::new(), Vec::new());
+    let (names, were) = (form.all("field"), form.all("was"));
+    for ((name, was), value) in names.zip(were).zip(form.all("value")) {
+        let value = value.trim();
+        if was.trim() != value {
+            let of = match name {
+                "name" | "access_type" => &mut body,
+                _ => &mut details,
+            };
+            of.push((name.to_owned(), Json::from(value)));
+        }
+    }
+    let (keys, were) = (form.all("key"), form.all("key-was"));
+    for ((key, was), value) in keys.zip(were).zip(form.all("key-value")) {
+        let (was, value) = (plain(was), plain(value));
+        if was != value {
+            metadata.push((key.trim().to_owned(), Json::from(value.as_str())));
+        }
+    }
+    let nested = [("external_user_details", details), ("metadata", metadata)];
+    for (name, members) in nested {
+        if !members.is_empty() {
+            let members = members.into_iter().collect();
+            body.push((name.to_owned(), Json::Object(members)));
+        }
+    }
+    let fields = Fields::root(body.into_iter().collect());
+    Ok(dialects::DEFAULT.parse_update_fields(fields, now)?)
+}
+
+/// `POST /console/profiles/{id}/fields`: changes what is stated.
+pub(crate) async fn update(call: ConsoleCall<'_>) -> Outcome {
+    let form = Form::of(call.exchange()).await?;
+    let owned = named(&call).await?;
+    let updated = match changed(&form, call.app().clock.now()) {
+        Ok(patch) => profiles::update(&call.desk, &owned, patch).await,
+        Err(failure) => Err(failure),
+    };
+    outcome(&call, &owned.id, "saved", updated).await
+}
+
+#[derive(Template)]
+#[template(path = "console/link.html")]
+struct LinkPage {
+    frame: Frame,
+    heading: String,
+    path: String,
+    url: String,
+    expires: Moment,
+}
+
+/// `POST /console/profiles/{id}/links`: makes a URL for the end user and shows it, once.
+pub(crate) async fn make_link(call: ConsoleCall<'_>) -> Outcome {
+    let owned = named(&call).await?;
+    match profiles::link(&call.desk, &owned, UrlAction::EnrollEndUser).await {
+        Ok(link) => super::shown(&LinkPage {
+            frame: Frame::new(&call, "profiles"),
+            heading: heading(&owned.document.decode()?),
+            path: path(&owned.id),
+            url: link.url,
+            expires: Moment::minute(link.stored.expires_at),
+        }),
+        Err(failure) => shown(&call, &owned, Some(Told::of(failure)?)).await,
+    }
+}
+
+/// `POST /console/profiles/{id}/erasure`: erases a person, once its id was typed.
+pub(crate) async fn erase(call: ConsoleCall<'_>) -> Outcome {
+    let form = Form::of(call.exchange()).await?;
+    let owned = named(&call).await?;
+    let id = owned.id.as_str();
+    if !confirm::is_typed(&form, id) {
+        let who = heading(&owned.document.decode()?);
+        let question = Question {
+            title: format!("Erase {who}?"),
+            effects: vec![
+                "The profile goes with its applications, links, keys and buckets.".to_owned(),
+                "What webhooks told about it is emptied; the audit trail keeps IDs alone."
+                    .to_owned(),
+                "It cannot be brought back.".to_owned(),
+            ],
+            yes: "Erase this person",
+            back: path(&owned.id),
+        };
+        return confirm::ask_to_type(&call, "profiles", question, &form, id);
+    }
+    profiles::erase(&call.desk, &owned.id).await?;
+    Ok(go("/console/profiles?done=erased"))
 }
 
 /// The profile as a dialect's get shows it, or as the operator's record.

@@ -18,7 +18,7 @@ use crate::dialects;
 use crate::error::ErrorKind;
 use crate::openapi::answers::Caller;
 use crate::openapi::data_controls;
-use crate::openapi::public::{query, repeatable};
+use crate::openapi::public::{self, query, repeatable};
 use crate::openapi::schema::{
     self, Member, Shape, answer, any_of, array, body, choice, described, id, integer, matching,
     named, nullable, organization_id, ruled, text, time_in,
@@ -29,6 +29,7 @@ use crate::{sent, shown};
 pub(super) fn operations() -> Vec<Described> {
     const SEARCH: &str = "/operator/v1/user_profiles";
     const ONE: &str = "/operator/v1/user_profiles/{user_profile_id}";
+    const ACTION_URLS: &str = "/operator/v1/user_profiles/{user_profile_id}/action_urls";
     const IMPORT: &str = "/operator/v1/user_profiles/import";
     const EXPORT: &str = "/operator/v1/user_profiles/export";
     let profiles = |id, summary| operation("User profiles", id, summary);
@@ -53,6 +54,18 @@ pub(super) fn operations() -> Vec<Described> {
         "With the given id and times; nothing moves between organizations.",
     ))
     .parameter(profile_in_path());
+    let update = profiles("update_user_profile", "Change a user profile")
+        .description(Some(
+            "What is stated changes, as in the platform's own update in the newest dialect; the rest stays.",
+        ))
+        .parameter(profile_in_path());
+    let link = profiles("create_action_url", "Create an action URL")
+        .description(Some(
+            "Works for an hour unless settings say otherwise, for whoever has it; one form can be sent through it.",
+        ))
+        .parameter(profile_in_path())
+        .request_body(Some(public::action_url_body()))
+        .response("200", public::url(Caller::Operator, "user_profile_action_url"));
     let erase = profiles("erase_user_profile", "Erase a person")
         .description(Some(
             "The profile, its enrollments with what was submitted, its URLs; payloads of its webhook deliveries are \
@@ -104,7 +117,9 @@ pub(super) fn operations() -> Vec<Described> {
                 "user_profile_id",
                 &[
                     "get_user_profile",
+                    "update_user_profile",
                     "put_user_profile",
+                    "create_action_url",
                     "set_program",
                     "delete_program",
                     "list_enforcement_actions",
@@ -119,11 +134,16 @@ pub(super) fn operations() -> Vec<Described> {
             errors(EXPORT, export, &[ErrorKind::NotFound]),
         ),
         get(ONE, answers(get_one, shown)),
+        post(
+            ONE,
+            takes(answers(update, named("Record")), "UserProfileUpdate"),
+        ),
         put(ONE, takes(answers(put_one, named("Record")), "RecordPut")),
         delete(
             ONE,
             answers(erase, deleted("uprof_", "user_profile_deleted")),
         ),
+        post(ACTION_URLS, link),
     ]
 }
 
@@ -201,6 +221,10 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         ("Record", answer(record_members()).into()),
         ("FullRecord", answer(full).into()),
         ("DialectProfile", described(any.build(), words)),
+        (
+            "UserProfileUpdate",
+            public::profile_body(dialects::DEFAULT, Write::Update).into(),
+        ),
         ("RecordPut", record_put()),
         ("ImportReport", report.into()),
     ]
