@@ -31,6 +31,8 @@ pub struct Actor {
     pub kind: ActorKind,
     /// The key's id, `command-line`, the enrollment's id, or the name of a background task; never a secret.
     pub id: String,
+    /// What the key is called; none for what has no key.
+    pub name: Option<String>,
 }
 
 impl Actor {
@@ -39,6 +41,7 @@ impl Actor {
         Self {
             kind: ActorKind::Operator,
             id: "command-line".to_owned(),
+            name: None,
         }
     }
 
@@ -47,6 +50,7 @@ impl Actor {
         Self {
             kind: ActorKind::System,
             id: task.to_owned(),
+            name: None,
         }
     }
 }
@@ -109,6 +113,8 @@ crate::text_enum! {
         OrganizationCreated = "organization.created",
         /// An organization was changed.
         OrganizationUpdated = "organization.updated",
+        /// A tenancy ended: an organization was removed with everything it had.
+        OrganizationRemoved = "organization.removed",
         /// An organization's policy for its gateway was changed.
         GatewayPolicyUpdated = "gateway_policy.updated",
         /// A workspace was created.

@@ -87,6 +87,9 @@ pub enum Refusal {
          do everything"
     )]
     LastOwner,
+    /// A tenancy only ends while it is held.
+    #[error("Only an organization that is on_hold can be removed; put it on hold first")]
+    NotOnHold,
     /// The enrollment URL was used before.
     #[error("The enrollment URL has already been used")]
     AlreadySubmitted,

@@ -119,6 +119,13 @@ impl ProfileId {
     }
 }
 
+impl AuditEventId {
+    /// What every id of this instant and later sorts behind, and every earlier one before.
+    pub fn before_all_of(now: Timestamp) -> Self {
+        Self(base58(Self::PREFIX, uuid_of(now, [0; 10])).into_boxed_str())
+    }
+}
+
 /// An organization: a UUID when Rollcall made it, any literal under `rollcall dev`.
 ///
 /// It travels in a response header, so it is visible ASCII, 1 to 128 characters.
@@ -295,15 +302,19 @@ impl Ids {
     /// A `UUIDv7` whose sub-millisecond bits carry the microsecond, so that ids made in different
     /// microseconds sort by time.
     fn uuid(&self, now: Timestamp) -> uuid::Uuid {
-        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
-        let micros_in_milli = now.as_micros().rem_euclid(1_000);
-        // 4,096 steps of the twelve bits after the version spread over 1,000 microseconds.
-        let fraction = u16::try_from(micros_in_milli * 4_096 / 1_000).unwrap_or(0);
         let mut random = [0; 10];
         self.chance.fill(&mut random);
-        random[..2].copy_from_slice(&fraction.to_be_bytes());
-        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+        uuid_of(now, random)
     }
+}
+
+fn uuid_of(now: Timestamp, mut random: [u8; 10]) -> uuid::Uuid {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    let micros_in_milli = now.as_micros().rem_euclid(1_000);
+    // 4,096 steps of the twelve bits after the version spread over 1,000 microseconds.
+    let fraction = u16::try_from(micros_in_milli * 4_096 / 1_000).unwrap_or(0);
+    random[..2].copy_from_slice(&fraction.to_be_bytes());
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
 fn base58(prefix: &str, uuid: uuid::Uuid) -> String {
@@ -327,6 +338,19 @@ mod tests {
 
     fn at(micros: i64) -> Timestamp {
         Timestamp::from_micros(1_780_000_000_000_000 + micros).unwrap()
+    }
+
+    #[test]
+    fn the_bound_of_an_instant_sorts_between_ids_before_and_of_it() {
+        let ids = Ids::new(Box::new(SeededChance::new(7)));
+        for micros in [0, 1, 999, 1_000, 1_001, 4_095_999] {
+            let bound = AuditEventId::before_all_of(at(micros));
+            assert!(ids.audit_event(at(micros - 1)) < bound, "{micros}");
+            assert!(bound < ids.audit_event(at(micros)), "{micros}");
+        }
+        // A time before there were ids.
+        let oldest = AuditEventId::before_all_of(Timestamp::from_micros(-5).unwrap());
+        assert!(oldest < ids.audit_event(Timestamp::EPOCH));
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub mod id;
 pub mod page;
 pub mod profile;
 pub mod program;
+pub mod removal;
 pub mod role;
 pub mod search;
 pub mod session;

@@ -52,6 +52,20 @@ const DETAILS: [&str; 7] = [
     "reference_id",
 ];
 
+/// Appends a row. Every cell is quoted, and one that a spreadsheet would take for a formula gets an apostrophe in front.
+pub fn write_row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
+    for (at, cell) in cells.into_iter().enumerate() {
+        out.push_str(if at == 0 { "\"" } else { ",\"" });
+        // A spreadsheet passes over a tab or a line break in front.
+        if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+            out.push('\'');
+        }
+        out.push_str(&cell.replace('"', "\"\""));
+        out.push('"');
+    }
+    out.push_str("\r\n");
+}
+
 /// Why a CSV cannot be read at all.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CsvError {
@@ -432,6 +446,15 @@ mod tests {
             .iter()
             .map(|(line, problem)| format!("{line}: {problem}\n"));
         Ok(String::from_utf8(out).unwrap() + &bad.collect::<String>())
+    }
+
+    #[test]
+    fn a_cell_is_quoted_and_no_formula() {
+        let mut row = String::new();
+        let cells = ["a\"b", "", "=1+1", "+1", "-1", "@x", "\t=1", "x=1,y"];
+        write_row(&mut row, cells);
+        let expected = "\"a\"\"b\",\"\",\"'=1+1\",\"'+1\",\"'-1\",\"'@x\",\"'\t=1\",\"x=1,y\"\r\n";
+        assert_eq!(row, expected);
     }
 
     #[test]

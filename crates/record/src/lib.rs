@@ -21,5 +21,6 @@ pub mod field;
 pub mod gateway_policy;
 pub mod json;
 pub mod line;
+pub mod removal;
 pub mod time;
 mod writing;

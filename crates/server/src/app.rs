@@ -127,6 +127,8 @@ rollcall_domain::text_enum! {
         RemoveProfile = "remove_profile",
         /// Erasing a profile.
         EraseProfile = "erase_profile",
+        /// Removing an organization with everything it has.
+        RemoveOrganization = "remove_organization",
         /// Creating an enrollment or action URL.
         InsertEnrollmentUrl = "insert_enrollment_url",
         /// Finding an enrollment or action URL.

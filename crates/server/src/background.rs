@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, log_failed};
 use crate::duty::CLAIM_EVERY;
+use crate::removal;
 use crate::webhooks::worker;
 
 /// How often keys' last uses are stored.
@@ -30,6 +31,9 @@ const PRUNE_EVERY: Duration = Duration::from_mins(10);
 
 /// How often the log of what was written lately is emptied.
 const EMPTY_LOG_EVERY: Duration = Duration::from_mins(10);
+
+/// How often ends of tenancies are looked for that broke off.
+const FINISH_REMOVALS_EVERY: Duration = Duration::from_secs(10);
 
 /// How many deliveries are forgotten at a time, and the pause before the next ones.
 const PRUNE_BATCH: usize = 500;
@@ -73,6 +77,7 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) -> Background {
     tasks.spawn(until(shutdown.clone(), prune_deliveries(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), fold_counts(Arc::clone(app))));
     tasks.spawn(until(shutdown.clone(), empty_log(Arc::clone(app))));
+    tasks.spawn(until(shutdown.clone(), finish_removals(Arc::clone(app))));
     // It ends by itself: what is in flight is waited for.
     tasks.spawn(worker::run(Arc::clone(app), shutdown.clone()));
     tasks.spawn(until(
@@ -255,6 +260,24 @@ async fn fold_counts(app: Arc<App>) {
     }
 }
 
+/// Goes on with ends of tenancies that broke off.
+async fn finish_removals(app: Arc<App>) {
+    let proof = OperatorProof::of_storage_access();
+    loop {
+        app.duty.ours().await;
+        let finished = async {
+            for id in app.store.list_removals(proof).await? {
+                removal::go_on(&*app.store, &*app.clock, &id, Duration::MAX).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = finished.await {
+            log_failed("ends of tenancies", &error);
+        }
+        sleep(FINISH_REMOVALS_EVERY).await;
+    }
+}
+
 /// Sees to it that what was removed does not stay in the log.
 async fn empty_log(app: Arc<App>) {
     loop {
@@ -290,7 +313,10 @@ async fn drop_idle_tenants(app: Arc<App>) {
     };
     loop {
         sleep(tenants.look_every()).await;
-        if let Err(error) = tenants.drop_idle(&*app.store, &app.credentials).await {
+        if let Err(error) = tenants
+            .drop_idle(&*app.store, &*app.clock, &app.credentials)
+            .await
+        {
             log_failed("idle tenants", &error);
         }
     }

@@ -90,6 +90,7 @@ impl Identity {
             actor: Actor {
                 kind,
                 id: self.key.id.to_string(),
+                name: Some(self.key.name.clone()),
             },
             at: now,
         }

@@ -122,7 +122,7 @@ impl Development {
     /// Forgets everything that is not in storage.
     pub(crate) fn forget(&self) {
         self.reset_clock();
-        self.faults.clear();
+        self.faults.clear(None);
         self.requests.clear();
         self.billing.clear();
         if let Some(tenants) = &self.tenants {

@@ -47,6 +47,7 @@ pub mod metrics;
 mod open_files;
 mod outbound;
 mod pages;
+mod removal;
 pub mod secrets;
 pub mod serving;
 pub mod telemetry;

@@ -1,7 +1,10 @@
 //! The audit trail, append-only: written with the decisions it records, read here.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rollcall_domain::audit::{Act, AuditEntry, AuditEvent};
+use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{AuditEventId, OrganizationId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::OperatorProof;
@@ -17,6 +20,26 @@ pub struct AuditFilter {
     pub target_ids: Vec<String>,
     /// With this action.
     pub action: Option<String>,
+    /// Done by whoever has this id.
+    pub actor_id: Option<String>,
+    /// Done later than this.
+    pub after: Option<Timestamp>,
+    /// Done earlier than this.
+    pub before: Option<Timestamp>,
+}
+
+impl AuditFilter {
+    /// The ids of what was done in the time wanted, and follows `after` on the way to the oldest: those from the first of
+    /// these on, and before the second. Ids sort by time, so every index that holds them serves a time, too.
+    pub(crate) fn ids(&self, after: Option<&AuditEventId>) -> (Option<String>, Option<String>) {
+        let bound = |time| AuditEventId::before_all_of(time).as_str().to_owned();
+        // A time is told to the microsecond.
+        let next = |time: Timestamp| time.saturating_add(Duration::from_micros(1));
+        let from = self.after.map(|time| bound(next(time)));
+        let before = self.before.map(bound);
+        let after = after.map(|id| id.as_str().to_owned());
+        (from, before.into_iter().chain(after).min())
+    }
 }
 
 /// One page of the trail, newest first.

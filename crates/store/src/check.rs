@@ -1,6 +1,7 @@
 //! Care of the storage itself: is it there, is it sound, can it be emptied.
 
 use async_trait::async_trait;
+use rollcall_domain::id::OrganizationId;
 use rollcall_domain::tenant::OperatorProof;
 
 use crate::Stored;
@@ -17,6 +18,18 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// Notes the tenancies whose end is not over: until then, what is left of them refers to what has gone. `true` when
+    /// there is one.
+    pub(crate) fn unfinished(&mut self, removals: &[OrganizationId]) -> bool {
+        for id in removals {
+            self.problem(format!(
+                "organization {id}: its removal broke off; start the server, or repeat rollcall orgs remove {id}, and \
+                 check again"
+            ));
+        }
+        !removals.is_empty()
+    }
+
     /// Notes a problem.
     pub fn problem(&mut self, problem: String) {
         self.problem_count += 1;

@@ -43,6 +43,8 @@ pub(crate) struct Table {
     pub(crate) name: &'static str,
     /// Whether each row is one organization's, which its column `organization` names.
     pub(crate) of_organization: bool,
+    /// What its rows are called where it is told how many of them went with their organization.
+    pub(crate) told_as: Option<&'static str>,
     pub(crate) with_profile: WithProfile,
 }
 
@@ -52,31 +54,46 @@ impl Table {
         Self {
             name,
             of_organization: true,
+            told_as: None,
             with_profile,
+        }
+    }
+
+    /// The same table, whose rows are called so.
+    const fn told_as(self, name: &'static str) -> Self {
+        Self {
+            told_as: Some(name),
+            ..self
         }
     }
 }
 
-/// Every table that every backend has, but the organizations themselves, which go last.
+/// Every table that every backend has, but the organizations themselves, which go last. The end of a tenancy takes them
+/// in this order: first nobody is told anything any more.
 pub(crate) const TABLES: [Table; 14] = [
-    Table::of_organization("profiles", WithProfile::Repeat("id")),
+    Table::of_organization("webhook_endpoints", WithProfile::Stay).told_as("webhook_endpoints"),
+    Table::of_organization("webhook_deliveries", WithProfile::Emptied)
+        .told_as("webhook_deliveries"),
+    Table::of_organization("events", WithProfile::Emptied).told_as("events"),
+    Table::of_organization("profiles", WithProfile::Repeat("id")).told_as("user_profiles"),
     Table::of_organization("profile_programs", WithProfile::Repeat("profile_id")),
-    Table::of_organization("enforcement_actions", WithProfile::Repeat("profile_id")),
+    Table::of_organization("enforcement_actions", WithProfile::Repeat("profile_id"))
+        .told_as("enforcement_actions"),
     Table::of_organization("profile_counts", WithProfile::Stay),
-    Table::of_organization("enrollment_urls", WithProfile::Erased("profile_id")),
-    Table::of_organization("enrollments", WithProfile::Removed("profile_id")),
+    Table::of_organization("enrollment_urls", WithProfile::Erased("profile_id"))
+        .told_as("enrollment_urls"),
+    Table::of_organization("enrollments", WithProfile::Removed("profile_id"))
+        .told_as("enrollments"),
     Table::of_organization("organization_figures", WithProfile::Stay),
     Table {
         name: "console_sessions",
         of_organization: false,
+        told_as: None,
         with_profile: WithProfile::Stay,
     },
-    Table::of_organization("webhook_deliveries", WithProfile::Emptied),
-    Table::of_organization("webhook_endpoints", WithProfile::Stay),
-    Table::of_organization("events", WithProfile::Emptied),
-    Table::of_organization("audit_events", WithProfile::Stay),
-    Table::of_organization("api_keys", WithProfile::Stay),
-    Table::of_organization("workspaces", WithProfile::Stay),
+    Table::of_organization("audit_events", WithProfile::Stay).told_as("audit_events"),
+    Table::of_organization("api_keys", WithProfile::Stay).told_as("api_keys"),
+    Table::of_organization("workspaces", WithProfile::Stay).told_as("workspaces"),
 ];
 
 /// Fails on a table of a schema that is not known here, or not as what it is. `found` are the names and

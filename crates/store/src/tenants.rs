@@ -33,6 +33,15 @@ pub enum NotStored {
     Taken,
 }
 
+/// What is left of an organization whose end has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Perhaps more of it.
+    More,
+    /// Nothing; it is gone.
+    Nothing,
+}
+
 /// Everything that authentication needs to know about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
@@ -79,8 +88,27 @@ pub trait Tenants: Send + Sync {
         patch: &OrganizationPatch,
     ) -> Stored<Option<Organization>>;
 
-    /// Removes an organization with everything it has. Development tenants alone end so.
-    async fn remove_organization(&self, proof: OperatorProof, id: &OrganizationId) -> Stored<bool>;
+    /// Begins the end of a tenancy: from now on the organization is not found, and nothing can be written in it. To
+    /// begin again is as good as once. `None` when there is no such organization.
+    async fn begin_removal(
+        &self,
+        proof: OperatorProof,
+        act: &Act,
+        id: &OrganizationId,
+    ) -> Stored<Option<Result<(), Refusal>>>;
+
+    /// Removes up to `limit` rows of an organization whose end has begun, and itself once it has no others: then the audit
+    /// trail of the installation says at `now` how much it was. Each call is a transaction.
+    async fn go_on_removing(
+        &self,
+        proof: OperatorProof,
+        id: &OrganizationId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Stored<Left>;
+
+    /// The organizations whose end has begun and is not over.
+    async fn list_removals(&self, proof: OperatorProof) -> Stored<Vec<OrganizationId>>;
 
     /// Stores a new workspace.
     async fn insert_workspace(

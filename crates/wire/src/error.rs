@@ -617,6 +617,7 @@ impl From<Refusal> for ApiError {
             | Refusal::DataControls(ControlsRefusal::NothingConfigured(..))
             | Refusal::AlreadyDecided
             | Refusal::AlreadySubmitted
+            | Refusal::NotOnHold
             | Refusal::LastOwner => ErrorKind::Conflict,
         };
         let code = match refusal {
@@ -665,6 +666,7 @@ mod tests {
                 409,
             ),
             (Refusal::AlreadyDecided, 409),
+            (Refusal::NotOnHold, 409),
             (Refusal::AlreadySubmitted, 409),
             (Refusal::LastOwner, 409),
         ];

@@ -33,6 +33,7 @@ impl<'a> Desk<'a> {
         let actor = Actor {
             kind: ActorKind::Operator,
             id: key.id.to_string(),
+            name: Some(key.name.clone()),
         };
         let desk = OperatorProof::of_role(role, right).map(|proof| Self {
             exchange,

@@ -1,16 +1,19 @@
 //! Organizations: the platforms.
 
+use std::time::Duration;
+
 use rollcall_domain::gateway_policy::GatewayPolicy;
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{Organization, OrganizationPatch};
-use rollcall_store::tenants::Listed;
+use rollcall_store::tenants::{Left, Listed};
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::tenants::OrganizationDraft;
 
 use super::Desk;
-use crate::app::Operation::{ReadTenants, WriteTenants};
+use crate::app::Operation::{ReadTenants, RemoveOrganization, WriteTenants};
 use crate::http::error::Failure;
+use crate::removal;
 
 /// The organization that is called so, whether or not there is one.
 pub(crate) fn named(text: &str) -> Result<OrganizationId, Failure> {
@@ -66,6 +69,23 @@ pub(crate) async fn update(
     let changed = desk.write(WriteTenants, change).await?;
     desk.app().credentials.forget();
     changed.ok_or_else(not_found)
+}
+
+/// How long whoever ends a tenancy waits for its end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ends a tenancy: nothing of it is answered any more. What is left of it when this took long is removed by whoever asks
+/// again, and by the server itself.
+pub(crate) async fn remove(desk: &Desk<'_>, id: &OrganizationId) -> Result<Left, Failure> {
+    let (app, act) = (desk.app(), desk.act());
+    let begin = desk.store().begin_removal(desk.proof, &act, id);
+    let begun = desk.write(WriteTenants, begin).await?;
+    app.credentials.forget();
+    begun.ok_or_else(not_found)??;
+    let go_on = removal::go_on(desk.store(), &*app.clock, id, PATIENCE);
+    let left = desk.write(RemoveOrganization, go_on).await;
+    app.credentials.forget();
+    left
 }
 
 fn not_found() -> Failure {

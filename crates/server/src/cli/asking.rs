@@ -60,12 +60,17 @@ impl Asking {
     }
 
     /// Prints a whole list.
-    pub(super) async fn everything(self, columns: &'static [Column], path: String) -> Outcome {
+    pub(super) async fn everything(
+        self,
+        columns: &'static [Column],
+        table: TableArgs,
+        path: String,
+    ) -> Outcome {
         let everything = PageArgs {
             limit: None,
             page: None,
             all: true,
-            table: TableArgs::default(),
+            table,
         };
         self.list(columns, &everything, || Call::get(&*path)).await
     }

@@ -30,6 +30,15 @@ struct List {
     /// Only this action, such as user_profile.created
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
+    /// Only what was done by whoever has this id: a key, an enrollment, command-line
+    #[arg(long, value_name = "ID")]
+    actor_id: Option<String>,
+    /// Only what was done later than this, such as 2026-03-15T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    after: Option<String>,
+    /// Only what was done earlier than this
+    #[arg(long, value_name = "TIME")]
+    before: Option<String>,
     #[command(flatten)]
     pages: PageArgs,
     #[command(flatten)]
@@ -39,10 +48,12 @@ struct List {
 const COLUMNS: &[Column] = &[
     ("AT", "/at"),
     ("ACTOR", "/actor/kind"),
-    ("BY", "/actor/id"),
+    ("NAME", "/actor/name"),
     ("ACTION", "/action"),
     ("TARGET", "/target/id"),
     ("DETAILS", "/details"),
+    ("BY", "/actor/id"),
+    ("ORGANIZATION", "/organization_id"),
 ];
 
 /// Runs the command.
@@ -53,6 +64,9 @@ pub async fn run(arguments: Arguments) -> Outcome {
             .optional("organization_id", list.organization_id.as_deref())
             .optional("target_id", list.target_id.as_deref())
             .optional("action", list.action.as_deref())
+            .optional("actor_id", list.actor_id.as_deref())
+            .optional("after", list.after.as_deref())
+            .optional("before", list.before.as_deref())
     };
     list.asking.list(COLUMNS, &list.pages, call).await
 }

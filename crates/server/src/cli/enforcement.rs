@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::asking::Asking;
 use super::client::{Call, segment};
 use super::failure::Outcome;
-use super::output::Column;
+use super::output::{Column, TableArgs};
 use super::programs::profile_id;
 
 /// Open, resolve and list restrictions and bans
@@ -41,6 +41,8 @@ enum Command {
         /// The profile
         #[arg(value_parser = profile_id)]
         id: ProfileId,
+        #[command(flatten)]
+        table: TableArgs,
         #[command(flatten)]
         asking: Asking,
     },
@@ -118,7 +120,9 @@ pub async fn run(arguments: Arguments) -> Outcome {
             let call = Call::post(path(&id, "identity_check"), &body);
             asking.item(call).await
         }
-        Command::List { id, asking } => asking.everything(COLUMNS, below_profile(&id)).await,
+        Command::List { id, table, asking } => {
+            asking.everything(COLUMNS, table, below_profile(&id)).await
+        }
     }
 }
 

@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::asking::Asking;
 use super::client::{Call, segment};
+use super::confirm::Confirm;
 use super::failure::{Failure, Outcome};
 use super::import::organization_id;
 use super::orgs;
-use super::output::{Column, OutputArgs, note};
+use super::output::{Column, OutputArgs, TableArgs, note};
 use super::secret_key;
 use super::storage::StorageArgs;
 
@@ -31,6 +32,8 @@ enum Command {
         #[arg(long, value_name = "ID", value_parser = organization_id)]
         organization_id: Option<OrganizationId>,
         #[command(flatten)]
+        table: TableArgs,
+        #[command(flatten)]
         asking: Asking,
     },
     /// Stop a key from working, within 5 seconds everywhere
@@ -38,7 +41,12 @@ enum Command {
     /// Let a disabled key work again
     Enable(One),
     /// Delete a key for good
-    Delete(One),
+    Delete {
+        #[command(flatten)]
+        confirm: Confirm,
+        #[command(flatten)]
+        one: One,
+    },
     /// Replace the server's own secret, and seal with the new one what the old one sealed
     RotateSecret {
         #[command(flatten)]
@@ -129,17 +137,18 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Create(create) => make(create).await,
         Command::List {
             organization_id,
+            table,
             asking,
         } => {
             let (columns, path) = match organization_id {
                 Some(id) => (COLUMNS, orgs::path(&id, "/api_keys")),
                 None => (OPERATOR_COLUMNS, OPERATOR_KEYS.to_owned()),
             };
-            asking.everything(columns, path).await
+            asking.everything(columns, table, path).await
         }
         Command::Disable(one) => one.set_status(KeyStatus::Disabled).await,
         Command::Enable(one) => one.set_status(KeyStatus::Active).await,
-        Command::Delete(one) => one.delete().await,
+        Command::Delete { confirm, one } => one.delete(confirm).await,
         Command::RotateSecret { storage, output } => {
             let config = storage.settings()?.config;
             let storage = storage.open_existing(STOP_IT).await?;
@@ -220,7 +229,10 @@ impl One {
         self.asking.item(call).await
     }
 
-    async fn delete(self) -> Outcome {
+    async fn delete(self, confirm: Confirm) -> Outcome {
+        let id = self.id.as_str();
+        let what = format!("{id} will be deleted for good, and whoever uses it is refused.");
+        confirm.asks(id, &what, "deleted")?;
         let call = Call::delete(self.path());
         self.asking.item(call).await
     }

@@ -22,6 +22,7 @@ pub mod backup;
 pub mod check;
 pub mod client;
 pub mod completions;
+mod confirm;
 pub mod data_controls;
 mod defaults;
 pub mod dev;

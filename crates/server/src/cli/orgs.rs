@@ -4,10 +4,11 @@ use rollcall_domain::id::OrganizationId;
 use serde_json::{Map, Value, json};
 
 use super::asking::Asking;
-use super::client::{Call, segment};
+use super::client::{Call, Client, segment};
+use super::confirm::Confirm;
 use super::failure::{Failure, Outcome};
 use super::import::organization_id;
-use super::output::Column;
+use super::output::{Column, TableArgs, note};
 
 /// Make and manage organizations: the platforms that call the API
 #[derive(Debug, clap::Args)]
@@ -31,6 +32,8 @@ enum Command {
     /// List every organization
     List {
         #[command(flatten)]
+        table: TableArgs,
+        #[command(flatten)]
         asking: Asking,
     },
     /// Show one organization
@@ -51,6 +54,16 @@ enum Command {
         name: Option<String>,
         #[command(flatten)]
         fields: Fields,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// End a tenancy: remove an organization that is on hold, with everything it has
+    Remove {
+        /// The organization
+        #[arg(value_parser = organization_id)]
+        id: OrganizationId,
+        #[command(flatten)]
+        confirm: Confirm,
         #[command(flatten)]
         asking: Asking,
     },
@@ -125,7 +138,10 @@ pub async fn run(arguments: Arguments) -> Outcome {
                 .item_of(client, Call::post(ORGANIZATIONS, &body))
                 .await
         }
-        Command::List { asking } => asking.everything(COLUMNS, ORGANIZATIONS.to_owned()).await,
+        Command::List { table, asking } => {
+            let path = ORGANIZATIONS.to_owned();
+            asking.everything(COLUMNS, table, path).await
+        }
         Command::Show { id, asking } => asking.item(Call::get(path(&id, ""))).await,
         Command::Update {
             id,
@@ -140,6 +156,37 @@ pub async fn run(arguments: Arguments) -> Outcome {
                 ));
             }
             asking.item(Call::post(path(&id, ""), &body)).await
+        }
+        Command::Remove {
+            id,
+            confirm,
+            asking,
+        } => {
+            let what = format!("{id} and everything it has will be removed for good.");
+            confirm.asks(id.as_str(), &what, "removed")?;
+            let client = asking.target.open().await?;
+            let removed = remove(&client, &id).await;
+            client.close().await;
+            asking.output.open().item(&removed?)
+        }
+    }
+}
+
+/// Asks until nothing is left: an answer comes every few seconds.
+async fn remove(client: &Client, id: &OrganizationId) -> Outcome<Value> {
+    let over = json!({"id": id.as_str(), "type": "organization_deleted"});
+    let mut has_begun = false;
+    loop {
+        match client.call(Call::delete(path(id, ""))).await {
+            Ok(answer) if answer["type"] == over["type"] => return Ok(answer),
+            Ok(_) if has_begun => {}
+            Ok(_) => {
+                has_begun = true;
+                note("It is large and takes its time. Should this break off, say it again.");
+            }
+            // The server has come to the end of it first.
+            Err(Failure::NotFound(_)) if has_begun => return Ok(over),
+            Err(failure) => return Err(failure),
         }
     }
 }

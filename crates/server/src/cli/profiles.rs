@@ -1,6 +1,6 @@
 //! `rollcall profiles`: a client of the public API, of Rollcall or of any other server that speaks it.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 
 use rollcall_domain::id::ProfileId;
 use rollcall_wire::dialect::Dialect;
@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::asking::Asking;
 use super::client::{Call, Client, segment};
+use super::confirm::Confirm;
 use super::failure::{Failure, Outcome};
-use super::output::{self, Column, OutputArgs, printable};
+use super::output::{Column, OutputArgs, printable};
 use super::pages::{self, PageArgs};
 use super::programs::profile_id;
 use super::target::{Address, Told};
@@ -366,43 +367,19 @@ struct EraseArgs {
     /// The profile's id, uprof_…
     #[arg(value_parser = profile_id)]
     id: ProfileId,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    confirm: Confirm,
     #[command(flatten)]
     asking: Asking,
 }
 
 impl EraseArgs {
     async fn run(self) -> Outcome {
-        self.confirm()?;
+        let id = self.id.as_str();
+        let what = format!("{id} and everything that is kept of it will be erased for good.");
+        self.confirm.asks(id, &what, "erased")?;
         let call = Call::delete(operators_path(&self.id, ""));
         self.asking.item(call).await
-    }
-
-    /// Has whoever sits before a terminal repeat the id; nobody else can be asked.
-    fn confirm(&self) -> Outcome {
-        if self.yes {
-            return Ok(());
-        }
-        if !std::io::stdin().is_terminal() {
-            return Err(Failure::setup(
-                "what is erased cannot be brought back; repeat this with --yes",
-            ));
-        }
-        output::note(&format!(
-            "{} and everything that is kept of it will be erased for good. Repeat its ID to confirm:",
-            self.id
-        ));
-        let mut answer = String::new();
-        std::io::stdin()
-            .read_line(&mut answer)
-            .map_err(Failure::failed)?;
-        if answer.trim() == self.id.as_str() {
-            Ok(())
-        } else {
-            Err(Failure::failed("nothing was erased"))
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::client::Call;
 use super::failure::Outcome;
 use super::import::organization_id;
 use super::orgs;
-use super::output::Column;
+use super::output::{Column, TableArgs};
 
 /// Make and list workspaces: parts of an organization that keys can be bound to
 #[derive(Debug, clap::Args)]
@@ -29,6 +29,8 @@ enum Command {
     },
     /// List an organization's workspaces
     List {
+        #[command(flatten)]
+        table: TableArgs,
         #[command(flatten)]
         shared: Shared,
     },
@@ -53,9 +55,9 @@ pub async fn run(arguments: Arguments) -> Outcome {
             let body = json!({"name": name});
             shared.asking.item(Call::post(path, &body)).await
         }
-        Command::List { shared } => {
+        Command::List { table, shared } => {
             let path = orgs::path(&shared.organization_id, "/workspaces");
-            shared.asking.everything(COLUMNS, path).await
+            shared.asking.everything(COLUMNS, table, path).await
         }
     }
 }

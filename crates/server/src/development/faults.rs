@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::HeaderValue;
 use http::request::Parts;
 use parking_lot::Mutex;
+use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
 use rollcall_wire::operator::dev::{Fault, FaultOutcome};
 
@@ -43,23 +44,32 @@ impl Faults {
         prepared.push(Prepared { number, fault });
     }
 
-    pub(crate) fn clear(&self) {
-        self.prepared.lock().clear();
+    /// Takes back what is still to come: all of it, or what is for one organization alone.
+    pub(crate) fn clear(&self, of: Option<&OrganizationId>) {
+        let mut prepared = self.prepared.lock();
+        prepared.retain(|it| !is_of(&it.fault, of));
     }
 
     /// What is still to come, oldest first, from the fault after the one with this number.
-    pub(crate) fn list(&self, after: Option<u64>, limit: Limit) -> Numbered<Fault> {
+    pub(crate) fn list(
+        &self,
+        of: Option<&OrganizationId>,
+        after: Option<u64>,
+        limit: Limit,
+    ) -> Numbered<Fault> {
         let prepared = self.prepared.lock();
         let wanted = prepared
             .iter()
-            .filter(|it| after.is_none_or(|after| it.number > after));
+            .filter(|it| is_of(&it.fault, of) && after.is_none_or(|after| it.number > after));
         Numbered::first(wanted.map(|it| (it.number, it.fault.clone())), limit)
     }
 
     /// Takes one strike of the first failure that matches.
-    fn take(&self, head: &Parts) -> Option<Prepared> {
+    fn take(&self, head: &Parts, of: Option<&OrganizationId>) -> Option<Prepared> {
         let mut prepared = self.prepared.lock();
-        let place = prepared.iter().position(|it| matches(&it.fault, head))?;
+        let place = prepared
+            .iter()
+            .position(|it| matches(&it.fault, head, of))?;
         let struck = prepared[place].clone();
         let left = &mut prepared[place].fault.times;
         *left = left.saturating_sub(1);
@@ -69,9 +79,9 @@ impl Faults {
         Some(struck)
     }
 
-    /// Lets the first matching failure strike a request with this head, if there is one.
-    pub(crate) async fn strike(&self, head: &Parts) -> Option<Strike> {
-        let Prepared { number, fault } = self.take(head)?;
+    /// Lets the first matching failure strike a request with this head of this organization, if there is one.
+    pub(crate) async fn strike(&self, head: &Parts, of: Option<&OrganizationId>) -> Option<Strike> {
+        let Prepared { number, fault } = self.take(head, of)?;
         tokio::time::sleep(fault.delay).await;
         let (name, failure) = match fault.outcome {
             FaultOutcome::GoOn => {
@@ -98,10 +108,17 @@ impl Faults {
     }
 }
 
-fn matches(fault: &Fault, head: &Parts) -> bool {
+/// Whether a failure is for this organization alone; every one is where none is named.
+fn is_of(fault: &Fault, of: Option<&OrganizationId>) -> bool {
+    of.is_none() || fault.organization_id.as_ref() == of
+}
+
+fn matches(fault: &Fault, head: &Parts, of: Option<&OrganizationId>) -> bool {
     let method = fault.method.as_deref();
     let path = fault.path.as_deref();
-    method.is_none_or(|method| head.method.as_str() == method)
+    let organization_id = fault.organization_id.as_ref();
+    organization_id.is_none_or(|id| of == Some(id))
+        && method.is_none_or(|method| head.method.as_str() == method)
         && path.is_none_or(|pattern| path_matches(pattern, head.uri.path()))
 }
 

@@ -8,7 +8,7 @@ use http::{HeaderName, StatusCode};
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::RequestId;
+use rollcall_domain::id::{OrganizationId, RequestId};
 use rollcall_domain::page::Limit;
 use rollcall_record::json::write_string;
 use rollcall_wire::object::ObjectWriter;
@@ -53,6 +53,8 @@ struct RecentRequest {
     number: u64,
     at: Timestamp,
     request_id: RequestId,
+    /// Whose key came with it, if that was known.
+    organization_id: Option<OrganizationId>,
     method: String,
     path: String,
     query: Option<String>,
@@ -66,10 +68,15 @@ struct RecentRequest {
 impl RecentRequests {
     /// Keeps a request, with the betas it listed that are not known. Those of the controls and of the console that shows this list are left out:
     /// they are not what is looked for.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what is known of a request that is over"
+    )]
     pub(crate) fn record(
         &self,
         at: Timestamp,
         request_id: &RequestId,
+        of: Option<&OrganizationId>,
         head: &Parts,
         unknown_betas: Vec<String>,
         body: Option<&Bytes>,
@@ -85,6 +92,7 @@ impl RecentRequests {
             number: 0,
             at,
             request_id: request_id.clone(),
+            organization_id: of.cloned(),
             method: head.method.to_string(),
             path: without_token(path, &decoded),
             query: head.uri.query().map(without_credentials),
@@ -107,12 +115,19 @@ impl RecentRequests {
         self.0.lock().requests.clear();
     }
 
-    /// Those received before the one with this number, each as an item of a JSON array.
-    pub(crate) fn list(&self, before: Option<u64>, limit: Limit) -> Numbered<String> {
+    /// Those received before the one with this number, of one organization or of everybody, each as an item of a JSON
+    /// array.
+    pub(crate) fn list(
+        &self,
+        of: Option<&OrganizationId>,
+        before: Option<u64>,
+        limit: Limit,
+    ) -> Numbered<String> {
         let kept = self.0.lock();
         let wanted = kept
             .requests
             .iter()
+            .filter(|it| of.is_none() || it.organization_id.as_ref() == of)
             .filter(|it| before.is_none_or(|before| it.number < before));
         Numbered::first(wanted.map(|it| (it.number, it.write())), limit)
     }
@@ -125,6 +140,10 @@ impl RecentRequest {
             .text("type", "request")
             .text("request_id", self.request_id.as_str())
             .time("at", self.at)
+            .optional_text(
+                "organization_id",
+                self.organization_id.as_ref().map(OrganizationId::as_str),
+            )
             .text("method", &self.method)
             .text("path", &self.path)
             .optional_text("query", self.query.as_deref())

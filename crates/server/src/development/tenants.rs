@@ -1,6 +1,6 @@
 //! A tenant per test: an unknown key that begins with `test-` becomes an empty organization of its own
 //! and goes when it has idled, so that parallel test suites need no clean-up. The same text with
-//! [`GATEWAY`] behind it is the key of its gateway.
+//! [`GATEWAY`] behind it is the key of its gateway, and with [`ADMIN`] that of its administrator.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,16 +12,20 @@ use rollcall_domain::gateway_policy::GatewayPolicy;
 use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::page::Limit;
 use rollcall_domain::tenant::{
-    ApiKey, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationStatus,
-    OrganizationSwitches,
+    ApiKey, KeyOwner, KeyStatus, OperatorProof, Organization, OrganizationPatch,
+    OrganizationStatus, OrganizationSwitches,
 };
 use rollcall_store::{Store, Stored};
 
 use crate::credentials::Credentials;
+use crate::removal;
 use crate::secrets;
 
 /// What stands behind a platform's key in its gateway's.
 const GATEWAY: &[u8] = b"-gateway";
+
+/// What stands behind it in its administrator's.
+const ADMIN: &[u8] = b"-admin";
 
 /// What the organizations are called; those of an earlier run are known by it.
 const NAME: &str = "Tenant on demand";
@@ -46,7 +50,7 @@ impl TenantsOnDemand {
         }
     }
 
-    /// Makes the organization of the key with this secret and of its gateway's, if it has none yet.
+    /// Makes the organization of the key with this secret, of its gateway's and its administrator's, if it has none yet.
     pub(crate) async fn make(
         &self,
         store: &dyn Store,
@@ -62,8 +66,12 @@ impl TenantsOnDemand {
         {
             return Ok(());
         }
-        let platforms = secret.strip_suffix(GATEWAY).unwrap_or(secret);
+        let without = |suffix| secret.strip_suffix(suffix);
+        let platforms = without(GATEWAY)
+            .or_else(|| without(ADMIN))
+            .unwrap_or(secret);
         let gateways = [platforms, GATEWAY].concat();
+        let admins = [platforms, ADMIN].concat();
         let proof = OperatorProof::of_storage_access();
         let now = clock.now();
         let act = Act {
@@ -97,6 +105,12 @@ impl TenantsOnDemand {
                     workspace_id: None,
                 }),
                 secrets::hash(platforms),
+            ),
+            (
+                key(KeyOwner::Admin {
+                    organization_id: organization_id.clone(),
+                }),
+                secrets::hash(&admins),
             ),
             (
                 key(KeyOwner::Gateway { organization_id }),
@@ -157,6 +171,7 @@ impl TenantsOnDemand {
     pub(crate) async fn drop_idle(
         &self,
         store: &dyn Store,
+        clock: &dyn Clock,
         credentials: &Credentials,
     ) -> Stored<()> {
         let idle: Vec<_> = {
@@ -166,7 +181,22 @@ impl TenantsOnDemand {
         };
         for organization in idle {
             let proof = OperatorProof::of_storage_access();
-            store.remove_organization(proof, &organization).await?;
+            let act = Act {
+                actor: Actor::system("auto-tenants"),
+                at: clock.now(),
+            };
+            let held = OrganizationPatch {
+                status: Some(OrganizationStatus::OnHold),
+                ..OrganizationPatch::default()
+            };
+            store
+                .change_organization(proof, &act, &organization, &held)
+                .await?;
+            // Whoever removed or released it meanwhile had a reason.
+            if let Some(Ok(())) = store.begin_removal(proof, &act, &organization).await? {
+                credentials.forget();
+                removal::go_on(store, clock, &organization, Duration::MAX).await?;
+            }
             credentials.forget();
         }
         Ok(())

@@ -518,7 +518,13 @@ pub(crate) fn within_rate(
 }
 
 async fn strike(exchange: &Exchange<'_>, faults: &Faults) -> Result<(), Failure> {
-    let Some(Strike { name, failure }) = faults.strike(exchange.head).await else {
+    let organization = exchange
+        .identity
+        .get()
+        .and_then(|it| it.organization.as_ref());
+    let organization_id = organization.map(|it| &it.id);
+    let struck = faults.strike(exchange.head, organization_id).await;
+    let Some(Strike { name, failure }) = struck else {
         return Ok(());
     };
     if let Some(name) = name {

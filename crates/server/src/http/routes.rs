@@ -118,7 +118,7 @@ pub(super) static PATHS: &[PathRow] = {
 
         // The operator: tenants and their keys.
         path(Operator, "/operator/v1/organizations", &[get(operator!(Read, organizations::list)), post(operator!(Administer, organizations::create))]),
-        path(Operator, "/operator/v1/organizations/{organization_id}", &[get(operator!(Read, organizations::get)), post(operator!(Administer, organizations::update))]),
+        path(Operator, "/operator/v1/organizations/{organization_id}", &[get(operator!(Read, organizations::get)), post(operator!(Administer, organizations::update)), delete(operator!(Administer, organizations::remove))]),
         path(Operator, "/operator/v1/organizations/{organization_id}/workspaces", &[get(operator!(Read, workspaces::list)), post(operator!(Administer, workspaces::create))]),
         path(Operator, "/operator/v1/organizations/{organization_id}/api_keys", &[get(operator!(Read, keys::list)), post(operator!(Administer, keys::create))]),
         path(Operator, "/operator/v1/organizations/{organization_id}/gateway_policy", &[get(operator!(Read, operator::gateway::show_policy)), post(operator!(Administer, operator::gateway::change_policy))]),
@@ -183,6 +183,7 @@ pub(super) static PATHS: &[PathRow] = {
         path(Console, "/console/deliveries/{webhook_delivery_id}", &[get(console!(Read, console::delivery::show)), post(console!(Decide, console::delivery::redeliver))]),
         path(Console, "/console/organizations", &[get(console!(Read, console::organizations::list)), post(console!(Administer, console::organizations::create))]),
         path(Console, "/console/organizations/{organization_id}", &[get(console!(Read, console::organizations::show)), post(console!(Administer, console::organizations::update))]),
+        path(Console, "/console/organizations/{organization_id}/removal", &[post(console!(Administer, console::organizations::remove))]),
         path(Console, "/console/organizations/{organization_id}/workspaces", &[post(console!(Administer, console::organizations::create_workspace))]),
         path(Console, "/console/organizations/{organization_id}/keys", &[post(console!(Administer, console::organizations::create_key))]),
         path(Console, "/console/organizations/{organization_id}/gateway", &[get(console!(Read, console::gateway::show)), post(console!(Administer, console::gateway::change))]),
@@ -193,6 +194,7 @@ pub(super) static PATHS: &[PathRow] = {
         path(Console, "/console/audit", &[get(console!(Read, console::audit::list))]),
         path(Console, "/console/audit/{audit_event_id}", &[get(console!(Read, console::audit_event::show))]),
         path(Console, "/console/import", &[get(console!(Administer, console::import::show)), post(console!(Administer, console::import::run)).without_time_limit()]),
+        path(Console, "/console/audit/download", &[get(console!(Read, console::audit::download)).without_time_limit()]),
         path(Console, "/console/export", &[get(console!(Administer, export::show))]),
         path(Console, "/console/export/profiles", &[get(console!(Administer, export::download)).without_time_limit()]),
         path(DevelopmentConsole, "/console/requests/{document}/{operation}", &[get(console!(Administer, requests::show)), post(console!(Administer, requests::send))]),

@@ -164,9 +164,12 @@ async fn answer<'a>(
         let unknown = app.betas.unknown(betas).map(String::from_utf8_lossy);
         let unknown = unknown.map(Cow::into_owned).collect();
         let (now, id) = (exchange.begun, &exchange.request_id);
+        let identity = exchange.identity.get();
+        let organization = identity.and_then(|it| it.organization.as_ref());
+        let of = organization.map(|it| &it.id);
         development
             .requests
-            .record(now, id, head, unknown, body, status);
+            .record(now, id, of, head, unknown, body, status);
     }
     (response, cause)
 }

@@ -90,6 +90,15 @@ impl Form {
         Some(number.map_or_else(|_| text.into(), |number| Json::Number(number.into())))
     }
 
+    /// The time in an `<input type="datetime-local">` that is not empty, which means UTC here.
+    pub(crate) fn instant(&self, name: &str) -> Option<String> {
+        self.filled(name).map(|text| match text.len() {
+            16 => format!("{text}:00Z"),
+            19 => format!("{text}Z"),
+            _ => text.to_owned(),
+        })
+    }
+
     /// What the form says, in the words of the operator API.
     pub(crate) fn body(&self) -> FormBody<'_> {
         FormBody {
@@ -154,13 +163,9 @@ impl FormBody<'_> {
         self.optional(name, number)
     }
 
-    /// The time in an `<input type="datetime-local">` that is not empty, which means UTC here.
+    /// The time in a field that is not empty.
     pub(crate) fn instant(self, name: &str) -> Self {
-        let text = self.form.filled(name).map(|text| match text.len() {
-            16 => format!("{text}:00Z"),
-            19 => format!("{text}Z"),
-            _ => text.to_owned(),
-        });
+        let text = self.form.instant(name);
         self.optional(name, text.map(Json::String))
     }
 

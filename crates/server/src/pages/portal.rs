@@ -245,6 +245,7 @@ fn by_end_user(id: &str, at: Timestamp) -> Act {
         actor: Actor {
             kind: ActorKind::EndUser,
             id: id.to_owned(),
+            name: None,
         },
         at,
     }

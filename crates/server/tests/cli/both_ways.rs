@@ -20,6 +20,9 @@ const COMMANDS: &str = "
 audit list
 audit list --limit 2
 audit list --action odd
+audit list --actor-id nobody
+audit list --after odd
+audit list --before 2001-01-01T00:00:00Z --output table --columns at,name
 audit list --organization-id {organization} --action user_profile.created --all
 webhooks list
 webhooks list --state odd
@@ -34,6 +37,7 @@ webhooks test whep_nobody
 orgs create --name New --rate-limit-rpm 60 > made
 orgs create --name A --status odd
 orgs list
+orgs list --output table --columns id,status
 orgs show {made}
 orgs show nobody
 orgs update {made} --name Newer --rate-limit-rpm none --status on_hold
@@ -62,7 +66,8 @@ keys list --organization-id nobody
 keys disable {key}
 keys enable {key}
 keys delete {key}
-keys delete {key}
+keys delete {key} --yes
+keys delete {key} --yes
 keys disable apikey_nobody
 keys create --kind operator --name Ana --role reviewer --expires-at 2999-01-01T00:00:00Z > operator_key
 keys create --kind operator --name Ana --role odd
@@ -125,6 +130,10 @@ profiles link uprof_nobody
 profiles link {profile} --output json
 profiles erase {profile} --yes
 profiles erase {profile} --yes
+orgs remove {organization} --yes
+orgs remove {made}
+orgs remove {made} --yes
+orgs remove {made} --yes
 ";
 
 #[test]

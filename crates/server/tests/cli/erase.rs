@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use rollcall::cli::client::Call;
 use serde_json::json;
 
 use crate::rollcall::{Place, assert_ended};
@@ -34,13 +35,17 @@ fn seed() -> String {
     seed
 }
 
-/// Which traces are in the files of the data directory.
+/// Which traces of one person are in the files of the data directory.
 fn traces(place: &Place) -> Vec<String> {
+    traces_of(place, &TRACES)
+}
+
+fn traces_of(place: &Place, traces: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for file in std::fs::read_dir(place.path("rollcall-data")).unwrap() {
         let path = file.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
-        for trace in TRACES {
+        for trace in traces {
             let times = bytes
                 .windows(trace.len())
                 .filter(|window| *window == trace.as_bytes());
@@ -128,4 +133,44 @@ fn a_person_is_erased_without_a_server_too_and_never_without_a_word() {
     stderr:
     rollcall: not_found_error (404): The requested user profile was not found.
     "#);
+}
+
+#[test]
+fn nothing_of_a_tenant_s_people_is_left_once_the_tenancy_ended() {
+    let place = Place::embedded();
+    place.write("seed.ndjson", seed());
+    let dev = place.dev(&["--seed", "seed.ndjson"]);
+    for number in 0..20 {
+        let name = format!("Eva Vergessen {number}");
+        let update = ["profiles", "update", ID, "--name", &name];
+        place.json(&[&update[..], &dev.platform()].concat());
+    }
+    place.json(&[&["profiles", "enroll", ID][..], &dev.platform()].concat());
+    let organization = dev.call(Call::get("/operator/v1/organizations"))["data"][0]["id"].clone();
+    let organization = organization.as_str().unwrap();
+    let operator = |words: &[&str]| place.run(&[words, &dev.operator()].concat());
+    let early = operator(&["orgs", "remove", organization, "--yes"]);
+    assert_eq!(early.status, 1, "{}", early.shown());
+    assert_eq!(
+        operator(&["orgs", "update", organization, "--status", "on_hold"]).status,
+        0
+    );
+    let asked = operator(&["orgs", "remove", organization]);
+    assert_eq!(asked.status, 2, "{}", asked.shown());
+    let all = [&TRACES[..], &["Person 1", "customer-399", "uprof_399"]].concat();
+    assert!(!traces_of(&place, &all).is_empty());
+    let removed = operator(&["orgs", "remove", organization, "--yes"]);
+    assert_eq!(removed.status, 0, "{}", removed.shown());
+    assert_eq!(traces_of(&place, &all), [""; 0], "while the server runs");
+    dev.stop();
+    assert_eq!(traces_of(&place, &all), [""; 0]);
+    let trail = place.json(&["audit", "list"]);
+    let entry = &trail["data"][0];
+    assert_eq!(entry["action"], "organization.removed", "{trail}");
+    assert!(
+        entry["details"].to_string().contains("400 user_profiles"),
+        "{entry}"
+    );
+    let sound = json!({"profiles": 0, "problem_count": 0, "problems": []});
+    assert_eq!(place.json(&["check"]), sound);
 }

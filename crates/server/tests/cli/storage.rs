@@ -99,12 +99,18 @@ fn tenants_and_keys_are_bootstrapped_on_the_storage() {
     "#);
     assert_ended!(place.run(&["keys", "delete", &key]), @r#"
     $ rollcall keys delete apikey_[id]
+    status: 2
+    stderr:
+    rollcall: what is deleted cannot be brought back; repeat this with --yes
+    "#);
+    assert_ended!(place.run(&["keys", "delete", &key, "--yes"]), @r#"
+    $ rollcall keys delete apikey_[id] --yes
     status: 0
     stdout:
     {"id":"apikey_[id]","type":"api_key_deleted"}
     "#);
-    assert_ended!(place.run(&["keys", "delete", &key]), @r#"
-    $ rollcall keys delete apikey_[id]
+    assert_ended!(place.run(&["keys", "delete", &key, "--yes"]), @r#"
+    $ rollcall keys delete apikey_[id] --yes
     status: 1
     stderr:
     rollcall: not_found_error (404): The requested API key was not found.

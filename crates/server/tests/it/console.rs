@@ -344,7 +344,7 @@ async fn an_application_is_decided_in_the_console() {
         .ok();
     let decided = trail["data"].as_array().unwrap().iter();
     let mut decided = decided.filter(|it| it["action"] == "enrollment.approved");
-    let actor = json!({"kind": "operator", "id": "apikey_operator"});
+    let actor = json!({"kind": "operator", "id": "apikey_operator", "name": "apikey_operator"});
     assert_eq!(decided.next().unwrap()["actor"], actor);
 }
 

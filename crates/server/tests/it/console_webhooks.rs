@@ -200,7 +200,8 @@ async fn an_endpoint_is_tested_disabled_and_enabled() {
 
     let trail = format!("/operator/v1/audit_events?target_id={}", id(&endpoint));
     let trail = server.operator().get(&trail).await.ok();
-    let by_operator = json!({"kind": "operator", "id": "apikey_operator"});
+    let by_operator =
+        json!({"kind": "operator", "id": "apikey_operator", "name": "apikey_operator"});
     let trail = trail["data"].as_array().unwrap().iter();
     let done: Vec<_> = trail
         .filter(|it| it["actor"] == by_operator)

@@ -81,8 +81,8 @@ async fn the_clock_stops_advances_and_runs() {
 async fn the_next_matching_requests_fail_as_a_real_server_would() {
     let server = TestServer::with(|options| options.rate_limit_rpm = Some(600)).await;
     let faults = format!("{DEV}/faults");
-    let body = r#"{"method":"post","path":"/v1/user_profiles","status":529,"times":2}"#;
-    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","error_code":null,"times":2,"delay_ms":0,"drop_connection":false}"#);
+    let body = r#"{"method":"post","path":"/v1/user_profiles","organization_id":null,"status":529,"times":2}"#;
+    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":"/v1/user_profiles","organization_id":null,"status":529,"error_type":"overloaded_error","error_code":null,"times":2,"delay_ms":0,"drop_connection":false}"#);
     assert_eq!(server.platform().get(PROFILES).await.status, 200);
     assert_snapshot!(server.platform().post(PROFILES, "{}").await, @r#"
     529
@@ -101,7 +101,7 @@ async fn the_next_matching_requests_fail_as_a_real_server_would() {
 
     {"type":"error","error":{"type":"overloaded_error","message":"A fault that was asked for"},"request_id":"req_011ChEJeR5DXK4TejLdzHjTK"}
     "#);
-    assert_snapshot!(server.operator().get(&faults).await.text(), @r#"{"data":[{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","error_code":null,"times":1,"delay_ms":0,"drop_connection":false}],"next_page":null}"#);
+    assert_snapshot!(server.operator().get(&faults).await.text(), @r#"{"data":[{"method":"POST","path":"/v1/user_profiles","organization_id":null,"status":529,"error_type":"overloaded_error","error_code":null,"times":1,"delay_ms":0,"drop_connection":false}],"next_page":null}"#);
     assert_eq!(server.platform().post(PROFILES, "{}").await.status, 529);
     assert_eq!(server.platform().post(PROFILES, "{}").await.status, 200);
 
@@ -143,7 +143,7 @@ async fn a_delay_without_a_status_is_a_slow_success() {
     let server = TestServer::start().await;
     let faults = format!("{DEV}/faults");
     let body = r#"{"method":"POST","delay_ms":30}"#;
-    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":null,"status":null,"error_type":null,"error_code":null,"times":1,"delay_ms":30,"drop_connection":false}"#);
+    assert_snapshot!(server.operator().post(&faults, body).await.text(), @r#"{"method":"POST","path":null,"organization_id":null,"status":null,"error_type":null,"error_code":null,"times":1,"delay_ms":30,"drop_connection":false}"#);
     assert_eq!(server.platform().get(PROFILES).await.status, 200);
     let asked = tokio::time::Instant::now();
     let slow = server.platform().post(PROFILES, r#"{"name":"Slow"}"#).await;
@@ -228,7 +228,7 @@ async fn recorded_requests_show_what_was_sent_and_no_secret() {
         server.stranger().get(own).await;
     }
     let recorded = server.operator().get(&format!("{DEV}/requests")).await;
-    assert_snapshot!(recorded.text(), @r#"{"data":[{"type":"request","request_id":"req_011ChEJeR5DXK4TejLdzHjTK","at":"2026-11-20T14:03:27.650118Z","method":"POST","path":"/v1/user_profiles","query":null,"headers":[["x-api-key","[removed]"],["anthropic-version","2026-10-21"],["content-type","application/json"],["host","rollcall.test"],["content-length","14"]],"unknown_betas":[],"body":"{\"name\":\"Ana\"}","status":200},{"type":"request","request_id":"req_011ChEJeR5DXK7cfKKwnQ5tu","at":"2026-11-20T14:03:27.650118Z","method":"GET","path":"/user-profiles/enrollment/[removed]","query":null,"headers":[["host","rollcall.test"]],"unknown_betas":[],"body":null,"status":404},{"type":"request","request_id":"req_011ChEJeR5DXK7L4Xj38Ud9M","at":"2026-11-20T14:03:27.650118Z","method":"GET","path":"/v1/user_profiles","query":"limit=3&beta=true","headers":[["authorization","[removed]"],["anthropic-version","2023-06-01"],["host","rollcall.test"]],"unknown_betas":[],"body":null,"status":401}],"next_page":null}"#);
+    assert_snapshot!(recorded.text(), @r#"{"data":[{"type":"request","request_id":"req_011ChEJeR5DXK4TejLdzHjTK","at":"2026-11-20T14:03:27.650118Z","organization_id":"0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11","method":"POST","path":"/v1/user_profiles","query":null,"headers":[["x-api-key","[removed]"],["anthropic-version","2026-10-21"],["content-type","application/json"],["host","rollcall.test"],["content-length","14"]],"unknown_betas":[],"body":"{\"name\":\"Ana\"}","status":200},{"type":"request","request_id":"req_011ChEJeR5DXK7cfKKwnQ5tu","at":"2026-11-20T14:03:27.650118Z","organization_id":null,"method":"GET","path":"/user-profiles/enrollment/[removed]","query":null,"headers":[["host","rollcall.test"]],"unknown_betas":[],"body":null,"status":404},{"type":"request","request_id":"req_011ChEJeR5DXK7L4Xj38Ud9M","at":"2026-11-20T14:03:27.650118Z","organization_id":null,"method":"GET","path":"/v1/user_profiles","query":"limit=3&beta=true","headers":[["authorization","[removed]"],["anthropic-version","2023-06-01"],["host","rollcall.test"]],"unknown_betas":[],"body":null,"status":401}],"next_page":null}"#);
 }
 
 #[tokio::test]
@@ -390,4 +390,67 @@ async fn what_is_made_while_the_clock_stands_is_listed_in_order() {
     let listed = listed["data"].as_array().unwrap().iter();
     let ids: Vec<_> = listed.map(|it| it["id"].as_str().unwrap()).collect();
     assert_eq!(ids[ids.len() - made.len()..], made);
+}
+
+#[tokio::test]
+async fn a_test_tenant_has_an_administrator_and_faults_and_requests_of_its_own() {
+    let server =
+        TestServer::with(|options| options.tenant_idle = Some(Duration::from_mins(10))).await;
+    let operator = server.operator();
+    let (one, other) = (
+        server.platform_with("test-one"),
+        server.platform_with("test-other"),
+    );
+    // The administrator may come first, and is of the same organization.
+    let webhooks =
+        |client: crate::client::Client| client.with("anthropic-beta", "webhooks-2026-10-07");
+    let administrator = webhooks(server.platform_with("test-one-admin"));
+    let endpoints = administrator.get("/v1/organizations/webhooks").await;
+    assert_eq!(endpoints.status, 200, "{endpoints}");
+    let organization = |reply: &crate::client::Reply| {
+        let id = reply.header("anthropic-organization-id").unwrap();
+        id.to_owned()
+    };
+    let mine = one.get(PROFILES).await;
+    let id = organization(&endpoints);
+    assert_eq!(organization(&mine), id);
+    let platforms = webhooks(server.platform_with("test-one"));
+    let refused = platforms.get("/v1/organizations/webhooks").await;
+    assert_eq!(refused.status, 403);
+    assert_ne!(organization(&other.get(PROFILES).await), id);
+
+    let faults = format!("{DEV}/faults");
+    let order = json!({"status": 529, "times": 5, "organization_id": id}).to_string();
+    let ordered = operator.post(&faults, &order).await.ok();
+    assert_eq!(ordered["organization_id"], id);
+    assert_eq!(other.get(PROFILES).await.status, 200);
+    assert_eq!(one.get(PROFILES).await.status, 529);
+    let for_all = json!({"status": 503, "path": "/nowhere"}).to_string();
+    operator.post(&faults, &for_all).await.ok();
+    let count = async |target: &str| {
+        let listed = operator.get(target).await.ok();
+        listed["data"].as_array().unwrap().len()
+    };
+    let narrowed = format!("{faults}?organization_id={id}");
+    assert_eq!((count(&faults).await, count(&narrowed).await), (2, 1));
+    operator.delete(&narrowed).await.ok();
+    assert_eq!((count(&faults).await, count(&narrowed).await), (1, 0));
+    assert_eq!(one.get(PROFILES).await.status, 200);
+
+    let requests = format!("{DEV}/requests?limit=100");
+    let requests = operator
+        .get(&format!("{requests}&organization_id={id}"))
+        .await
+        .ok();
+    let requests = requests["data"].as_array().unwrap();
+    assert_eq!(requests.len(), 5, "{requests:?}");
+    assert!(requests.iter().all(|it| it["organization_id"] == id));
+    for wrong in ["faults?organization=x", "requests?organization_id="] {
+        let reply = operator.get(&format!("{DEV}/{wrong}")).await;
+        assert_eq!(
+            reply.status,
+            if wrong.ends_with('=') { 200 } else { 400 },
+            "{wrong}"
+        );
+    }
 }

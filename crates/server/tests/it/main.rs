@@ -56,6 +56,7 @@ mod secrecy;
 mod server;
 mod storage;
 mod sweeper;
+mod tenancy;
 mod tenants;
 mod webhook_deliveries;
 mod webhook_endpoints;

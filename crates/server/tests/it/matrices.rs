@@ -235,6 +235,7 @@ async fn every_route_and_every_kind_of_key() {
     401 401 403 403 200 403  POST /operator/v1/organizations
     401 401 403 403 200 403  GET /operator/v1/organizations/{organization_id}
     401 401 403 403 200 403  POST /operator/v1/organizations/{organization_id}
+    401 401 403 403 409 403  DELETE /operator/v1/organizations/{organization_id}
     401 401 403 403 200 403  GET /operator/v1/organizations/{organization_id}/workspaces
     401 401 403 403 200 403  POST /operator/v1/organizations/{organization_id}/workspaces
     401 401 403 403 200 403  GET /operator/v1/organizations/{organization_id}/api_keys

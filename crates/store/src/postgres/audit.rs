@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::commit::{INSTALLATION, Keep};
-use super::rows::{damaged, parsed, text, timestamp};
+use super::rows::{column, damaged, parsed, text, timestamp};
 use super::value::{Value, values};
 use crate::Stored;
 use crate::audit::{AuditFilter, AuditPage, AuditTrail};
@@ -61,74 +61,72 @@ struct Note<'a> {
     entry: AuditEntry,
 }
 
-/// One page, newest first. An action alone is asked for as a range in the order of its index: the database
-/// thinks that what is rare is spread evenly, and would look for what happened long ago from now on
-/// backwards.
+/// One page, newest first. What has an index of its own is asked for in the order of that, the narrowest first: the
+/// database thinks that what is rare is spread evenly, and would look for what happened long ago from now on backwards.
 fn page(filter: &AuditFilter, after: Option<&AuditEventId>, limit: Limit) -> (String, Vec<Value>) {
-    match &filter.action {
-        Some(action) if filter.organization_id.is_none() && filter.target_ids.is_empty() => {
-            page_of_action(action, after, limit)
-        }
-        _ => page_of_any(filter, after, limit),
-    }
-}
-
-fn page_of_action(
-    action: &str,
-    after: Option<&AuditEventId>,
-    limit: Limit,
-) -> (String, Vec<Value>) {
-    let mut parameters = values![limit.get() + 1, action].to_vec();
-    let end = match after {
-        None => "action <= $2",
-        Some(after) => {
-            parameters.push(after.as_str().into());
-            "(action, id) < ($2, $3)"
-        }
-    };
-    let sql = format!(
-        "SELECT {COLUMNS} FROM audit_events WHERE action >= $2 AND {end} \
-         ORDER BY action DESC, id DESC LIMIT $1"
-    );
-    (sql, parameters)
-}
-
-fn page_of_any(
-    filter: &AuditFilter,
-    after: Option<&AuditEventId>,
-    limit: Limit,
-) -> (String, Vec<Value>) {
     let mut parameters = values![limit.get() + 1].to_vec();
     let mut conditions = Vec::new();
-    let filters = [
-        (
-            "organization =",
-            filter.organization_id.as_ref().map(OrganizationId::as_str),
-        ),
-        ("action =", filter.action.as_deref()),
-        ("id <", after.map(AuditEventId::as_str)),
-    ];
-    for (condition, value) in filters {
-        if let Some(value) = value {
-            parameters.push(value.into());
-            conditions.push(format!("{condition} ${}", parameters.len()));
-        }
-    }
-    if !filter.target_ids.is_empty() {
-        parameters.push(Value::Texts(filter.target_ids.clone()));
-        conditions.push(format!("target_id = ANY (${})", parameters.len()));
-    }
-    let conditions = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!(" WHERE {}", conditions.join(" AND "))
+    let mut place = |value: Value| {
+        parameters.push(value);
+        format!("${}", parameters.len())
     };
-    let sql = format!("SELECT {COLUMNS} FROM audit_events{conditions} ORDER BY id DESC LIMIT $1");
+    let (from, before) = filter.ids(after);
+    let organization = filter.organization_id.as_ref().map(OrganizationId::as_str);
+    let one_target = match &filter.target_ids[..] {
+        [one] => Some(one.as_str()),
+        _ => None,
+    };
+    let equal = [
+        ("target_id", one_target),
+        ("actor_id", filter.actor_id.as_deref()),
+        ("action", filter.action.as_deref()),
+        ("organization", organization),
+    ];
+    let mut equal = equal
+        .into_iter()
+        .filter_map(|(column, value)| Some((column, value?)));
+    let lead = match &filter.target_ids[..] {
+        [] | [_] => equal.next(),
+        several => {
+            let several = place(Value::Texts(several.to_vec()));
+            conditions.push(format!("target_id = ANY ({several})"));
+            None
+        }
+    };
+    let order = match lead {
+        None => {
+            for (sign, id) in [(">=", from), ("<", before)] {
+                conditions.extend(id.map(|id| format!("id {sign} {}", place(id.into()))));
+            }
+            "id DESC".to_owned()
+        }
+        Some((lead, value)) => {
+            let value = place(value.into());
+            conditions.push(match from {
+                None => format!("{lead} >= {value}"),
+                Some(id) => format!("({lead}, id) >= ({value}, {})", place(id.into())),
+            });
+            conditions.push(match before {
+                None => format!("{lead} <= {value}"),
+                Some(id) => format!("({lead}, id) < ({value}, {})", place(id.into())),
+            });
+            format!("{lead} DESC, id DESC")
+        }
+    };
+    for (column, value) in equal {
+        let value = place(value.into());
+        conditions.push(format!("{column} = {value}"));
+    }
+    let conditions = match &conditions[..] {
+        [] => String::new(),
+        conditions => format!(" WHERE {}", conditions.join(" AND ")),
+    };
+    let sql = format!("SELECT {COLUMNS} FROM audit_events{conditions} ORDER BY {order} LIMIT $1");
     (sql, parameters)
 }
 
-const COLUMNS: &str =
-    "id, at, organization, actor_kind, actor_id, action, target_kind, target_id, details";
+const COLUMNS: &str = "id, at, organization, actor_kind, actor_id, action, target_kind, target_id, details, \
+    actor_name";
 
 fn event(row: &Row) -> Stored<AuditEvent> {
     let organization_id = match text(row, 2)? {
@@ -142,6 +140,7 @@ fn event(row: &Row) -> Stored<AuditEvent> {
             actor: Actor {
                 kind: parsed(row, 3, ActorKind::parse)?,
                 id: text(row, 4)?.to_owned(),
+                name: column(row, 9)?,
             },
         },
         organization_id,

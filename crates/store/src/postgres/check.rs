@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rollcall_domain::clock::{Clock as _, SystemClock, Timestamp};
+use rollcall_domain::id::OrganizationId;
 use rollcall_domain::profile::Profile;
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_record::document::ProfileDocument;
 use tokio_postgres::Row;
 
 use super::profile_rows::{actions, open_actions};
-use super::rows::{column, number, text};
+use super::rows::{column, number, parsed, text};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
-use super::{PostgresStore, tables};
+use super::{PostgresStore, removal, tables};
 use crate::Stored;
 use crate::check::{BATCH_CLASSES, Check, CheckReport, WriteFigures};
 use crate::columns::Narrow;
@@ -53,7 +54,13 @@ impl Check for PostgresStore {
         let mut tx = self.snapshot().await?;
         let mut report = CheckReport::default();
         check_profiles(&mut tx, &mut report, progress).await?;
-        check_references(&mut tx, &mut report).await?;
+        let removals = tx.query(removal::LIST, &[]).await?;
+        let removals = removals
+            .iter()
+            .map(|row| parsed(row, 0, OrganizationId::parse));
+        if !report.unfinished(&removals.collect::<Stored<Vec<_>>>()?) {
+            check_references(&mut tx, &mut report).await?;
+        }
         Self::finish(tx).await;
         Ok(report)
     }
@@ -105,7 +112,7 @@ async fn check_profiles(
                  p.outlook::bigint, o.id, i.organization \
                  FROM profiles p LEFT JOIN organizations o ON o.id = p.organization \
                  LEFT JOIN profile_ids i ON i.id = p.id \
-                 WHERE (p.organization, p.id) > ($1, $2) \
+                 WHERE (p.organization, p.id) > ($1, $2) AND o.removal IS NULL \
                  ORDER BY p.organization, p.id LIMIT $3",
                 &values![after.0.as_str(), after.1.as_str(), PIECE],
             )

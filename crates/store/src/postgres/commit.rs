@@ -79,9 +79,13 @@ impl<'a> Keep<'a> {
     fn entry(&self, tx: &mut Tx, organization: &str, id: &AuditEventId, entry: &AuditEntry) {
         let details = serde_json::to_string(&entry.details).unwrap_or_default();
         tx.is_of(organization);
+        let sql = if organization == INSTALLATION {
+            OF_THE_INSTALLATION
+        } else {
+            OF_AN_ORGANIZATION
+        };
         tx.write(
-            "INSERT INTO audit_events (organization, id, at, actor_kind, actor_id, action, \
-             target_kind, target_id, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            sql,
             values![
                 organization,
                 id.as_str(),
@@ -92,10 +96,23 @@ impl<'a> Keep<'a> {
                 entry.target_kind.as_str(),
                 entry.target_id.as_str(),
                 details,
+                self.act.actor.name.as_deref(),
             ],
         );
     }
 }
+
+const OF_THE_INSTALLATION: &str = "INSERT INTO audit_events (organization, id, at, actor_kind, \
+    actor_id, action, target_kind, target_id, details, actor_name) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+/// Whatever is decided leaves an entry, so here is where nothing can be done any more in an organization that is gone or
+/// whose end has begun: the column must not be null. Who finds it there keeps its end from beginning until the commit
+/// (ADR 0031).
+const OF_AN_ORGANIZATION: &str = "INSERT INTO audit_events (organization, id, at, actor_kind, \
+    actor_id, action, target_kind, target_id, details, actor_name) \
+    VALUES ((SELECT id FROM organizations WHERE id = $1 AND removal IS NULL FOR KEY SHARE), \
+    $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
 /// What a write is about, and the mark it leaves.
 pub(super) struct With<'a, T> {

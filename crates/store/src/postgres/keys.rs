@@ -20,7 +20,10 @@ pub(super) const KEY: &str = "k.id, k.organization, k.kind, k.workspace_id, k.na
 
 pub(super) async fn organization_exists(tx: &mut Tx, id: &str) -> Result<bool, Trouble> {
     let found = tx
-        .query("SELECT 1 FROM organizations WHERE id = $1", &values![id])
+        .query(
+            "SELECT 1 FROM organizations WHERE id = $1 AND removal IS NULL",
+            &values![id],
+        )
         .await?;
     Ok(!found.is_empty())
 }

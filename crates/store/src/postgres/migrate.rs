@@ -52,6 +52,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "operator roles",
         include_str!("migrations/0009_operator_roles.sql"),
     ),
+    (
+        "tenancies end",
+        include_str!("migrations/0010_tenancies_end.sql"),
+    ),
 ];
 
 /// What migrations themselves need.

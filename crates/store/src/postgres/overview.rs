@@ -165,11 +165,12 @@ pub(super) const FOLDED: i16 = -1;
 
 /// Folds up to `limit` rows of one organization.
 async fn fold(tx: &mut Tx, (before_day, limit): (i64, usize)) -> Result<u64, Trouble> {
-    // Its lock keeps the organization from being removed meanwhile: what is folded would stay behind.
+    // Its lock keeps the end of the organization from beginning meanwhile: what is folded would stay behind.
     let next = tx
         .query(
             "SELECT o.id FROM profile_counts c JOIN organizations o ON o.id = c.organization \
-             WHERE c.slot >= 0 AND c.day < $1 ORDER BY c.day, c.organization LIMIT 1 FOR UPDATE OF o",
+             WHERE c.slot >= 0 AND c.day < $1 AND o.removal IS NULL \
+             ORDER BY c.day, c.organization LIMIT 1 FOR NO KEY UPDATE OF o",
             &values![before_day],
         )
         .await?;

@@ -223,7 +223,7 @@ impl<'a> Known<'a> {
         let organizations: BTreeSet<&str> = records.clone().map(|(o, _)| o.as_str()).collect();
         let organizations = tx
             .query(
-                "SELECT id FROM organizations WHERE id = ANY ($1)",
+                "SELECT id FROM organizations WHERE id = ANY ($1) AND removal IS NULL",
                 &[Value::Texts(owned(organizations))],
             )
             .await?;

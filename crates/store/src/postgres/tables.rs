@@ -28,18 +28,23 @@ pub(super) fn empty(tx: &mut Tx) {
     }
 }
 
-/// Removes everything that an organization has, and itself.
-pub(super) fn remove_organization(tx: &mut Tx, id: &str) {
-    static STATEMENTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+/// The tables whose rows are an organization's, with what removes up to `$2` of them and says how many.
+pub(super) fn of_organization() -> impl Iterator<Item = (&'static Table, &'static str)> {
+    static STATEMENTS: LazyLock<Vec<(&Table, String)>> = LazyLock::new(|| {
         let theirs = tables().filter(|table| table.of_organization);
-        theirs
-            .map(|table| format!("DELETE FROM {} WHERE organization = $1", table.name))
-            .chain(["DELETE FROM organizations WHERE id = $1".to_owned()])
-            .collect()
+        let statement = |table: &'static Table| {
+            let name = table.name;
+            // A row's place is found without going over what was removed before and is not vacuumed yet.
+            let sql = format!(
+                "WITH gone AS (DELETE FROM {name} WHERE ctid = ANY (ARRAY(\
+                 SELECT ctid FROM {name} WHERE organization = $1 LIMIT $2)) RETURNING 1) \
+                 SELECT count(*) FROM gone"
+            );
+            (table, sql)
+        };
+        theirs.map(statement).collect()
     });
-    for statement in STATEMENTS.iter() {
-        tx.write(statement, values![id]);
-    }
+    STATEMENTS.iter().map(|(table, sql)| (*table, sql.as_str()))
 }
 
 /// Removes the rows that go with a profile, its own first.

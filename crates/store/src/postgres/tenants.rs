@@ -3,30 +3,26 @@
 use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::data_controls::DataControlsApproval;
 use rollcall_domain::decision::Refusal;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
 use rollcall_domain::tenant::{
-    ApiKey, EnrollmentLinks, KeyStatus, OperatorProof, Organization, OrganizationPatch,
-    OrganizationScope, OrganizationStatus, OrganizationSwitches, SecretHash, Workspace,
+    ApiKey, KeyStatus, OperatorProof, Organization, OrganizationPatch, OrganizationScope,
+    SecretHash, Workspace,
 };
-use rollcall_record::gateway_policy;
 use tokio_postgres::Row;
 
 use super::commit::{INSTALLATION, Keep, With};
 use super::keys::{KEY, insert_key, key, organization_exists, remove_key, set_key_status};
-use super::rows::{column, damaged, optional, parsed, timestamp};
+use super::organization_rows::{ORGANIZATION, organization};
+use super::rows::{column, damaged, parsed, timestamp};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::{Value, values};
-use super::{PostgresStore, tables};
+use super::{PostgresStore, removal};
 use crate::Stored;
 use crate::columns::{lookup, policy_text};
-use crate::tenants::{Credential, Listed, NotStored, Tenants};
-
-const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status, \
-    o.enrollment_links, o.data_controls, o.gateway_policy";
+use crate::tenants::{Credential, Left, Listed, NotStored, Tenants};
 
 #[async_trait]
 impl Tenants for PostgresStore {
@@ -51,7 +47,9 @@ impl Tenants for PostgresStore {
         _proof: OperatorProof,
         id: &OrganizationId,
     ) -> Stored<Option<Organization>> {
-        let sql = format!("SELECT {ORGANIZATION} FROM organizations o WHERE o.id = $1");
+        let sql = format!(
+            "SELECT {ORGANIZATION} FROM organizations o WHERE o.id = $1 AND o.removal IS NULL"
+        );
         let rows = self.read(&sql, &values![id.as_str()]).await?;
         rows.first().map(|row| organization(row, 0)).transpose()
     }
@@ -64,7 +62,7 @@ impl Tenants for PostgresStore {
     ) -> Stored<Listed<Organization>> {
         let sql = format!(
             "SELECT {ORGANIZATION} FROM organizations o WHERE (o.created_at, o.id) > ($1, $2) \
-             ORDER BY o.created_at, o.id LIMIT $3"
+             AND o.removal IS NULL ORDER BY o.created_at, o.id LIMIT $3"
         );
         let (created_at, id) = position(after);
         let rows = self
@@ -95,15 +93,41 @@ impl Tenants for PostgresStore {
         .await
     }
 
-    async fn remove_organization(
+    async fn begin_removal(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &OrganizationId,
+    ) -> Stored<Option<Result<(), Refusal>>> {
+        self.run("begin_removal", &(id, act), |tx, (id, act)| {
+            Box::pin(removal::begin(tx, id, act))
+        })
+        .await
+    }
+
+    async fn go_on_removing(
         &self,
         _proof: OperatorProof,
         id: &OrganizationId,
-    ) -> Stored<bool> {
-        self.run("remove_organization", id, |tx, id| {
-            Box::pin(remove_organization(tx, id))
+        now: Timestamp,
+        limit: usize,
+    ) -> Stored<Left> {
+        let piece = removal::Piece {
+            ids: &self.ids,
+            id,
+            now,
+            limit,
+        };
+        self.run("go_on_removing", &piece, |tx, piece| {
+            Box::pin(piece.remove(tx))
         })
         .await
+    }
+
+    async fn list_removals(&self, _proof: OperatorProof) -> Stored<Vec<OrganizationId>> {
+        let rows = self.read(removal::LIST, &[]).await?;
+        let id = |row: &Row| parsed(row, 0, OrganizationId::parse);
+        rows.iter().map(id).collect()
     }
 
     async fn insert_workspace(
@@ -343,7 +367,10 @@ async fn change_organization(
     change: &With<'_, (&OrganizationId, &OrganizationPatch)>,
 ) -> Result<Option<Organization>, Trouble> {
     let (id, patch) = change.what;
-    let sql = format!("SELECT {ORGANIZATION} FROM organizations o WHERE o.id = $1 FOR UPDATE");
+    let sql = format!(
+        "SELECT {ORGANIZATION} FROM organizations o WHERE o.id = $1 AND o.removal IS NULL \
+         FOR NO KEY UPDATE"
+    );
     let rows = tx.query(&sql, &values![id.as_str()]).await?;
     change.keep.unless_applied(tx).await?;
     let Some(row) = rows.first() else {
@@ -369,23 +396,6 @@ async fn change_organization(
     );
     change.keep.audit(tx, id.as_str(), &decided.audit);
     Ok(Some(after))
-}
-
-async fn remove_organization(tx: &mut Tx, id: &OrganizationId) -> Result<bool, Trouble> {
-    let parameters = values![id.as_str()];
-    let found = tx
-        .query(
-            "SELECT 1 FROM organizations WHERE id = $1 FOR UPDATE",
-            &parameters,
-        )
-        .await?;
-    // The trail goes with the organization, so an earlier attempt left no mark. Nothing else removes an
-    // organization, so a missing one was removed by it.
-    if found.is_empty() {
-        return Ok(tx.is_in_doubt());
-    }
-    tables::remove_organization(tx, id.as_str());
-    Ok(true)
 }
 
 async fn insert_workspace(
@@ -429,21 +439,4 @@ fn listed<T>(
 ) -> Stored<Listed<T>> {
     let found = rows.iter().map(read).collect::<Stored<_>>()?;
     Ok(Listed::of(found, limit, key))
-}
-
-fn organization(row: &Row, at: usize) -> Stored<Organization> {
-    let rate_limit_rpm: Option<i64> = column(row, at + 3)?;
-    let rate_limit_rpm = rate_limit_rpm.map(u32::try_from).transpose();
-    Ok(Organization {
-        id: parsed(row, at, OrganizationId::parse)?,
-        name: column(row, at + 1)?,
-        created_at: timestamp(row, at + 2)?,
-        rate_limit_rpm: rate_limit_rpm.map_err(|_| damaged("a limit"))?,
-        status: parsed(row, at + 4, OrganizationStatus::parse)?,
-        switches: OrganizationSwitches {
-            enrollment_links: parsed(row, at + 5, EnrollmentLinks::parse)?,
-            data_controls: parsed(row, at + 6, DataControlsApproval::parse)?,
-        },
-        gateway_policy: optional(row, at + 7, gateway_policy::decode)?.unwrap_or_default(),
-    })
 }

@@ -216,7 +216,7 @@ impl Insertion<'_> {
         // Locked, so that two that count at once do not both find room for the last one.
         let found = tx
             .query(
-                "SELECT 1 FROM organizations WHERE id = $1 FOR UPDATE",
+                "SELECT 1 FROM organizations WHERE id = $1 AND removal IS NULL FOR NO KEY UPDATE",
                 &values![organization],
             )
             .await?;

@@ -28,10 +28,10 @@ impl AuditTrail for SqliteStore {
         limit: Limit,
     ) -> Stored<AuditPage> {
         self.read(|connection| {
-            let mut parameters = vec![Value::Text(
-                after.map_or_else(|| AFTER_EVERY_ID.to_owned(), |id| id.as_str().to_owned()),
-            )];
-            let mut conditions = String::from("a.id < ?1");
+            let (from, before) = filter.ids(after);
+            let before = before.unwrap_or_else(|| AFTER_EVERY_ID.to_owned());
+            let mut parameters = vec![Value::Text(before), Value::Text(from.unwrap_or_default())];
+            let mut conditions = String::from("a.id < ?1 AND a.id >= ?2");
             let mut and = |column: &str, value: Value| {
                 parameters.push(value);
                 conditions += &format!(" AND a.{column} = ?{}", parameters.len());
@@ -46,6 +46,9 @@ impl AuditTrail for SqliteStore {
             if let Some(action) = &filter.action {
                 and("action", Value::Text(action.clone()));
             }
+            if let Some(actor_id) = &filter.actor_id {
+                and("actor_id", Value::Text(actor_id.clone()));
+            }
             if !filter.target_ids.is_empty() {
                 let first = parameters.len() + 1;
                 parameters.extend(filter.target_ids.iter().cloned().map(Value::Text));
@@ -57,7 +60,7 @@ impl AuditTrail for SqliteStore {
             let wanted = limit.get() + 1;
             let sql = format!(
                 "SELECT a.id, a.at, o.id, a.actor_kind, a.actor_id, a.action, a.target_kind, \
-                 a.target_id, a.details FROM audit_events a \
+                 a.target_id, a.details, a.actor_name FROM audit_events a \
                  LEFT JOIN organizations o ON o.number = a.organization \
                  WHERE {conditions} ORDER BY a.id DESC LIMIT {wanted}"
             );
@@ -112,6 +115,7 @@ fn event(row: &Row<'_>) -> Stored<AuditEvent> {
             actor: Actor {
                 kind: parsed(row, 3, ActorKind::parse)?,
                 id: row.get(4).map_err(failed)?,
+                name: row.get(9).map_err(failed)?,
             },
         },
         organization_id: optional(row, 2, OrganizationId::parse)?,

@@ -7,7 +7,7 @@ use rollcall_record::document::ProfileDocument;
 use rusqlite::Connection;
 
 use super::rows::Narrow;
-use super::{SqliteStore, checkpoint, failed};
+use super::{SqliteStore, checkpoint, failed, removal};
 use crate::check::{Check, CheckReport, WriteFigures};
 use crate::tables::TABLES;
 use crate::{StoreError, Stored};
@@ -38,7 +38,9 @@ impl Check for SqliteStore {
             let mut report = CheckReport::default();
             check_file(connection, &mut report)?;
             check_profiles(connection, &mut report, progress)?;
-            check_references(connection, &mut report)?;
+            if !report.unfinished(&removal::list(connection)?) {
+                check_references(connection, &mut report)?;
+            }
             Ok(report)
         })
     }
@@ -108,7 +110,8 @@ fn check_profiles(
         .prepare(
             "SELECT p.id, p.created_at, p.document, p.folded_name, p.reference_id, p.email_hash, \
              p.country, p.access_type, p.outlook, o.id \
-             FROM profiles p LEFT JOIN organizations o ON o.number = p.organization",
+             FROM profiles p LEFT JOIN organizations o ON o.number = p.organization \
+             WHERE o.removal IS NULL",
         )
         .map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;

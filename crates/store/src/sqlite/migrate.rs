@@ -50,6 +50,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "operator roles",
         include_str!("migrations/0012_operator_roles.sql"),
     ),
+    (
+        "tenancies end",
+        include_str!("migrations/0013_tenancies_end.sql"),
+    ),
 ];
 
 /// The number of the last migration that this version knows.

@@ -29,6 +29,7 @@ mod profile_rows;
 mod profiles;
 mod readers;
 mod registry;
+mod removal;
 mod rows;
 mod search;
 mod sessions;

@@ -432,9 +432,9 @@ fn organization_from(
     inclusive: bool,
 ) -> Stored<Option<(i64, OrganizationId)>> {
     let sql = if inclusive {
-        "SELECT number, id FROM organizations WHERE id >= ?1 ORDER BY id LIMIT 1"
+        "SELECT number, id FROM organizations WHERE id >= ?1 AND removal IS NULL ORDER BY id LIMIT 1"
     } else {
-        "SELECT number, id FROM organizations WHERE id > ?1 ORDER BY id LIMIT 1"
+        "SELECT number, id FROM organizations WHERE id > ?1 AND removal IS NULL ORDER BY id LIMIT 1"
     };
     query_one(connection, sql, id, |row| {
         Ok((

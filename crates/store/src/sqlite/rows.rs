@@ -92,7 +92,7 @@ pub(super) fn organization_number(
         return Ok(Some(number));
     }
     let number = connection
-        .prepare_cached("SELECT number FROM organizations WHERE id = ?1")
+        .prepare_cached("SELECT number FROM organizations WHERE id = ?1 AND removal IS NULL")
         .and_then(|mut statement| {
             statement
                 .query_row([id.as_str()], |row| row.get(0))

@@ -9,6 +9,7 @@ use rollcall_domain::data_controls::DataControlsApproval;
 use rollcall_domain::decision::Refusal;
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::{Limit, ListPosition};
+use rollcall_domain::removal::Removal;
 use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
     ApiKey, EnrollmentLinks, KeyStatus, OperatorProof, Organization, OrganizationPatch,
@@ -20,11 +21,10 @@ use rusqlite::{Connection, Row, params};
 use super::commit::{INSTALLATION, keep_audit};
 use super::key_rows::{KEY, end_sessions, find_key, key, operator_keys};
 use super::rows::{damaged, execute, optional, organization_number, parsed, query, timestamp};
-use super::{SqliteStore, failed};
+use super::{SqliteStore, failed, removal};
 use crate::Stored;
 use crate::columns::{lookup, policy_text};
-use crate::tables::TABLES;
-use crate::tenants::{Credential, Listed, NotStored, Tenants};
+use crate::tenants::{Credential, Left, Listed, NotStored, Tenants};
 
 const ORGANIZATION: &str = "o.id, o.name, o.created_at, o.rate_limit_rpm, o.status, \
     o.enrollment_links, o.data_controls, o.gateway_policy";
@@ -82,7 +82,7 @@ impl Tenants for SqliteStore {
     ) -> Stored<Listed<Organization>> {
         let sql = format!(
             "SELECT {ORGANIZATION} FROM organizations o WHERE (o.created_at, o.id) > (?1, ?2) \
-             ORDER BY o.created_at, o.id LIMIT ?3"
+             AND o.removal IS NULL ORDER BY o.created_at, o.id LIMIT ?3"
         );
         self.read(|connection| {
             let (created_at, id) = position(after);
@@ -140,30 +140,57 @@ impl Tenants for SqliteStore {
             .await
     }
 
-    async fn remove_organization(
+    async fn begin_removal(
+        &self,
+        _proof: OperatorProof,
+        act: &Act,
+        id: &OrganizationId,
+    ) -> Stored<Option<Result<(), Refusal>>> {
+        let (id, actor, known) = (
+            id.clone(),
+            act.actor.clone(),
+            Arc::clone(&self.organizations),
+        );
+        self.writer
+            .write(move |connection| {
+                let Some(organization) = find_organization(connection, &id)? else {
+                    let has_begun = removal::begun(connection, &id)?.is_some();
+                    return Ok(has_begun.then_some(Ok(())));
+                };
+                let removal = match Removal::of(&organization, actor) {
+                    Ok(removal) => removal,
+                    Err(refusal) => return Ok(Some(Err(refusal))),
+                };
+                removal::keep(connection, &id, &removal)?;
+                known.forget(&id);
+                Ok(Some(Ok(())))
+            })
+            .await
+    }
+
+    async fn go_on_removing(
         &self,
         _proof: OperatorProof,
         id: &OrganizationId,
-    ) -> Stored<bool> {
-        let (id, known) = (id.clone(), Arc::clone(&self.organizations));
+        now: Timestamp,
+        limit: usize,
+    ) -> Stored<Left> {
+        let (ids, id, known) = (
+            Arc::clone(&self.ids),
+            id.clone(),
+            Arc::clone(&self.organizations),
+        );
         self.writer
             .write(move |connection| {
-                let Some(number) = organization_number(connection, &known, &id)? else {
-                    return Ok(false);
-                };
-                for table in TABLES.iter().filter(|table| table.of_organization) {
-                    let sql = format!("DELETE FROM {} WHERE organization = ?1", table.name);
-                    execute(connection, &sql, [number])?;
-                }
-                execute(
-                    connection,
-                    "DELETE FROM organizations WHERE number = ?1",
-                    [number],
-                )?;
+                // Who read before the end began may have remembered it since.
                 known.forget(&id);
-                Ok(true)
+                removal::go_on(connection, &ids, &id, now, limit)
             })
             .await
+    }
+
+    async fn list_removals(&self, _proof: OperatorProof) -> Stored<Vec<OrganizationId>> {
+        self.read(removal::list)
     }
 
     async fn insert_workspace(
@@ -469,7 +496,8 @@ fn rows_wanted(limit: Limit) -> i64 {
 }
 
 fn find_organization(connection: &Connection, id: &OrganizationId) -> Stored<Option<Organization>> {
-    let sql = format!("SELECT {ORGANIZATION} FROM organizations o WHERE o.id = ?1");
+    let sql =
+        format!("SELECT {ORGANIZATION} FROM organizations o WHERE o.id = ?1 AND o.removal IS NULL");
     Ok(query(connection, &sql, [id.as_str()], organization)?.pop())
 }
 

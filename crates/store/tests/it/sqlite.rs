@@ -125,6 +125,17 @@ async fn documents_with_keys_lose_them_and_nothing_else() {
              ALTER TABLE organizations DROP COLUMN data_controls;
              DROP INDEX profiles_by_reference;
              ALTER TABLE organizations DROP COLUMN gateway_policy;
+             ALTER TABLE api_keys DROP COLUMN role;
+             DROP INDEX audit_events_by_actor;
+             ALTER TABLE audit_events DROP COLUMN actor_name;
+             DROP INDEX organizations_in_removal;
+             ALTER TABLE organizations DROP COLUMN removal;
+             DROP INDEX profile_programs_by_organization;
+             DROP INDEX enforcement_actions_by_organization;
+             DROP INDEX profile_counts_by_organization;
+             DROP INDEX enrollment_urls_by_organization;
+             DROP INDEX webhook_deliveries_by_organization;
+             DROP INDEX events_by_organization;
              DELETE FROM migrations WHERE number >= 6;
              PRAGMA user_version = 5;",
         )

@@ -15,11 +15,12 @@ use rollcall_domain::page::{Limit, Order, OrderBy, Position, ProfileListing, Sta
 use rollcall_domain::profile::{Profile, ProfileDraft, ProfileRecord};
 use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
-    ApiKey, KeyOwner, OperatorProof, Organization, OrganizationScope, OrganizationStatus,
-    OrganizationSwitches, SecretHash,
+    ApiKey, KeyOwner, OperatorProof, Organization, OrganizationPatch, OrganizationScope,
+    OrganizationStatus, OrganizationSwitches, SecretHash,
 };
 use rollcall_domain::text::Name;
 use rollcall_record::document::{DamagedDocument, PageSink, ProfileView};
+use rollcall_store::tenants::Left;
 use rollcall_store::{Changed, Decide, Store};
 
 /// A storage and what must live as long as it does.
@@ -46,6 +47,7 @@ pub(crate) fn act_at(at: Timestamp) -> Act {
         actor: Actor {
             kind: ActorKind::Operator,
             id: "apikey_test".into(),
+            name: Some("Test".into()),
         },
         at,
     }
@@ -120,6 +122,26 @@ impl World {
         let stored = self.store.insert_key(proof(), &act, &key, &secret).await;
         assert_eq!(stored.unwrap(), Ok(()));
         id
+    }
+
+    /// Holds an organization, so that its end can begin.
+    pub(crate) async fn hold(&self, id: &OrganizationId) {
+        let held = OrganizationPatch {
+            status: Some(OrganizationStatus::OnHold),
+            ..OrganizationPatch::default()
+        };
+        let (act, store) = (act_at(at(0)), &self.store);
+        let change = store.change_organization(proof(), &act, id, &held);
+        change.await.unwrap();
+    }
+
+    /// Holds an organization and removes it; `false` when there is none.
+    pub(crate) async fn remove_organization(&self, id: &OrganizationId) -> bool {
+        self.hold(id).await;
+        let (act, store) = (act_at(at(0)), &self.store);
+        let begun = store.begin_removal(proof(), &act, id).await.unwrap();
+        while store.go_on_removing(proof(), id, at(0), 5).await.unwrap() == Left::More {}
+        begun.is_some()
     }
 
     /// A profile created at that time, with that name.

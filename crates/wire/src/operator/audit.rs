@@ -1,14 +1,16 @@
 //! The audit trail.
 
 use rollcall_domain::audit::{ActorKind, AuditAction, AuditEvent, TargetKind};
+use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::{AuditEventId, OrganizationId};
+use rollcall_record::time;
 
 use super::lists::ListRequest;
 use crate::cursor::Cursors;
 use crate::error::ApiError;
 use crate::members::{Member, Value, begin, member, shape, written};
 use crate::openapi::schema::{
-    among, any_text, array, described, id, nullable, organization_id, time_out, word,
+    self, among, any_text, array, described, id, nullable, organization_id, time_out, word,
 };
 use crate::query::Query;
 
@@ -23,9 +25,16 @@ pub struct AuditRequest {
     pub target_id: Option<String>,
     /// Only this action.
     pub action: Option<AuditAction>,
+    /// Only what was done by whoever has this id.
+    pub actor_id: Option<String>,
+    /// Only what was done later.
+    pub after: Option<Timestamp>,
+    /// Only what was done earlier.
+    pub before: Option<Timestamp>,
 }
 
-/// Reads the query of the list: `organization_id`, `target_id`, `action`.
+/// Reads the query of the list: `organization_id`, `target_id`, `action`, `actor_id`, `after`, `before`; the last two
+/// exclude the instants they name.
 pub fn parse_list(query: Option<&str>, cursors: &Cursors) -> Result<AuditRequest, ApiError> {
     let mut query = Query::parse(query)?;
     let list = ListRequest::take(&mut query, cursors, "audit_events")?;
@@ -34,12 +43,18 @@ pub fn parse_list(query: Option<&str>, cursors: &Cursors) -> Result<AuditRequest
     let action = query.take_parsed("action", |text| {
         AuditAction::parse(text).map_err(|_| "is not an action of the audit trail")
     })?;
+    let actor_id = query.take("actor_id")?;
+    let after = query.take_parsed("after", time::parse)?;
+    let before = query.take_parsed("before", time::parse)?;
     query.finish()?;
     Ok(AuditRequest {
         list,
         organization_id,
         target_id,
         action,
+        actor_id,
+        after,
+        before,
     })
 }
 
@@ -60,6 +75,7 @@ pub(crate) static AUDIT_EVENT: &[Member<AuditEvent>] = &[
 static ACTOR: &[Member<AuditEvent>] = &[
     member("kind", || among(ActorKind::ALL, |kind| kind.as_str()), |it| it.act.actor.kind.as_str().into()),
     member("id", any_text, |it| (&it.act.actor.id).into()),
+    member("name", || described(nullable(schema::string().build()), "What the key was called then; null for what has no key, and for what was done before names were kept."), |it| it.act.actor.name.as_deref().into()),
 ];
 
 #[rustfmt::skip]

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use rollcall_domain::billing::BillingState;
 use rollcall_domain::clock::Timestamp;
-use rollcall_domain::id::ProfileId;
+use rollcall_domain::id::{OrganizationId, ProfileId};
 use rollcall_record::field::{Field, FieldError, Fields, Read};
 use thiserror::Error;
 
+use super::lists::ListRequest;
+use crate::cursor::Cursors;
 use crate::error::{ApiError, ErrorKind};
 use crate::members::{Member, begin, member};
 use crate::object::{self, ObjectWriter};
-use crate::openapi::schema::{Shape, boolean, described, integer, matching, nullable};
+use crate::openapi::schema::{
+    Shape, boolean, described, integer, matching, nullable, organization_id,
+};
 use crate::parts::required;
+use crate::query::Query;
 
 /// What is to become of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +126,8 @@ pub struct Fault {
     pub method: Option<String>,
     /// Only requests with this path.
     pub path: Option<String>,
+    /// Only requests of this organization.
+    pub organization_id: Option<OrganizationId>,
     /// What they get.
     pub outcome: FaultOutcome,
     /// How many requests are still to fail so.
@@ -147,12 +154,15 @@ pub enum FaultOutcome {
     GoOn,
 }
 
-/// Reads `{method?, path?, status, error_type?, error_code?, times?, delay_ms?, drop_connection?}`. `status` may be
+/// Reads `{method?, path?, organization_id?, status, error_type?, error_code?, times?, delay_ms?, drop_connection?}`. `status` may be
 /// left out where the connection is dropped, and where there is a delay, after which the request goes
 /// on; `error_type` defaults to that of the catalogue's row.
 pub fn parse_fault(mut fields: Fields) -> Result<Fault, ApiError> {
     let method = fields.take_non_null("method").map(method).transpose()?;
     let path = fields.take_non_null("path").map(path).transpose()?;
+    let organization_id = fields.take_non_null("organization_id");
+    let organization_id = organization_id.map(|field| field.parsed(OrganizationId::parse));
+    let organization_id = organization_id.transpose()?;
     let status = fields.take_non_null("status");
     let status = status.map(|field| field.integer(400..=599)).transpose()?;
     let error_type = fields.take_non_null("error_type");
@@ -193,6 +203,7 @@ pub fn parse_fault(mut fields: Fields) -> Result<Fault, ApiError> {
     Ok(Fault {
         method,
         path,
+        organization_id,
         outcome,
         times: u32::try_from(times).unwrap_or(u32::MAX),
         delay: Duration::from_millis(delay),
@@ -272,6 +283,7 @@ impl FaultOutcome {
 pub(crate) static FAULT: &[Member<Fault>] = &[
     member("method", || nullable(matching("^[A-Za-z]+$")), |it| it.method.as_deref().into()),
     member("path", || nullable(matching("^/")), |it| it.path.as_deref().into()),
+    member("organization_id", || described(nullable(organization_id()), "Only requests of this organization."), |it| it.organization_id.as_ref().map(OrganizationId::as_str).into()),
     member("status", || nullable(integer(400, Some(599))), |it| it.outcome.answer().map(|(status, ..)| u64::from(status)).into()),
     member("error_type", || nullable(matching("^[a-z_]{1,64}$")), |it| it.outcome.answer().map(|(_, error_type, _)| error_type).into()),
     member("error_code", || nullable(matching("^[a-z_]{1,64}$")), |it| it.outcome.answer().and_then(|(.., error_code)| error_code).into()),
@@ -283,6 +295,28 @@ pub(crate) static FAULT: &[Member<Fault>] = &[
 fn delay_shape() -> Shape {
     let wait = "How long each of them waits first. Without `status` and `drop_connection` it then goes on and succeeds.";
     described(nullable(integer(0, Some(600_000))), wait)
+}
+
+/// Reads the query of what can be narrowed to one organization.
+pub fn parse_narrowed(query: Option<&str>) -> Result<Option<OrganizationId>, ApiError> {
+    let mut query = Query::parse(query)?;
+    let organization_id = query.take_parsed("organization_id", OrganizationId::parse)?;
+    query.take_beta()?;
+    query.finish()?;
+    Ok(organization_id)
+}
+
+/// Reads the query of a list that can be narrowed to one organization.
+pub fn parse_narrowed_list(
+    query: Option<&str>,
+    cursors: &Cursors,
+    list: &str,
+) -> Result<(ListRequest<u64>, Option<OrganizationId>), ApiError> {
+    let mut query = Query::parse(query)?;
+    let request = ListRequest::take(&mut query, cursors, list)?;
+    let organization_id = query.take_parsed("organization_id", OrganizationId::parse)?;
+    query.finish()?;
+    Ok((request, organization_id))
 }
 
 /// Appends a prepared failure.

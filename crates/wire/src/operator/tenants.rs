@@ -15,6 +15,7 @@ use rollcall_record::field::{Field, FieldError, Fields, Read};
 use super::{label, required_label};
 use crate::error::ApiError;
 use crate::members::{Member, begin, member};
+use crate::object;
 use crate::openapi::schema::{
     Shape, among, described, given_name, id, integer, nullable, organization_id, time_out, word,
 };
@@ -248,4 +249,13 @@ pub fn write_api_key(out: &mut String, key: &ApiKey, secret: Option<&str>) {
         None => object.close(),
         Some(secret) => object.text("secret", secret).close(),
     }
+}
+
+/// The answer where the end of a tenancy has begun and takes longer than whoever asked can wait.
+pub fn removal_under_way(id: &OrganizationId) -> String {
+    object::object(|answer| {
+        answer
+            .text("id", id.as_str())
+            .text("type", "organization_removal_under_way")
+    })
 }

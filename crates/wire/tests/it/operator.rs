@@ -603,6 +603,7 @@ fn audit_events_name_fields_and_no_values() {
             actor: Actor {
                 kind: ActorKind::Api,
                 id: "apikey_1".into(),
+                name: Some("Platform".into()),
             },
             at: at("2026-11-01T00:00:00Z"),
         },

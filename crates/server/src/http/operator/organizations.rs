@@ -1,14 +1,16 @@
 //! `/operator/v1/organizations` and `/operator/v1/organizations/{id}`.
 
-use rollcall_wire::operator::ListRequest;
+use http::StatusCode;
+use rollcall_store::tenants::Left;
 use rollcall_wire::operator::tenants::{
-    parse_organization, parse_organization_patch, write_organization,
+    parse_organization, parse_organization_patch, removal_under_way, write_organization,
 };
+use rollcall_wire::operator::{ListRequest, deleted};
 use rollcall_wire::query::parse_query_beta_only;
 
 use super::{list_answer, written};
 use crate::acts::organizations;
-use crate::http::answer::json;
+use crate::http::answer::{json, json_with_status};
 use crate::http::call::OperatorCall;
 use crate::http::error::Outcome;
 
@@ -42,4 +44,14 @@ pub(crate) async fn update(call: OperatorCall<'_>) -> Outcome {
     let id = organizations::named(call.param("organization_id"))?;
     let organization = organizations::update(&call.desk, &id, &patch).await?;
     Ok(json(written(|out| write_organization(out, &organization))))
+}
+
+/// `DELETE /operator/v1/organizations/{id}`: ends a tenancy.
+pub(crate) async fn remove(call: OperatorCall<'_>) -> Outcome {
+    parse_query_beta_only(call.query())?;
+    let id = organizations::named(call.param("organization_id"))?;
+    Ok(match organizations::remove(&call.desk, &id).await? {
+        Left::Nothing => json(deleted("organization", id.as_str())),
+        Left::More => json_with_status(StatusCode::ACCEPTED, removal_under_way(&id)),
+    })
 }

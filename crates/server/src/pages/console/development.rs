@@ -44,8 +44,8 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
 
 fn shown(call: &ConsoleCall<'_>, told: Option<Told>) -> Outcome {
     let development = controls(&call.desk)?;
-    let requests = development.requests.list(None, Limit::LARGEST);
-    let faults = development.faults.list(None, Limit::LARGEST);
+    let requests = development.requests.list(None, None, Limit::LARGEST);
+    let faults = development.faults.list(None, None, Limit::LARGEST);
     let shown = DevelopmentPage {
         frame: Frame::new(call, "development").telling(told),
         now: Moment::second(call.app().clock.now()),
@@ -77,8 +77,10 @@ fn fault_text(fault: &Fault) -> String {
             error_code: Some(code),
         } => format!("{status} {error_type} ({code})"),
     };
+    let of = fault.organization_id.as_ref();
+    let of = of.map(|id| format!(" of {id}")).unwrap_or_default();
     format!(
-        "{method} {path}: {outcome}, {} times, after {} ms",
+        "{method} {path}{of}: {outcome}, {} times, after {} ms",
         fault.times,
         fault.delay.as_millis()
     )
@@ -115,7 +117,7 @@ pub(crate) async fn change(call: ConsoleCall<'_>) -> Outcome {
     let changed = match form.get("do").unwrap_or_default() {
         "reset" => return reset(&call, &form).await,
         "clear" => {
-            controls(&call.desk)?.faults.clear();
+            controls(&call.desk)?.faults.clear(None);
             Ok("cleared")
         }
         "fault" => add_fault(&call, &form),
@@ -139,6 +141,7 @@ fn set_clock(call: &ConsoleCall<'_>, form: &Form, asked: &str) -> Result<&'stati
 
 fn add_fault(call: &ConsoleCall<'_>, form: &Form) -> Result<&'static str, Failure> {
     let body = form.body().filled("method").filled("path");
+    let body = body.filled("organization_id");
     let body = body.filled("error_type").filled("error_code");
     let body = body.number("status");
     let body = body.number("times").number("delay_ms");

@@ -152,6 +152,10 @@ impl Told {
             "disabled" => "The key is disabled.",
             "enabled" => "The key is enabled.",
             "deleted" => "Deleted.",
+            "removed" => "The organization is gone, with everything it had.",
+            "removing" => {
+                "Nothing of the organization is answered any more. What it had is being removed."
+            }
             "erased" => "Erased. Nothing is kept but IDs in the audit trail.",
             "revoked" => "The session has ended.",
             "tested" => "A test event is under way.",

@@ -9,6 +9,7 @@ use rollcall_domain::tenant::{
     EnrollmentLinks, Organization, OrganizationPatch, OrganizationStatus,
 };
 use rollcall_record::json::Json;
+use rollcall_store::tenants::Left;
 use rollcall_wire::operator::tenants::{
     parse_api_key, parse_organization, parse_organization_patch, parse_workspace,
 };
@@ -216,6 +217,33 @@ pub(crate) async fn update(call: ConsoleCall<'_>) -> Outcome {
     let updated = async { organizations::update(&call.desk, id, &patch?).await };
     match updated.await {
         Ok(_) => Ok(go(&format!("{}?done={done}", path(id)))),
+        Err(failure) => wrong(&call, &organization, failure).await,
+    }
+}
+
+/// `POST /console/organizations/{id}/removal`: ends a tenancy, once its name was typed.
+pub(crate) async fn remove(call: ConsoleCall<'_>) -> Outcome {
+    let form = Form::of(call.exchange()).await?;
+    let organization = named(&call).await?;
+    let (id, name) = (&organization.id, organization.name.trim());
+    if !confirm::is_typed(&form, name) {
+        let question = Question {
+            title: format!("Remove {name} for good?"),
+            effects: vec![
+                "Its profiles go, with their applications, links, keys and buckets.".to_owned(),
+                "Its API keys, workspaces, webhook endpoints and deliveries go, and its audit trail."
+                    .to_owned(),
+                "One entry stays in the audit trail, and says how much it was.".to_owned(),
+                "It cannot be brought back. A large one takes minutes.".to_owned(),
+            ],
+            yes: "Remove the organization",
+            back: path(id),
+        };
+        return confirm::ask_to_type(&call, "organizations", question, &form, name);
+    }
+    match organizations::remove(&call.desk, id).await {
+        Ok(Left::Nothing) => Ok(go("/console/organizations?done=removed")),
+        Ok(Left::More) => Ok(go("/console/organizations?done=removing")),
         Err(failure) => wrong(&call, &organization, failure).await,
     }
 }

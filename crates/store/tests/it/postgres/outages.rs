@@ -254,7 +254,7 @@ async fn an_unreachable_database_is_an_overload_and_recovers_by_itself() {
         "{refused:?}"
     );
     let id = scope.organization_id();
-    let refused = store.remove_organization(proof(), id).await;
+    let refused = store.go_on_removing(proof(), id, at(1), 10).await;
     assert!(
         matches!(refused, Err(StoreError::Unavailable(_))),
         "{refused:?}"

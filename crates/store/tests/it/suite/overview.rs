@@ -18,7 +18,7 @@ impl World {
         while self.store.fold_counts(now, 3).await.unwrap() > 0 {}
     }
 
-    async fn assert_sound(&self) {
+    pub(crate) async fn assert_sound(&self) {
         let report = self.store.check(proof(), &|_| {}).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
     }
@@ -143,8 +143,7 @@ pub(crate) async fn folding_changes_no_figure_and_what_is_folded_goes_on_countin
     world.assert_sound().await;
 
     let removed = scopes[1].organization_id();
-    let removal = world.store.remove_organization(proof(), removed);
-    assert!(removal.await.unwrap());
+    assert!(world.remove_organization(removed).await);
     world.fold(at(9_000_000)).await;
     let left = world.figures().await;
     assert_eq!(left.profiles, left.organizations[0].profiles);

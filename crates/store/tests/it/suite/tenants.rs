@@ -1,5 +1,7 @@
 //! Organizations, workspaces and keys.
 
+use std::sync::Arc;
+
 use rollcall_domain::audit::AuditAction;
 use rollcall_domain::decision::Refusal;
 use rollcall_domain::gateway_policy::{
@@ -7,15 +9,19 @@ use rollcall_domain::gateway_policy::{
 };
 use rollcall_domain::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use rollcall_domain::page::Limit;
+use rollcall_domain::profile::{Profile, ProfileDraft};
 use rollcall_domain::role::Role;
+use rollcall_domain::search::{ProfileSearch, SearchPage};
 use rollcall_domain::tenant::{
     ApiKey, KeyKind, KeyOwner, KeyStatus, OrganizationPatch, OrganizationScope, OrganizationStatus,
     SecretHash, Workspace,
 };
+use rollcall_store::StoreError;
 use rollcall_store::audit::AuditFilter;
-use rollcall_store::tenants::NotStored;
+use rollcall_store::registry::{Put, PutMode};
+use rollcall_store::tenants::{Left, NotStored};
 
-use crate::world::{World, act_at, at, proof};
+use crate::world::{World, act_at, at, proof, whole};
 
 pub(crate) async fn organizations_are_stored_listed_and_changed(world: World) {
     for name in ["c", "a", "b"] {
@@ -366,8 +372,8 @@ pub(crate) async fn a_removed_organization_takes_everything_with_it(world: World
         .unwrap()
         .unwrap();
     let org = scope.organization_id();
-    assert!(world.store.remove_organization(proof(), org).await.unwrap());
-    assert!(!world.store.remove_organization(proof(), org).await.unwrap());
+    assert!(world.remove_organization(org).await);
+    assert!(!world.remove_organization(org).await);
     assert_eq!(world.store.find_credential(&secret).await.unwrap(), None);
     assert_eq!(
         world.store.locate_profile(proof(), &id).await.unwrap(),
@@ -379,6 +385,140 @@ pub(crate) async fn a_removed_organization_takes_everything_with_it(world: World
         world.store.check(proof(), &|_| {}).await.unwrap().problems,
         Vec::<String>::new()
     );
+}
+
+pub(crate) async fn a_tenancy_ends_piece_by_piece_and_leaves_one_entry(world: World) {
+    let (scope, other) = (
+        world.organization("org").await,
+        world.organization("other").await,
+    );
+    let store = &world.store;
+    for second in 1..=12 {
+        world.create(&scope, at(second), Some("Ana")).await;
+        world.create(&other, at(second), Some("Bea")).await;
+    }
+    let org = scope.organization_id();
+    let mut act = act_at(at(20));
+    act.actor.name = Some("Olga".into());
+    let early = store.begin_removal(proof(), &act, org).await.unwrap();
+    assert_eq!(early, Some(Err(Refusal::NotOnHold)));
+    world.hold(org).await;
+    assert_eq!(
+        store.go_on_removing(proof(), org, at(20), 5).await.unwrap(),
+        Left::Nothing,
+        "its end has not begun"
+    );
+    let begun = store.begin_removal(proof(), &act, org).await.unwrap();
+    assert_eq!(begun, Some(Ok(())));
+    // Whoever asks second does not become the one who did it.
+    let again = store
+        .begin_removal(proof(), &act_at(at(21)), org)
+        .await
+        .unwrap();
+    assert_eq!(again, Some(Ok(())));
+    assert_eq!(store.list_removals(proof()).await.unwrap(), [org.clone()]);
+
+    assert_eq!(store.find_organization(proof(), org).await.unwrap(), None);
+    let listed = store
+        .list_organizations(proof(), None, Limit::DEFAULT)
+        .await
+        .unwrap();
+    assert_eq!(listed.items.len(), 1);
+    let new = Profile::create(world.ids.profile(at(22)), ProfileDraft::default(), at(22));
+    let refused = store.insert_profile(&scope, &act, new.clone()).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    let record = whole([(org.clone(), new.value)]);
+    let put = store.put_profiles(proof(), &act, record, PutMode::default());
+    assert_eq!(put.await.unwrap(), [Put::UnknownOrganization]);
+    let report = store.check(proof(), &|_| {}).await.unwrap();
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+
+    let mut pieces = 0;
+    while store.go_on_removing(proof(), org, at(30), 5).await.unwrap() == Left::More {
+        pieces += 1;
+    }
+    assert!(pieces >= 5, "{pieces}");
+    assert_eq!(store.begin_removal(proof(), &act, org).await.unwrap(), None);
+    assert!(store.list_removals(proof()).await.unwrap().is_empty());
+    let all = AuditFilter::default();
+    let trail = store.list_audit_events(proof(), &all, None, Limit::LARGEST);
+    let trail = trail.await.unwrap().events;
+    let entry = &trail[0];
+    assert_eq!(entry.action, AuditAction::OrganizationRemoved);
+    assert_eq!(entry.organization_id, None);
+    assert_eq!(entry.target_id, org.as_str());
+    assert_eq!((&entry.act.actor, entry.act.at), (&act.actor, at(30)));
+    assert_eq!(entry.details, ["14 audit_events", "12 user_profiles"]);
+    let others = trail[1..].iter();
+    assert!(
+        others
+            .clone()
+            .all(|it| it.organization_id.as_ref() == Some(other.organization_id()))
+    );
+    assert_eq!(others.len(), 13);
+    world.assert_sound().await;
+}
+
+/// Nobody who found the organization there may leave anything in it that its end does not see.
+pub(crate) async fn what_is_created_while_a_tenancy_ends_does_not_stay_behind(world: World) {
+    let scope = world.organization("org").await;
+    let org = scope.organization_id();
+    world.hold(org).await;
+    let creators = (0..8).map(|creator| {
+        let (scope, store, ids) = (
+            scope.clone(),
+            Arc::clone(&world.store),
+            Arc::clone(&world.ids),
+        );
+        tokio::spawn(async move {
+            let mut created = Vec::new();
+            loop {
+                let now = at(1 + creator);
+                let new = Profile::create(ids.profile(now), ProfileDraft::default(), now);
+                let id = new.value.id.clone();
+                match store.insert_profile(&scope, &act_at(now), new).await {
+                    Ok(_) => created.push(id),
+                    // The end has begun.
+                    Err(StoreError::Unavailable(_)) => return created,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+    });
+    let creators: Vec<_> = creators.collect();
+    let some = ProfileSearch::default();
+    let some = SearchPage {
+        search: some,
+        limit: Limit::LARGEST,
+        after: None,
+    };
+    while world
+        .store
+        .search_profiles(proof(), &some, at(1))
+        .await
+        .unwrap()
+        .profiles
+        .len()
+        < 20
+    {
+        tokio::task::yield_now().await;
+    }
+    assert!(world.remove_organization(org).await);
+    let mut created = Vec::new();
+    for creator in creators {
+        created.extend(creator.await.unwrap());
+    }
+    assert!(created.len() >= 20);
+    for id in created {
+        assert_eq!(
+            world.store.locate_profile(proof(), &id).await.unwrap(),
+            None
+        );
+    }
+    world.assert_sound().await;
 }
 
 pub(crate) async fn a_gateway_policy_is_kept_with_its_organization(world: World) {

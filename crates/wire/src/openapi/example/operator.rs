@@ -119,7 +119,8 @@ fn tenants(examples: &mut Examples) -> Option<()> {
     let answer = written(|out| write_api_key(out, &used, None))?;
     examples.answers("ApiKey", answer);
     examples.sends("ApiKeyUpdate", json!({"status": "disabled"}));
-    let disabled = used.with_status(KeyStatus::Disabled).value;
+    let disabled = used.with_status(KeyStatus::Disabled, &[], at(NOW)?);
+    let disabled = disabled.ok()?.value;
     let answer = written(|out| write_api_key(out, &disabled, None))?;
     examples.answers("update_api_key", answer);
     let answer = read(&deleted("api_key", key.id.as_str()))?;
@@ -268,6 +269,7 @@ fn enforcement(examples: &mut Examples) -> Option<()> {
             actor: Actor {
                 kind: ActorKind::Operator,
                 id: value("api_key_id").to_owned(),
+                name: Some("support desk".to_owned()),
             },
             at: restriction()?.opened_at(),
         },

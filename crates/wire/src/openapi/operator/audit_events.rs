@@ -5,7 +5,7 @@ use rollcall_domain::audit::AuditAction;
 use super::{Described, get, list, operation};
 use crate::members::shape;
 use crate::openapi::public::query;
-use crate::openapi::schema::{self, Shape, choice, organization_id};
+use crate::openapi::schema::{self, Shape, choice, organization_id, time_in};
 use crate::operator::audit::AUDIT_EVENT;
 
 pub(super) fn operations() -> Vec<Described> {
@@ -27,7 +27,14 @@ pub(super) fn operations() -> Vec<Described> {
             "Only done to the thing with this id.",
             schema::string().build(),
         ))
-        .parameter(query("action", "Only this action.", choice(actions)));
+        .parameter(query("action", "Only this action.", choice(actions)))
+        .parameter(query(
+            "actor_id",
+            "Only done by whoever has this id: a key's, an enrollment's, or the name of a task.",
+            schema::string().build(),
+        ))
+        .parameter(query("after", "Done later than this.", time_in()))
+        .parameter(query("before", "Done earlier than this.", time_in()));
     vec![get(AUDIT, list(audit, "AuditEvent"))]
 }
 

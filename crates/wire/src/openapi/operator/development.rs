@@ -2,6 +2,7 @@
 
 use rollcall_domain::billing::BillingState;
 use serde_json::json;
+use utoipa::openapi::path::OperationBuilder;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::{
@@ -9,9 +10,10 @@ use super::{
     takes_nothing,
 };
 use crate::members::{shape, shapes};
+use crate::openapi::public::query;
 use crate::openapi::schema::{
-    self, Shape, answer, array, body, choice, described, id, integer, named, nullable, ruled,
-    shown_time, time_in, word,
+    self, Shape, answer, array, body, choice, described, id, integer, named, nullable,
+    organization_id, ruled, shown_time, time_in, word,
 };
 use crate::operator::dev::FAULT;
 
@@ -22,6 +24,10 @@ pub(super) fn operations() -> Vec<Described> {
     const REQUESTS: &str = "/operator/v1/dev/requests";
     const BILLING: &str = "/operator/v1/dev/user_profiles/{user_profile_id}/billing";
     let development = |id, summary| operation("Development", id, summary);
+    let narrowed = |operation: OperationBuilder| {
+        let words = "Only of this organization.";
+        operation.parameter(query("organization_id", words, organization_id()))
+    };
     vec![
         post(
             RESET,
@@ -47,7 +53,10 @@ pub(super) fn operations() -> Vec<Described> {
         get(
             FAULTS,
             list(
-                development("list_faults", "List the failures still to come"),
+                narrowed(development(
+                    "list_faults",
+                    "List the failures still to come",
+                )),
                 "Fault",
             ),
         ),
@@ -75,14 +84,20 @@ pub(super) fn operations() -> Vec<Described> {
         delete(
             FAULTS,
             answers(
-                development("clear_faults", "Drop the failures still to come"),
+                narrowed(development(
+                    "clear_faults",
+                    "Drop the failures still to come",
+                )),
                 schema::page(named("Fault")),
             ),
         ),
         get(
             REQUESTS,
             list(
-                development("list_requests", "List the last requests received"),
+                narrowed(development(
+                    "list_requests",
+                    "List the last requests received",
+                )),
                 "Request",
             ),
         ),
@@ -130,6 +145,13 @@ pub(super) fn schemas() -> Vec<(&'static str, Shape)> {
         ("type", word("request").into()),
         ("request_id", id("req_").into()),
         shown_time("at"),
+        (
+            "organization_id",
+            described(
+                nullable(organization_id()),
+                "Whose key came with it; null where that was nobody's, or the operator's.",
+            ),
+        ),
         ("method", schema::string().build().into()),
         ("path", schema::string().build().into()),
         ("query", optional()),

@@ -1,10 +1,14 @@
 //! Organizations.
 
+use utoipa::openapi::path::HttpMethod;
+
 use super::{
-    Described, answers, get, linked, list, ok, operation, organization_in_path, post, takes,
+    Described, errors, get, linked, list, ok, operation, organization_in_path, post, takes,
 };
+use crate::error::ErrorKind;
 use crate::members::{shape, shapes};
-use crate::openapi::schema::{Shape, body, named};
+use crate::openapi::answers::{self, Caller};
+use crate::openapi::schema::{Shape, answer, body, named, organization_id, word};
 use crate::operator::tenants;
 
 pub(super) fn operations() -> Vec<Described> {
@@ -22,6 +26,20 @@ pub(super) fn operations() -> Vec<Described> {
             "create_api_key",
         ],
     );
+    let remove = one("remove_organization", "End a tenancy").description(Some(
+        "Only of an organization that is on hold. From then on nothing of it is answered, and everything is erased, which \
+         takes its time.",
+    ));
+    let under_way = answer([
+        ("id", organization_id().into()),
+        ("type", word("organization_removal_under_way").into()),
+    ]);
+    let words = "It goes on. Asked again, it is waited for; once it is over, the organization is not found.";
+    let remove = remove.response("202", answers::json(Caller::Operator, words, under_way));
+    let gone = answer([
+        ("id", organization_id().into()),
+        ("type", word("organization_deleted").into()),
+    ]);
     let create =
         organizations("create_organization", "Create an organization").response("200", created);
     vec![
@@ -35,7 +53,7 @@ pub(super) fn operations() -> Vec<Described> {
         post(ORGANIZATIONS, takes(create, "OrganizationCreate")),
         get(
             ORGANIZATION,
-            answers(
+            super::answers(
                 one("get_organization", "Get an organization"),
                 named("Organization"),
             ),
@@ -43,11 +61,20 @@ pub(super) fn operations() -> Vec<Described> {
         post(
             ORGANIZATION,
             takes(
-                answers(
+                super::answers(
                     one("update_organization", "Update an organization"),
                     named("Organization"),
                 ),
                 "OrganizationUpdate",
+            ),
+        ),
+        (
+            ORGANIZATION,
+            HttpMethod::Delete,
+            errors(
+                ORGANIZATION,
+                super::answers(remove, gone),
+                &[ErrorKind::Conflict],
             ),
         ),
     ]

@@ -3,7 +3,8 @@
 
 use rollcall_wire::object;
 use rollcall_wire::operator::dev::{
-    parse_billing, parse_clock, parse_fault, write_billing, write_clock, write_fault,
+    parse_billing, parse_clock, parse_fault, parse_narrowed, parse_narrowed_list, write_billing,
+    write_clock, write_fault,
 };
 use rollcall_wire::operator::{ListRequest, parse_nothing};
 use rollcall_wire::query::parse_query_beta_only;
@@ -48,16 +49,16 @@ pub(crate) async fn add_fault(call: OperatorCall<'_>) -> Outcome {
 
 /// `GET /operator/v1/dev/faults`: what is still to come.
 pub(crate) async fn list_faults(call: OperatorCall<'_>) -> Outcome {
-    let request = ListRequest::parse(call.query(), &call.app().cursors, "faults")?;
+    let (request, of) = parse_narrowed_list(call.query(), &call.app().cursors, "faults")?;
     let faults = &controls(&call.desk)?.faults;
-    let listed = faults.list(request.after, request.limit);
+    let listed = faults.list(of.as_ref(), request.after, request.limit);
     Ok(list_answer(&call, &request, &listed, write_fault))
 }
 
-/// `DELETE /operator/v1/dev/faults`: answers with what is still to come, which is nothing.
+/// `DELETE /operator/v1/dev/faults`: answers with what is still to come of what was asked for, which is nothing.
 pub(crate) async fn clear_faults(call: OperatorCall<'_>) -> Outcome {
-    parse_query_beta_only(call.query())?;
-    controls(&call.desk)?.faults.clear();
+    let of = parse_narrowed(call.query())?;
+    controls(&call.desk)?.faults.clear(of.as_ref());
     Ok(json(object::page([], write_fault, None)))
 }
 
@@ -74,9 +75,9 @@ pub(crate) async fn set_billing(call: OperatorCall<'_>) -> Outcome {
 
 /// `GET /operator/v1/dev/requests`: the last requests received, newest first.
 pub(crate) async fn list_requests(call: OperatorCall<'_>) -> Outcome {
-    let request = ListRequest::parse(call.query(), &call.app().cursors, "requests")?;
+    let (request, of) = parse_narrowed_list(call.query(), &call.app().cursors, "requests")?;
     let requests = &controls(&call.desk)?.requests;
-    let listed = requests.list(request.after, request.limit);
+    let listed = requests.list(of.as_ref(), request.after, request.limit);
     let write = |out: &mut String, request: &String| out.push_str(request);
     Ok(list_answer(&call, &request, &listed, write))
 }
