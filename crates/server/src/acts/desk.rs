@@ -66,9 +66,9 @@ impl<'a> Desk<'a> {
         &*self.exchange.app.store
     }
 
-    /// Whether the operator has this right, to offer what needs it.
-    pub(crate) fn has(&self, right: Right) -> bool {
-        self.role.has(right)
+    /// What the operator is.
+    pub(crate) fn role(&self) -> Role {
+        self.role
     }
 
     /// Refuses what needs this right besides that of the route.

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use rollcall_domain::clock::Timestamp;
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{ApiKey, KeyStatus};
 use rollcall_wire::error::ApiError;
 
@@ -31,7 +32,7 @@ pub(super) struct KeyRow {
 
 impl KeyRow {
     pub(super) fn new(call: &ConsoleCall<'_>, key: &ApiKey, now: Timestamp) -> Self {
-        let role = key.owner.role().map(|role| role.as_str());
+        let role = key.owner.role().map(Role::as_str);
         let workspace = key.owner.workspace_id().map(ToString::to_string);
         Self {
             id: key.id.to_string(),

@@ -41,7 +41,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::page::Limit;
 use rollcall_domain::program::ProgramStatus;
-use rollcall_domain::role::Right;
+use rollcall_domain::role::{Right, Role};
 use rollcall_domain::tenant::Organization;
 use rollcall_store::overview::RegistryFigures;
 
@@ -66,10 +66,8 @@ struct Frame {
     inside: bool,
     /// Whether this is a development server.
     development: bool,
-    /// Whether to offer what needs the right to decide.
-    decides: bool,
-    /// Whether to offer what needs the right to administer.
-    administers: bool,
+    /// What the operator is, if one is signed in.
+    role: Option<Role>,
     /// The server's version.
     version: &'static str,
     told: Option<Told>,
@@ -180,8 +178,7 @@ impl Frame {
         Self {
             inside: true,
             development: call.app().development.is_some(),
-            decides: call.desk.has(Right::Decide),
-            administers: call.desk.has(Right::Administer),
+            role: Some(call.desk.role()),
             told: Told::done(call),
             hashes_addresses: call.app().settings.email_hashing.is_some(),
             refresh: Refresh::of(&call.exchange().head.uri),
@@ -197,8 +194,7 @@ impl Frame {
             here,
             inside: false,
             development: false,
-            decides: false,
-            administers: false,
+            role: None,
             version: env!("CARGO_PKG_VERSION"),
             told: None,
             hashes_addresses: false,
@@ -217,6 +213,16 @@ impl Frame {
     fn status(&self) -> StatusCode {
         let told = self.told.as_ref();
         told.map_or(StatusCode::OK, |told| told.status)
+    }
+
+    /// Whether to offer what needs the right to decide.
+    fn decides(&self) -> bool {
+        self.role.is_some_and(|role| role.has(Right::Decide))
+    }
+
+    /// Whether to offer what needs the right to administer.
+    fn administers(&self) -> bool {
+        self.role.is_some_and(|role| role.has(Right::Administer))
     }
 
     fn is_here(&self, entry: &str) -> bool {
