@@ -79,9 +79,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) async fn remove(desk: &Desk<'_>, id: &OrganizationId) -> Result<Left, Failure> {
     let (app, act) = (desk.app(), desk.act());
     let begin = desk.store().begin_removal(desk.proof, &act, id);
-    let begun = desk.write(WriteTenants, begin).await?;
+    let outcome = desk.write(WriteTenants, begin).await?;
     app.credentials.forget();
-    begun.ok_or_else(not_found)??;
+    outcome.ok_or_else(not_found)??;
     let go_on = removal::go_on(desk.store(), &*app.clock, id, PATIENCE);
     let left = desk.write(RemoveOrganization, go_on).await;
     app.credentials.forget();

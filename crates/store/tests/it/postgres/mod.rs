@@ -7,6 +7,7 @@ mod outages;
 mod plans;
 mod pooler;
 mod proxy;
+mod removal;
 mod replica;
 
 use std::sync::Arc;

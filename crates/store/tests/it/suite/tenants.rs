@@ -416,7 +416,10 @@ pub(crate) async fn a_tenancy_ends_piece_by_piece_and_leaves_one_entry(world: Wo
         .await
         .unwrap();
     assert_eq!(again, Some(Ok(())));
-    assert_eq!(store.list_removals(proof()).await.unwrap(), [org.clone()]);
+    assert_eq!(
+        store.list_removals(proof()).await.unwrap(),
+        std::slice::from_ref(org)
+    );
 
     assert_eq!(store.find_organization(proof(), org).await.unwrap(), None);
     let listed = store

@@ -26,6 +26,7 @@ use crate::openapi::schema::{
 use crate::parts::Write;
 use crate::{sent, shown};
 
+#[expect(clippy::too_many_lines, reason = "a table of operations")]
 pub(super) fn operations() -> Vec<Described> {
     const SEARCH: &str = "/operator/v1/user_profiles";
     const ONE: &str = "/operator/v1/user_profiles/{user_profile_id}";

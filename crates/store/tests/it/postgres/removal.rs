@@ -1,0 +1,67 @@
+//! The end of a tenancy, and who is under way when it begins.
+
+use std::sync::Arc;
+
+use rollcall_domain::id::Ids;
+use rollcall_domain::profile::{Profile, ProfileDraft};
+use rollcall_scratch_postgres as server;
+use rollcall_store::tenants::Left;
+use rollcall_store::{Profiles, Registry, Tenants};
+
+use super::{migrated_database, open_at};
+use crate::world::{World, act_at, at, proof};
+
+/// A create that has found its organization and is not over when the end of the organization is asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_under_way_when_a_tenancy_ends_leaves_nothing_behind() {
+    let url = migrated_database().await;
+    let store = Arc::new(open_at(&url).await);
+    let world = World::new(store.clone(), Arc::new(Ids::default()));
+    let scope = world.organization("org").await;
+    let org = scope.organization_id().clone();
+    world.hold(&org).await;
+    // A create counts last, and waits here for whoever counts the same.
+    let client = server::client(&url).await.unwrap();
+    let counting = "BEGIN; INSERT INTO profile_counts (organization, day, slot, profiles) \
+                    SELECT 'org', 20601, n, 1 FROM generate_series(0, 63) AS n";
+    client.batch_execute(counting).await.unwrap();
+    let new = Profile::create(world.ids.profile(at(1)), ProfileDraft::default(), at(1));
+    let id = new.value.id.clone();
+    let day = at(1).as_micros() / 86_400_000_000;
+    assert_eq!(day, 20_601, "the day that is counted");
+    let creating = {
+        let (store, scope) = (store.clone(), scope.clone());
+        tokio::spawn(async move { store.insert_profile(&scope, &act_at(at(1)), new).await })
+    };
+    let waiting = |many: u32| {
+        format!(
+            "SELECT count(*) >= {many} FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+             AND datname = current_database()"
+        )
+    };
+    server::wait_for(&url, &waiting(1), "t").await;
+    let removing = {
+        let (store, org) = (store.clone(), org.clone());
+        tokio::spawn(async move {
+            let act = act_at(at(2));
+            let begun = store.begin_removal(proof(), &act, &org).await.unwrap();
+            assert_eq!(begun, Some(Ok(())));
+            while store.go_on_removing(proof(), &org, at(2), 5).await.unwrap() == Left::More {}
+        })
+    };
+    // It waits for the create, or is over without it.
+    let over = format!(
+        "SELECT ({}) OR NOT EXISTS (SELECT 1 FROM organizations)",
+        waiting(2)
+    );
+    server::wait_for(&url, &over, "t").await;
+    client.batch_execute("ROLLBACK").await.unwrap();
+    creating.await.unwrap().unwrap();
+    removing.await.unwrap();
+    assert_eq!(store.locate_profile(proof(), &id).await.unwrap(), None);
+    for table in ["profile_ids", "profiles", "profile_counts", "organizations"] {
+        let left = server::ask(&url, &format!("SELECT count(*) FROM {table}")).await;
+        assert_eq!(left, "0", "{table}");
+    }
+    world.assert_sound().await;
+}
