@@ -200,6 +200,33 @@ export const CONSOLE_PAGES = [
       await visit.press("Go on");
     },
   },
+  {
+    name: "console-profile-link",
+    route: "/console/profiles/{user_profile_id}/links",
+    async go(visit) {
+      await visit.open(profile(PEOPLE.new));
+      await visit.press("Make a link for the end user");
+    },
+  },
+  {
+    // What the server refuses of a changed field.
+    name: "console-profile-refused",
+    route: "/console/profiles/{user_profile_id}/fields",
+    async go(visit) {
+      await visit.open(profile(PEOPLE.new));
+      await visit.page.getByText("Change fields").click();
+      await visit.fill("Country", "pt");
+      await visit.press("Save");
+    },
+  },
+  {
+    name: "console-profile-erase",
+    route: "/console/profiles/{user_profile_id}/erasure",
+    async go(visit, registry) {
+      await visit.open(profile(await newcomer(registry)));
+      await visit.press("Erase this person …");
+    },
+  },
   { name: "console-applications", route: "/console/enrollments", go: at("/console/enrollments") },
   { name: "console-applications-none", route: "/console/enrollments", go: at((registry) => `/console/enrollments?status=rejected&organization_id=${registry.organizations[3]}`) },
   { name: "console-application", route: "/console/enrollments/{enrollment_id}", go: at((registry) => `/console/enrollments/${registry.enrollments.waiting}`) },
@@ -257,6 +284,15 @@ export const CONSOLE_PAGES = [
     },
   },
   {
+    name: "console-organization-remove",
+    route: "/console/organizations/{organization_id}/removal",
+    async go(visit, registry) {
+      const made = await registry.operator("POST", "/organizations", { name: "Last Orders", status: "on_hold" });
+      await visit.open(`/console/organizations/${made.id}`);
+      await visit.press("Remove for good …");
+    },
+  },
+  {
     name: "console-key-secret",
     route: "/console/organizations/{organization_id}/keys",
     async go(visit, registry) {
@@ -285,6 +321,7 @@ export const CONSOLE_PAGES = [
     },
   },
   { name: "console-audit", route: "/console/audit", go: at("/console/audit") },
+  { name: "console-audit-filtered", route: "/console/audit", go: at("/console/audit?action=user_profile.created&after=2020-01-01T00%3A00") },
   {
     name: "console-audit-event",
     route: "/console/audit/{audit_event_id}",
@@ -326,7 +363,7 @@ export const CONSOLE_PAGES = [
 ];
 
 /** Routes of the console that answer with something else than a page. */
-const NO_PAGES = ["/console/export/profiles"];
+const NO_PAGES = ["/console/export/profiles", "/console/audit/download"];
 
 /** The routes for people as the router's table has them: a template and its methods each. */
 export function routesForPeople() {

@@ -229,7 +229,14 @@ impl Layout {
     fn cell(&self, at: usize, text: String) -> String {
         match self.most[at] {
             Some(most) if text.chars().count() > most => {
-                text.chars().take(most - 1).chain(['…']).collect()
+                let end = text.char_indices().nth(most - 1);
+                let kept = &text[..end.map_or(text.len(), |(end, _)| end)];
+                // An id among the words goes whole: half of one cannot be copied.
+                let begun = kept.rfind(' ').map_or(0, |space| space + 1);
+                let word = text[begun..].split(' ').next().unwrap_or_default();
+                let is_id = word.contains('_') || word.matches('-').count() == 4;
+                let kept = if is_id { &text[..begun] } else { kept };
+                format!("{kept}…")
             }
             _ => text,
         }
@@ -519,6 +526,20 @@ mod tests {
         };
         assert_eq!(layout.cell(0, "Zoë Ångström".to_owned()), "Zoë…");
         assert_eq!(layout.cell(0, "Zoë!".to_owned()), "Zoë!");
+        let layout = Layout {
+            shown: vec![0],
+            most: vec![Some(24)],
+        };
+        let cell = |text: &str| layout.cell(0, text.to_owned());
+        assert_eq!(cell("uprof_011CZkZCu8hGbp5mYRQgUmz9 high_harm"), "…");
+        assert_eq!(
+            cell("moved 0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11"),
+            "moved …"
+        );
+        assert_eq!(
+            cell("Donaudampfschifffahrtsgesellschaft mbH"),
+            "Donaudampfschifffahrtsg…"
+        );
     }
 
     #[test]

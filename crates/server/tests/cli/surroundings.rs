@@ -432,6 +432,18 @@ fn a_table_on_a_terminal_without_a_width_has_one_line_a_row() {
 
 /// Runs a command on a terminal that says that it has so many columns.
 fn on_terminal(place: &Place, columns: usize, arguments: &[&str]) -> String {
+    let (status, shown) = answered_on_terminal(place, columns, arguments, "");
+    assert_eq!(status, Some(0), "{shown}");
+    shown
+}
+
+/// The same, and types an answer: with which status it ended, and what was shown.
+fn answered_on_terminal(
+    place: &Place,
+    columns: usize,
+    arguments: &[&str],
+    answer: &str,
+) -> (Option<i32>, String) {
     let command = place.command(arguments);
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(
@@ -450,13 +462,102 @@ fn on_terminal(place: &Place, columns: usize, arguments: &[&str]) -> String {
             None => script.env_remove(name),
         };
     }
-    let output = script
+    let mut running = script
         .current_dir(place.path(""))
-        .stdin(std::process::Stdio::null())
-        .output()
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
         .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().replace('\r', "")
+    let mut typing = running.stdin.take().unwrap();
+    // Whoever asks nothing may be over already.
+    let _ = typing.write_all(answer.as_bytes());
+    drop(typing);
+    let output = running.wait_with_output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap().replace('\r', "");
+    (output.status.code(), shown)
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_asked_on_a_terminal() {
+    let place = Place::new();
+    let organization = place.json(&["orgs", "create", "--name", "Acme"])["id"].clone();
+    let organization = organization.as_str().unwrap();
+    place.json(&["orgs", "update", organization, "--status", "on_hold"]);
+    let key = ["keys", "create", "--kind", "api", "--name", "K"];
+    let key = [&key[..], &["--organization-id", organization]].concat();
+    let key = place.json(&key)["id"].clone();
+    let key = key.as_str().unwrap();
+    for (words, gone) in [
+        (["keys", "delete", key], "deleted"),
+        (["orgs", "remove", organization], "removed"),
+    ] {
+        let elsewhere = place.run(&words);
+        assert_eq!(elsewhere.status, 2, "{}", elsewhere.shown());
+        assert!(elsewhere.stderr.contains("--yes"), "{}", elsewhere.shown());
+        let (status, shown) = answered_on_terminal(&place, 80, &words, "no\n");
+        assert_eq!(status, Some(1), "{shown}");
+        assert!(shown.contains(&format!("nothing was {gone}")), "{shown}");
+        let answer = format!("{}\n", words[2]);
+        let (status, shown) = answered_on_terminal(&place, 80, &words, &answer);
+        assert_eq!(status, Some(0), "{shown}");
+        assert!(shown.contains("Repeat its ID to confirm"), "{shown}");
+        assert_eq!(place.run(&[&words[..], &["--yes"]].concat()).status, 1);
+    }
+}
+
+#[test]
+fn no_table_breaks_an_id_however_wide_the_terminal_is() {
+    let place = Place::new();
+    let organization = place.json(&["orgs", "create", "--name", "Acme and the others of Lisbon"]);
+    let organization = organization["id"].as_str().unwrap();
+    let of = ["--organization-id", organization];
+    let make = |words: &[&str]| place.json(&[words, &of].concat());
+    let workspace = make(&["workspaces", "create", "--name", "A long name with words"]);
+    let workspace = workspace["id"].as_str().unwrap();
+    let key = [
+        "keys",
+        "create",
+        "--kind",
+        "api",
+        "--name",
+        "A key of many words, to be cut",
+    ];
+    make(&[&key[..], &["--workspace-id", workspace]].concat());
+    place.write(
+        "one.ndjson",
+        "{\"type\":\"user_profile\",\"id\":\"uprof_011CZkZCu8hGbp5mYRQgUmz9\"}\n",
+    );
+    make(&["import", "one.ndjson"]);
+    let profile = "uprof_011CZkZCu8hGbp5mYRQgUmz9";
+    let open = ["enforcement", "open", profile, "--type", "restriction"];
+    place.json(&[&open[..], &["--reason", "fraud_or_abuse"]].concat());
+    let lists: [&[&str]; 7] = [
+        &["orgs", "list"],
+        &["workspaces", "list", of[0], of[1]],
+        &["keys", "list", of[0], of[1]],
+        &["audit", "list"],
+        &["enforcement", "list", profile],
+        &["search"],
+        &["enrollments", "list"],
+    ];
+    let is_id = |word: &&str| {
+        let begins = ["uprof_", "apikey_", "wrkspc_", "enac_", "aud_"];
+        begins.iter().any(|begin| word.starts_with(begin)) || word.matches('-').count() > 3
+    };
+    for list in lists {
+        let all = place.run(&[list, &["--output", "json"]].concat()).stdout;
+        for columns in [0, 60, 80, 120] {
+            let shown = on_terminal(&place, columns, list);
+            for id in shown.split_whitespace().filter(is_id) {
+                assert!(
+                    all.contains(&format!("\"{id}\"")),
+                    "{columns}: {id}\n{shown}"
+                );
+            }
+        }
+        let wide = on_terminal(&place, 60, &[list, &["--wide"]].concat());
+        assert!(!wide.contains("too narrow"), "{wide}");
+    }
 }
 
 #[test]

@@ -113,11 +113,11 @@ async fn the_trail_is_filtered_by_all_at_once_and_names_who_acted() {
     let profile = format!("/v1/user_profiles/{PROFILE}");
     let record = format!("/operator/v1/user_profiles/{PROFILE}");
     for name in ["A", "B", "C"] {
-        server.clock.advance(std::time::Duration::from_secs(60));
+        server.clock.advance(std::time::Duration::from_mins(1));
         let body = format!(r#"{{"name":"{name}"}}"#);
         platform.post(&profile, &body).await.ok();
     }
-    server.clock.advance(std::time::Duration::from_secs(60));
+    server.clock.advance(std::time::Duration::from_mins(1));
     operator.post(&record, r#"{"name":"D"}"#).await.ok();
     let found = async |query: &str| {
         let target = format!("/operator/v1/audit_events?{query}");

@@ -47,7 +47,7 @@ async fn the_operator_s_change_is_refused_as_the_platform_s_is() {
         r#"{"external_user_details":{"country":null}}"#,
         r#"{"metadata":null}"#,
         r#"{"odd":1}"#,
-        r#"[]"#,
+        "[]",
         "",
     ] {
         let said =

@@ -27,10 +27,8 @@ async fn a_tenancy_ends_with_everything_and_leaves_one_entry() {
         early.error(),
         "409 conflict_error: Only an organization that is on_hold can be removed; put it on hold first"
     );
-    let hold = r#"{"status":"on_hold"}"#;
-    operator.post(&one, hold).await.ok();
-    let held = platform.get("/v1/user_profiles").await;
-    assert_eq!(held.status, 400);
+    operator.post(&one, r#"{"status":"on_hold"}"#).await.ok();
+    assert_eq!(platform.get("/v1/user_profiles").await.status, 400);
     let removed = operator.delete(&one).await.ok();
     assert_eq!(
         removed,
