@@ -39,6 +39,7 @@ fn every_command_that_writes_can_be_killed_and_repeated() {
         ("import", import),
         ("rotation", rotation),
         ("serve", serve),
+        ("removal", removal),
     ];
     if !scratch::is_chosen() {
         // PostgreSQL has tools of its own for these.
@@ -225,6 +226,33 @@ fn first_start(hold: &mut Hold) {
     let listed = listed["data"].as_array().unwrap().iter();
     let names: BTreeSet<_> = listed.map(|it| crate::text(&it["name"])).collect();
     assert!(acknowledged.is_subset(&names), "{acknowledged:?} {names:?}");
+    place.check();
+}
+
+fn removal(hold: &mut Hold) {
+    let place = hold.with_organization();
+    let file = hold.records.file.to_str().unwrap().to_owned();
+    hold.finish("import", &place, &["import", &file]);
+    place.run(&["orgs", "update", ORGANIZATION, "--status", "on_hold"]);
+    let remove = ["orgs", "remove", ORGANIZATION, "--yes"];
+    let entries = || {
+        let trail = place.run(&["audit", "list", "--action", "organization.removed"]);
+        trail["data"].as_array().unwrap().clone()
+    };
+    for _ in 0..=random(IN_A_ROW) {
+        // It may have come to its end and said so to nobody.
+        if hold.kill("removal", &place, &remove).is_some() || !entries().is_empty() {
+            break;
+        }
+    }
+    if entries().is_empty() {
+        hold.finish("removal", &place, &remove);
+    }
+    let [entry] = &entries()[..] else {
+        panic!("not one entry: {:?}", entries());
+    };
+    let gone = format!("{} user_profiles", hold.records.count);
+    assert!(entry["details"].to_string().contains(&gone), "{entry}");
     place.check();
 }
 
