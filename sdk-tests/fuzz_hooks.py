@@ -195,7 +195,7 @@ def map_case(context, case):
     stored_cursors_alone(case)
     no_second_name_of_a_parameter(case)
     endpoints_that_are_there(case)
-    for name in ("created_after", "created_before"):
+    for name in ("created_after", "created_before", "after", "before"):
         if case.query.get(name) and instant(case.query[name]) is None:
             del case.query[name]
     if case.media_type == "text/csv":
@@ -219,6 +219,8 @@ def map_case(context, case):
         expires_in_the_future(body)
     elif path.endswith("/programs/{name}"):
         parts_of_the_program(case, body)
+    elif path.endswith("/{user_profile_id}") and case.method.upper() == "POST":
+        onboarded_in_the_past(body)
     elif case.method.upper() == "PUT":
         record_of_the_path(case, body)
         if isinstance(body.get("google_data_controls"), dict):
