@@ -150,18 +150,18 @@ async fn an_export_comes_back_in_compressed_or_not() {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_lines_are_told_in_figures() {
+async fn a_long_file_is_told_in_figures() {
     let server = TestServer::start().await;
     let browser = signed_in(&server).await;
     let mut file =
         String::from("name,external_user_details.reference_id,external_user_details.country\n");
-    for number in 0..100_000 {
-        let country = if number % 50 == 7 { "Nowhere" } else { "PT" };
+    for number in 0..20_000 {
+        let country = if number % 10 == 7 { "Nowhere" } else { "PT" };
         file += &format!("Person {number},acct_{number},{country}\n");
     }
     let checked = sent(&browser, "check", file.as_bytes()).await;
     assert!(
-        counts(&checked) == ["98,000 new", "0 replaced", "2,000 left out"],
+        counts(&checked) == ["18,000 new", "0 replaced", "2,000 left out"],
         "{}",
         &checked[..4_000]
     );

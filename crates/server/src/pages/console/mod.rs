@@ -44,6 +44,7 @@ use rollcall_domain::program::ProgramStatus;
 use rollcall_domain::role::{Right, Role};
 use rollcall_domain::tenant::Organization;
 use rollcall_store::overview::RegistryFigures;
+use rollcall_wire::error::ApiError;
 
 use super::form::Form;
 use super::{Room, assets, page};
@@ -52,7 +53,7 @@ use crate::app::Operation;
 use crate::http::answer::Answer;
 use crate::http::error::{Failure, Outcome};
 pub(crate) use session::ConsoleCall;
-pub(super) use trouble::trouble;
+use trouble::TroublePage;
 
 /// What every page of the console has around it.
 #[derive(Debug)]
@@ -228,6 +229,17 @@ impl Frame {
     fn is_here(&self, entry: &str) -> bool {
         self.here == entry
     }
+}
+
+/// What to show for a failure of what was asked for.
+pub(super) fn trouble(
+    status: StatusCode,
+    asked: &Uri,
+    told: &ApiError,
+    request_id: &str,
+) -> Outcome {
+    let trouble = TroublePage::of(status, asked, told, request_id);
+    page(Room::Console, status, &trouble)
 }
 
 fn shown(template: &impl Template) -> Outcome {

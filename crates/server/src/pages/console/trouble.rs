@@ -7,13 +7,11 @@ use rollcall_wire::error::ApiError;
 
 use super::Frame;
 use super::paging::ASIDE;
-use crate::http::error::Outcome;
 use crate::pages::form::Form;
-use crate::pages::{Room, page};
 
 #[derive(Template)]
 #[template(path = "console/trouble.html")]
-struct TroublePage<'a> {
+pub(super) struct TroublePage<'a> {
     frame: Frame,
     heading: &'static str,
     text: &'a str,
@@ -56,37 +54,37 @@ impl WayOn {
     }
 }
 
-/// What to show for a failure of what was asked for.
-pub(crate) fn trouble(
-    status: StatusCode,
-    asked: &Uri,
-    told: &ApiError,
-    request_id: &str,
-) -> Outcome {
-    if is_invalid_cursor(told) {
-        let trouble = TroublePage {
-            frame: Frame::outside(""),
-            heading: "No such page of the list",
-            text: "The address was cut off, or is of a list with other filters. What it was a page of is still there.",
-            reference: request_id,
-            way_on: Some(WayOn::to_first_page(asked)),
+impl<'a> TroublePage<'a> {
+    /// What to show for a failure of what was asked for.
+    pub(super) fn of(
+        status: StatusCode,
+        asked: &Uri,
+        told: &'a ApiError,
+        request_id: &'a str,
+    ) -> Self {
+        if is_invalid_cursor(told) {
+            return Self {
+                frame: Frame::outside(""),
+                heading: "No such page of the list",
+                text: "The address was cut off, or is of a list with other filters. What it was a page of is still there.",
+                reference: request_id,
+                way_on: Some(WayOn::to_first_page(asked)),
+            };
+        }
+        let heading = match status {
+            StatusCode::NOT_FOUND => "Not found",
+            StatusCode::FORBIDDEN => "Not allowed",
+            StatusCode::CONFLICT => "Too late",
+            StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
+            status if status.is_client_error() => "That did not work",
+            _ => "Something went wrong",
         };
-        return page(Room::Console, status, &trouble);
+        Self {
+            frame: Frame::outside(""),
+            heading,
+            text: &told.message,
+            reference: request_id,
+            way_on: WayOn::from(asked),
+        }
     }
-    let heading = match status {
-        StatusCode::NOT_FOUND => "Not found",
-        StatusCode::FORBIDDEN => "Not allowed",
-        StatusCode::CONFLICT => "Too late",
-        StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
-        status if status.is_client_error() => "That did not work",
-        _ => "Something went wrong",
-    };
-    let trouble = TroublePage {
-        frame: Frame::outside(""),
-        heading,
-        text: &told.message,
-        reference: request_id,
-        way_on: WayOn::from(asked),
-    };
-    page(Room::Console, status, &trouble)
 }

@@ -596,10 +596,10 @@ pub(crate) async fn deliveries_of_a_profile_are_found_and_health_is_told(world: 
     let test = world.store.insert_test_delivery(proof(), &act, &id);
     test.await.unwrap().unwrap();
     let limit = Limit::new(1).unwrap();
-    let all =
-        world
-            .store
-            .list_deliveries(proof(), &DeliveryFilter::default(), None, Limit::DEFAULT);
+    let every = DeliveryFilter::default();
+    let all = world
+        .store
+        .list_deliveries(proof(), &every, None, Limit::DEFAULT);
     for delivery in all.await.unwrap().deliveries {
         let filter = DeliveryFilter {
             event_id: Some(delivery.event_id.clone()),
