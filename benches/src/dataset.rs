@@ -60,7 +60,7 @@ impl Transfer {
         }
     }
 
-    fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         float(self.records) / self.seconds
     }
 

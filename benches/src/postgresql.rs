@@ -6,6 +6,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use rollcall_scratch_postgres as scratch;
@@ -58,6 +59,7 @@ pub(crate) async fn run(args: &PostgresqlArgs) -> anyhow::Result<ExitCode> {
     let url = database.url("postgres");
     let storage = Storage::Database(url.clone());
     let dataset = Dataset::load(&binary, args.profiles, &storage, root)?;
+    let raw = raw_insert_rate(&url, args.profiles).await?;
     // What autovacuum and a checkpoint would do in the middle of the rounds.
     scratch::execute(&url, &["VACUUM (ANALYZE)", "CHECKPOINT"]).await;
     let cores = Cores::take()?;
@@ -88,29 +90,63 @@ pub(crate) async fn run(args: &PostgresqlArgs) -> anyhow::Result<ExitCode> {
         "On PostgreSQL {}, which has the server's core too, as pgbench has the generator's.",
         scratch::ask(&url, "SHOW server_version").await
     ));
-    results.targets = targets(&reads, depth).into();
+    let import = &stage.dataset.manifest.import;
+    let share = import.per_second() / raw;
+    results.targets = targets(&reads, &creates, depth).into();
+    let what = "import: records/s, Rollcall / the same rows within the database";
+    results
+        .targets
+        .push(Target::at_least(what, Some(share), 0.5, 0.7));
+    results.notes.push(format!(
+        "The same rows from table to table within one session: {raw:.0} records/s."
+    ));
     let rows = reads.iter().chain(&creates).flat_map(Course::rows);
-    let import = stage.dataset.manifest.import.row("import");
-    results.tables = vec![rows.collect(), vec![import]];
+    results.tables = vec![rows.collect(), vec![import.row("import")]];
     output::results(&results, bench.json.as_deref())
 }
 
-fn targets(reads: &[Course], depth: u64) -> [Target; 3] {
-    let named = |name: &str| reads.iter().find(|course| course.name == name);
+/// Records a second when one session copies what an import has written into tables with the same indexes, one after
+/// the other, in the order in which they were written.
+async fn raw_insert_rate(url: &str, profiles: u64) -> anyhow::Result<f64> {
+    let tables = [
+        "profile_ids",
+        "profiles",
+        "profile_programs",
+        "enforcement_actions",
+    ];
+    let each = |sql: fn(&str) -> String| tables.map(sql);
+    let make = each(|name| format!("CREATE TABLE raw_{name} (LIKE {name} INCLUDING ALL)"));
+    let fill = each(|name| format!("INSERT INTO raw_{name} SELECT * FROM {name} ORDER BY ctid"));
+    let drop = each(|name| format!("DROP TABLE raw_{name}"));
+    scratch::execute(url, &make.each_ref().map(String::as_str)).await;
+    let begun = Instant::now();
+    scratch::execute(url, &fill.each_ref().map(String::as_str)).await;
+    let seconds = begun.elapsed().as_secs_f64();
+    scratch::execute(url, &drop.each_ref().map(String::as_str)).await;
+    Ok(f64::from(u32::try_from(profiles)?) / seconds)
+}
+
+fn targets(reads: &[Course], creates: &[Course], depth: u64) -> [Target; 5] {
+    let named = |name: &str| {
+        let mut all = reads.iter().chain(creates);
+        all.find(|course| course.name == name)
+    };
     let rounds = |scenario: Scenario| Some(&named(&scenario.name())?.rollcall);
-    let of_pgbench = |what: &str, name: &str| {
+    let of_pgbench = |what: &str, name: &str, must, aim| {
         let times = named(name).and_then(|course| course.times().next()?.1);
         let what = format!("{what}: requests/s, Rollcall / pgbench");
-        Target::at_least(what, median(times), 0.45, 0.60)
+        Target::at_least(what, median(times), must, aim)
     };
     let both = rounds(Scenario::DeepPage).zip(rounds(Scenario::FirstPage));
     let cpu = |round: &Stretch| round.cpu + round.database_cpu;
     let deep = both.and_then(|(deep, first)| deep.against(first, cpu));
     let what = format!("page at depth {depth} / first page");
     [
-        of_pgbench("list", &Scenario::ListLargest.name()),
-        of_pgbench("list, two nodes", TWO_NODES),
+        of_pgbench("list", &Scenario::ListLargest.name(), 0.70, 0.80),
+        of_pgbench("list, two nodes", TWO_NODES, 0.45, 0.60),
         Target::at_most(what, median(deep), 1.2, 1.0),
+        of_pgbench("creates", CREATES, 1.5, 2.5),
+        of_pgbench("creates, two nodes", CREATES_TWO_NODES, 1.5, 2.5),
     ]
 }
 
@@ -184,8 +220,8 @@ impl Stage {
         let [row, rows] = self.create_scripts(&requests).await?;
         let [one, two] = &self.nodes;
         let mut courses = [
-            (Course::of("creates"), vec![one]),
-            (Course::of("creates, two nodes"), vec![one, two]),
+            (Course::of(CREATES), vec![one]),
+            (Course::of(CREATES_TWO_NODES), vec![one, two]),
         ];
         let bar = bar(rounds, "creating")?;
         for seed in 0..rounds {
@@ -267,6 +303,8 @@ type Texts = Vec<(&'static str, String)>;
 
 /// The name of the list through both nodes.
 const TWO_NODES: &str = "the same, two nodes";
+const CREATES: &str = "creates";
+const CREATES_TWO_NODES: &str = "creates, two nodes";
 /// The reference that writes what a create writes.
 const SAME_ROWS: &str = "pgbench, the same rows";
 

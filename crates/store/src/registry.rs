@@ -102,7 +102,8 @@ pub trait Registry: Send + Sync {
 
     /// Writes whole records, each alone: a record that cannot be written does not keep the others
     /// from it. All that can are one transaction, with one audit event for each organization in which
-    /// anything changed.
+    /// anything changed. Calls that have a profile's or an action's id in common write in the order in which they
+    /// were made, so that several may be under way.
     async fn put_profiles(
         &self,
         proof: OperatorProof,

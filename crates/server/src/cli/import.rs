@@ -257,13 +257,13 @@ async fn require_organization(target: &Target, id: &OrganizationId) -> Outcome {
     }
 }
 
-/// Batches that are on their way to the storage at a time. Where writes are made in the order they
-/// were asked for, the disk can be waited for while the next ones are prepared; elsewhere a line
-/// might overtake an earlier one of the same profile.
+/// Batches that are on their way at a time. A storage writes what concerns the same profile in the order in which
+/// it was asked for, so that one batch can be prepared while others are written; on the way to a server a
+/// line might overtake an earlier one.
 fn at_a_time(target: &Target) -> usize {
     match target {
-        Target::Storage(storage) if storage.writes_in_order => 3,
-        Target::Storage(_) | Target::Server(_) => 1,
+        Target::Storage(_) => 3,
+        Target::Server(_) => 1,
     }
 }
 

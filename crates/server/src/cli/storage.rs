@@ -42,18 +42,15 @@ pub struct Storage {
     pub store: Arc<dyn Store>,
     /// Makes ids.
     pub ids: Arc<Ids>,
-    /// Whether writes that wait together are made in the order they were asked for.
-    pub writes_in_order: bool,
     /// The right that access to the storage gives.
     pub proof: OperatorProof,
 }
 
 impl Storage {
-    fn new(store: Arc<dyn Store>, writes_in_order: bool, ids: Arc<Ids>) -> Self {
+    fn new(store: Arc<dyn Store>, ids: Arc<Ids>) -> Self {
         Self {
             store,
             ids,
-            writes_in_order,
             proof: OperatorProof::of_storage_access(),
         }
     }
@@ -263,8 +260,7 @@ async fn open_told(
             OpenError::Failed(_) => error.into(),
         })?)
     };
-    // The embedded engine has one writer, PostgreSQL a connection for each write.
-    Ok(Storage::new(store, config.database_url.is_none(), ids))
+    Ok(Storage::new(store, ids))
 }
 
 /// Runs what blocks for long on a thread that nobody has to wait for: a server that is told to end before

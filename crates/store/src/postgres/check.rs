@@ -1,7 +1,6 @@
 //! Care of the database: does it answer, is every record sound, can it be emptied.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,7 +18,7 @@ use super::trouble::Trouble;
 use super::value::{Value, values};
 use super::{PostgresStore, removal, tables};
 use crate::Stored;
-use crate::check::{BATCH_CLASSES, Check, CheckReport, WriteFigures};
+use crate::check::{Check, CheckReport, WriteFigures};
 use crate::columns::Narrow;
 use crate::leases::Leases as _;
 
@@ -43,7 +42,7 @@ impl Check for PostgresStore {
             let lease = self.claim_lease(PROBE, PROBE, Duration::ZERO, SystemClock.now());
             lease.await.map(drop)
         };
-        self.writability.known_or(probe).await
+        self.writer.writability.known_or(probe).await
     }
 
     async fn check(
@@ -76,16 +75,7 @@ impl Check for PostgresStore {
     }
 
     fn write_figures(&self) -> WriteFigures {
-        let commits = self.commits.load(Ordering::Relaxed);
-        let mut batches = [0; BATCH_CLASSES];
-        batches[0] = commits;
-        WriteFigures {
-            queued: u64::try_from(self.primary.waiting()).unwrap_or_default(),
-            commits,
-            // Every decision is a commit of its own here; the database flushes several at once.
-            committed: commits,
-            batches,
-        }
+        self.writer.figures(self.creates.waiting())
     }
 
     async fn close(&self) {

@@ -7,6 +7,7 @@
 use rollcall_domain::audit::{Act, AuditEntry};
 use rollcall_domain::id::{AuditEventId, Ids};
 
+use super::inserts::Insert;
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::values;
@@ -23,11 +24,12 @@ pub(super) struct Keep<'a> {
 
 impl<'a> Keep<'a> {
     pub(super) fn new(ids: &'a Ids, act: &'a Act) -> Self {
-        Self {
-            ids,
-            act,
-            mark: ids.audit_event(act.at),
-        }
+        Self::marked(ids, act, ids.audit_event(act.at))
+    }
+
+    /// The same under a mark that was made before.
+    pub(super) fn marked(ids: &'a Ids, act: &'a Act, mark: AuditEventId) -> Self {
+        Self { ids, act, mark }
     }
 
     /// Ends this attempt when an earlier one turns out to have been applied. To be asked once the row
@@ -79,13 +81,13 @@ impl<'a> Keep<'a> {
     fn entry(&self, tx: &mut Tx, organization: &str, id: &AuditEventId, entry: &AuditEntry) {
         let details = serde_json::to_string(&entry.details).unwrap_or_default();
         tx.is_of(organization);
-        let sql = if organization == INSTALLATION {
-            OF_THE_INSTALLATION
+        let insert = if organization == INSTALLATION {
+            &OF_THE_INSTALLATION
         } else {
-            OF_AN_ORGANIZATION
+            &OF_AN_ORGANIZATION
         };
-        tx.write(
-            sql,
+        tx.insert(
+            insert,
             values![
                 organization,
                 id.as_str(),
@@ -102,17 +104,33 @@ impl<'a> Keep<'a> {
     }
 }
 
-const OF_THE_INSTALLATION: &str = "INSERT INTO audit_events (organization, id, at, actor_kind, \
-    actor_id, action, target_kind, target_id, details, actor_name) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+static OF_THE_INSTALLATION: Insert = Insert {
+    one: "INSERT INTO audit_events (organization, id, at, actor_kind, actor_id, action, \
+        target_kind, target_id, details, actor_name) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    many: "INSERT INTO audit_events (organization, id, at, actor_kind, actor_id, action, \
+        target_kind, target_id, details, actor_name) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], \
+        $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])",
+};
 
 /// Whatever is decided leaves an entry, so here is where nothing can be done any more in an organization that is gone or
 /// whose end has begun: the column must not be null. Who finds it there keeps its end from beginning until the commit
 /// (ADR 0031).
-const OF_AN_ORGANIZATION: &str = "INSERT INTO audit_events (organization, id, at, actor_kind, \
-    actor_id, action, target_kind, target_id, details, actor_name) \
-    VALUES ((SELECT id FROM organizations WHERE id = $1 AND removal IS NULL FOR KEY SHARE), \
-    $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+static OF_AN_ORGANIZATION: Insert = Insert {
+    one: "INSERT INTO audit_events (organization, id, at, actor_kind, actor_id, action, \
+        target_kind, target_id, details, actor_name) \
+        VALUES ((SELECT id FROM organizations WHERE id = $1 AND removal IS NULL FOR KEY SHARE), \
+        $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    many: "INSERT INTO audit_events (organization, id, at, actor_kind, actor_id, action, \
+        target_kind, target_id, details, actor_name) \
+        SELECT (SELECT o.id FROM organizations o WHERE o.id = r.organization AND o.removal IS NULL \
+        FOR KEY SHARE), r.id, r.at, r.actor_kind, r.actor_id, r.action, r.target_kind, r.target_id, \
+        r.details, r.actor_name \
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], \
+        $7::text[], $8::text[], $9::text[], $10::text[]) AS r (organization, id, at, actor_kind, \
+        actor_id, action, target_kind, target_id, details, actor_name)",
+};
 
 /// What a write is about, and the mark it leaves.
 pub(super) struct With<'a, T> {

@@ -32,7 +32,7 @@ const TABLES: &str = "webhook_deliveries d \
 #[async_trait]
 impl Deliveries for PostgresStore {
     fn deliveries_added(&self) -> &Notify {
-        &self.deliveries_added
+        &self.writer.deliveries_added
     }
 
     /// Each endpoint's deliveries are claimed in a transaction of their own, so that no worker waits

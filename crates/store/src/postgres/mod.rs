@@ -16,16 +16,19 @@ mod audit;
 mod bulk;
 mod check;
 mod commit;
+mod creates;
 mod deliveries;
 mod emitter;
 mod endpoint_rows;
 mod enrollments;
 mod faults;
+mod inserts;
 mod keys;
 mod leases;
 mod listing;
 mod migrate;
 mod open;
+mod order;
 mod organization_rows;
 mod outbox;
 mod outlasting;
@@ -49,22 +52,22 @@ mod transfer;
 mod trouble;
 mod value;
 mod webhooks;
+mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use rollcall_domain::id::Ids;
-use tokio::sync::Notify;
 use tokio_postgres::Row;
 
 use crate::Stored;
-use crate::writability::Writability;
+use creates::Creates;
+use order::Order;
 use pool::{Connections, Planned};
-use recent::Recent;
-use transaction::Attempts;
+use transaction::{Attempts, Tx};
 use trouble::Trouble;
 use value::Value;
+use writer::{Work, Writer};
 
 #[doc(hidden)]
 pub use faults::{Fault, Faults};
@@ -115,11 +118,10 @@ pub struct PostgresStore {
     ids: Arc<Ids>,
     primary: Connections,
     replica: Option<Connections>,
-    recent: Recent,
-    commits: AtomicU64,
-    writability: Writability,
-    deliveries_added: Notify,
-    faults: Option<Arc<dyn Faults>>,
+    writer: Arc<Writer>,
+    creates: Arc<Creates>,
+    /// The calls that write whole records.
+    puts: Order,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -136,10 +138,19 @@ impl PostgresStore {
     #[doc(hidden)]
     #[must_use]
     pub fn with_faults(self, faults: Arc<dyn Faults>) -> Self {
-        Self {
-            faults: Some(faults),
-            ..self
-        }
+        let _ = self.writer.faults.set(faults);
+        self
+    }
+
+    /// Runs `work` as one transaction and answers once it is committed. See [`Writer::run`].
+    async fn run<C: Sync + ?Sized, T: Send>(
+        &self,
+        name: &'static str,
+        context: &C,
+        work: for<'t> fn(&'t mut Tx, &'t C) -> Work<'t, T>,
+    ) -> Stored<T> {
+        let ended = Writer::run(&self.writer, name, context, work).await;
+        Ok(ended?)
     }
 
     /// Runs one statement that only reads, on the primary: it sees every acknowledged write.

@@ -3,26 +3,25 @@
 //! Every refusal is one line that says what to do and holds no secret.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use deadpool_postgres::PoolError;
 use rollcall_domain::id::Ids;
 use rollcall_domain::tenant::OperatorProof;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::error::DbError;
 
+use super::creates::Creates;
+use super::order::Order;
 use super::pool::{Connection, Connections};
-use super::recent::Recent;
 use super::target::Target;
 use super::trouble::{Trouble, line, text};
 use super::value::values;
+use super::writer::Writer;
 use super::{PostgresSettings, PostgresStore, migrate};
 use crate::leases::{BACKGROUND, TRANSFER};
 use crate::transfer::Transfer as _;
-use crate::writability::Writability;
 use crate::{OpenError, StoreError};
 
 /// The oldest server that is supported.
@@ -49,16 +48,18 @@ impl PostgresStore {
                 Some(connections(target, &settings)?)
             }
         };
+        let patience = settings.statement_timeout;
+        let writer = Writer::new(primary.clone(), patience, replica.is_some());
+        let writer = Arc::new(writer);
+        let creates = Creates::new(&writer, &ids, settings.connect_timeout);
         let store = Self {
             settings,
             ids,
             primary,
             replica,
-            recent: Recent::default(),
-            commits: AtomicU64::new(0),
-            writability: Writability::default(),
-            deliveries_added: Notify::new(),
-            faults: None,
+            writer,
+            creates: Arc::new(creates),
+            puts: Order::default(),
         };
         let mut connection = store.connect(&name).await?;
         examine(&mut connection, &name).await?;

@@ -5,12 +5,13 @@ use rollcall_domain::id::ProfileId;
 use rollcall_domain::profile::Profile;
 use rollcall_record::document::ProfileDocument;
 
+use super::inserts::Insert;
 use super::overview;
 use super::rows::{document, small};
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::values;
-use crate::columns::{Narrow, day};
+use crate::columns::Narrow;
 
 /// The document of a profile of the organization, whose row is ours until the transaction ends.
 pub(super) async fn lock(
@@ -27,18 +28,74 @@ pub(super) async fn lock(
     Ok(rows.first().map(|row| document(row, 0)).transpose()?)
 }
 
-/// Inserts a profile with everything that points at it but its id.
+macro_rules! insert_profile {
+    ($values:literal) => {
+        concat!(
+            "INSERT INTO profiles (organization, id, created_at, access_type, outlook, folded_name, \
+             reference_id, email_hash, country, document) ",
+            $values
+        )
+    };
+}
+
+/// A profile that is new.
+static NEW: Insert = Insert {
+    one: insert_profile!("VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"),
+    many: insert_profile!(
+        "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], \
+         $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])"
+    ),
+};
+
+/// A profile that may be there. It keeps its row: whoever waits for it must find it again.
+static OVER: Insert = Insert {
+    one: insert_profile!(
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         ON CONFLICT (organization, id) DO UPDATE SET created_at = excluded.created_at, \
+         access_type = excluded.access_type, outlook = excluded.outlook, \
+         folded_name = excluded.folded_name, reference_id = excluded.reference_id, \
+         email_hash = excluded.email_hash, country = excluded.country, document = excluded.document"
+    ),
+    many: insert_profile!(
+        "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], \
+         $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) \
+         ON CONFLICT (organization, id) DO UPDATE SET created_at = excluded.created_at, \
+         access_type = excluded.access_type, outlook = excluded.outlook, \
+         folded_name = excluded.folded_name, reference_id = excluded.reference_id, \
+         email_hash = excluded.email_hash, country = excluded.country, document = excluded.document"
+    ),
+};
+
+/// Inserts a new profile with everything that points at it but its id.
 pub(super) fn insert(
     tx: &mut Tx,
     organization: &str,
     profile: &Profile,
     document: &ProfileDocument,
 ) {
+    insert_row(tx, &NEW, organization, profile, document);
+}
+
+/// Writes a whole profile over the one with its id, whose programs and actions are removed.
+pub(super) fn replace(
+    tx: &mut Tx,
+    organization: &str,
+    profile: &Profile,
+    document: &ProfileDocument,
+) {
+    insert_row(tx, &OVER, organization, profile, document);
+}
+
+fn insert_row(
+    tx: &mut Tx,
+    row: &'static Insert,
+    organization: &str,
+    profile: &Profile,
+    document: &ProfileDocument,
+) {
     let narrow = Narrow::of(profile);
-    tx.write(
-        "INSERT INTO profiles (organization, id, created_at, access_type, outlook, folded_name, \
-         reference_id, email_hash, country, document) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    tx.insert(
+        row,
         values![
             organization,
             profile.id.as_str(),
@@ -124,40 +181,41 @@ pub(super) fn count_figures(tx: &mut Tx, organization: &str, open_actions: i64, 
 }
 
 /// In how many slots each day's profiles are counted.
-const SLOTS: u8 = 64;
+const SLOTS: i16 = 64;
 
-/// The slot a profile is counted in. Its id ends in random characters, which spread evenly enough.
-pub(super) fn slot(profile: &ProfileId) -> i16 {
-    let last = profile.as_str().bytes().last().unwrap_or_default();
-    i16::from(last % SLOTS)
+/// The slot that a transaction counts in: any, so that few have the same at the same time, and one, so that many
+/// profiles of an organization are one row.
+pub(super) fn slot() -> i16 {
+    rand::random_range(0..SLOTS)
 }
 
-/// Counts `change` profiles more. It stands last in a transaction, because others may wait for the row.
-pub(super) fn count(tx: &mut Tx, organization: &str, profile: &Profile, change: i64) {
-    count_slot(
-        tx,
-        organization,
-        day(profile.created_at),
-        slot(&profile.id),
-        change,
-    );
+static COUNT: Insert = Insert {
+    one: "INSERT INTO profile_counts (organization, day, slot, profiles) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (organization, day, slot) \
+        DO UPDATE SET profiles = profile_counts.profiles + excluded.profiles",
+    many: "INSERT INTO profile_counts (organization, day, slot, profiles) \
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[]) \
+        ON CONFLICT (organization, day, slot) \
+        DO UPDATE SET profiles = profile_counts.profiles + excluded.profiles",
+};
+
+/// Counts `change` profiles more in one slot of a day. It stands last in a transaction, because others may wait
+/// for the row, and who counts in several does so in the order of their keys, each once.
+pub(super) fn count(tx: &mut Tx, organization: &str, day: i64, slot: i16, change: i64) {
+    tx.insert(&COUNT, values![organization, day, slot, change]);
 }
 
-/// Counts `change` profiles more in one slot of a day.
-pub(super) fn count_slot(tx: &mut Tx, organization: &str, day: i64, slot: i16, change: i64) {
-    tx.write(
-        "INSERT INTO profile_counts (organization, day, slot, profiles) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (organization, day, slot) \
-         DO UPDATE SET profiles = profile_counts.profiles + excluded.profiles",
-        values![organization, day, slot, change],
-    );
-}
+static PROGRAM: Insert = Insert {
+    one: "INSERT INTO profile_programs (organization, profile_id, program, status, created_at) \
+        VALUES ($1, $2, $3, $4, $5)",
+    many: "INSERT INTO profile_programs (organization, profile_id, program, status, created_at) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])",
+};
 
 fn insert_programs(tx: &mut Tx, organization: &str, profile: &Profile) {
     for (program, status) in profile.programs.statuses() {
-        tx.write(
-            "INSERT INTO profile_programs (organization, profile_id, program, status, created_at) \
-             VALUES ($1, $2, $3, $4, $5)",
+        tx.insert(
+            &PROGRAM,
             values![
                 organization,
                 profile.id.as_str(),
@@ -176,6 +234,13 @@ fn delete_programs(tx: &mut Tx, organization: &str, id: &str) {
     );
 }
 
+static ACTION: Insert = Insert {
+    one: "INSERT INTO enforcement_actions (id, organization, profile_id, expires_at) \
+        VALUES ($1, $2, $3, $4)",
+    many: "INSERT INTO enforcement_actions (id, organization, profile_id, expires_at) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])",
+};
+
 fn insert_action(
     tx: &mut Tx,
     organization: &str,
@@ -183,9 +248,8 @@ fn insert_action(
     action_id: &str,
     expires_at: Option<Timestamp>,
 ) {
-    tx.write(
-        "INSERT INTO enforcement_actions (id, organization, profile_id, expires_at) \
-         VALUES ($1, $2, $3, $4)",
+    tx.insert(
+        &ACTION,
         values![action_id, organization, profile.id.as_str(), expires_at],
     );
 }

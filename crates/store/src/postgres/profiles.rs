@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rollcall_domain::audit::Act;
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::decision::Decided;
-use rollcall_domain::id::ProfileId;
+use rollcall_domain::id::{Ids, ProfileId};
 use rollcall_domain::page::{Position, ProfileListing};
 use rollcall_domain::profile::Profile;
 use rollcall_domain::tenant::OrganizationScope;
@@ -14,14 +14,15 @@ use rollcall_domain::text::ReferenceId;
 use rollcall_record::document::{PageSink, ProfileDocument};
 
 use super::commit::Keep;
+use super::creates::Create;
 use super::pool::Planned;
-use super::profile_rows::{count, count_figures, insert, lock, open_actions, update};
+use super::profile_rows::{count, count_figures, lock, open_actions, slot, update};
 use super::rows::document;
 use super::transaction::Tx;
 use super::trouble::Trouble;
 use super::value::values;
 use super::{PostgresStore, enrollments, listing, outbox, tables};
-use crate::columns::text_lookup;
+use crate::columns::{day, text_lookup};
 use crate::profiles::{Changed, Decide, Profiles};
 use crate::{StoreError, Stored};
 
@@ -72,11 +73,8 @@ impl Profiles for PostgresStore {
         decided: Decided<Profile>,
     ) -> Stored<ProfileDocument> {
         let first_use = FirstUse {
-            insertion: Insertion {
-                keep: Keep::new(&self.ids, act),
-                scope,
-                decided: &decided,
-            },
+            ids: &self.ids,
+            create: Create::new(&self.ids, scope, act, decided),
             reference,
         };
         self.run(
@@ -93,15 +91,8 @@ impl Profiles for PostgresStore {
         act: &Act,
         decided: Decided<Profile>,
     ) -> Stored<ProfileDocument> {
-        let insertion = Insertion {
-            keep: Keep::new(&self.ids, act),
-            scope,
-            decided: &decided,
-        };
-        self.run("insert_profile", &insertion, |tx, insertion| {
-            Box::pin(insertion.run(tx))
-        })
-        .await
+        let create = Create::new(&self.ids, scope, act, decided);
+        self.creates.add(create).await
     }
 
     async fn change_profile(
@@ -160,49 +151,20 @@ impl Profiles for PostgresStore {
     }
 }
 
-/// Everything an insertion needs, the same for each attempt.
-struct Insertion<'a> {
-    keep: Keep<'a>,
-    scope: &'a OrganizationScope,
-    decided: &'a Decided<Profile>,
-}
-
-impl Insertion<'_> {
-    async fn run(&self, tx: &mut Tx) -> Result<ProfileDocument, Trouble> {
-        self.keep.unless_applied(tx).await?;
-        let organization = self.scope.organization_id();
-        let profile = &self.decided.value;
-        let document = ProfileDocument::encode(profile);
-        // Whether the organization is there, the audit entry finds out.
-        tx.write(
-            "INSERT INTO profile_ids (id, organization) VALUES ($1, $2)",
-            values![profile.id.as_str(), organization.as_str()],
-        );
-        insert(tx, organization.as_str(), profile, &document);
-        let events = &self.decided.events;
-        self.keep.events(tx, organization, events).await?;
-        self.keep
-            .audit(tx, organization.as_str(), &self.decided.audit);
-        let open_actions = open_actions(profile);
-        count_figures(tx, organization.as_str(), open_actions, 0);
-        count(tx, organization.as_str(), profile, 1);
-        Ok(document)
-    }
-}
-
 /// The oldest of an organization's profiles that have a reference.
 const BY_REFERENCE: &str = "SELECT document FROM profiles WHERE organization = $1 \
     AND reference_id = $2 ORDER BY created_at, id LIMIT 1";
 
 /// Everything the first use of a reference needs, the same for each attempt.
 struct FirstUse<'a> {
-    insertion: Insertion<'a>,
+    ids: &'a Ids,
+    create: Create,
     reference: &'a ReferenceId,
 }
 
 impl FirstUse<'_> {
     async fn run(&self, tx: &mut Tx) -> Result<ProfileDocument, Trouble> {
-        let organization = self.insertion.scope.organization_id().as_str();
+        let organization = self.create.organization().as_str();
         let reference = self.reference.as_str();
         let key = values![organization, text_lookup(reference)];
         // There is no profile to lock yet. The key is taken until the transaction ends, and what a statement
@@ -222,7 +184,7 @@ impl FirstUse<'_> {
         match found.first() {
             // It may be the one that an earlier attempt of this call stored.
             Some(row) => Ok(document(row, 0)?),
-            None => self.insertion.run(tx).await,
+            None => self.create.store(tx, self.ids).await,
         }
     }
 }
@@ -305,7 +267,7 @@ impl Removal<'_> {
         };
         self.keep.audit(tx, organization, &[entry]);
         count_figures(tx, organization, -open_actions(&profile), -waiting);
-        count(tx, organization, &profile, -1);
+        count(tx, organization, day(profile.created_at), slot(), -1);
         Ok(true)
     }
 }

@@ -11,13 +11,15 @@ use rollcall_domain::profile::{Profile, ProfileRecord, Unmatched, import_audit};
 use rollcall_record::document::ProfileDocument;
 
 use super::commit::Keep;
+use super::inserts::Insert;
+use super::order::Names;
 use super::overview::{self, Change, FOLDED};
-use super::profile_rows::{actions, count_slot, open_actions, slot};
-use super::rows::{column, document, parsed, small, text};
+use super::profile_rows::{actions, count, insert, open_actions, replace, slot};
+use super::rows::{column, document, parsed, text};
 use super::transaction::Tx;
 use super::trouble::Trouble;
-use super::value::Value;
-use crate::columns::{Narrow, day, text_lookup};
+use super::value::{Value, values};
+use crate::columns::{day, text_lookup};
 use crate::registry::{Put, PutMode};
 
 /// Records to be written, the same for each attempt.
@@ -27,11 +29,28 @@ pub(super) struct Records<'a> {
     pub(super) mode: PutMode,
 }
 
+/// What records must not overtake each other on. What one is matched with is not known before.
+pub(super) fn names(records: &[(OrganizationId, ProfileRecord)], mode: PutMode) -> Names {
+    if mode.match_reference {
+        return Names::All;
+    }
+    Names::of(records.iter().flat_map(|(_, record)| {
+        let actions = actions(&record.profile).map(|(id, _)| id);
+        actions.chain([record.profile.id.as_str()])
+    }))
+}
+
 /// The profiles that have references, two of each at the most.
 const HOLDERS: &str = "SELECT wanted.organization, wanted.reference_id, holder.id \
     FROM unnest($1::text[], $2::text[]) AS wanted (organization, reference_id) \
     CROSS JOIN LATERAL (SELECT p.id FROM profiles p WHERE p.organization = wanted.organization \
     AND p.reference_id = wanted.reference_id ORDER BY p.created_at, p.id LIMIT 2) AS holder";
+
+/// Whose an id is, of an organization that is known to be there.
+static ID: Insert = Insert {
+    one: "INSERT INTO profile_ids (id, organization) VALUES ($1, $2)",
+    many: "INSERT INTO profile_ids (id, organization) SELECT * FROM unnest($1::text[], $2::text[])",
+};
 
 /// Waits until nobody else is about to use one of these references for the first time, and keeps others waiting
 /// until the transaction ends; in one order everywhere, so that two imports do not lock each other out.
@@ -194,6 +213,8 @@ struct Known<'a> {
     now: Timestamp,
     /// The first day that is not over.
     today: i64,
+    /// What days that are not over are counted in.
+    slot: i16,
     /// The stored profiles.
     stored: HashMap<String, Profile>,
 }
@@ -251,6 +272,7 @@ impl<'a> Known<'a> {
             last: Vec::new(),
             now,
             today: day(now),
+            slot: slot(),
             stored: HashMap::new(),
         };
         for row in &organizations {
@@ -311,7 +333,7 @@ impl<'a> Known<'a> {
                     return Put::Unchanged;
                 }
                 let (day, open) = (day(before.created_at), open_actions(before));
-                self.change_count(organization, day, id, -1);
+                self.change_count(organization, day, -1);
                 self.change_open(organization, -open);
                 self.holders.retain(|_, holder| holder != id.as_str());
                 if self.stored.contains_key(id.as_str()) {
@@ -321,7 +343,7 @@ impl<'a> Known<'a> {
                 (Put::Replaced, decided.value)
             }
         };
-        self.change_count(organization, day(profile.created_at), id, 1);
+        self.change_count(organization, day(profile.created_at), 1);
         self.change_open(organization, open_actions(&profile));
         let owner = organization.as_str().to_owned();
         self.owners.insert(id.as_str().to_owned(), owner);
@@ -335,19 +357,13 @@ impl<'a> Known<'a> {
 
     /// Days that are over are counted in their one row at once: a load of old records would fill every
     /// slot of years.
-    fn change_count(
-        &mut self,
-        organization: &'a OrganizationId,
-        day: i64,
-        id: &ProfileId,
-        by: i64,
-    ) {
+    fn change_count(&mut self, organization: &'a OrganizationId, day: i64, by: i64) {
         let slot = if day < self.today {
             let figures = self.figures.entry(organization.as_str()).or_default();
             figures.folded += by;
             FOLDED
         } else {
-            slot(id)
+            self.slot
         };
         let key = (organization.as_str().to_owned(), day, slot);
         *self.counts.entry(key).or_default() += by;
@@ -378,23 +394,14 @@ impl<'a> Known<'a> {
                 keys,
             );
         }
-        let new = self
-            .written
-            .iter()
-            .filter(|(id, _)| !self.replaced.contains(*id));
-        let (ids, organizations) = new
-            .map(|(id, (organization, _))| {
-                (id.as_str().to_owned(), organization.as_str().to_owned())
-            })
-            .unzip();
-        tx.write(
-            "INSERT INTO profile_ids (id, organization) \
-             SELECT * FROM unnest($1::text[], $2::text[])",
-            [Value::Texts(ids), Value::Texts(organizations)],
-        );
-        let all: Vec<_> = self.written.values().collect();
-        for some in all.chunks(500) {
-            insert_all(tx, some);
+        for (id, (organization, profile)) in &self.written {
+            let (owner, document) = (organization.as_str(), ProfileDocument::encode(profile));
+            if self.replaced.contains(id) {
+                replace(tx, owner, profile, &document);
+            } else {
+                tx.insert(&ID, values![id.as_str(), owner]);
+                insert(tx, owner, profile, &document);
+            }
         }
     }
 
@@ -405,7 +412,7 @@ impl<'a> Known<'a> {
         }
         for ((organization, day, slot), change) in self.counts {
             if change != 0 {
-                count_slot(tx, &organization, day, slot, change);
+                count(tx, &organization, day, slot, change);
             }
         }
     }
@@ -413,154 +420,4 @@ impl<'a> Known<'a> {
 
 fn owned(texts: BTreeSet<&str>) -> Vec<String> {
     texts.into_iter().map(str::to_owned).collect()
-}
-
-/// Writes profiles and what leads to them, one statement for each table.
-fn insert_all(tx: &mut Tx, profiles: &[&(&OrganizationId, Profile)]) {
-    let mut rows = Columns::default();
-    let (mut programs, mut held) = (Programs::default(), Actions::default());
-    for (organization, profile) in profiles {
-        let owner = organization.as_str();
-        rows.push(owner, profile);
-        programs.push(owner, profile);
-        held.push(owner, profile);
-    }
-    rows.write(tx);
-    programs.write(tx);
-    held.write(tx);
-}
-
-/// Rows of `profiles`, column by column.
-#[derive(Default)]
-struct Columns {
-    organizations: Vec<String>,
-    ids: Vec<String>,
-    created_at: Vec<i64>,
-    access_types: Vec<i16>,
-    outlooks: Vec<i16>,
-    folded_names: Vec<Option<String>>,
-    reference_ids: Vec<Option<String>>,
-    email_hashes: Vec<Option<String>>,
-    countries: Vec<Option<String>>,
-    documents: Vec<String>,
-}
-
-impl Columns {
-    fn push(&mut self, organization: &str, profile: &Profile) {
-        let narrow = Narrow::of(profile);
-        self.organizations.push(organization.to_owned());
-        self.ids.push(profile.id.as_str().to_owned());
-        self.created_at.push(profile.created_at.as_micros());
-        self.access_types.push(small(narrow.access_type));
-        self.outlooks.push(small(narrow.outlook));
-        self.folded_names.push(narrow.folded_name);
-        self.reference_ids
-            .push(narrow.reference_id.map(str::to_owned));
-        self.email_hashes.push(narrow.email_hash.map(str::to_owned));
-        self.countries.push(narrow.country.map(str::to_owned));
-        let document = ProfileDocument::encode(profile);
-        self.documents.push(document.as_str().to_owned());
-    }
-
-    fn write(self, tx: &mut Tx) {
-        // A replaced profile keeps its row: whoever waits for it must find it again.
-        tx.write(
-            "INSERT INTO profiles (organization, id, created_at, access_type, outlook, \
-             folded_name, reference_id, email_hash, country, document) SELECT * FROM \
-             unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::smallint[], \
-             $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) \
-             ON CONFLICT (organization, id) DO UPDATE SET created_at = excluded.created_at, \
-             access_type = excluded.access_type, outlook = excluded.outlook, \
-             folded_name = excluded.folded_name, reference_id = excluded.reference_id, \
-             email_hash = excluded.email_hash, country = excluded.country, \
-             document = excluded.document",
-            [
-                Value::Texts(self.organizations),
-                Value::Texts(self.ids),
-                Value::Integers(self.created_at),
-                Value::Smalls(self.access_types),
-                Value::Smalls(self.outlooks),
-                Value::OptionalTexts(self.folded_names),
-                Value::OptionalTexts(self.reference_ids),
-                Value::OptionalTexts(self.email_hashes),
-                Value::OptionalTexts(self.countries),
-                Value::Texts(self.documents),
-            ],
-        );
-    }
-}
-
-/// Rows of `profile_programs`, column by column.
-#[derive(Default)]
-struct Programs {
-    organizations: Vec<String>,
-    profiles: Vec<String>,
-    names: Vec<String>,
-    statuses: Vec<String>,
-    created_at: Vec<i64>,
-}
-
-impl Programs {
-    fn push(&mut self, organization: &str, profile: &Profile) {
-        for (program, status) in profile.programs.statuses() {
-            self.organizations.push(organization.to_owned());
-            self.profiles.push(profile.id.as_str().to_owned());
-            self.names.push(program.to_owned());
-            self.statuses.push(status.as_str().to_owned());
-            self.created_at.push(profile.created_at.as_micros());
-        }
-    }
-
-    fn write(self, tx: &mut Tx) {
-        if self.profiles.is_empty() {
-            return;
-        }
-        tx.write(
-            "INSERT INTO profile_programs (organization, profile_id, program, status, created_at) \
-             SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])",
-            [
-                Value::Texts(self.organizations),
-                Value::Texts(self.profiles),
-                Value::Texts(self.names),
-                Value::Texts(self.statuses),
-                Value::Integers(self.created_at),
-            ],
-        );
-    }
-}
-
-/// Rows of `enforcement_actions`, column by column.
-#[derive(Default)]
-struct Actions {
-    ids: Vec<String>,
-    organizations: Vec<String>,
-    profiles: Vec<String>,
-    expires_at: Vec<Option<i64>>,
-}
-
-impl Actions {
-    fn push(&mut self, organization: &str, profile: &Profile) {
-        for (action, expires_at) in actions(profile) {
-            self.ids.push(action.to_owned());
-            self.organizations.push(organization.to_owned());
-            self.profiles.push(profile.id.as_str().to_owned());
-            self.expires_at.push(expires_at.map(Timestamp::as_micros));
-        }
-    }
-
-    fn write(self, tx: &mut Tx) {
-        if self.ids.is_empty() {
-            return;
-        }
-        tx.write(
-            "INSERT INTO enforcement_actions (id, organization, profile_id, expires_at) \
-             SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])",
-            [
-                Value::Texts(self.ids),
-                Value::Texts(self.organizations),
-                Value::Texts(self.profiles),
-                Value::OptionalIntegers(self.expires_at),
-            ],
-        );
-    }
 }

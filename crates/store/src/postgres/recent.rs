@@ -83,10 +83,11 @@ impl PostgresStore {
     /// The replica, if it has all that this organization, or any, wrote through this node.
     pub(super) async fn replica_for(&self, organization: Option<&str>) -> Option<&Connections> {
         let replica = self.replica.as_ref()?;
-        if !self.recent.holds(organization) {
+        let recent = self.writer.recent.as_ref()?;
+        if !recent.holds(organization) {
             return Some(replica);
         }
-        if !self.recent.is_to_look() {
+        if !recent.is_to_look() {
             return None;
         }
         // Whatever is wrong with either, the primary is asked, and says so.
@@ -94,8 +95,8 @@ impl PostgresStore {
         if !matches!(self.has_played(replica).await, Ok(true)) {
             return None;
         }
-        self.recent.has_played(began);
-        (!self.recent.holds(organization)).then_some(replica)
+        recent.has_played(began);
+        (!recent.holds(organization)).then_some(replica)
     }
 
     /// Whether the replica has come to where the primary is.

@@ -55,6 +55,11 @@ impl Registry for PostgresStore {
         records: Vec<(OrganizationId, ProfileRecord)>,
         mode: PutMode,
     ) -> Stored<Vec<Put>> {
+        let names = puts::names(&records, mode);
+        let _place = self
+            .puts
+            .place(names, self.settings.statement_timeout)
+            .await?;
         let batch = puts::Records {
             keep: Keep::new(&self.ids, act),
             sent: &records,

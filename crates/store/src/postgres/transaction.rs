@@ -19,9 +19,10 @@
 //! attempt was applied: every attempt of one call writes an audit entry under the same id
 //! ([`super::commit::Keep`]), whose key also makes it impossible for two attempts to be applied, however
 //! late one of them arrives. Only when no look can be had is the outcome reported as unknown.
+//!
+//! [`super::writer`] runs them, and [`super::creates`] several creates in one.
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -30,14 +31,12 @@ use tokio_postgres::{Error, Row, Statement};
 
 use super::PostgresStore;
 use super::faults::Fault;
+use super::inserts::{self, Insert, Writes};
 use super::pool::{Connection, query, within};
 use super::rows::number;
 use super::trouble::{Trouble, ends_the_session, line, text};
 use super::value::Value;
-use crate::{StoreError, Stored};
-
-/// What a function that runs in a transaction gives back.
-pub(super) type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send + 't>>;
+use crate::Stored;
 
 /// A statement on its way, and its answer.
 type Sent<'c> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'c>>;
@@ -61,7 +60,20 @@ pub(super) struct Tx {
     adds_deliveries: bool,
     /// Whose data is written.
     of: Vec<String>,
-    writes: Vec<(&'static str, Vec<Value>)>,
+    writes: Writes,
+    /// How many calls it answers.
+    calls: usize,
+}
+
+/// What others are told of a transaction.
+pub(super) struct Noted {
+    /// Whether there was anything whose commit matters.
+    pub(super) wrote: bool,
+    pub(super) adds_deliveries: bool,
+    /// Whose data was written.
+    pub(super) of: Vec<String>,
+    /// How many calls it answers.
+    pub(super) calls: usize,
 }
 
 /// How far a transaction has got.
@@ -80,14 +92,14 @@ enum Stage {
 }
 
 /// How a transaction ended.
-enum End {
+pub(super) enum End {
     Committed,
     NothingDone(Trouble),
     Unknown(String),
 }
 
 impl Tx {
-    fn new(connection: Connection, mode: &str, in_doubt: bool) -> Self {
+    pub(super) fn new(connection: Connection, mode: &str, in_doubt: bool) -> Self {
         let limit = connection.limit().as_millis();
         // Settings of the transaction alone: a session's would end up with a pooler's next client. They
         // free the locks of a transaction whose node has vanished without closing its connection.
@@ -103,7 +115,8 @@ impl Tx {
             wrote: false,
             adds_deliveries: false,
             of: Vec::new(),
-            writes: Vec::new(),
+            writes: Writes::default(),
+            calls: 1,
         }
     }
 
@@ -149,7 +162,14 @@ impl Tx {
     /// Writes at the end of the transaction, together with its commit.
     pub(super) fn write(&mut self, sql: &'static str, parameters: impl Into<Vec<Value>>) {
         self.wrote = true;
-        self.writes.push((sql, parameters.into()));
+        self.writes.add(sql, parameters.into());
+    }
+
+    /// Writes a row at the end of the transaction. Rows of one table that come one after the other, or with rows
+    /// of other tables between them, are one statement.
+    pub(super) fn insert(&mut self, insert: &'static Insert, row: impl Into<Vec<Value>>) {
+        self.wrote = true;
+        self.writes.insert(insert, row.into());
     }
 
     /// Has the lists of this organization read where this can be seen.
@@ -157,17 +177,40 @@ impl Tx {
         self.of.push(organization.to_owned());
     }
 
+    /// Has it answer so many calls, and wait for what another transaction has locked only for so long. To be said
+    /// before anything is asked.
+    pub(super) fn is_of_calls(&mut self, calls: usize, wait: Duration) {
+        self.calls = calls;
+        let wait = wait.as_millis();
+        self.begin += &format!("; SET LOCAL lock_timeout = {wait}");
+    }
+
+    /// What is to be told of it once it has ended.
+    pub(super) fn noted(&mut self) -> Noted {
+        Noted {
+            wrote: self.wrote,
+            adds_deliveries: self.adds_deliveries,
+            of: std::mem::take(&mut self.of),
+            calls: self.calls,
+        }
+    }
+
     /// Has whoever delivers woken once this is committed.
     pub(super) fn adds_deliveries(&mut self) {
         self.adds_deliveries = true;
     }
 
-    async fn commit(mut self, fault: Option<Fault>) -> End {
+    /// Sends what is to be written, and the commit.
+    pub(super) async fn commit(mut self, fault: Option<Fault>) -> End {
         let begins = self.stage == Stage::Fresh;
         if begins && self.writes.is_empty() {
             return End::Committed;
         }
-        let statements = match self.statements().await {
+        let writes = match std::mem::take(&mut self.writes).into_statements() {
+            Ok(writes) => writes,
+            Err(error) => return End::NothingDone(error.into()),
+        };
+        let statements = match self.statements(&writes).await {
             Ok(statements) => statements,
             Err(trouble) => {
                 self.connection.cancel();
@@ -176,7 +219,7 @@ impl Tx {
         };
         self.stage = Stage::Ending;
         let limit = self.connection.limit();
-        let ending = self.send_and_end(begins, &statements, fault);
+        let ending = self.send_and_end(begins, &writes, &statements, fault);
         let end = match tokio::time::timeout(limit, ending).await {
             Ok(end) => end,
             Err(_) => End::Unknown(format!("the database did not answer within {limit:?}")),
@@ -194,9 +237,12 @@ impl Tx {
 
     /// Of each write the statement that the session keeps, if it may keep any: their texts are few and
     /// have one sensible plan each.
-    async fn statements(&self) -> Result<Vec<Option<Statement>>, Trouble> {
-        let mut statements = Vec::with_capacity(self.writes.len());
-        for (sql, parameters) in &self.writes {
+    async fn statements(
+        &self,
+        writes: &[inserts::Statement],
+    ) -> Result<Vec<Option<Statement>>, Trouble> {
+        let mut statements = Vec::with_capacity(writes.len());
+        for (sql, parameters) in writes {
             statements.push(self.connection.prepared(sql, parameters).await?);
         }
         Ok(statements)
@@ -206,6 +252,7 @@ impl Tx {
     async fn send_and_end(
         &self,
         begins: bool,
+        writes: &[inserts::Statement],
         statements: &[Option<Statement>],
         fault: Option<Fault>,
     ) -> End {
@@ -213,16 +260,15 @@ impl Tx {
             Ok(client) => client,
             Err(trouble) => return End::NothingDone(trouble),
         };
-        let typed: Vec<Vec<_>> = self
-            .writes
+        let typed: Vec<Vec<_>> = writes
             .iter()
             .map(|(_, parameters)| parameters.iter().map(Value::typed).collect())
             .collect();
-        let mut sent: Vec<Sent<'_>> = Vec::with_capacity(self.writes.len() + 3);
+        let mut sent: Vec<Sent<'_>> = Vec::with_capacity(writes.len() + 3);
         if begins {
             sent.push(Box::pin(client.batch_execute(&self.begin)));
         }
-        for (((sql, _), typed), statement) in self.writes.iter().zip(&typed).zip(statements) {
+        for (((sql, _), typed), statement) in writes.iter().zip(&typed).zip(statements) {
             sent.push(Box::pin(async move {
                 let done = match statement {
                     None => client.execute_typed(sql, typed).await,
@@ -297,90 +343,6 @@ impl Drop for Tx {
 }
 
 impl PostgresStore {
-    /// Runs `work` as one transaction and answers once it is committed.
-    ///
-    /// `work` may be run several times; it gets everything by shared reference and so cannot carry
-    /// anything from one attempt to the next.
-    pub(super) async fn run<C: Sync + ?Sized, T: Send>(
-        &self,
-        name: &'static str,
-        context: &C,
-        work: for<'t> fn(&'t mut Tx, &'t C) -> Work<'t, T>,
-    ) -> Stored<T> {
-        let mut attempts = Attempts::new(name, self.settings.statement_timeout);
-        let mut doubtful: Option<T> = None;
-        loop {
-            let fault = self
-                .faults
-                .as_ref()
-                .and_then(|faults| faults.at_commit(name, attempts.number));
-            let attempt = self.attempt(context, work, doubtful.is_some(), fault).await;
-            let trouble = match attempt {
-                Ok((value, None)) => return Ok(value),
-                Ok((value, Some(unknown))) => {
-                    doubtful = Some(value);
-                    Trouble::Lost(unknown)
-                }
-                Err(Trouble::Applied) => match doubtful.take() {
-                    Some(value) => return Ok(value),
-                    None => return Err(Trouble::Applied.into()),
-                },
-                Err(trouble) => trouble,
-            };
-            if let Err(trouble) = attempts.pause(trouble, doubtful.is_some()).await {
-                let of_the_database = matches!(
-                    trouble,
-                    Trouble::Lost(_) | Trouble::Unreachable(_) | Trouble::Busy(_)
-                );
-                let error = match (doubtful, trouble) {
-                    (Some(_), trouble) => {
-                        StoreError::OutcomeUnknown(StoreError::from(trouble).to_string())
-                    }
-                    (None, trouble) => trouble.into(),
-                };
-                if of_the_database {
-                    self.writability.failed(&error);
-                }
-                return Err(error);
-            }
-        }
-    }
-
-    /// One attempt: its value, and why its outcome is not known if it is not.
-    async fn attempt<C: Sync + ?Sized, T: Send>(
-        &self,
-        context: &C,
-        work: for<'t> fn(&'t mut Tx, &'t C) -> Work<'t, T>,
-        in_doubt: bool,
-        fault: Option<Fault>,
-    ) -> Result<(T, Option<String>), Trouble> {
-        let connection = self.primary.connection_for_writing().await?;
-        let mut tx = Tx::new(connection, "", in_doubt);
-        let value = work(&mut tx, context).await?;
-        let (writes, adds_deliveries) = (tx.wrote, tx.adds_deliveries);
-        let of = std::mem::take(&mut tx.of);
-        let end = tx.commit(fault).await;
-        if self.replica.is_some() && matches!(end, End::Committed | End::Unknown(_)) {
-            self.recent.wrote(of);
-        }
-        if adds_deliveries && matches!(end, End::Committed | End::Unknown(_)) {
-            self.deliveries_added.notify_one();
-        }
-        match end {
-            End::Committed => {
-                if writes {
-                    self.commits.fetch_add(1, Ordering::Relaxed);
-                    self.writability.succeeded();
-                }
-                Ok((value, None))
-            }
-            // What only read has no outcome to doubt.
-            End::Unknown(_) if !writes => Ok((value, None)),
-            End::Unknown(reason) => Ok((value, Some(reason))),
-            End::NothingDone(trouble) => Err(trouble),
-        }
-    }
-
     /// A transaction that sees one state of the database and writes nothing.
     pub(super) async fn snapshot(&self) -> Stored<Tx> {
         let connection = self.primary.connection().await?;
@@ -401,7 +363,7 @@ impl PostgresStore {
 /// How often, and for how long, one call has been tried.
 pub(super) struct Attempts {
     name: &'static str,
-    number: u32,
+    pub(super) number: u32,
     conflicts: u32,
     losses: u32,
     until: Instant,
@@ -431,7 +393,9 @@ impl Attempts {
                 self.losses < LOSSES
             }
             Trouble::Unreachable(_) | Trouble::Busy(_) => false,
-            Trouble::NoOrganization | Trouble::Applied | Trouble::Stored(_) => return Err(trouble),
+            Trouble::NoOrganization | Trouble::Held(_) | Trouble::Applied | Trouble::Stored(_) => {
+                return Err(trouble);
+            }
         };
         if !(again || in_doubt) || Instant::now() >= self.until {
             return Err(trouble);

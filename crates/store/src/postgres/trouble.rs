@@ -21,6 +21,8 @@ pub(super) enum Trouble {
     Silent(String),
     /// The database cannot be reached at all.
     Unreachable(String),
+    /// Another transaction has locked what is needed, for longer than this one waits for that.
+    Held(String),
     /// The database has no room or no time; it did nothing.
     Busy(String),
     /// An earlier attempt, whose answer was lost, turns out to have been applied.
@@ -54,7 +56,8 @@ impl Trouble {
             // One that keeps a statement which a migration has changed.
             "0A000" if answer.message().contains("cached plan") => Self::Lost(text),
             _ if ends_the_session(answer) => Self::Lost(text),
-            "57014" | "55P03" => Self::Busy(text),
+            "55P03" => Self::Held(text),
+            "57014" => Self::Busy(text),
             code if ["53", "58"].contains(&&code[..2]) => Self::Busy(text),
             _ => Self::Stored(StoreError::Failed(text)),
         }
@@ -92,6 +95,7 @@ impl From<Trouble> for StoreError {
             Trouble::Lost(text)
             | Trouble::Silent(text)
             | Trouble::Unreachable(text)
+            | Trouble::Held(text)
             | Trouble::Busy(text) => Self::Unavailable(text),
             Trouble::Applied => Self::Failed("an applied decision was run again".into()),
             Trouble::Stored(error) => error,

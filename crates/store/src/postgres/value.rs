@@ -6,6 +6,8 @@
 use rollcall_domain::clock::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::{StoreError, Stored};
+
 /// One parameter. It has no `Debug`, because it may be personal data.
 #[derive(Clone)]
 pub(super) enum Value {
@@ -43,6 +45,47 @@ impl Value {
             Self::Smalls(value) => (value, Type::INT2_ARRAY),
         }
     }
+}
+
+impl Value {
+    /// Rows, each column as one parameter. In the same place all have a value of the same kind, of those that
+    /// there are lists of.
+    pub(super) fn columns(rows: Vec<Vec<Self>>) -> Stored<Vec<Self>> {
+        let first = rows.first().map_or(&[][..], Vec::as_slice);
+        let mut columns: Vec<_> = first.iter().map(Self::list).collect::<Stored<_>>()?;
+        for row in rows {
+            for (column, value) in columns.iter_mut().zip(row) {
+                column.push(value)?;
+            }
+        }
+        Ok(columns)
+    }
+
+    /// An empty list of such values.
+    fn list(&self) -> Stored<Self> {
+        Ok(match self {
+            Self::Text(_) | Self::OptionalText(_) => Self::OptionalTexts(Vec::new()),
+            Self::Integer(_) | Self::OptionalInteger(_) => Self::OptionalIntegers(Vec::new()),
+            Self::Small(_) => Self::Smalls(Vec::new()),
+            _ => return Err(unlisted()),
+        })
+    }
+
+    fn push(&mut self, value: Self) -> Stored<()> {
+        match (self, value) {
+            (Self::OptionalTexts(all), Self::Text(one)) => all.push(Some(one)),
+            (Self::OptionalTexts(all), Self::OptionalText(one)) => all.push(one),
+            (Self::OptionalIntegers(all), Self::Integer(one)) => all.push(Some(one)),
+            (Self::OptionalIntegers(all), Self::OptionalInteger(one)) => all.push(one),
+            (Self::Smalls(all), Self::Small(one)) => all.push(one),
+            _ => return Err(unlisted()),
+        }
+        Ok(())
+    }
+}
+
+fn unlisted() -> StoreError {
+    StoreError::Failed("rows of a statement differ in the kinds of their values".into())
 }
 
 impl From<&str> for Value {

@@ -40,6 +40,7 @@ macro_rules! store_suite {
             registry: what_a_record_leaves_out_stays,
             registry: records_are_matched_by_their_reference_and_tried_without_a_trace,
             registry: imports_at_once_make_one_profile_of_a_reference,
+            registry: records_of_calls_under_way_at_once_are_written_in_the_order_of_the_calls,
             registry: an_export_walks_every_organization_and_resumes_anywhere,
             registry: expiries_are_found_when_due_and_no_more_once_recorded,
             registry: actions_lead_to_their_profile,

@@ -9,6 +9,7 @@ mod pooler;
 mod proxy;
 mod removal;
 mod replica;
+mod together;
 
 use std::sync::Arc;
 

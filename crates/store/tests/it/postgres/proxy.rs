@@ -26,6 +26,7 @@ pub(crate) enum Traffic {
     Cut,
 }
 
+#[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     traffic: Arc<watch::Sender<Traffic>>,

@@ -17,7 +17,7 @@ use rollcall_domain::profile::{
 };
 use rollcall_domain::program::{Cyber, ProgramName, ProgramStanding, ProgramStatus};
 use rollcall_domain::search::{ProfileSearch, SearchPage};
-use rollcall_domain::text::{Country, OpaqueHash, ReferenceId};
+use rollcall_domain::text::{Country, Name, OpaqueHash, ReferenceId};
 use rollcall_store::Changed;
 use rollcall_store::audit::AuditFilter;
 use rollcall_store::registry::{Put, PutMode};
@@ -207,6 +207,44 @@ pub(crate) async fn imports_at_once_make_one_profile_of_a_reference(world: World
     }
     let report = world.store.check(proof(), &|_| {}).await.unwrap();
     assert_eq!((report.profiles, report.problems), (20, vec![]));
+}
+
+pub(crate) async fn records_of_calls_under_way_at_once_are_written_in_the_order_of_the_calls(
+    world: World,
+) {
+    let scope = world.organization("org").await;
+    let org = scope.organization_id();
+    let profiles: Vec<_> = (1..=20).map(|n| world.draft(at(n), None)).collect();
+    let named = |call: u64| {
+        let name = Name::parse(&format!("call {call}")).unwrap();
+        let profiles = profiles.iter().map(|profile| Profile {
+            name: Some(name.clone()),
+            ..profile.clone()
+        });
+        // One that all have in common is enough to keep them in order.
+        let profiles = profiles.take(if call < 15 { 20 } else { 1 });
+        whole(profiles.map(|profile| (org.clone(), profile)))
+    };
+    let act = act_at(at(90));
+    let calls = (0..16).map(|call| {
+        let mode = PutMode::default();
+        world.store.put_profiles(proof(), &act, named(call), mode)
+    });
+    let stored = futures_util::future::join_all(calls).await;
+    for (call, stored) in stored.into_iter().enumerate() {
+        let expected = if call == 0 {
+            Put::Created
+        } else {
+            Put::Replaced
+        };
+        assert!(stored.unwrap().iter().all(|put| *put == expected), "{call}");
+    }
+    for (number, profile) in profiles.iter().enumerate() {
+        let found = world.store.find_profile(&scope, &profile.id).await;
+        let name = found.unwrap().unwrap().decode().unwrap().name.unwrap();
+        let last = if number == 0 { "call 15" } else { "call 14" };
+        assert_eq!(name.as_str(), last);
+    }
 }
 
 pub(crate) async fn an_export_walks_every_organization_and_resumes_anywhere(world: World) {
