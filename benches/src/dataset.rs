@@ -18,7 +18,7 @@ use crate::stats::{float, megabytes};
 use crate::{BenchArgs, RunArgs, output, records};
 
 /// Organizations in a data directory; the first holds half of the profiles.
-pub(crate) const ORGANIZATIONS: u64 = 100;
+const ORGANIZATIONS: u64 = 100;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Manifest {
@@ -121,7 +121,8 @@ impl Dataset {
         fs::create_dir_all(&root).with_context(|| format!("creating {}", root.display()))?;
         let data = root.join("data");
         fs::create_dir_all(&data)?;
-        let manifest = build(binary, profiles, &Storage::Directory(data), &root)?;
+        let storage = Storage::Directory(data);
+        let manifest = build(binary, profiles, ORGANIZATIONS, &storage, &root)?;
         fs::write(
             root.join("manifest.json"),
             serde_json::to_vec_pretty(&manifest)?,
@@ -138,7 +139,22 @@ impl Dataset {
         root: PathBuf,
     ) -> anyhow::Result<Self> {
         fs::create_dir_all(&root).with_context(|| format!("creating {}", root.display()))?;
-        let manifest = build(binary, profiles, database, &root)?;
+        let manifest = build(binary, profiles, ORGANIZATIONS, database, &root)?;
+        Ok(Self { root, manifest })
+    }
+
+    /// A data directory of one organization in `root`, made anew.
+    pub(crate) fn of_one_organization(
+        binary: &Binary,
+        profiles: u64,
+        root: PathBuf,
+    ) -> anyhow::Result<Self> {
+        if root.exists() {
+            fs::remove_dir_all(&root).with_context(|| format!("removing {}", root.display()))?;
+        }
+        let data = root.join("data");
+        fs::create_dir_all(&data).with_context(|| format!("creating {}", data.display()))?;
+        let manifest = build(binary, profiles, 1, &Storage::Directory(data), &root)?;
         Ok(Self { root, manifest })
     }
 
@@ -160,6 +176,11 @@ impl Dataset {
     pub(crate) fn first_list(&self) -> anyhow::Result<Vec<u8>> {
         let target = "/v1/user_profiles".to_owned();
         Ok(Request::get(self.manifest.largest()?, OLD, target).bytes)
+    }
+
+    /// Where all of it is.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// What `rollcall` keeps.
@@ -200,10 +221,11 @@ pub(crate) fn only(args: &RunArgs) -> anyhow::Result<ExitCode> {
 fn build(
     binary: &Binary,
     profiles: u64,
+    organizations: u64,
     storage: &Storage,
     root: &Path,
 ) -> anyhow::Result<Manifest> {
-    let (organizations, operator_key) = create_tenants(binary, storage)?;
+    let (organizations, operator_key) = create_tenants(binary, organizations, storage)?;
     let lines = root.join("records.ndjson");
     write_records(&lines, profiles, &organizations)?;
     let import = import(binary, storage, &lines, &root.join("import.log"), profiles)?;
@@ -218,10 +240,14 @@ fn build(
     })
 }
 
-fn create_tenants(binary: &Binary, storage: &Storage) -> anyhow::Result<(Vec<Tenant>, String)> {
-    let bar = bar(ORGANIZATIONS, "organizations and keys")?;
+fn create_tenants(
+    binary: &Binary,
+    count: u64,
+    storage: &Storage,
+) -> anyhow::Result<(Vec<Tenant>, String)> {
+    let bar = bar(count, "organizations and keys")?;
     let mut organizations = Vec::new();
-    for number in 0..ORGANIZATIONS {
+    for number in 0..count {
         let id = binary.create_organization(storage, &format!("Bench {number:03}"))?;
         let key = binary.create_key(storage, &id, "api")?;
         let gateway_key = binary.create_key(storage, &id, "gateway")?;
@@ -240,8 +266,9 @@ fn create_tenants(binary: &Binary, storage: &Storage) -> anyhow::Result<(Vec<Ten
 fn write_records(path: &Path, profiles: u64, organizations: &[Tenant]) -> anyhow::Result<()> {
     let bar = bar(profiles, "writing records")?;
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let count = u64::try_from(organizations.len())?;
     for number in 0..profiles {
-        let organization = records::organization_of(number, ORGANIZATIONS);
+        let organization = records::organization_of(number, count);
         let tenant = organizations
             .get(usize::try_from(organization)?)
             .context("an organization")?;

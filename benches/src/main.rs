@@ -18,18 +18,21 @@
 //! | [`connection`], [`load`] | the load generator |
 //! | [`measure`] | a stretch of load on one server, and what it cost |
 //! | [`cores`], [`usage`] | where processes run, and what they used |
+//! | [`callgrind`] | a server whose instructions are counted |
 //! | [`commits`] | the reference for creates: SQLite with one commit each |
 //! | [`pgbench`] | the reference on PostgreSQL |
-//! | [`run`], [`scale`], [`postgresql`] | the commands that measure |
+//! | [`run`], [`scale`], [`postgresql`], [`instructions`] | the commands that measure |
 //! | [`results`], [`stats`], [`output`] | the figures and what they have to reach, printed and written into the documentation |
 //!
 //! To add a scenario: a variant in [`requests::Scenario`] and its requests beside it; the compiler
 //! asks for the rest.
 
+mod callgrind;
 mod commits;
 mod connection;
 mod cores;
 mod dataset;
+mod instructions;
 mod limit;
 mod load;
 mod measure;
@@ -72,6 +75,8 @@ enum Command {
     Scale(ScaleArgs),
     /// Measure Rollcall on a PostgreSQL of its own, against pgbench.
     Postgresql(PostgresqlArgs),
+    /// Count the instructions and allocations of a request, and compare them with those that are kept.
+    Instructions(InstructionsArgs),
     /// Write the figures of a `--json` file into the documentation.
     Report(ReportArgs),
     /// The limit server: answers on standard input, its address on standard output.
@@ -112,6 +117,22 @@ struct PostgresqlArgs {
     database_dir: PathBuf,
     #[command(flatten)]
     bench: BenchArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+struct InstructionsArgs {
+    /// The binary whose instructions are counted, as it is published.
+    #[arg(long)]
+    rollcall: PathBuf,
+    /// Where the data directory is made.
+    #[arg(long, default_value = "target/bench")]
+    work_dir: PathBuf,
+    /// The figures that are kept.
+    #[arg(long, default_value = "benches/instructions.json")]
+    kept: PathBuf,
+    /// Keep these figures in their place.
+    #[arg(long)]
+    keep: bool,
 }
 
 /// What every measurement needs to know.
@@ -181,6 +202,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Dataset(args) => dataset::only(&args),
         Command::Scale(args) => one_thread()?.block_on(scale::run(&args)),
         Command::Postgresql(args) => one_thread()?.block_on(postgresql::run(&args)),
+        Command::Instructions(args) => one_thread()?.block_on(instructions::run(&args)),
         Command::Report(args) => output::report(&args.file, &args.into),
         Command::LimitServer => tokio::runtime::Runtime::new()?.block_on(limit::serve()),
     }

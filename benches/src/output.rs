@@ -40,6 +40,11 @@ pub(crate) fn results(results: &Results, file: Option<&Path>) -> anyhow::Result<
     })
 }
 
+/// A table on standard output.
+pub(crate) fn rows(rows: &[Row]) {
+    println!("{}", table(rows, ASCII_MARKDOWN));
+}
+
 /// What the limit server says to the one who started it.
 pub(crate) fn address(address: SocketAddr) -> anyhow::Result<()> {
     println!("{address}");

@@ -60,6 +60,14 @@ impl Binary {
             Some(path) => path.to_owned(),
             None => build()?,
         };
+        Ok(Self {
+            serve_arguments: args.serve_arg.clone(),
+            ..Self::at(&path)?
+        })
+    }
+
+    /// The binary that was named.
+    pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
         let missing = || {
             format!(
                 "{}: no such binary; name it with --rollcall",
@@ -68,7 +76,7 @@ impl Binary {
         };
         Ok(Self {
             path: path.canonicalize().with_context(missing)?,
-            serve_arguments: args.serve_arg.clone(),
+            serve_arguments: Vec::new(),
         })
     }
 
@@ -183,11 +191,25 @@ impl Binary {
         log: &Path,
         cores: Cores,
     ) -> anyhow::Result<Server> {
-        self.start(&["serve"], storage, log, cores)
+        let command = Command::new(&self.path);
+        self.start(command, &["serve"], storage, log, cores)
+    }
+
+    /// The production server, run by another program that is told of it last.
+    pub(crate) fn serve_under(
+        &self,
+        mut program: Command,
+        storage: &Storage,
+        log: &Path,
+        cores: Cores,
+    ) -> anyhow::Result<Server> {
+        program.arg(&self.path);
+        self.start(program, &["serve"], storage, log, cores)
     }
 
     fn start(
         &self,
+        mut command: Command,
         arguments: &[&str],
         storage: &Storage,
         log: &Path,
@@ -195,7 +217,6 @@ impl Binary {
     ) -> anyhow::Result<Server> {
         let free = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let address = free.to_string();
-        let mut command = Command::new(&self.path);
         command.args(arguments).args(["--listen", &address]);
         storage.name_to(&mut command);
         command.args(&self.serve_arguments);
