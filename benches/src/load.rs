@@ -59,12 +59,28 @@ impl Generator {
         seed: u64,
         time: Duration,
     ) -> anyhow::Result<Load> {
+        self.drive_paced(requests, seed, time, None).await
+    }
+
+    /// The same at no more than so many requests a second.
+    pub(crate) async fn drive_paced(
+        &mut self,
+        requests: &Arc<[Vec<u8>]>,
+        seed: u64,
+        time: Duration,
+        per_second: Option<f64>,
+    ) -> anyhow::Result<Load> {
         let started = Instant::now();
+        let connections = float(u64::try_from(self.connections.len())?);
         let mut tasks = JoinSet::new();
         for (connection, stream) in self.connections.drain(..).zip(0_u64..) {
             let random = Random::new(seed.wrapping_mul(1_000_003) ^ stream);
             let requests = Arc::clone(requests);
-            tasks.spawn(repeat(connection, requests, random, started, time));
+            let turns = per_second.map(|rate| Turns {
+                next: started + Duration::from_secs_f64(float(stream) / rate),
+                every: Duration::from_secs_f64(connections / rate),
+            });
+            tasks.spawn(repeat(connection, requests, random, started, time, turns));
         }
         let mut load = Load::default();
         while let Some(ended) = tasks.join_next().await {
@@ -79,15 +95,26 @@ impl Generator {
     }
 }
 
+/// When a connection sends.
+struct Turns {
+    next: Instant,
+    every: Duration,
+}
+
 async fn repeat(
     mut connection: Connection,
     requests: Arc<[Vec<u8>]>,
     mut random: Random,
     started: Instant,
     time: Duration,
+    mut turns: Option<Turns>,
 ) -> anyhow::Result<(Connection, Load)> {
     let mut load = Load::default();
     loop {
+        if let Some(turns) = &mut turns {
+            tokio::time::sleep_until(turns.next.into()).await;
+            turns.next += turns.every;
+        }
         let sent = Instant::now();
         if sent.duration_since(started) >= time {
             return Ok((connection, load));

@@ -14,6 +14,7 @@ use crate::connection::{Connection, headers};
 use crate::cores::Cores;
 use crate::dataset::{Dataset, Transfer, bar};
 use crate::limit::Captured;
+use crate::load::Generator;
 use crate::measure::{Pressure, Rounds, first_answer};
 use crate::requests::{self, OLD, Positions, Request, Scenario, ga};
 use crate::results::{Results, Row, Target};
@@ -23,6 +24,11 @@ use crate::usage::{Memory, MemoryWatch};
 use crate::{RunArgs, output};
 
 const CREATES: &str = "creates";
+/// What `--only` calls the two together.
+const BESIDE: &str = "check beside creates";
+/// How many of each a second, if the server's core gives so many.
+const CREATES_BESIDE: f64 = 5_000.0;
+const CHECKS_BESIDE: f64 = 1_000.0;
 /// What `--only` calls it.
 const EXPORT: &str = "export";
 /// Clients that create at the same time.
@@ -48,7 +54,7 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         |name: &str| args.only.is_empty() || args.only.iter().any(|part| name.contains(part));
     let mut scenarios = Scenario::all();
     scenarios.retain(|scenario| is_wanted(&scenario.name()));
-    if scenarios.is_empty() && !is_wanted(CREATES) {
+    if scenarios.is_empty() && !is_wanted(CREATES) && !is_wanted(BESIDE) {
         bail!("--only: nothing to measure has that in its name");
     }
     let pressure = bench.pressure()?;
@@ -91,6 +97,15 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             Err(error) => fail(CREATES, &format!("{error:#}")),
         }
     }
+    let mut beside = None;
+    if is_wanted(BESIDE) {
+        let checks = positions.requests(Scenario::CheckById, bench.requests)?;
+        let checks = requests::bytes(&checks);
+        match Beside::measure(&binary, &dataset, cores, &checks, bench.rounds, pressure).await {
+            Ok(figures) => beside = Some(figures),
+            Err(error) => fail(BESIDE, &format!("{error:#}")),
+        }
+    }
     let mut transfers = vec![("import", Some(dataset.manifest.import.clone()))];
     if is_wanted(EXPORT) {
         match dataset.export(&binary) {
@@ -120,6 +135,7 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     results.targets.extend(upkeep(memory, cold_start));
     let mut table: Vec<Row> = courses.iter().flat_map(Course::rows).collect();
     table.extend(creates.iter().flat_map(Creates::rows));
+    table.extend(beside.iter().map(Beside::row));
     let transfers = transfers.into_iter();
     let transfers = transfers.filter_map(|(what, figures)| Some(figures?.row(what)));
     results.tables = vec![table, transfers.collect(), upkeep_rows(memory, cold_start)];
@@ -174,8 +190,8 @@ fn reads(courses: &[Course], depth: u64) -> Vec<Target> {
             "check by reference / get",
             Scenario::CheckByReference,
             Scenario::Get(ga()),
+            1.3,
             1.15,
-            1.0,
         ),
         cost(&deep, Scenario::DeepPage, Scenario::FirstPage, 1.2, 1.0),
     ]);
@@ -367,6 +383,69 @@ async fn rounds(
     }
     bar.finish();
     Ok(())
+}
+
+/// Checks while profiles are created, both at a pace of their own: how long a request for inference waits while a
+/// platform signs its users up.
+struct Beside {
+    creates_per_second: Vec<f64>,
+    checks_per_second: Vec<f64>,
+    p50: Vec<f64>,
+    p99: Vec<f64>,
+}
+
+impl Beside {
+    async fn measure(
+        binary: &Binary,
+        dataset: &Dataset,
+        cores: Cores,
+        checks: &Arc<[Vec<u8>]>,
+        rounds: u64,
+        pressure: Pressure,
+    ) -> anyhow::Result<Self> {
+        output::progress("copying the data directory, for checks beside creates");
+        let copy = dataset.copy()?;
+        let storage = Storage::Directory(copy.clone());
+        let mut server = binary.serve(&storage, &dataset.beside("serve.log"), cores)?;
+        first_answer(&mut server, &dataset.first_list()?).await?;
+        rustix::fs::sync();
+        let drafts = requests::creates(&dataset.manifest, DRAFTS);
+        let mut creating = Generator::connect(server.address(), WRITERS).await?;
+        let mut checking = Generator::connect(server.address(), pressure.connections).await?;
+        let mut beside = Self {
+            creates_per_second: Vec::new(),
+            checks_per_second: Vec::new(),
+            p50: Vec::new(),
+            p99: Vec::new(),
+        };
+        let time = pressure.time;
+        for seed in 0..rounds {
+            let (created, checked) = tokio::join!(
+                creating.drive_paced(&drafts, seed, time, Some(CREATES_BESIDE)),
+                checking.drive_paced(checks, seed, time, Some(CHECKS_BESIDE)),
+            );
+            let mut checked = checked?;
+            beside.creates_per_second.push(created?.per_second());
+            beside.checks_per_second.push(checked.per_second());
+            beside.p50.push(checked.latency(50)?);
+            beside.p99.push(checked.latency(99)?);
+        }
+        server.stop()?;
+        std::fs::remove_dir_all(copy)?;
+        Ok(beside)
+    }
+
+    fn row(&self) -> Row {
+        let middle = |figures: &[f64]| median(Spread::of(figures.iter().copied()));
+        Row::of("check by id beside creates")
+            .with("requests/s", middle(&self.checks_per_second))
+            .with("p50 µs", middle(&self.p50))
+            .with("p99 µs", Spread::of(self.p99.iter().copied()))
+            .with(
+                "creates/s",
+                Spread::of(self.creates_per_second.iter().copied()),
+            )
+    }
 }
 
 /// The rounds of creates, and what was put into SQLite with one commit each in the same ones.
