@@ -317,18 +317,28 @@ fn uuid_of(now: Timestamp, mut random: [u8; 10]) -> uuid::Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
+/// All 22 digits, in three pieces that fit a register: dividing sixteen bytes digit by digit takes several times as
+/// long, and every answer has such an id.
 fn base58(prefix: &str, uuid: uuid::Uuid) -> String {
+    const DIGITS: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
     const WIDTH: usize = 22;
-    let mut digits = [0; WIDTH + 2];
-    // Sixteen bytes never need more than 22 base58 digits, so the buffer always suffices.
-    let length = bs58::encode(uuid.as_bytes())
-        .onto(&mut digits[..])
-        .unwrap_or(0);
+    const PIECE: usize = 10;
+    const OF_PIECE: u128 = 58_u128.pow(10);
+    let mut digits = [b'1'; WIDTH];
+    let mut rest = uuid.as_u128();
+    for piece in digits.rchunks_mut(PIECE) {
+        let mut number = u64::try_from(rest % OF_PIECE).unwrap_or_default();
+        rest /= OF_PIECE;
+        for digit in piece.iter_mut().rev() {
+            *digit = DIGITS[usize::try_from(number % 58).unwrap_or_default()];
+            number /= 58;
+        }
+    }
     let mut text = String::with_capacity(prefix.len() + 2 + WIDTH);
     text.push_str(prefix);
     text.push_str("01");
-    text.extend(std::iter::repeat_n('1', WIDTH.saturating_sub(length)));
-    text.extend(digits[..length].iter().map(|&digit| char::from(digit)));
+    // All of them are ASCII.
+    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
     text
 }
 
@@ -396,6 +406,23 @@ mod tests {
             assert_eq!(id.carried_time(), Some(at(7)));
             id
         }));
+    }
+
+    #[test]
+    fn digits_are_those_of_base_58() {
+        for number in [
+            0,
+            1,
+            57,
+            58,
+            u128::MAX,
+            0x0199_0000_0000_7000_8000_0000_0000_0001,
+        ] {
+            let uuid = uuid::Uuid::from_u128(number);
+            let digits = bs58::encode(uuid.as_bytes()).into_string();
+            let digits = digits.trim_start_matches('1');
+            assert_eq!(base58("x_", uuid), format!("x_01{digits:1>22}"));
+        }
     }
 
     #[test]
