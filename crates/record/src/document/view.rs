@@ -1,6 +1,6 @@
 //! A document looked at where it lies: its parts, borrowed, and nothing built from them.
 
-use memchr::memchr;
+use memchr::{Memchr, memchr_iter};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{
     ActionKind, EnforcementStatus, IdentityCheck, Reason, StatusRules,
@@ -45,10 +45,7 @@ pub struct ProfileView<'a> {
 impl<'a> ProfileView<'a> {
     /// Cuts a document into its parts.
     pub fn parse(document: &'a str) -> Result<Self, DamagedDocument> {
-        let mut lines = Lines {
-            rest: document.strip_prefix('[').unwrap_or_default(),
-            next: 0,
-        };
+        let mut lines = Lines::of(document);
         let id = lines.value(TEXT)?;
         let created_at = lines.value(TEXT)?;
         let updated_at = match lines.value(TEXT_OR_NULL)? {
@@ -296,30 +293,50 @@ pub trait PageSink {
     fn damaged(&mut self, id: ProfileId, damage: DamagedDocument);
 }
 
-/// What a line may begin with.
-type Beginnings = &'static [u8];
-const TEXT: Beginnings = b"\"";
-const TEXT_OR_NULL: Beginnings = b"\"n";
-const OBJECT: Beginnings = b"{";
-const OBJECT_OR_NULL: Beginnings = b"{n";
-const ARRAY: Beginnings = b"[";
+/// What a line may begin with: either of two characters.
+type Beginnings = [u8; 2];
+const TEXT: Beginnings = *b"\"\"";
+const TEXT_OR_NULL: Beginnings = *b"\"n";
+const OBJECT: Beginnings = *b"{{";
+const OBJECT_OR_NULL: Beginnings = *b"{n";
+const ARRAY: Beginnings = *b"[[";
 
 struct Lines<'a> {
-    rest: &'a str,
+    document: &'a str,
+    /// Where lines end.
+    ends: Memchr<'a>,
+    /// Where the next one begins.
+    start: usize,
     next: usize,
 }
 
 impl<'a> Lines<'a> {
+    fn of(document: &'a str) -> Self {
+        let document = if document.starts_with('[') {
+            document
+        } else {
+            ""
+        };
+        Self {
+            document,
+            ends: memchr_iter(b'\n', document.as_bytes()),
+            // The array's own bracket stands before the first.
+            start: 1,
+            next: 0,
+        }
+    }
+
     /// The value on the next line, which a comma ends.
-    fn value(&mut self, beginnings: Beginnings) -> Result<&'a str, DamagedDocument> {
-        let end = memchr(b'\n', self.rest.as_bytes()).ok_or_else(|| self.damaged())?;
-        let (line, rest) = self.rest.split_at(end);
-        let value = line.strip_suffix(',').filter(|value| {
+    fn value(&mut self, [one, other]: Beginnings) -> Result<&'a str, DamagedDocument> {
+        let end = self.ends.next().ok_or_else(|| self.damaged())?;
+        let line = self.document.get(self.start..end);
+        let value = line.and_then(|line| line.strip_suffix(','));
+        let value = value.filter(|value| {
             let first = value.as_bytes().first();
-            first.is_some_and(|first| beginnings.contains(first))
+            first.is_some_and(|first| *first == one || *first == other)
         });
         let value = value.ok_or_else(|| self.damaged())?;
-        self.rest = &rest[1..];
+        self.start = end + 1;
         self.next += 1;
         Ok(value)
     }
