@@ -343,7 +343,16 @@ fn is_shown(c: char) -> bool {
 /// Appends `text` as a JSON string, non-ASCII characters as themselves.
 pub fn write_string(out: &mut String, text: &str) {
     use std::fmt::Write as _;
+    // Without leaving early, so that many are looked at at a time; most texts have nothing to escape.
+    let is_plain = text.bytes().fold(true, |plain, byte| {
+        plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\')
+    });
     out.push('"');
+    if is_plain {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     let mut written = 0;
     for (at, byte) in text.bytes().enumerate() {
         let escape = match byte {
