@@ -1,5 +1,7 @@
 //! What an OpenAPI document says, in the order in which people read it.
 
+use std::sync::LazyLock;
+
 use rollcall_wire::openapi;
 use serde_json::{Map, Value};
 
@@ -78,9 +80,17 @@ pub(crate) struct Error {
     pub(crate) words: String,
 }
 
+/// Every document, read once.
+static DOCUMENTS: LazyLock<Vec<Document>> =
+    LazyLock::new(|| openapi::names().filter_map(Document::read).collect());
+
 impl Document {
     /// The document called `name`.
-    pub(crate) fn of(name: &'static str) -> Option<Self> {
+    pub(crate) fn of(name: &str) -> Option<&'static Self> {
+        DOCUMENTS.iter().find(|document| document.name == name)
+    }
+
+    fn read(name: &'static str) -> Option<Self> {
         let document: Value = serde_json::from_str(&openapi::text(name)?).ok()?;
         Some(Self {
             name,

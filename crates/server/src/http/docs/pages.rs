@@ -18,18 +18,18 @@ pub(super) fn all(sends: bool) -> Vec<Rendered> {
             continue;
         };
         let page = DocumentPage {
-            frame: Frame::new(&document),
+            frame: Frame::new(document),
             about: pieces(&document.about),
             errors: document.errors.iter().map(ShownError::of).collect(),
-            document: &document,
+            document,
         };
         // A template of values that are all there cannot fail; a page that does is nowhere, and tests look for it.
         pages.extend(page.render().map(|html| (name.to_owned(), html.into())));
         for group in &document.groups {
-            let operations = shown(&document, group);
+            let operations = shown(document, group);
             let page = GroupPage {
-                frame: Frame::new(&document),
-                document: &document,
+                frame: Frame::new(document),
+                document,
                 group,
                 variables: variables(&group.operations),
                 has_sdk: operations.iter().any(|it| it.snippets.python.is_some()),

@@ -13,7 +13,6 @@ use http_body_util::{BodyExt as _, Full};
 use rollcall_domain::id::OrganizationId;
 use rollcall_domain::tenant::KeyKind;
 use rollcall_wire::error::ApiError;
-use rollcall_wire::openapi;
 use rollcall_wire::openapi::example::VALUES;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -68,7 +67,7 @@ struct ShownAnswer {
 /// `GET /console/requests/{document}/{operation}`
 pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
     let document = asked(&call)?;
-    let operation = named(&call, &document)?;
+    let operation = named(&call, document)?;
     let form = Filled::with_example(&call, operation)?;
     let shown = form.page(&call, document.name, operation, None);
     page(Room::Console, shown.frame.status(), &shown)
@@ -77,7 +76,7 @@ pub(crate) async fn show(call: ConsoleCall<'_>) -> Outcome {
 /// `POST /console/requests/{document}/{operation}`: makes the request and shows what came of it.
 pub(crate) async fn send(call: ConsoleCall<'_>) -> Outcome {
     let document = asked(&call)?;
-    let operation = named(&call, &document)?;
+    let operation = named(&call, document)?;
     let sent = Form::of(call.exchange()).await?;
     let form = Filled::of(&sent, operation);
     let shown = match form.request(&call, operation) {
@@ -97,11 +96,8 @@ pub(crate) async fn send(call: ConsoleCall<'_>) -> Outcome {
 }
 
 /// The document that the address names.
-fn asked(call: &ConsoleCall<'_>) -> Result<Document, ApiError> {
-    let mut names = openapi::names();
-    let name = names.find(|name| *name == call.param("document"));
-    name.and_then(Document::of)
-        .ok_or_else(ApiError::path_not_found)
+fn asked(call: &ConsoleCall<'_>) -> Result<&'static Document, ApiError> {
+    Document::of(call.param("document")).ok_or_else(ApiError::path_not_found)
 }
 
 fn named<'a>(call: &ConsoleCall<'_>, document: &'a Document) -> Result<&'a Operation, ApiError> {
