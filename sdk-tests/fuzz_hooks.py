@@ -230,6 +230,13 @@ def map_case(context, case):
 
 
 @schemathesis.hook
+def before_call(context, case, kwargs):
+    """The document's own examples pass by `map_case`; what they name is made to be there all the same."""
+    if case.meta is not None and case.meta.phase.name.value == "examples":
+        map_case(context, case)
+
+
+@schemathesis.hook
 def after_call(context, case, response):
     """How many endpoints an organization has is not for a schema to say: the oldest that were made make room."""
     if case.method.upper() != "POST" or case.operation.path != ENDPOINTS or response.status_code != 200:

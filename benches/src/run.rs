@@ -410,8 +410,8 @@ impl Beside {
         first_answer(&mut server, &dataset.first_list()?).await?;
         rustix::fs::sync();
         let drafts = requests::creates(&dataset.manifest, DRAFTS);
-        let mut creating = Generator::connect(server.address(), WRITERS).await?;
-        let mut checking = Generator::connect(server.address(), pressure.connections).await?;
+        let mut creating = Generator::connect(&[server.address()], WRITERS).await?;
+        let mut checking = Generator::connect(&[server.address()], pressure.connections).await?;
         let mut beside = Self {
             creates_per_second: Vec::new(),
             checks_per_second: Vec::new(),
