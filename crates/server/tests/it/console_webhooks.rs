@@ -132,11 +132,8 @@ async fn what_a_receiver_said_of_its_failure_is_shown() {
     let target = format!("/console/deliveries/{}", id(&deliveries(&server).await[0]));
     for _ in 0..1_000 {
         let page = read(&browser, &target).await;
-        if page.contains("503") {
-            assert!(
-                page.contains("the &#60;b&#62;disk&#60;/b&#62; full"),
-                "{page}"
-            );
+        if page.contains("the &#60;b&#62;disk&#60;/b&#62; full") {
+            assert!(page.contains("503"), "{page}");
             return;
         }
         // The worker is another task: there is nothing to wait for but its work.
