@@ -143,11 +143,8 @@ impl Examples {
             in_path.then(|| Value::from(value(&parameter.name)))
         };
         if let Some(example) = placed.map(|(_, example)| example.clone()).or_else(usual) {
-            let example = Extensions::from_iter([("example", example)]);
-            match &mut parameter.extensions {
-                None => parameter.extensions = Some(example),
-                Some(extensions) => extensions.merge(example),
-            }
+            // One alone: several are written in any order, another each time.
+            parameter.extensions = Some(Extensions::from_iter([("example", example)]));
         }
     }
 }
