@@ -344,11 +344,12 @@ fn is_shown(c: char) -> bool {
 pub fn write_string(out: &mut String, text: &str) {
     use std::fmt::Write as _;
     // Without leaving early, so that many are looked at at a time; most texts have nothing to escape.
-    let is_plain = text.bytes().fold(true, |plain, byte| {
-        plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\')
+    let escaped = text.bytes().fold(0, |found, byte| {
+        let [control, quote, backslash] = [byte < 0x20, byte == b'"', byte == b'\\'];
+        found | u8::from(control) | u8::from(quote) | u8::from(backslash)
     });
     out.push('"');
-    if is_plain {
+    if escaped == 0 {
         out.push_str(text);
         out.push('"');
         return;
