@@ -16,7 +16,7 @@ use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Row, Rows, ToSql, params};
 
 use super::failed;
-use super::rows::{damaged, parsed, timestamp};
+use super::rows::{damaged, document, parsed, timestamp};
 use crate::Stored;
 use crate::columns::outlooks;
 use crate::page::show;
@@ -89,9 +89,9 @@ impl Page<'_> {
             return Ok(Next::Full);
         }
         self.examined += 1;
-        let document = row.get_ref(DOCUMENT).map_err(failed)?;
+        let stored = row.get_ref(DOCUMENT).map_err(failed)?;
         // What is no text is no document either.
-        let document = document.as_str().unwrap_or_default();
+        let document = document(stored).unwrap_or_default();
         match show(self.listing, self.now, document, self.sink) {
             Ok(shown) => self.taken += usize::from(shown),
             Err(damage) => self

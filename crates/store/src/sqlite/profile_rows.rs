@@ -8,7 +8,7 @@ use rollcall_record::document::ProfileDocument;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::rows::{Narrow, day, execute};
-use super::{failed, overview};
+use super::{failed, overview, rows};
 use crate::tables::{TABLES, WithProfile};
 use crate::{StoreError, Stored};
 
@@ -84,7 +84,8 @@ fn find_one(
         .and_then(|mut statement| {
             statement
                 .query_row(parameters, |row| {
-                    Ok(ProfileDocument::from_stored(row.get_ref(0)?.as_str()?))
+                    let text = rows::document(row.get_ref(0)?)?;
+                    Ok(ProfileDocument::from_stored(text))
                 })
                 .optional()
         })
