@@ -24,7 +24,7 @@
 //! - [`webhooks`]: what an organization is told, and how it gets there.
 //! - [`development`]: what only a development server has; [`initial`]: what it starts with.
 //! - `gateway`: what a gateway is told of a profile.
-//! - [`config`], [`metrics`], [`traffic`], [`telemetry`], `log_lines`: what is set, counted and logged.
+//! - [`config`], [`metrics`], [`traffic`], [`telemetry`], `log_json`, `log_lines`: what is set, counted and logged.
 //! - `open_files`: how many connections and deliveries fit under the limit of open files.
 //! - `first_ids`: what an import has seen before.
 
@@ -42,6 +42,7 @@ mod gateway;
 pub mod http;
 pub mod initial;
 mod links;
+mod log_json;
 mod log_lines;
 pub mod metrics;
 mod open_files;

@@ -14,10 +14,12 @@ use serde::Deserialize;
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry};
 
+use crate::log_json::JsonLines;
 use crate::log_lines::LogLines;
 
 pub use crate::log_lines::Flush;
@@ -141,12 +143,9 @@ where
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = if look.json {
-        lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .boxed()
+        let fields = JsonFields::new();
+        let lines = lines.event_format(JsonLines::new()).fmt_fields(fields);
+        lines.boxed()
     } else {
         lines.with_ansi(look.coloured).boxed()
     };
@@ -177,6 +176,15 @@ mod tests {
     }
 
     fn lines(filter: &str, json: bool) -> String {
+        logged(filter, json, || {
+            let span = tracing::info_span!("request", request_id = "req_1");
+            let _entered = span.enter();
+            tracing::info!(status = 200, "answered");
+            tracing::debug!("detail");
+        })
+    }
+
+    fn logged(filter: &str, json: bool, events: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
         let look = Look {
@@ -184,12 +192,7 @@ mod tests {
             coloured: false,
         };
         let subscriber = subscriber(filter, look, move || writer.clone()).unwrap();
-        tracing::subscriber::with_default(subscriber, || {
-            let span = tracing::info_span!("request", request_id = "req_1");
-            let _entered = span.enter();
-            tracing::info!(status = 200, "answered");
-            tracing::debug!("detail");
-        });
+        tracing::subscriber::with_default(subscriber, events);
         let bytes = written.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -202,6 +205,38 @@ mod tests {
         assert_eq!(line["status"], 200);
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["span"]["request_id"], "req_1");
+    }
+
+    #[test]
+    fn a_json_line_looks_the_same_inside_a_span_and_outside() {
+        let event = || {
+            let client = std::net::Ipv4Addr::LOCALHOST;
+            tracing::info!(
+                key = "a \"quoted\" kéy\n",
+                missing = None::<u64>,
+                %client,
+                cut = -1.5,
+                late = true,
+                below = -3,
+                "answered in {} µs",
+                7
+            );
+        };
+        let line = |text: &str| {
+            let mut line: serde_json::Value = serde_json::from_str(text).unwrap();
+            let line = line.as_object_mut().unwrap();
+            let at = line.remove("timestamp").unwrap();
+            assert_eq!(
+                at.as_str().unwrap().len(),
+                "2026-03-15T10:00:00.000000Z".len()
+            );
+            line.remove("span");
+            serde_json::to_string(line).unwrap()
+        };
+        let outside = logged("info", true, event);
+        let inside = logged("info", true, || tracing::info_span!("all").in_scope(event));
+        assert!(inside.contains("\"span\"") && outside.ends_with("}\n"));
+        assert_eq!(line(&outside), line(&inside));
     }
 
     #[test]
