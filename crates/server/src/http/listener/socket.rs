@@ -222,11 +222,22 @@ impl OwnResponse {
         }
         let tail_at = bytes.len().saturating_sub(Self::MOST_BYTES);
         let tail = &bytes[tail_at..];
-        let in_tail = tail.windows(7).rposition(|word| word == b"HTTP/1.")?;
-        let head = std::str::from_utf8(&tail[in_tail..]).ok()?;
+        // From the last line upwards: an answer without a body ends like this too, and is told by its first
+        // field that hyper has not.
+        let mut end = tail.len() - b"\r\n\r\n".len();
+        let in_tail = loop {
+            let before = tail[..end].iter().rposition(|byte| *byte == b'\n');
+            let begin = before.map_or(0, |line_end| line_end + 1);
+            let line = &tail[begin..end];
+            if !is_own_field(line) {
+                let word = line.windows(7).rposition(|word| word == b"HTTP/1.")?;
+                break begin + word;
+            }
+            end = begin.checked_sub(b"\r\n".len())?;
+        };
         Some(Self {
             begins_at: tail_at + in_tail,
-            status: status_of(head)?,
+            status: status_of(std::str::from_utf8(&tail[in_tail..]).ok()?)?,
         })
     }
 }
@@ -240,10 +251,12 @@ fn status_of(head: &str) -> Option<StatusCode> {
         _ => return None,
     };
     lines
-        .all(|line| {
-            line == "content-length: 0" || line == "connection: close" || line.starts_with("date: ")
-        })
+        .all(|line| is_own_field(line.as_bytes()))
         .then_some(status)
+}
+
+fn is_own_field(line: &[u8]) -> bool {
+    line == b"content-length: 0" || line == b"connection: close" || line.starts_with(b"date: ")
 }
 
 #[cfg(test)]
