@@ -22,6 +22,8 @@ pub(crate) struct Asked {
 /// The answer.
 pub(crate) struct Judged {
     pub(crate) decision: Decision,
+    /// The instant that it holds for.
+    pub(crate) at: Timestamp,
     /// The profile, if there is one.
     pub(crate) profile: Option<Judgeable>,
 }
@@ -88,6 +90,7 @@ pub(crate) fn judged(
     };
     Ok(Judged {
         decision: gateway::decide(organization, found, program.is_some()),
+        at: now,
         profile,
     })
 }

@@ -37,6 +37,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use rollcall_domain::delivery::Outcome;
+use rollcall_domain::gateway::Reason;
 use rollcall_domain::webhook::AutoDisabled;
 use rollcall_store::check::WriteFigures;
 use rollcall_store::overview::RegistryFigures;
@@ -60,6 +61,8 @@ pub struct Metrics {
     rate_limited: Counter,
     unknown_betas: Family<OutcomeLabels, Counter>,
     gateway_checks: Family<CheckLabels, Counter>,
+    /// Those of the checks that passed, which are nearly all, each made when it is first needed.
+    passed_checks: [OnceLock<Counter>; Reason::ALL.len()],
     dropped_log_lines: Counter,
     webhook_attempts: Durations<OutcomeLabels>,
     webhook_lag: Histogram,
@@ -147,6 +150,7 @@ impl Metrics {
             rate_limited: Counter::default(),
             unknown_betas: Family::default(),
             gateway_checks: Family::default(),
+            passed_checks: Default::default(),
             dropped_log_lines,
             webhook_attempts: Family::new_with_constructor(webhook_duration),
             webhook_lag: webhook_duration(),
@@ -275,7 +279,20 @@ impl Metrics {
         );
     }
 
-    /// Records what a gateway was told, and why.
+    /// Records that a gateway was told to let a request pass, and what that rests on.
+    pub fn record_passed_check(&self, reason: Reason) {
+        let labels = CheckLabels {
+            decision: "allow",
+            reason: reason.as_str(),
+        };
+        let make = || self.gateway_checks.get_or_create_owned(&labels);
+        match self.passed_checks.get(reason as usize) {
+            Some(counter) => counter.get_or_init(make).inc(),
+            None => make().inc(),
+        };
+    }
+
+    /// Records what else a gateway was told, and why.
     pub fn record_check(&self, decision: &'static str, reason: &'static str) {
         let labels = CheckLabels { decision, reason };
         self.gateway_checks.get_or_create_owned(&labels).inc();

@@ -53,8 +53,14 @@ use crate::credentials::Identity;
 use crate::development::{Faults, Strike};
 use crate::secrets;
 
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const GATEWAY_KEY: HeaderName = HeaderName::from_static("x-rollcall-gateway-key");
+// Not made anew for each look: that reads every letter of them.
+static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+static GATEWAY_KEY: HeaderName = HeaderName::from_static("x-rollcall-gateway-key");
+static VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+static WORKSPACE: HeaderName = HeaderName::from_static("anthropic-workspace-id");
+
+/// Where a request lists its betas.
+pub(crate) static BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// A platform's call, in order up to step 9.
 pub(crate) struct PublicCall<'a> {
@@ -70,7 +76,7 @@ impl<'a> PublicCall<'a> {
         let identity = authenticate(exchange, KeyKind::Api, SentCredential::of_client).await?;
         let (scope, organization) = tenant(&identity)?;
         admit(exchange, organization).await?;
-        parse_version(header_values(exchange.head, "anthropic-version"))?;
+        parse_version(header_values(exchange.head, &VERSION))?;
         let dialect = dialect(exchange)?;
         workspace(exchange, &identity, &scope).await?;
         Ok(Self {
@@ -147,7 +153,7 @@ impl<'a> AdminCall<'a> {
         let identity = authenticate(exchange, KeyKind::Admin, SentCredential::of_client).await?;
         let (scope, organization) = tenant(&identity)?;
         admit(exchange, organization).await?;
-        parse_version(header_values(exchange.head, "anthropic-version"))?;
+        parse_version(header_values(exchange.head, &VERSION))?;
         dialect(exchange)?;
         Ok(Self {
             exchange,
@@ -302,18 +308,16 @@ impl<'a> OperatorCall<'a> {
 /// The values of the header `name`, in the order they came.
 pub(crate) fn header_values<'a>(
     head: &'a Parts,
-    name: &'static str,
+    name: &'static HeaderName,
 ) -> impl Iterator<Item = &'a [u8]> {
-    let values = head.headers.get_all(HeaderName::from_static(name));
+    let values = head.headers.get_all(name);
     values.into_iter().map(http::HeaderValue::as_bytes)
 }
 
 /// Step 8: the betas, and the dialect they come to.
 fn dialect(exchange: &Exchange<'_>) -> Result<&'static Dialect, ApiError> {
     let app = exchange.app;
-    let betas = app
-        .betas
-        .parse(header_values(exchange.head, "anthropic-beta"));
+    let betas = app.betas.parse(header_values(exchange.head, &BETA));
     match &betas {
         Ok(betas) if betas.unknown().is_empty() => {}
         Ok(betas) => {
@@ -332,7 +336,7 @@ async fn authenticate<'a>(
     credential: impl FnOnce(&'a Parts) -> Result<SentCredential<'a>, ApiError>,
 ) -> Result<Arc<Identity>, Failure> {
     let app = exchange.app;
-    let now = app.clock.now();
+    let now = exchange.begun;
     let sent = credential(exchange.head)?;
     let found = match &sent.secret {
         None => None,
@@ -540,7 +544,7 @@ async fn workspace(
     identity: &Identity,
     scope: &OrganizationScope,
 ) -> Result<(), Failure> {
-    let sent = parse_workspace(header_values(exchange.head, "anthropic-workspace-id"))?;
+    let sent = parse_workspace(header_values(exchange.head, &WORKSPACE))?;
     let acts_in = match (identity.key.owner.workspace_id(), sent) {
         (None, None) => return Ok(()),
         (Some(bound), None) => bound.clone(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::header::VARY;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::Full;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::object::object;
@@ -15,9 +15,11 @@ use super::error::{Failure, Outcome};
 use super::exchange::Exchange;
 use crate::metrics::Exposition;
 
+static ACCEPT: HeaderName = http::header::ACCEPT;
+
 /// `GET /`: some clients probe it before they begin; a browser is shown the ways on.
 pub(crate) async fn root(exchange: &Exchange<'_>) -> Outcome {
-    let mut accepted = header_values(exchange.head, "accept");
+    let mut accepted = header_values(exchange.head, &ACCEPT);
     let is_browser = accepted.any(|value| String::from_utf8_lossy(value).contains("text/html"));
     let mut answer = if is_browser {
         docs::front_page()?
@@ -62,7 +64,7 @@ pub(crate) async fn ready(exchange: &Exchange<'_>) -> Outcome {
 
 /// `GET /metrics`: everything that is counted, as text.
 pub(crate) async fn metrics(exchange: &Exchange<'_>) -> Outcome {
-    let accept: Vec<_> = header_values(exchange.head, "accept").collect();
+    let accept: Vec<_> = header_values(exchange.head, &ACCEPT).collect();
     let exposition = Exposition::asked_for(&String::from_utf8_lossy(&accept.join(&b',')));
     let text = exchange.app.render_metrics(exposition).await;
     let body = Body::Whole(Full::new(text));

@@ -16,7 +16,7 @@ use rollcall_domain::role::Right;
 use rollcall_wire::error::ApiError;
 use rollcall_wire::headers;
 
-use super::call::header_values;
+use super::call::{BETA, header_values};
 use super::error::{Failure, Outcome};
 use super::exchange::{Exchange, Params};
 use super::listener::OnlyHealthChecks;
@@ -359,7 +359,7 @@ impl Router {
         let shown = head.method == Method::OPTIONS
             || path
                 .gate
-                .is_none_or(|beta| headers::lists(header_values(head, "anthropic-beta"), beta));
+                .is_none_or(|beta| headers::lists(header_values(head, &BETA), beta));
         shown.then_some((path, params))
     }
 }
@@ -439,8 +439,13 @@ const MOST_SEGMENTS: usize = 8;
 /// The decoded segments of a path; none for a path that cannot exist.
 fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
     let mut segments = Vec::with_capacity(MOST_SEGMENTS);
+    let is_encoded = path.contains('%');
     for segment in path.strip_prefix('/')?.split('/') {
-        let segment = percent_decode_str(segment).decode_utf8_lossy();
+        let segment = if is_encoded {
+            percent_decode_str(segment).decode_utf8_lossy()
+        } else {
+            Cow::Borrowed(segment)
+        };
         if segments.len() == MOST_SEGMENTS || segment == "." || segment == ".." {
             return None;
         }

@@ -160,7 +160,7 @@ async fn answer<'a>(
     log(exchange, route.label, status, took, cause.as_deref());
     if let Some(development) = &app.development {
         let body = exchange.seen_body.get();
-        let betas = call::header_values(head, "anthropic-beta");
+        let betas = call::header_values(head, &call::BETA);
         let unknown = app.betas.unknown(betas).map(String::from_utf8_lossy);
         let unknown = unknown.map(Cow::into_owned).collect();
         let (now, id) = (exchange.begun, &exchange.request_id);

@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
+use http::HeaderName;
 use http::request::Parts;
 use ipnet::IpNet;
 
 use super::call::header_values;
 use super::listener::PeerAddress;
+
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of whoever asks. Behind a proxy that is trusted it is the last one in `x-forwarded-for` that is no
 /// such proxy's: what stands before that anybody may have written.
@@ -16,7 +19,7 @@ pub(super) fn client_address(head: &Parts, proxies: &[IpNet]) -> Option<IpAddr> 
     if !is_proxy(&peer) {
         return Some(peer);
     }
-    let forwarded: Vec<_> = header_values(head, "x-forwarded-for").collect();
+    let forwarded: Vec<_> = header_values(head, &FORWARDED_FOR).collect();
     let mut nearest = peer;
     for address in forwarded.join(&b',').rsplit(|byte| *byte == b',') {
         let address = std::str::from_utf8(address.trim_ascii()).ok();

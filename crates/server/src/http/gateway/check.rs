@@ -6,18 +6,20 @@ use rollcall_domain::gateway::{Verdict, fresh_for};
 use rollcall_domain::tenant::Organization;
 use rollcall_wire::error::{ApiError, ErrorKind};
 use rollcall_wire::gateway::{
-    CLIENT_HEADER, Named, PROFILE_HEADER, PROGRAM_HEADER, REFERENCE_HEADER, denies_with_403,
-    parse_program, refusal,
+    Named, PROFILE_HEADER, PROGRAM_HEADER, REFERENCE_HEADER, denies_with_403, parse_program,
+    refusal,
 };
 
-use super::{header, judge, value};
+use super::{CLIENT, header, judge, value};
 use crate::gateway::{Asked, Judged};
 use crate::http::answer::{Answer, empty};
 use crate::http::call::GatewayCall;
 use crate::http::error::{Failure, Outcome};
 use crate::http::exchange::Exchange;
 
-const CLIENT: HeaderName = HeaderName::from_static(CLIENT_HEADER);
+static PROFILE: HeaderName = HeaderName::from_static(PROFILE_HEADER);
+static REFERENCE: HeaderName = HeaderName::from_static(REFERENCE_HEADER);
+static PROGRAM: HeaderName = HeaderName::from_static(PROGRAM_HEADER);
 const DECISION: HeaderName = HeaderName::from_static("x-rollcall-decision");
 const REASON: HeaderName = HeaderName::from_static("x-rollcall-reason");
 const ENFORCEMENT_STATUS: HeaderName = HeaderName::from_static("x-rollcall-enforcement-status");
@@ -72,9 +74,8 @@ async fn answered(exchange: &Exchange<'_>) -> Result<Judgement, Failure> {
     let reason = judged.decision.reason;
     match judged.decision.verdict {
         Verdict::Allow => {
-            let metrics = &exchange.app.metrics;
-            metrics.record_check("allow", reason.as_str());
-            let passed = passed(exchange, tenant.organization, &judged);
+            exchange.app.metrics.record_passed_check(reason);
+            let passed = passed(tenant.organization, judged);
             Ok(Judgement::Passed(passed))
         }
         // Whoever is to be made is made and judged again before it comes to this.
@@ -85,14 +86,14 @@ async fn answered(exchange: &Exchange<'_>) -> Result<Judgement, Failure> {
 /// Whose request it is: by the first header that is there.
 fn asked(exchange: &Exchange<'_>, organization: &Organization) -> Result<Asked, ApiError> {
     let head = exchange.head;
-    let by_id = header(head, PROFILE_HEADER)?;
-    let program = header(head, PROGRAM_HEADER)?;
+    let by_id = header(head, &PROFILE)?;
+    let program = header(head, &PROGRAM)?;
     let who = if let Some(id) = by_id {
         Some(Named::by_id(id))
-    } else if let Some(reference) = header(head, REFERENCE_HEADER)? {
+    } else if let Some(reference) = header(head, &REFERENCE)? {
         Some(Named::by_reference(reference)?)
     } else if organization.gateway_policy.trust_client_header {
-        header(head, CLIENT_HEADER)?.map(Named::by_id)
+        header(head, &CLIENT)?.map(Named::by_id)
     } else {
         None
     };
@@ -102,25 +103,24 @@ fn asked(exchange: &Exchange<'_>, organization: &Organization) -> Result<Asked, 
     })
 }
 
-fn passed(exchange: &Exchange<'_>, organization: &Organization, judged: &Judged) -> Answer {
+fn passed(organization: &Organization, judged: Judged) -> Answer {
     let mut answer = empty(StatusCode::OK);
     let headers = answer.headers_mut();
     headers.insert(DECISION, HeaderValue::from_static("allow"));
     let reason = judged.decision.reason.as_str();
     headers.insert(REASON, HeaderValue::from_static(reason));
-    let profile = judged.profile.as_ref();
-    if let Some(profile) = profile {
-        headers.insert(CLIENT, value(&profile.id));
+    let mut next_expiry = None;
+    if let Some(profile) = judged.profile {
+        headers.insert(&CLIENT, value(profile.id));
         let status = profile.enforcement.as_str();
         headers.insert(ENFORCEMENT_STATUS, HeaderValue::from_static(status));
         let access_type = profile.access_type.as_str();
         headers.insert(ACCESS_TYPE, HeaderValue::from_static(access_type));
-        headers.insert(PROGRAMS, value(&profile.programs));
+        headers.insert(PROGRAMS, value(profile.programs));
+        next_expiry = profile.next_expiry;
     }
-    let now = exchange.app.clock.now();
-    let next_expiry = profile.and_then(|profile| profile.next_expiry);
-    let seconds = fresh_for(&organization.gateway_policy, next_expiry, now);
-    headers.insert(CACHE_CONTROL, value(&format!("private, max-age={seconds}")));
+    let seconds = fresh_for(&organization.gateway_policy, next_expiry, judged.at);
+    headers.insert(CACHE_CONTROL, value(format!("private, max-age={seconds}")));
     answer
 }
 

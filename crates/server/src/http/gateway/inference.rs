@@ -8,15 +8,15 @@ use rollcall_domain::billing::{BillTo, BillingState};
 use rollcall_domain::gateway::{Reason, Verdict};
 use rollcall_domain::id::ProfileId;
 use rollcall_wire::error::ApiError;
-use rollcall_wire::gateway::{CLIENT_HEADER, Named, billing_refusal, refusal};
+use rollcall_wire::gateway::{Named, billing_refusal, refusal};
 use rollcall_wire::inference::{InferenceAnswer, parse_count, parse_message, write_count};
 use rollcall_wire::query::parse_query_beta_only;
 
-use super::{header, judge};
+use super::{CLIENT, header, judge};
 use crate::development::Development;
 use crate::gateway::{Asked, Judged};
 use crate::http::answer::{Body, answer, json};
-use crate::http::call::{PublicCall, header_values};
+use crate::http::call::{BETA, PublicCall, header_values};
 use crate::http::error::{Failure, Outcome, Written};
 
 /// `POST /v1/messages`
@@ -24,7 +24,7 @@ pub(crate) async fn create_message(call: PublicCall<'_>) -> Outcome {
     parse_query_beta_only(call.query())?;
     let body = call.body().await?;
     let exchange = call.exchange();
-    let betas = header_values(exchange.head, "anthropic-beta");
+    let betas = header_values(exchange.head, &BETA);
     let request = parse_message(&body, betas)?;
     let judged = admitted(&call, request.user_profile_id.as_deref()).await?;
     let development = development(&call)?;
@@ -67,7 +67,7 @@ pub(crate) async fn count_tokens(call: PublicCall<'_>) -> Outcome {
 /// Whom the request is made for, if it may be made: the same decision as a gateway's check.
 async fn admitted(call: &PublicCall<'_>, in_body: Option<&str>) -> Result<Judged, Failure> {
     let exchange = call.exchange();
-    let in_header = header(exchange.head, CLIENT_HEADER)?;
+    let in_header = header(exchange.head, &CLIENT)?;
     let named = match (in_header, in_body.map(str::as_bytes)) {
         (Some(header), Some(body)) if header != body => {
             let message = "must be the same as in the header anthropic-user-profile-id";

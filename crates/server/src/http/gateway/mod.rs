@@ -7,17 +7,21 @@
 pub(crate) mod check;
 pub(crate) mod inference;
 
-use http::HeaderValue;
+use bytes::Bytes;
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 use rollcall_domain::gateway::{Verdict, first_use};
 use rollcall_wire::error::ApiError;
-use rollcall_wire::gateway::{Named, one_value};
+use rollcall_wire::gateway::{CLIENT_HEADER, Named, one_value};
 
 use super::call::{Tenant, header_values, within_rate};
 use super::error::Failure;
 use super::exchange::Exchange;
 use crate::app::Operation;
 use crate::gateway::{Asked, Judged, judged};
+
+/// Whose request it is, in the words of the inference API.
+static CLIENT: HeaderName = HeaderName::from_static(CLIENT_HEADER);
 
 /// Asks storage and judges; makes the profile of a reference that is used for the first time, if the policy
 /// says so.
@@ -57,11 +61,11 @@ async fn judge(
 }
 
 /// The value of the header `name`, which may be sent once.
-fn header<'a>(head: &'a Parts, name: &'static str) -> Result<Option<&'a [u8]>, ApiError> {
-    one_value(name, header_values(head, name))
+fn header<'a>(head: &'a Parts, name: &'static HeaderName) -> Result<Option<&'a [u8]>, ApiError> {
+    one_value(name.as_str(), header_values(head, name))
 }
 
 /// Texts that stand in these headers are ids, words and names of programs: visible ASCII all of them.
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+fn value(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static(""))
 }
