@@ -9,7 +9,7 @@
 //! time, and the server wakes by itself.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -30,6 +30,8 @@ pub(crate) struct Counted {
     /// Where callgrind writes, and valgrind listens.
     root: PathBuf,
     dumps: usize,
+    /// Whether it was for the last look.
+    woken_once: bool,
 }
 
 /// What was counted between two looks.
@@ -75,7 +77,7 @@ impl Counted {
         let root = root.canonicalize()?;
         let mut valgrind = Command::new("valgrind");
         valgrind
-            .args(["--tool=callgrind", "--vgdb=yes"])
+            .args(["--tool=callgrind", "--vgdb=yes", "--vgdb-poll=500"])
             // Names in full and no lines: a reader of few words can read it.
             .args([
                 "--compress-strings=no",
@@ -90,11 +92,16 @@ impl Counted {
             server,
             root,
             dumps: 0,
+            woken_once: false,
         })
     }
 
-    /// What was counted since the last look, or the start.
-    pub(crate) async fn look(&mut self, connection: &mut Connection) -> anyhow::Result<Count> {
+    /// What was counted since the last look. `None` if more was asked meanwhile than what wakes the server once, so
+    /// that it can't be compared with another look.
+    pub(crate) async fn look(
+        &mut self,
+        connection: &mut Connection,
+    ) -> anyhow::Result<Option<Count>> {
         let asked = Instant::now();
         let mut command = Command::new("vgdb")
             .arg(format!("--pid={}", self.server.pid()))
@@ -106,10 +113,12 @@ impl Counted {
             .spawn()
             .context("starting vgdb, which comes with valgrind")?;
         // It must have asked before the server is woken, else the next waking is for it.
-        let mut pause = Duration::from_millis(100);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut wakings = 0;
         let status = loop {
-            tokio::time::sleep(pause).await;
-            if let Some(status) = command.try_wait()? {
+            connection.exchange(WAKE).await?.ok()?;
+            wakings += 1;
+            if let Some(status) = ended(&mut command).await? {
                 break status;
             }
             if asked.elapsed() > PATIENCE {
@@ -117,8 +126,6 @@ impl Counted {
                 command.wait()?;
                 bail!("valgrind did not answer within {} s", PATIENCE.as_secs());
             }
-            connection.exchange(WAKE).await?.ok()?;
-            pause = Duration::from_millis(50);
         };
         if !status.success() {
             bail!("vgdb ended with {status}");
@@ -127,8 +134,22 @@ impl Counted {
         let file = self.root.join(format!("callgrind.out.{}", self.dumps));
         let text = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
         std::fs::remove_file(&file)?;
-        read(&String::from_utf8_lossy(&text))
+        let count = read(&String::from_utf8_lossy(&text))?;
+        // What wakes it for one look may end in the next stretch.
+        let is_clean = std::mem::replace(&mut self.woken_once, wakings == 1) && wakings == 1;
+        Ok(is_clean.then_some(count))
     }
+}
+
+/// How the command ended, if it does soon.
+async fn ended(command: &mut Child) -> anyhow::Result<Option<ExitStatus>> {
+    for _ in 0..50 {
+        if let Some(status) = command.try_wait()? {
+            return Ok(Some(status));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(None)
 }
 
 fn prefix(root: &Path) -> PathBuf {
