@@ -309,12 +309,11 @@ impl Ids {
 }
 
 fn uuid_of(now: Timestamp, mut random: [u8; 10]) -> uuid::Uuid {
-    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
-    let micros_in_milli = now.as_micros().rem_euclid(1_000);
+    let micros = u64::try_from(now.as_micros()).unwrap_or(0);
     // 4,096 steps of the twelve bits after the version spread over 1,000 microseconds.
-    let fraction = u16::try_from(micros_in_milli * 4_096 / 1_000).unwrap_or(0);
+    let fraction = u16::try_from(micros % 1_000 * 4_096 / 1_000).unwrap_or(0);
     random[..2].copy_from_slice(&fraction.to_be_bytes());
-    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    uuid::Builder::from_unix_timestamp_millis(micros / 1_000, &random).into_uuid()
 }
 
 /// All 22 digits, in three pieces that fit a register: dividing sixteen bytes digit by digit takes several times as

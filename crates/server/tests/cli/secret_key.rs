@@ -173,7 +173,7 @@ fn a_backup_takes_the_keys_of_the_settings_where_they_are_in_use() {
     $ rollcall backup lacking
     status: 1
     stdout:
-    {"backup":"lacking","schema":[schema],"bytes":499757,"created_at":"[time]"}
+    {"backup":"lacking","schema":[schema],"bytes":565293,"created_at":"[time]"}
     stderr:
     rollcall: lacking lacks the key of 1 signing secrets: run this with the server's secret_key and previous_secret_keys, or regenerate them; all else is in it
     "#);

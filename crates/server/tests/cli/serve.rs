@@ -187,7 +187,7 @@ fn literal_keys_of_a_development_server_open_nothing_in_production() {
     assert!(!is_signed_in(&serving.base_url, &cookie));
     let logged = serving.stop();
     assert!(
-        logged.contains("5 literal keys of rollcall dev"),
+        logged.contains("6 literal keys of rollcall dev"),
         "{logged}"
     );
     assert!(

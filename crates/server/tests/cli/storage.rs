@@ -140,15 +140,15 @@ fn tenants_and_keys_are_bootstrapped_on_the_storage() {
     $ rollcall audit list --output table
     status: 0
     stdout:
-     AT                           ACTOR     BY            ACTION                TARGET                                DETAILS
-     [time]  operator  command-line  organization.updated  [organization]  rate_limit_rpm status
-     [time]  operator  command-line  api_key.deleted       apikey_[id]       -
-     [time]  operator  command-line  api_key.enabled       apikey_[id]       -
-     [time]  operator  command-line  api_key.disabled      apikey_[id]       -
-     [time]  operator  command-line  api_key.created       apikey_[id]       owner
-     [time]  operator  command-line  api_key.created       apikey_[id]       -
-     [time]  operator  command-line  workspace.created     wrkspc_[id]       -
-     [time]  operator  command-line  organization.created  [organization]  -
+     AT                           ACTOR     NAME  ACTION                TARGET                                DETAILS                BY            ORGANIZATION
+     [time]  operator  -     organization.updated  [organization]  rate_limit_rpm status  command-line  [organization]
+     [time]  operator  -     api_key.deleted       apikey_[id]       -                      command-line  [organization]
+     [time]  operator  -     api_key.enabled       apikey_[id]       -                      command-line  [organization]
+     [time]  operator  -     api_key.disabled      apikey_[id]       -                      command-line  [organization]
+     [time]  operator  -     api_key.created       apikey_[id]       owner                  command-line  -
+     [time]  operator  -     api_key.created       apikey_[id]       -                      command-line  [organization]
+     [time]  operator  -     workspace.created     wrkspc_[id]       -                      command-line  [organization]
+     [time]  operator  -     organization.created  [organization]  -                      command-line  [organization]
     "#);
 }
 

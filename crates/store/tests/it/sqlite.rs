@@ -125,7 +125,6 @@ async fn documents_with_keys_lose_them_and_nothing_else() {
              ALTER TABLE organizations DROP COLUMN data_controls;
              DROP INDEX profiles_by_reference;
              ALTER TABLE organizations DROP COLUMN gateway_policy;
-             ALTER TABLE api_keys DROP COLUMN role;
              DROP INDEX audit_events_by_actor;
              ALTER TABLE audit_events DROP COLUMN actor_name;
              DROP INDEX organizations_in_removal;

@@ -30,7 +30,7 @@ use crate::webhooks::{
 };
 
 /// The values of paths: the name of a parameter, and what stands in its place in every example.
-pub const VALUES: [(&str, &str); 10] = [
+pub const VALUES: [(&str, &str); 11] = [
     ("organization_id", "0b6f2f6e-6a53-4a0e-9d0c-6f4f0a6c2f11"),
     ("user_profile_id", "uprof_011CbeBHspRT5JW7RnPynu5d"),
     ("enforcement_action_id", "enac_011CgYtEdis35bAPd4Ls8CRd"),
@@ -38,6 +38,7 @@ pub const VALUES: [(&str, &str); 10] = [
     ("webhook_delivery_id", "whd_011CghNqVAgU1igejhfmgPkg"),
     ("enrollment_id", "enr_011CgYtEdis35bAPd4Ls8CRe"),
     ("api_key_id", "apikey_011CbeBHspRT5JW7RnPynu5e"),
+    ("operator_key_id", "apikey_011CbeBHspRT5JW7RnPynu5g"),
     ("workspace_id", "wrkspc_011CbeBHspRT5JW7RnPynu5f"),
     ("name", "cyber"),
     ("region", "us"),
@@ -167,13 +168,17 @@ fn of_shape(shape: &RefOr<Schema>, examples: &BTreeMap<&'static str, Value>) -> 
                 let utoipa::openapi::schema::ArrayItems::RefOrSchema(item) = &array.items else {
                     return None;
                 };
-                let item = of_shape(item, examples)?;
-                Some(json!({"data": [item], "next_page": null}))
+                Some(page(of_shape(item, examples)?))
             }
             _ => None,
         },
         RefOr::T(_) => None,
     }
+}
+
+/// A page with nothing else.
+fn page(item: Value) -> Value {
+    json!({"data": [item], "next_page": null})
 }
 
 /// The examples of the document called `name`.

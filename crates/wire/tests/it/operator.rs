@@ -175,7 +175,7 @@ fn keys_are_of_three_kinds_and_show_their_secret_once() {
         ),
         (
             r#"{"name":"Ana","role":"viewer","kind":"operator"}"#,
-            "kind: unknown field",
+            "kind: Extra inputs are not permitted",
         ),
     ] {
         assert_eq!(message(read(body)), expected);
@@ -615,7 +615,7 @@ fn audit_events_name_fields_and_no_values() {
     };
     assert_eq!(
         written(|out| audit::write_audit_event(out, &event)),
-        r#"{"type":"audit_event","id":"aud_1","at":"2026-11-01T00:00:00Z","organization_id":null,"actor":{"kind":"api","id":"apikey_1"},"action":"user_profile.updated","target":{"type":"user_profile","id":"uprof_1"},"details":["name"]}"#
+        r#"{"type":"audit_event","id":"aud_1","at":"2026-11-01T00:00:00Z","organization_id":null,"actor":{"kind":"api","id":"apikey_1","name":"Platform"},"action":"user_profile.updated","target":{"type":"user_profile","id":"uprof_1"},"details":["name"]}"#
     );
     let request = audit::parse_list(Some("action=api_key.disabled&target_id=x"), &cursors());
     assert_eq!(request.unwrap().action, Some(AuditAction::ApiKeyDisabled));
@@ -659,7 +659,7 @@ fn faults_default_to_one_answer_of_the_catalogue() {
     let fault = fault.unwrap();
     assert_eq!(
         written(|out| dev::write_fault(out, &fault)),
-        r#"{"method":"POST","path":"/v1/user_profiles","status":529,"error_type":"overloaded_error","error_code":null,"times":1,"delay_ms":0,"drop_connection":false}"#
+        r#"{"method":"POST","path":"/v1/user_profiles","organization_id":null,"status":529,"error_type":"overloaded_error","error_code":null,"times":1,"delay_ms":0,"drop_connection":false}"#
     );
     let dropped = dev::parse_fault(fields(
         br#"{"drop_connection":true,"times":3,"delay_ms":250}"#,

@@ -359,11 +359,14 @@ mod tests {
         ] {
             for at_once in [1, 2, 100] {
                 let mut lines = Lines::new(Decoder::Identity, Format::AsItBegins);
+                let mut found = Vec::new();
                 for part in file.as_bytes().chunks(at_once) {
                     lines.feed(part).unwrap();
+                    found.extend(lines.some());
                 }
                 lines.end().unwrap();
-                let texts = lines.some().into_iter().filter_map(|it| it.bytes.ok());
+                found.extend(lines.some());
+                let texts = found.into_iter().filter_map(|it| it.bytes.ok());
                 let texts: Vec<_> = texts.map(|it| String::from_utf8(it).unwrap()).collect();
                 assert_eq!(lines.csv.is_some(), is_csv, "{file:?}");
                 assert_eq!(texts.len(), 1, "{file:?} {at_once}: {texts:?}");

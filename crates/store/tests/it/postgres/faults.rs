@@ -412,7 +412,11 @@ const READING: [&str; 42] = [
 /// Those whose names say so.
 fn only_reads(method: &str) -> bool {
     let more = ["registry_figures", "search_profiles", "lease_owner"];
-    let endpoints = ["search_webhook_endpoints", "secrets_sealed_otherwise"];
+    let endpoints = [
+        "search_webhook_endpoints",
+        "secrets_sealed_otherwise",
+        "find_workspace",
+    ];
     READING.contains(&method) || more.contains(&method) || endpoints.contains(&method)
 }
 

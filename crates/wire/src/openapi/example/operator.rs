@@ -16,6 +16,7 @@ use rollcall_domain::id::{
 };
 use rollcall_domain::profile::Profile;
 use rollcall_domain::program::ProgramName;
+use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{
     ApiKey, KeyOwner, KeyStatus, Organization, OrganizationPatch, OrganizationStatus,
     OrganizationSwitches, Workspace,
@@ -23,10 +24,13 @@ use rollcall_domain::tenant::{
 use rollcall_record::{event, line};
 use serde_json::{Value, json};
 
-use super::profiles::{ana, nordlicht, restriction, shown_controls, with_controls};
-use super::{
-    Examples, NOW, at, endpoint, only, organization_id, read, signing_key, value, written,
+use super::profiles::{
+    action_url, ana, nordlicht, restriction, shown_controls, updated, with_controls,
 };
+use super::{
+    Examples, NOW, at, endpoint, only, organization_id, page, read, signing_key, value, written,
+};
+use crate::dialects;
 use crate::operator::audit::write_audit_event;
 use crate::operator::deliveries::{ShownRequest, write_delivery};
 use crate::operator::dev::{parse_fault, write_billing, write_clock, write_fault};
@@ -85,6 +89,9 @@ fn tenants(examples: &mut Examples) -> Option<()> {
     let updated = organization.update(&patch).value;
     examples.answers("update_organization", shown(&updated)?);
 
+    let answer = read(&deleted("organization", organization.id.as_str()))?;
+    examples.answers("remove_organization", answer);
+
     let workspace = Workspace {
         id: WorkspaceId::parse(value("workspace_id")).ok()?,
         organization_id: organization_id()?,
@@ -125,6 +132,26 @@ fn tenants(examples: &mut Examples) -> Option<()> {
     examples.answers("update_api_key", answer);
     let answer = read(&deleted("api_key", key.id.as_str()))?;
     examples.answers("delete_api_key", answer);
+
+    let reviewer = ApiKey {
+        id: ApiKeyId::parse(value("operator_key_id")).ok()?,
+        owner: KeyOwner::Operator {
+            role: Role::Reviewer,
+        },
+        name: "Inês Marques".to_owned(),
+        ..key
+    };
+    let create = json!({"name": reviewer.name, "role": Role::Reviewer.as_str()});
+    examples.sends("OperatorKeyCreate", create);
+    let secret = "sk-rollcall-op01-shown-here-and-never-again";
+    let shown = |it: &ApiKey, secret| written(|out| write_api_key(out, it, secret));
+    examples.answers("create_operator_key", shown(&reviewer, Some(secret))?);
+    examples.answers("list_operator_keys", page(shown(&reviewer, None)?));
+    let disabled = reviewer.with_status(KeyStatus::Disabled, &[], at(NOW)?);
+    let disabled = disabled.ok()?.value;
+    examples.answers("update_operator_key", shown(&disabled, None)?);
+    let answer = read(&deleted("api_key", disabled.id.as_str()))?;
+    examples.answers("delete_operator_key", answer);
     Some(())
 }
 
@@ -191,6 +218,10 @@ fn profiles(examples: &mut Examples) -> Option<()> {
     };
     let answer = record(&with_controls()?, Some(rest))?;
     examples.answers("get_user_profile", answer);
+    let (update, updated) = updated(dialects::DEFAULT)?;
+    examples.sends("update_user_profile", update);
+    examples.answers("update_user_profile", record(&updated, None)?);
+    action_url(examples)?;
     let report = ImportReport {
         imported: 1,
         ..ImportReport::default()

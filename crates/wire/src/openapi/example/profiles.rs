@@ -156,26 +156,38 @@ pub(super) fn examples(dialect: &Dialect) -> Option<Examples> {
     let answer = shown(dialect, &profile, Answer::Get)?;
     examples.answers("get_user_profile", answer);
 
-    let mut changes = changes().into_iter();
-    let (name, change) = changes.find(|(name, _)| dialect.takes(name))?;
-    let update = json!({name: change, "metadata": {"seats": "40", "region": ""}});
-    let patch = dialect.parse_update(update.to_string().as_bytes(), at(NOW)?);
-    let updated = profile.update(&patch.ok()?, at(NOW)?).ok()?.value;
+    let (update, updated) = updated(dialect)?;
     examples.sends("update_user_profile", update);
     let answer = shown(dialect, &updated, Answer::Other)?;
     examples.answers("update_user_profile", answer);
 
     let answer = read(&deleted_profile(&profile.id))?;
     examples.answers("delete_user_profile", answer);
-    let expires_at = at("2026-11-20T14:18:27.650118Z")?;
-    let url = "https://profiles.example.net/user-profiles/enrollment/Qm9yZWFsaXMtMjAyNi1leGFtcGxlLXRva2VuLW5vdC1yZWFs";
-    let answer = read(&write_enrollment_url(expires_at, url))?;
+    let answer = read(&write_enrollment_url(at(EXPIRES_AT)?, URL))?;
     examples.answers("create_enrollment_url", answer);
+    action_url(&mut examples)?;
+    Some(examples)
+}
+
+const URL: &str = "https://profiles.example.net/user-profiles/enrollment/Qm9yZWFsaXMtMjAyNi1leGFtcGxlLXRva2VuLW5vdC1yZWFs";
+const EXPIRES_AT: &str = "2026-11-20T14:18:27.650118Z";
+
+/// An update of the customer, and what is then.
+pub(super) fn updated(dialect: &Dialect) -> Option<(Value, Profile)> {
+    let mut changes = changes().into_iter();
+    let (name, change) = changes.find(|(name, _)| dialect.takes(name))?;
+    let update = json!({name: change, "metadata": {"seats": "40", "region": ""}});
+    let patch = dialect.parse_update(update.to_string().as_bytes(), at(NOW)?);
+    let updated = nordlicht()?.update(&patch.ok()?, at(NOW)?).ok()?.value;
+    Some((update, updated))
+}
+
+pub(super) fn action_url(examples: &mut Examples) -> Option<()> {
     let action = json!({"action": {"type": "enroll_end_user"}});
     examples.sends("create_action_url", action);
-    let answer = read(&write_action_url(expires_at, url))?;
+    let answer = read(&write_action_url(at(EXPIRES_AT)?, URL))?;
     examples.answers("create_action_url", answer);
-    Some(examples)
+    Some(())
 }
 
 /// What a platform sends that gives a key and a bucket.
