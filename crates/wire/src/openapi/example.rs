@@ -168,7 +168,7 @@ fn of_shape(shape: &RefOr<Schema>, examples: &BTreeMap<&'static str, Value>) -> 
                 let utoipa::openapi::schema::ArrayItems::RefOrSchema(item) = &array.items else {
                     return None;
                 };
-                Some(page(of_shape(item, examples)?))
+                Some(page(&of_shape(item, examples)?))
             }
             _ => None,
         },
@@ -177,7 +177,7 @@ fn of_shape(shape: &RefOr<Schema>, examples: &BTreeMap<&'static str, Value>) -> 
 }
 
 /// A page with nothing else.
-fn page(item: Value) -> Value {
+fn page(item: &Value) -> Value {
     json!({"data": [item], "next_page": null})
 }
 

@@ -146,7 +146,7 @@ fn tenants(examples: &mut Examples) -> Option<()> {
     let secret = "sk-rollcall-op01-shown-here-and-never-again";
     let shown = |it: &ApiKey, secret| written(|out| write_api_key(out, it, secret));
     examples.answers("create_operator_key", shown(&reviewer, Some(secret))?);
-    examples.answers("list_operator_keys", page(shown(&reviewer, None)?));
+    examples.answers("list_operator_keys", page(&shown(&reviewer, None)?));
     let disabled = reviewer.with_status(KeyStatus::Disabled, &[], at(NOW)?);
     let disabled = disabled.ok()?.value;
     examples.answers("update_operator_key", shown(&disabled, None)?);
