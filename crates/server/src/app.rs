@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::config::ProgramConfig;
 use crate::credentials::{Credentials, Identity};
-use crate::development::{Development, DevelopmentParts};
+use crate::development::{Development, DevelopmentParts, tenants};
 use crate::duty::Duty;
 use crate::email_hash::EmailHashing;
 use crate::http::body::BodyLimits;
@@ -356,7 +356,7 @@ impl App {
         let Some(tenants) = self.development.as_ref().and_then(|it| it.tenants.as_ref()) else {
             return Ok(None);
         };
-        if !secret.starts_with(b"test-") {
+        if !secret.starts_with(tenants::PREFIX) {
             return Ok(None);
         }
         tenants

@@ -7,7 +7,7 @@
 mod billing;
 mod faults;
 mod requests;
-mod tenants;
+pub(crate) mod tenants;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -192,7 +192,7 @@ pub(super) static PATHS: &[PathRow] = {
         path(Console, "/console/operator_keys/{operator_key_id}", &[post(console!(Administer, console::operator_keys::update))]),
         path(Console, "/console/search", &[get(console!(Read, console::search::show)), post(console!(Read, console::search::find))]),
         path(Console, "/console/audit", &[get(console!(Read, console::audit::list))]),
-        path(Console, "/console/audit/download", &[get(console!(Read, console::audit::download)).without_time_limit()]),
+        path(Console, "/console/audit/download", &[get(console!(Administer, console::audit::download)).without_time_limit()]),
         path(Console, "/console/audit/{audit_event_id}", &[get(console!(Read, console::audit_event::show))]),
         path(Console, "/console/import", &[get(console!(Administer, console::import::show)), post(console!(Administer, console::import::run)).without_time_limit()]),
         path(Console, "/console/export", &[get(console!(Administer, export::show))]),

@@ -418,6 +418,11 @@ async fn a_test_tenant_has_an_administrator_and_faults_and_requests_of_its_own()
     let refused = platforms.get("/v1/organizations/webhooks").await;
     assert_eq!(refused.status, 403);
     assert_ne!(organization(&other.get(PROFILES).await), id);
+    // With nobody before the word it is a tenant's key like any other.
+    for word in ["test-admin", "test-gateway"] {
+        let named = server.platform_with(word).get(PROFILES).await;
+        assert_eq!(named.status, 200, "{word}: {named}");
+    }
 
     let faults = format!("{DEV}/faults");
     let order = json!({"status": 529, "times": 5, "organization_id": id}).to_string();

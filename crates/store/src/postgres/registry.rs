@@ -189,6 +189,10 @@ fn export(
     if let Some(id) = organization_id {
         parameters.push(id.as_str().into());
         conditions.push("organization = $2".to_owned());
+    } else {
+        // Of one whose end has begun something may be left.
+        let ending = "ARRAY (SELECT o.id FROM organizations o WHERE o.removal IS NOT NULL)";
+        conditions.push(format!("organization <> ALL ({ending})"));
     }
     if let Some(after) = after {
         let first = parameters.len() + 1;

@@ -83,10 +83,11 @@ async fn answer(call: &ConsoleCall<'_>, form: &Form) -> Outcome {
     }
     let more = found.more.iter().filter_map(|way| {
         let (name, filter) = match way {
+            // An address stands in no link. More than a page of profiles of one address is nothing that people have.
+            _ if is_address(text) => return None,
             Way::Reference => ("reference ID", "reference_id"),
             Way::EmailHash => ("e-mail hash", "email_hash"),
             Way::Name => ("name", "q"),
-            // An address stands in no link. More than a page of profiles of one address is nothing that people have.
             Way::Email | Way::Id | Way::EventId => return None,
         };
         let mut query = url::form_urlencoded::Serializer::new(String::new());

@@ -65,3 +65,43 @@ async fn who_is_under_way_when_a_tenancy_ends_leaves_nothing_behind() {
     }
     world.assert_sound().await;
 }
+
+/// A row that somebody changes while a piece takes it, without an entry in the audit trail: a key's last use, a count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_was_changed_while_its_piece_went_does_not_stay_behind() {
+    let url = migrated_database().await;
+    let store = Arc::new(open_at(&url).await);
+    let world = World::new(store.clone(), Arc::new(Ids::default()));
+    let scope = world.organization("org").await;
+    let org = scope.organization_id().clone();
+    let new = Profile::create(world.ids.profile(at(1)), ProfileDraft::default(), at(1));
+    let stored = store.insert_profile(&scope, &act_at(at(1)), new).await;
+    stored.unwrap();
+    world.hold(&org).await;
+    let begun = store.begin_removal(proof(), &act_at(at(2)), &org).await;
+    assert_eq!(begun.unwrap(), Some(Ok(())));
+    let client = server::client(&url).await.unwrap();
+    let changing = "BEGIN; UPDATE profile_counts SET profiles = profiles";
+    client.batch_execute(changing).await.unwrap();
+    let removing = {
+        let (store, org) = (store.clone(), org.clone());
+        tokio::spawn(async move {
+            while store
+                .go_on_removing(proof(), &org, at(2), 250)
+                .await
+                .unwrap()
+                == Left::More
+            {}
+        })
+    };
+    let waiting = "SELECT count(*) >= 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND datname = current_database()";
+    server::wait_for(&url, waiting, "t").await;
+    client.batch_execute("COMMIT").await.unwrap();
+    removing.await.unwrap();
+    for table in ["profile_ids", "profiles", "profile_counts", "organizations"] {
+        let left = server::ask(&url, &format!("SELECT count(*) FROM {table}")).await;
+        assert_eq!(left, "0", "{table}");
+    }
+    world.assert_sound().await;
+}
