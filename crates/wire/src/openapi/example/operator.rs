@@ -445,6 +445,7 @@ fn development(examples: &mut Examples) -> Option<()> {
             "type": "request",
             "request_id": "req_011CgYtEdis35bAPd4Ls8CRh",
             "at": NOW,
+            "organization_id": value("organization_id"),
             "method": "GET",
             "path": "/v1/user_profiles",
             "query": "limit=20",
