@@ -144,7 +144,7 @@ impl Examples {
             in_path.then(|| Value::from(value(&parameter.name)))
         };
         if let Some(example) = placed.map(|(_, example)| example.clone()).or_else(usual) {
-            // One alone: several are written in any order, another each time.
+            // What is said of an extension stands alone: several are written in any order, another each time.
             parameter.extensions = Some(Extensions::from_iter([("example", example)]));
         }
     }

@@ -179,8 +179,6 @@ fn gateway(examples: &mut Examples) -> Option<()> {
     };
     let answer = written(|out| write_decision(out, decision, Some(&profile)))?;
     examples.answers("GatewayDecision", answer);
-    let named = value("user_profile_id");
-    examples.places("get_gateway_decision", "user_profile_id", named);
     Some(())
 }
 
