@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import Anthropic from "@anthropic-ai/sdk";
 
@@ -14,10 +14,13 @@ const KEYS = { api: "browser-tests-api-key", admin: "browser-tests-admin-key", o
 /** The instant at which a server's clock stands, unless a test lets it run. */
 export const NOW = "2026-03-15T10:00:00Z";
 
+/** The database of this file of tests. */
+const DATABASE = ROLLCALL_POSTGRES_URL?.replace("{suite}", basename(process.argv[1], ".test.mjs"));
+
 /** The two engines, and what makes a server use them. */
 export const ENGINES = {
   embedded: ["--data-dir", "data"],
-  PostgreSQL: ["--database-url", ROLLCALL_POSTGRES_URL, "--secret-key", Buffer.alloc(32, 1).toString("base64")],
+  PostgreSQL: ["--database-url", DATABASE, "--secret-key", Buffer.alloc(32, 1).toString("base64")],
 };
 
 /**
