@@ -66,6 +66,9 @@ pub(crate) trait Service: Sync {
     /// The answer to a request that a page of ours makes for whoever reads it: like any other request, it is nobody's
     /// without a key.
     fn respond(&self, request: Request<Full<Bytes>>) -> Responding<'_>;
+
+    /// Whether console and reference are on this listener.
+    fn has_operators_side(&self) -> bool;
 }
 
 pub(crate) type Responding<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;

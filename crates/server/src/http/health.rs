@@ -21,7 +21,10 @@ static ACCEPT: HeaderName = http::header::ACCEPT;
 pub(crate) async fn root(exchange: &Exchange<'_>) -> Outcome {
     let mut accepted = header_values(exchange.head, &ACCEPT);
     let is_browser = accepted.any(|value| String::from_utf8_lossy(value).contains("text/html"));
-    let mut answer = if is_browser {
+    let leads_on = exchange
+        .service()
+        .is_ok_and(|service| service.has_operators_side());
+    let mut answer = if is_browser && leads_on {
         docs::front_page()?
     } else {
         json(object(|server| {

@@ -107,6 +107,10 @@ impl Service for Router {
             answer(self, &mut exchange).await.0
         })
     }
+
+    fn has_operators_side(&self) -> bool {
+        self.surface.operator
+    }
 }
 
 async fn respond(router: &Router, request: Request<Incoming>) -> Response<Body> {

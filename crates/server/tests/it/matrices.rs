@@ -459,6 +459,14 @@ async fn with_a_door_of_its_own_the_operators_side_is_there_alone() {
         .at_the_operators_door()
         .with("x-api-key", OPERATOR_KEY);
     operator.get(of_operators).await.ok();
+    // A browser is led to where console and reference are, and nowhere else.
+    for (door, leads_on) in [
+        (server.stranger(), false),
+        (server.at_the_operators_door(), true),
+    ] {
+        let front = door.with("accept", "text/html").get("/").await;
+        assert_eq!(front.text().contains("/console"), leads_on, "{front}");
+    }
     let missing = operator.get("/gateway/v1/check").await;
     assert_eq!(missing.error(), "404 not_found_error: Not found");
     server.platform().get("/v1/user_profiles").await.ok();
