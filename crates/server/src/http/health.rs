@@ -12,7 +12,7 @@ use super::answer::{Body, answer, json};
 use super::call::header_values;
 use super::docs;
 use super::error::{Failure, Outcome};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Service};
 use crate::metrics::Exposition;
 
 static ACCEPT: HeaderName = http::header::ACCEPT;
@@ -21,9 +21,7 @@ static ACCEPT: HeaderName = http::header::ACCEPT;
 pub(crate) async fn root(exchange: &Exchange<'_>) -> Outcome {
     let mut accepted = header_values(exchange.head, &ACCEPT);
     let is_browser = accepted.any(|value| String::from_utf8_lossy(value).contains("text/html"));
-    let leads_on = exchange
-        .service()
-        .is_ok_and(|service| service.has_operators_side());
+    let leads_on = exchange.service().is_ok_and(Service::has_operators_side);
     let mut answer = if is_browser && leads_on {
         docs::front_page()?
     } else {
