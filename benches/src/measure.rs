@@ -47,7 +47,7 @@ impl Answering<'_> {
     fn cpu_time(&self) -> anyhow::Result<(Duration, Duration)> {
         let servers = self.servers.iter();
         let servers = servers.map(|server| usage::cpu_time(server.pid()));
-        let database = self.database.map(usage::family_cpu_time).transpose()?;
+        let database = self.database.map(usage::cpu_time).transpose()?;
         let servers = servers.sum::<anyhow::Result<Duration>>()?;
         Ok((servers, database.unwrap_or_default()))
     }

@@ -15,14 +15,6 @@ fn process(pid: u32) -> anyhow::Result<Process> {
     Ok(Process::new(i32::try_from(pid)?)?)
 }
 
-/// CPU time, user and system, of all threads, ended ones included.
-///
-/// In steps of 10 ms. The kernel scales the sum to the exact running time, so a round of two
-/// seconds is right to half a percent; the finer per-thread `schedstat` forgets ended threads.
-pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
-    Ok(own_time(&process(pid)?.stat()?))
-}
-
 fn own_time(stat: &Stat) -> Duration {
     in_time(stat.utime + stat.stime)
 }
@@ -31,8 +23,12 @@ fn in_time(ticks: u64) -> Duration {
     Duration::from_millis(ticks * 1_000 / procfs::ticks_per_second())
 }
 
-/// CPU time of a process, of those it has started, and of those of them that have ended.
-pub(crate) fn family_cpu_time(pid: u32) -> anyhow::Result<Duration> {
+/// CPU time, user and system, of all threads of a process, of those it has started, and of those of either
+/// that have ended.
+///
+/// In steps of 10 ms. The kernel scales the sum to the exact running time, so a round of two
+/// seconds is right to half a percent; the finer per-thread `schedstat` forgets ended threads.
+pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     let parent = process(pid)?.stat()?;
     let ended = u64::try_from(parent.cutime + parent.cstime)?;
     // Whoever ends meanwhile is counted by its parent.
@@ -137,8 +133,8 @@ mod tests {
         let memory = memory(pid).unwrap();
         assert!(memory.anonymous > 0 && memory.peak_resident >= memory.resident);
         // In this order: time goes on between the two.
-        let alone = cpu_time(pid).unwrap();
-        assert!(family_cpu_time(pid).unwrap() >= alone);
+        let alone = own_time(&process(pid).unwrap().stat().unwrap());
+        assert!(cpu_time(pid).unwrap() >= alone);
         assert!(bytes_read(pid).is_some());
     }
 }
