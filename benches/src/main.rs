@@ -21,7 +21,7 @@
 //! | [`callgrind`] | a server whose instructions are counted |
 //! | [`commits`] | the reference for creates: SQLite with one commit each |
 //! | [`pgbench`] | the reference on PostgreSQL |
-//! | [`run`], [`scale`], [`postgresql`], [`instructions`] | the commands that measure |
+//! | [`run`], [`scale`], [`peers`], [`postgresql`], [`instructions`] | the commands that measure |
 //! | [`results`], [`stats`], [`output`] | the figures and what they have to reach, printed and written into the documentation |
 //!
 //! To add a scenario: a variant in [`requests::Scenario`] and its requests beside it; the compiler
@@ -37,6 +37,7 @@ mod limit;
 mod load;
 mod measure;
 mod output;
+mod peers;
 mod pgbench;
 mod postgresql;
 mod random;
@@ -73,6 +74,8 @@ enum Command {
     Dataset(RunArgs),
     /// Compare a list page at two sizes of the registry.
     Scale(ScaleArgs),
+    /// Compare a list and a get with what other servers need for the same.
+    Peers(PeersArgs),
     /// Measure Rollcall on a PostgreSQL of its own, against pgbench.
     Postgresql(PostgresqlArgs),
     /// Count the instructions and allocations of a request, and compare them with those that are kept.
@@ -102,6 +105,18 @@ struct ScaleArgs {
     small: u64,
     #[arg(long, default_value_t = 10_000_000)]
     large: u64,
+    #[command(flatten)]
+    bench: BenchArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+struct PeersArgs {
+    /// Profiles in each server's database.
+    #[arg(long, default_value_t = 10_000)]
+    profiles: u64,
+    /// Only install what the other servers are made of.
+    #[arg(long)]
+    prepare: bool,
     #[command(flatten)]
     bench: BenchArgs,
 }
@@ -201,6 +216,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => one_thread()?.block_on(run::run(&args)),
         Command::Dataset(args) => dataset::only(&args),
         Command::Scale(args) => one_thread()?.block_on(scale::run(&args)),
+        Command::Peers(args) => one_thread()?.block_on(peers::run(&args)),
         Command::Postgresql(args) => one_thread()?.block_on(postgresql::run(&args)),
         Command::Instructions(args) => one_thread()?.block_on(instructions::run(&args)),
         Command::Report(args) => output::report(&args.file, &args.into),

@@ -3,7 +3,7 @@
 //! When an option changes its name, this is the one file to follow.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -215,14 +215,11 @@ impl Binary {
         log: &Path,
         cores: Cores,
     ) -> anyhow::Result<Server> {
-        let free = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let address = free.to_string();
+        let address = free_address()?.to_string();
         command.args(arguments).args(["--listen", &address]);
         storage.name_to(&mut command);
         command.args(&self.serve_arguments);
-        log_to(&mut command, log)?;
-        let child = cores.spawn_server(&mut command)?;
-        Ok(Server::of(child, address, log.to_owned()))
+        Server::start(command, address, log, cores)
     }
 
     fn output(&self, command: &mut Command) -> anyhow::Result<String> {
@@ -246,6 +243,18 @@ pub(crate) struct Server {
 
 impl Server {
     const DRAIN: Duration = Duration::from_secs(20);
+
+    /// Starts a program that was told to listen on `address`.
+    pub(crate) fn start(
+        mut command: Command,
+        address: String,
+        log: &Path,
+        cores: Cores,
+    ) -> anyhow::Result<Self> {
+        log_to(&mut command, log)?;
+        let child = cores.spawn_server(&mut command)?;
+        Ok(Self::of(child, address, log.to_owned()))
+    }
 
     /// Takes over a process that listens on `address`.
     pub(crate) fn of(child: Child, address: String, log: PathBuf) -> Self {
@@ -302,6 +311,11 @@ impl Drop for Server {
             let _ = self.child.kill();
         }
     }
+}
+
+/// Where nobody listens yet.
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
 /// Under `cargo run` the cargo that started this program builds the server too.
