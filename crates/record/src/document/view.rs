@@ -1,6 +1,5 @@
 //! A document looked at where it lies: its parts, borrowed, and nothing built from them.
 
-use memchr::{Memchr, memchr_iter};
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::enforcement::{
     ActionKind, EnforcementStatus, IdentityCheck, Reason, StatusRules,
@@ -301,10 +300,13 @@ const OBJECT: Beginnings = *b"{{";
 const OBJECT_OR_NULL: Beginnings = *b"{n";
 const ARRAY: Beginnings = *b"[[";
 
+/// How many lines there are from the id to the unresolved actions. What follows them nobody looks at here.
+const LINES: usize = 13;
+
 struct Lines<'a> {
     document: &'a str,
     /// Where lines end.
-    ends: Memchr<'a>,
+    ends: [usize; LINES],
     /// Where the next one begins.
     start: usize,
     next: usize,
@@ -319,7 +321,7 @@ impl<'a> Lines<'a> {
         };
         Self {
             document,
-            ends: memchr_iter(b'\n', document.as_bytes()),
+            ends: line_ends(document.as_bytes()),
             // The array's own bracket stands before the first.
             start: 1,
             next: 0,
@@ -327,8 +329,9 @@ impl<'a> Lines<'a> {
     }
 
     /// The value on the next line, which a comma ends.
+    #[inline]
     fn value(&mut self, [one, other]: Beginnings) -> Result<&'a str, DamagedDocument> {
-        let end = self.ends.next().ok_or_else(|| self.damaged())?;
+        let end = self.ends.get(self.next).copied().unwrap_or(NOWHERE);
         let line = self.document.get(self.start..end);
         let value = line.and_then(|line| line.strip_suffix(','));
         let value = value.filter(|value| {
@@ -341,8 +344,61 @@ impl<'a> Lines<'a> {
         Ok(value)
     }
 
+    #[cold]
     fn damaged(&self) -> DamagedDocument {
         let name = STORED_LINES.get(self.next).unwrap_or(&"the end");
         DamagedDocument(format!("expected {name} on line {}", self.next + 1))
+    }
+}
+
+/// The end of a line that is not there.
+const NOWHERE: usize = usize::MAX;
+
+/// Where the first lines of `text` end, eight bytes at a time: lines are so short that to search for each end anew costs
+/// twice as much.
+fn line_ends(text: &[u8]) -> [usize; LINES] {
+    const BREAKS: u64 = u64::from_le_bytes([b'\n'; 8]);
+    const LOW_BITS: u64 = u64::from_le_bytes([0x7f; 8]);
+    let mut ends = [NOWHERE; LINES];
+    let mut places = ends.iter_mut();
+    let (words, rest) = text.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let differing = u64::from_le_bytes(*word) ^ BREAKS;
+        // The high bit of each byte that is a line break.
+        let mut found = !(((differing & LOW_BITS) + LOW_BITS) | differing | LOW_BITS);
+        while found != 0 {
+            let Some(place) = places.next() else {
+                return ends;
+            };
+            *place = number * 8 + found.trailing_zeros() as usize / 8;
+            found &= found - 1;
+        }
+    }
+    let rest = rest.iter().enumerate();
+    let found = rest.filter(|(_, byte)| **byte == b'\n');
+    for (place, (offset, _)) in places.zip(found) {
+        *place = words.len() * 8 + offset;
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_are_found_wherever_they_stand() {
+        // Bytes beside a line break in each of their bits, and line breaks side by side.
+        let text = "\n\u{b}\n\n\u{8}é\n\u{8a}0123456789\n\n\u{1}\u{ff}\n";
+        for length in 0..text.len() {
+            let text = &text.as_bytes()[length..];
+            let found = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            let mut expected = [NOWHERE; LINES];
+            for (place, (at, _)) in expected.iter_mut().zip(found) {
+                *place = at;
+            }
+            assert_eq!(line_ends(text), expected, "{length}");
+        }
+        assert_eq!(line_ends(&[b'\n'; 40])[LINES - 1], LINES - 1);
     }
 }
