@@ -25,10 +25,19 @@ pub struct InvalidId {
 fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_LENGTH
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        && text.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
+
+/// Which bytes an identifier may have. Looked up, because every request has several.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        plain[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        byte += 1;
+    }
+    plain
+};
 
 macro_rules! identifiers {
     ($($(#[$doc:meta])* $name:ident, $prefix:literal;)*) => {$(
@@ -104,11 +113,7 @@ impl ProfileId {
     /// profile was created: an id that was imported may carry any.
     pub fn carried_time(&self) -> Option<Timestamp> {
         let encoded = self.0.strip_prefix(Self::PREFIX)?.strip_prefix("01")?;
-        let mut bytes = [0; 32];
-        let length = bs58::decode(encoded).onto(&mut bytes[..]).ok()?;
-        // The padding of 22 characters decodes to zero bytes in front.
-        let uuid: [u8; 16] = bytes[..length].last_chunk().copied()?;
-        let uuid = uuid::Uuid::from_bytes(uuid);
+        let uuid = from_base58(encoded.as_bytes().try_into().ok()?)?;
         let (millis, fraction) = match uuid.get_version()? {
             uuid::Version::SortRand => (uuid.as_u128() >> 80, (uuid.as_u128() >> 64) & 0xfff),
             _ => return None,
@@ -316,13 +321,19 @@ fn uuid_of(now: Timestamp, mut random: [u8; 10]) -> uuid::Uuid {
     uuid::Builder::from_unix_timestamp_millis(micros / 1_000, &random).into_uuid()
 }
 
-/// All 22 digits, in three pieces that fit a register: dividing sixteen bytes digit by digit takes several times as
-/// long, and every answer has such an id.
+const DIGITS: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+/// The digits of a UUID.
+const WIDTH: usize = 22;
+
+/// Digits are made and read in pieces of so many, which fit a register: dividing and multiplying sixteen bytes digit
+/// by digit takes several times as long, and every answer has such an id.
+const PIECE: usize = 10;
+
+const OF_PIECE: u128 = 58_u128.pow(10);
+
+/// All 22 digits.
 fn base58(prefix: &str, uuid: uuid::Uuid) -> String {
-    const DIGITS: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-    const WIDTH: usize = 22;
-    const PIECE: usize = 10;
-    const OF_PIECE: u128 = 58_u128.pow(10);
     let mut digits = [b'1'; WIDTH];
     let mut rest = uuid.as_u128();
     for piece in digits.rchunks_mut(PIECE) {
@@ -340,6 +351,30 @@ fn base58(prefix: &str, uuid: uuid::Uuid) -> String {
     text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
     text
 }
+
+/// The UUID that has these digits, if one has.
+fn from_base58(digits: &[u8; WIDTH]) -> Option<uuid::Uuid> {
+    let mut uuid = 0_u128;
+    for piece in digits.rchunks(PIECE).rev() {
+        let mut number = 0;
+        for digit in piece {
+            number = number * 58 + u64::from(VALUES[usize::from(*digit)]?);
+        }
+        uuid = uuid.checked_mul(OF_PIECE)?.checked_add(number.into())?;
+    }
+    Some(uuid::Uuid::from_u128(uuid))
+}
+
+/// What each byte is worth as a digit.
+const VALUES: [Option<u8>; 256] = {
+    let mut values = [None; 256];
+    let mut value = 0_u8;
+    while (value as usize) < DIGITS.len() {
+        values[DIGITS[value as usize] as usize] = Some(value);
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {
@@ -420,7 +455,10 @@ mod tests {
             let uuid = uuid::Uuid::from_u128(number);
             let digits = bs58::encode(uuid.as_bytes()).into_string();
             let digits = digits.trim_start_matches('1');
-            assert_eq!(base58("x_", uuid), format!("x_01{digits:1>22}"));
+            let digits = format!("{digits:1>22}");
+            assert_eq!(base58("x_", uuid), format!("x_01{digits}"));
+            let read = from_base58(digits.as_bytes().try_into().unwrap());
+            assert_eq!(read, Some(uuid), "{digits}");
         }
     }
 
@@ -431,6 +469,12 @@ mod tests {
             "uprof_011",
             "uprof_01ana",
             "uprof_010OIl",
+            // More than a UUID holds.
+            "uprof_01zzzzzzzzzzzzzzzzzzzzzz",
+            // A digit that is none, in each of the pieces.
+            "uprof_010CbeBHspRT5JW7RnPynu5d",
+            "uprof_011CbeBHspRl5JW7RnPynu5d",
+            "uprof_011CbeBHspRT5JW7RnPynu5O",
             &format!("uprof_01{}", "z".repeat(100)),
         ] {
             assert_eq!(
