@@ -238,6 +238,11 @@ fn optional_text() -> Shape {
 }
 
 /// Appends texts that are JSON, or pieces of it, already.
+#[expect(
+    clippy::inline_always,
+    reason = "runs for every profile of every page; where it stands, most of the texts are known and need no call"
+)]
+#[inline(always)]
 fn copy<const N: usize>(out: &mut Vec<u8>, texts: [&str; N]) {
     for text in texts {
         out.extend_from_slice(text.as_bytes());
@@ -269,15 +274,11 @@ fn copy_details(out: &mut Vec<u8>, view: &ProfileView<'_>) {
 
 /// Writes `trust_grants`.
 fn copy_trust_grants(out: &mut Vec<u8>, view: &ProfileView<'_>) {
-    let own = view.own_program_members();
     match view.cyber_status() {
-        None => copy(out, ["{", own, "}"]),
+        None => copy(out, ["{", view.own_program_members(), "}"]),
         Some(status) => {
-            let comma = if own.is_empty() { "" } else { "," };
-            copy(
-                out,
-                ["{\"cyber\":{\"status\":", status, "}", comma, own, "}"],
-            );
+            copy(out, ["{\"cyber\":{\"status\":", status, "}"]);
+            copy_own_programs(out, view);
         }
     }
 }
@@ -304,9 +305,10 @@ fn copy_programs_in_summary(out: &mut Vec<u8>, view: &ProfileView<'_>) {
 
 /// Writes the operator's own programs behind others, and ends the object.
 fn copy_own_programs(out: &mut Vec<u8>, view: &ProfileView<'_>) {
-    let own = view.own_program_members();
-    let comma = if own.is_empty() { "" } else { "," };
-    copy(out, [comma, own, "}"]);
+    match view.own_program_members() {
+        "" => copy(out, ["}"]),
+        own => copy(out, [",", own, "}"]),
+    }
 }
 
 /// Writes the actions open at `now` and the status they come to:
