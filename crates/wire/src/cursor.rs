@@ -19,8 +19,8 @@
 
 use std::fmt;
 
-use aes_gcm_siv::aead::{Aead as _, KeyInit as _, Payload};
-use aes_gcm_siv::{Aes256GcmSiv, Key, Nonce};
+use aes_gcm_siv::aead::{Aead as _, AeadInOut as _, KeyInit as _, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, Key, Nonce, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
@@ -39,6 +39,9 @@ pub const MAX_LENGTH: usize = 2_048;
 const PREFIX: &str = "page_";
 const VERSION: u8 = 1;
 const PROFILES: &str = "user_profiles";
+
+/// Room for what a cursor carries, without filters and long names.
+const USUAL_BYTES: usize = 64;
 
 /// The keys that cursors are made and opened with. Every instance on one database needs the same.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -97,12 +100,8 @@ impl Cursors {
         listing: &ProfileListing,
         position: &Position,
     ) -> String {
-        let opened = OpenedCursor {
-            order: listing.order,
-            filters: filters::bytes_of(listing),
-            position: position.clone(),
-        };
-        self.seal_bytes(&purpose(organization), &opened.to_bytes())
+        let bytes = bytes_of(listing.order, &filters::bytes_of(listing), position);
+        self.seal_bytes(&purpose(organization), &bytes)
     }
 
     /// Opens a cursor of that organization's listing; which listing, [`OpenedCursor::resume`]
@@ -155,7 +154,7 @@ pub fn is_invalid_cursor(error: &ApiError) -> bool {
 const INVALID: &str = "not a valid cursor for this request";
 
 fn purpose(organization: &OrganizationId) -> String {
-    format!("{PROFILES} {organization}")
+    [PROFILES, " ", organization.as_str()].concat()
 }
 
 struct Seal {
@@ -177,23 +176,28 @@ impl Seal {
 
     /// Version, then ciphertext with its tag.
     fn seal(&self, purpose: &str, plain: &[u8]) -> Vec<u8> {
-        let payload = Payload {
-            msg: plain,
-            aad: purpose.as_bytes(),
-        };
-        // The cipher fails on messages of 64 GiB alone; what it would return then opens nowhere.
-        let sealed = self.cipher.encrypt(&self.nonce, payload);
-        [&[VERSION], sealed.unwrap_or_default().as_slice()].concat()
+        let mut sealed = Vec::with_capacity(1 + plain.len() + size_of::<Tag>());
+        sealed.push(VERSION);
+        sealed.extend_from_slice(plain);
+        let buffer = (&mut sealed[1..]).into();
+        // The cipher fails on messages of 64 GiB alone; what lacks its tag opens nowhere.
+        match self
+            .cipher
+            .encrypt_inout_detached(&self.nonce, purpose.as_bytes(), buffer)
+        {
+            Ok(tag) => sealed.extend_from_slice(&tag),
+            Err(_) => sealed.truncate(1),
+        }
+        sealed
     }
 
     fn open(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (&version, sealed) = sealed.split_first()?;
+        let sealed = sealed.strip_prefix(&[VERSION])?;
         let payload = Payload {
             msg: sealed,
             aad: purpose.as_bytes(),
         };
-        let plain = self.cipher.decrypt(&self.nonce, payload);
-        plain.ok().filter(|_| version == VERSION)
+        self.cipher.decrypt(&self.nonce, payload).ok()
     }
 }
 
@@ -207,7 +211,56 @@ fn derived(key: &[u8; 32], label: &[u8]) -> [u8; 32] {
     hash.finalize().into_bytes().into()
 }
 
-/// What a cursor carries.
+/// What a cursor carries: order, kind of position, filters, if any is set; then the position: microseconds or name,
+/// and id.
+fn bytes_of(order: Order, filters: &[u8], position: &Position) -> Vec<u8> {
+    let order = match order {
+        Order::Ascending => 0,
+        Order::Descending => 1,
+    };
+    let kind = match position {
+        Position::CreatedAt { .. } => 0,
+        Position::Name { folded: None, .. } => 1,
+        Position::Name {
+            folded: Some(_), ..
+        } => 2,
+    };
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    bytes.extend([order, kind]);
+    if filters.is_empty() {
+        bytes.push(0);
+    } else {
+        bytes.push(FILTERED);
+        // No filter is longer than 255 bytes.
+        push_length(&mut bytes, filters);
+        bytes.extend(filters);
+    }
+    let id = match position {
+        Position::CreatedAt { created_at, id } => {
+            bytes.extend(created_at.as_micros().to_be_bytes());
+            id
+        }
+        Position::Name { folded: None, id } => id,
+        Position::Name {
+            folded: Some(folded),
+            id,
+        } => {
+            // No name is longer than 255 characters, 1,020 bytes.
+            push_length(&mut bytes, folded.as_bytes());
+            bytes.extend(folded.as_bytes());
+            id
+        }
+    };
+    bytes.extend(id.as_str().as_bytes());
+    bytes
+}
+
+fn push_length(bytes: &mut Vec<u8>, of: &[u8]) {
+    let length = u16::try_from(of.len()).unwrap_or(u16::MAX);
+    bytes.extend(length.to_be_bytes());
+}
+
+/// What was read of a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedCursor {
     order: Order,
@@ -236,52 +289,6 @@ impl OpenedCursor {
         }
         listing.start = Start::after(self.position);
         Ok(listing)
-    }
-
-    /// Order, kind of position, filters, if any is set; then the position: microseconds or name, and
-    /// id.
-    fn to_bytes(&self) -> Vec<u8> {
-        let order = match self.order {
-            Order::Ascending => 0,
-            Order::Descending => 1,
-        };
-        let mut bytes = vec![order, self.kind(), 0];
-        if !self.filters.is_empty() {
-            // No filter is longer than 255 bytes.
-            let length = u16::try_from(self.filters.len()).unwrap_or(u16::MAX);
-            bytes[2] = FILTERED;
-            bytes.extend(length.to_be_bytes());
-            bytes.extend(&self.filters);
-        }
-        let id = match &self.position {
-            Position::CreatedAt { created_at, id } => {
-                bytes.extend(created_at.as_micros().to_be_bytes());
-                id
-            }
-            Position::Name { folded: None, id } => id,
-            Position::Name {
-                folded: Some(folded),
-                id,
-            } => {
-                // No name is longer than 255 characters, 1,020 bytes.
-                let length = u16::try_from(folded.len()).unwrap_or(u16::MAX);
-                bytes.extend(length.to_be_bytes());
-                bytes.extend(folded.as_bytes());
-                id
-            }
-        };
-        bytes.extend(id.as_str().as_bytes());
-        bytes
-    }
-
-    fn kind(&self) -> u8 {
-        match self.position {
-            Position::CreatedAt { .. } => 0,
-            Position::Name { folded: None, .. } => 1,
-            Position::Name {
-                folded: Some(_), ..
-            } => 2,
-        }
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {

@@ -148,6 +148,9 @@ pub(crate) fn integer(text: &str) -> Option<u8> {
 }
 
 fn decode(text: &str) -> Result<String, ApiError> {
+    if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
+        return Ok(text.to_owned());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

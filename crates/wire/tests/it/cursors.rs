@@ -131,6 +131,11 @@ fn the_same_position_is_the_same_text_and_shows_nothing_of_it() {
     let cursor = cursors().seal(&organization(), &listing, &position);
     assert_eq!(cursor, cursors().seal(&organization(), &listing, &position));
     assert!(!cursor.contains("uprof"));
+    // Made by an earlier version.
+    assert_eq!(
+        cursor,
+        "page_AYzNBcwuN4zZR7MF1YC40E8O0FRZ4zjFZleKImRq5dG7o7mV5l_fPespEzXgqT_GLsJzKnx71bh8Kg"
+    );
 }
 
 #[test]
