@@ -7,7 +7,6 @@
 //! One thing is not seen: a second head that arrived half in the same read as the first. Such a
 //! connection counts as idle, so its head times out by the longer of the two limits.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -60,16 +59,17 @@ pub(super) struct Activity {
     task: OnceLock<AbortHandle>,
 }
 
-/// Answers of which the peer has not taken all.
+/// Answers of which the peer has not taken all: one, or as many as HTTP/2 has streams.
 #[derive(Debug, Default)]
 struct Answers {
     next: u64,
-    by_number: HashMap<u64, Untaken>,
+    untaken: Vec<Untaken>,
 }
 
 /// One of them.
 #[derive(Clone, Copy, Debug)]
 struct Untaken {
+    number: u64,
     /// The body, and the pieces of it that are on their way.
     parts: usize,
     /// When the peer last took a piece worth mentioning. `None` while there is nothing to take.
@@ -177,7 +177,7 @@ impl Activity {
             return None;
         }
         let answers = self.answers.lock();
-        let answers = answers.by_number.values();
+        let answers = answers.untaken.iter();
         answers.filter_map(|answer| answer.since).min()
     }
 
@@ -282,7 +282,9 @@ impl Activity {
     }
 
     fn with_answer(&self, number: u64, change: impl FnOnce(&mut Untaken)) {
-        if let Some(answer) = self.answers.lock().by_number.get_mut(&number) {
+        let mut answers = self.answers.lock();
+        let mut untaken = answers.untaken.iter_mut();
+        if let Some(answer) = untaken.find(|answer| answer.number == number) {
             change(answer);
         }
     }
@@ -370,12 +372,15 @@ impl AnswerPart {
     /// The first part of an answer. `ready`: there is something to take from the start.
     pub(super) fn first(activity: &Arc<Activity>, ready: bool) -> Self {
         let since = ready.then(Instant::now);
-        let untaken = Untaken { parts: 1, since };
         let mut answers = activity.answers.lock();
         let number = answers.next;
         answers.next += 1;
-        answers.by_number.insert(number, untaken);
-        let count = answers.by_number.len();
+        answers.untaken.push(Untaken {
+            number,
+            parts: 1,
+            since,
+        });
+        let count = answers.untaken.len();
         activity.untaken.store(count, Ordering::Relaxed);
         drop(answers);
         Self {
@@ -420,16 +425,18 @@ impl AnswerPart {
 impl Drop for AnswerPart {
     fn drop(&mut self) {
         let mut answers = self.activity.answers.lock();
-        let Some(answer) = answers.by_number.get_mut(&self.number) else {
+        let untaken = &mut answers.untaken;
+        let Some(place) = untaken.iter().position(|it| it.number == self.number) else {
             return;
         };
+        let answer = &mut untaken[place];
         answer.parts -= 1;
         if answer.parts > 0 {
             answer.since = answer.since.map(|_| Instant::now());
             return;
         }
-        answers.by_number.remove(&self.number);
-        let count = answers.by_number.len();
+        untaken.swap_remove(place);
+        let count = untaken.len();
         self.activity.untaken.store(count, Ordering::Relaxed);
     }
 }
