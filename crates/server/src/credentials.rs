@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderValue;
 use parking_lot::{Mutex, RwLock};
@@ -22,6 +22,7 @@ use rollcall_domain::id::ApiKeyId;
 use rollcall_domain::tenant::{ApiKey, KeyKind, Organization, OrganizationScope, SecretHash};
 use rollcall_store::tenants::Credential;
 use rollcall_store::{Store, Stored};
+use tokio::time::Instant;
 
 use crate::secrets;
 
@@ -114,11 +115,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The key whose secret has this hash, if storage was asked for it at most `FRESH_FOR` ago.
-    pub fn known(&self, hash: &SecretHash) -> Option<Arc<Identity>> {
+    /// The key whose secret has this hash, if storage was asked for it at most `FRESH_FOR` before `now`.
+    pub fn known(&self, hash: &SecretHash, now: Instant) -> Option<Arc<Identity>> {
         let shard = self.shard(hash).read();
         let known = shard.get(hash)?;
-        let usable = known.read_at.elapsed() < FRESH_FOR && secrets::same(&known.hash, hash);
+        let is_fresh = now.duration_since(known.read_at) < FRESH_FOR;
+        let usable = is_fresh && secrets::same(&known.hash, hash);
         usable.then(|| Arc::clone(known))
     }
 

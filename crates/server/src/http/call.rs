@@ -377,7 +377,7 @@ async fn find_identity(
     hash: &SecretHash,
 ) -> Result<Option<Arc<Identity>>, Failure> {
     let app = exchange.app;
-    if let Some(known) = app.credentials.known(hash) {
+    if let Some(known) = app.credentials.known(hash, exchange.started) {
         return Ok(Some(known));
     }
     let find = app.credentials.find(&*app.store, hash);
@@ -508,7 +508,7 @@ pub(crate) fn within_rate(
     let Some(rpm) = limit.filter(|_| exchange.rate.get().is_none()) else {
         return Ok(());
     };
-    let now = app.clock.now().as_micros();
+    let now = exchange.begun.as_micros();
     let rate = app.rates.load().check(organization.id.as_str(), rpm, now);
     // Nothing set it in between.
     let _ = exchange.rate.set(rate);

@@ -84,6 +84,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) request_id: RequestId,
     /// When it came, by the server's clock.
     pub(super) begun: Timestamp,
+    /// The same, for what is measured and limited.
+    pub(super) started: Instant,
     body: Mutex<BodyState>,
     command_line: Option<CommandLine>,
     /// What answers it; nothing before it was asked to.
@@ -199,6 +201,7 @@ impl<'a> Exchange<'a> {
         let now = app.clock.now();
         Self {
             begun: now,
+            started: Instant::now(),
             app,
             head,
             params: Params::default(),
@@ -318,11 +321,11 @@ impl<'a> Exchange<'a> {
 
     /// Until when the answer has to be there, as things stand. Reading a body has its own time limit
     /// and does not use up this one.
-    pub(super) fn deadline(&self, started: Instant) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         let limit = self.app.settings.request_timeout;
         match *self.body.lock() {
-            BodyState::Unread(_) => started + limit,
-            BodyState::Reading => started + self.app.settings.body.time + limit,
+            BodyState::Unread(_) => self.started + limit,
+            BodyState::Reading => self.started + self.app.settings.body.time + limit,
             BodyState::Read(at, _) => at + limit,
         }
     }

@@ -22,7 +22,6 @@ use rollcall_domain::clock::{Clock, Timestamp};
 use rollcall_domain::id::{Ids, RequestId};
 use rollcall_record::time;
 use rollcall_wire::error::{ApiError, ErrorKind};
-use tokio::time::Instant;
 
 use super::answer::{self, Answer, Body};
 use super::error::{self, Failure, Outcome};
@@ -130,13 +129,12 @@ async fn answer<'a>(
 ) -> (Response<Body>, Option<String>) {
     exchange.service = Some(router);
     let (app, head) = (exchange.app, exchange.head);
-    let started = Instant::now();
     let found = check_head(app, head).and_then(|()| router.find(head));
     let (outcome, route) = match found {
         Ok(Found::Route { route, params }) => {
             exchange.params = params;
             let outcome = match route.time_limit {
-                TimeLimit::Request => within_time_limit(exchange, started, route.handler).await,
+                TimeLimit::Request => within_time_limit(exchange, route.handler).await,
                 TimeLimit::None => without_panic(exchange, route.handler).await,
             };
             (outcome, &route.counted)
@@ -153,7 +151,7 @@ async fn answer<'a>(
         outcome.unwrap_or_else(|failure| told(failure, router, head, &exchange.request_id));
     complete(exchange, &mut response);
 
-    let took = started.elapsed();
+    let took = exchange.started.elapsed();
     let status = error::sent_status(&response);
     if let Some(status) = status {
         route.metrics.record(status, took);
@@ -235,14 +233,14 @@ fn told(failure: Failure, router: &Router, head: &Parts, request_id: &RequestId)
     }
 }
 
-async fn within_time_limit(exchange: &Exchange<'_>, started: Instant, handler: Handler) -> Outcome {
+async fn within_time_limit(exchange: &Exchange<'_>, handler: Handler) -> Outcome {
     let mut answer = pin!(without_panic(exchange, handler));
-    let mut deadline = exchange.deadline(started);
+    let mut deadline = exchange.deadline();
     loop {
         if let Ok(outcome) = tokio::time::timeout_at(deadline, answer.as_mut()).await {
             return outcome;
         }
-        let later = exchange.deadline(started);
+        let later = exchange.deadline();
         if later <= deadline {
             return Err(Failure::timeout(exchange.written()));
         }
@@ -356,6 +354,7 @@ fn log(
         client_address(exchange.head, proxies)
     });
     tracing::info!(
+        message,
         request_id,
         organization,
         key,
@@ -364,7 +363,6 @@ fn log(
         route,
         status,
         latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        "{message}"
     );
 }
 
@@ -405,7 +403,7 @@ mod tests {
         let app = app();
         let (head, ()) = Request::get("/").body(()).unwrap().into_parts();
         let exchange = Exchange::of_connection(&app, &head, None);
-        let outcome = within_time_limit(&exchange, Instant::now(), handler).await;
+        let outcome = within_time_limit(&exchange, handler).await;
         let answer = outcome.unwrap_err().into_answer("req_1");
         let advice = answer.headers().get("x-should-retry");
         format!(

@@ -23,7 +23,7 @@ pub(crate) async fn list(call: PublicCall<'_>) -> Outcome {
     let listing = call
         .dialect
         .parse_list(call.query(), &app.cursors, organization)?;
-    let now = app.clock.now();
+    let now = call.exchange().begun;
     let buffer = Vec::with_capacity((listing.limit.get() + 1) * USUAL_PROFILE);
     let mut page = PageWriter::new(call.dialect, now, buffer);
     let pages = app
@@ -66,7 +66,7 @@ pub(crate) async fn get(call: PublicCall<'_>) -> Outcome {
     let find = app.store.find_profile(call.scope(), &id);
     let document = call.exchange().read(Operation::FindProfile, find).await?;
     let document = document.ok_or_else(ApiError::profile_not_found)?;
-    show(&call, &document, Answer::Get, app.clock.now())
+    show(&call, &document, Answer::Get, call.exchange().begun)
 }
 
 /// `POST /v1/user_profiles/{id}`
