@@ -340,16 +340,38 @@ fn is_shown(c: char) -> bool {
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether a JSON string of it has to escape anything; most texts do not.
+fn has_escaped(text: &str) -> bool {
+    let (blocks, rest) = text.as_bytes().as_chunks::<16>();
+    // Without leaving early, so that the bytes of a block are looked at together.
+    let in_block = |block: &[u8; 16]| {
+        let found = block.iter().map(|byte| u8::from(is_escaped(*byte)));
+        found.fold(0, |found, one| found | one) != 0
+    };
+    blocks.iter().any(in_block) || rest.iter().any(|byte| ESCAPED[usize::from(*byte)])
+}
+
+const fn is_escaped(byte: u8) -> bool {
+    let [control, quote, backslash] = [byte < 0x20, byte == b'"', byte == b'\\'];
+    control | quote | backslash
+}
+
+/// The same to look up: short texts are many.
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [false; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        escaped[byte as usize] = is_escaped(byte);
+        byte += 1;
+    }
+    escaped
+};
+
 /// Appends `text` as a JSON string, non-ASCII characters as themselves.
 pub fn write_string(out: &mut String, text: &str) {
     use std::fmt::Write as _;
-    // Without leaving early, so that many are looked at at a time; most texts have nothing to escape.
-    let escaped = text.bytes().fold(0, |found, byte| {
-        let [control, quote, backslash] = [byte < 0x20, byte == b'"', byte == b'\\'];
-        found | u8::from(control) | u8::from(quote) | u8::from(backslash)
-    });
     out.push('"');
-    if escaped == 0 {
+    if !has_escaped(text) {
         out.push_str(text);
         out.push('"');
         return;

@@ -6,7 +6,6 @@ use http::HeaderName;
 use http::request::Parts;
 use ipnet::IpNet;
 
-use super::call::header_values;
 use super::listener::PeerAddress;
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -19,9 +18,9 @@ pub(super) fn client_address(head: &Parts, proxies: &[IpNet]) -> Option<IpAddr> 
     if !is_proxy(&peer) {
         return Some(peer);
     }
-    let forwarded: Vec<_> = header_values(head, &FORWARDED_FOR).collect();
+    let forwarded = head.headers.get_all(&FORWARDED_FOR).into_iter().rev();
     let mut nearest = peer;
-    for address in forwarded.join(&b',').rsplit(|byte| *byte == b',') {
+    for address in forwarded.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b',')) {
         let address = std::str::from_utf8(address.trim_ascii()).ok();
         let Some(address) = address.and_then(|address| address.parse::<IpAddr>().ok()) else {
             break;
