@@ -259,6 +259,16 @@ impl Connection {
         self.limit = self.limit.min(limit);
     }
 
+    /// Lengthens how long one exchange with the server may take.
+    pub(super) fn extend_to(&mut self, limit: Duration) {
+        self.limit = self.limit.max(limit);
+    }
+
+    /// How long one exchange with the server may take that is not of a kind of its own.
+    pub(super) fn usual_limit(&self) -> Duration {
+        self.connections.0.limit
+    }
+
     /// How long one exchange with the server may take.
     pub(super) fn limit(&self) -> Duration {
         self.limit

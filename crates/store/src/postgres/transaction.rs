@@ -48,6 +48,9 @@ const LOSSES: u32 = 4;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
+/// How long one look at a whole table may take.
+const WHOLE_TABLE: Duration = Duration::from_hours(6);
+
 /// A transaction being made.
 pub(super) struct Tx {
     connection: Connection,
@@ -101,11 +104,12 @@ pub(super) enum End {
 impl Tx {
     pub(super) fn new(connection: Connection, mode: &str, in_doubt: bool) -> Self {
         let limit = connection.limit().as_millis();
+        let idle = connection.usual_limit().as_millis();
         // Settings of the transaction alone: a session's would end up with a pooler's next client. They
         // free the locks of a transaction whose node has vanished without closing its connection.
         let begin = format!(
             "BEGIN{mode}; SET LOCAL statement_timeout = {limit}; \
-             SET LOCAL idle_in_transaction_session_timeout = {limit}"
+             SET LOCAL idle_in_transaction_session_timeout = {idle}"
         );
         Self {
             connection,
@@ -343,9 +347,11 @@ impl Drop for Tx {
 }
 
 impl PostgresStore {
-    /// A transaction that sees one state of the database and writes nothing.
+    /// A transaction that sees one state of the database and writes nothing. It is for commands that look at whole tables:
+    /// each of its statements may take as long as that takes.
     pub(super) async fn snapshot(&self) -> Stored<Tx> {
-        let connection = self.primary.connection().await?;
+        let mut connection = self.primary.connection().await?;
+        connection.extend_to(WHOLE_TABLE);
         Ok(Tx::new(
             connection,
             " ISOLATION LEVEL REPEATABLE READ READ ONLY",

@@ -143,7 +143,9 @@ impl Transfer for PostgresStore {
     async fn count(&self, _proof: OperatorProof, table: &str) -> Stored<u64> {
         let from = shape(table).map_or(table, |shape| shape.from);
         let sql = format!("SELECT count(*) FROM {from}");
-        let rows = self.read(&sql, &[]).await?;
+        let mut tx = self.snapshot().await?;
+        let rows = tx.query(&sql, &[]).await?;
+        Self::finish(tx).await;
         let count = rows.first().map_or(Ok(0), |row| number(row, 0))?;
         Ok(u64::try_from(count).unwrap_or_default())
     }

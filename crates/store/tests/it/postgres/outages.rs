@@ -14,7 +14,7 @@ use rollcall_domain::tenant::OrganizationScope;
 use rollcall_domain::text::Name;
 use rollcall_scratch_postgres::{self as server, Server};
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
-use rollcall_store::{Check, Profiles, StoreError, Tenants};
+use rollcall_store::{Check, Profiles, StoreError, Tenants, Transfer as _};
 
 use super::proxy::{Proxy, Traffic};
 use super::{migrated_database, open_at};
@@ -298,4 +298,27 @@ async fn a_dropped_call_leaves_its_connection_fit_for_the_next() {
     let idle = "SELECT count(*) FROM pg_stat_activity \
         WHERE state = 'idle in transaction' AND datname = current_database()";
     assert_eq!(server::ask(&url, idle).await, "0");
+}
+
+#[tokio::test]
+async fn a_table_that_is_counted_for_a_transfer_may_take_longer_than_other_statements() {
+    let url = migrated_database().await;
+    let settings = PostgresSettings {
+        statement_timeout: Duration::from_secs(1),
+        ..PostgresSettings::default()
+    };
+    let store = PostgresStore::open(&url, settings, Arc::default());
+    let store = Arc::new(store.await.unwrap());
+    let client = server::client(&url).await.unwrap();
+    let locking = "BEGIN; LOCK TABLE workspaces IN ACCESS EXCLUSIVE MODE";
+    client.batch_execute(locking).await.unwrap();
+    let counting = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.count(proof(), "workspaces").await })
+    };
+    let for_long = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                    AND datname = current_database() AND now() - query_start > interval '3 s'";
+    server::wait_for(&url, for_long, "1").await;
+    client.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(counting.await.unwrap().unwrap(), 0);
 }
