@@ -4,13 +4,17 @@
 //! The first audit entry also tells one call's attempts apart from everyone else's: its id is made once
 //! for the call, so two attempts cannot both be committed, and a look at the entry says whether one was.
 
+use std::collections::HashSet;
+
 use rollcall_domain::audit::{Act, AuditEntry};
 use rollcall_domain::id::{AuditEventId, Ids};
 
 use super::inserts::Insert;
+use super::rows::column;
 use super::transaction::Tx;
 use super::trouble::Trouble;
-use super::value::values;
+use super::value::{Value, values};
+use crate::Stored;
 
 /// What stands for the whole installation where an organization's id would stand.
 pub(super) const INSTALLATION: &str = "";
@@ -131,6 +135,20 @@ static OF_AN_ORGANIZATION: Insert = Insert {
         $7::text[], $8::text[], $9::text[], $10::text[]) AS r (organization, id, at, actor_kind, \
         actor_id, action, target_kind, target_id, details, actor_name)",
 };
+
+/// Those of the organizations that are there and whose end has not begun; it does not begin before the transaction ends.
+/// For who writes for several at once: what ends is left out, and the others' entries can be written.
+pub(super) async fn kept_open(tx: &mut Tx, ids: Vec<String>) -> Result<HashSet<String>, Trouble> {
+    let rows = tx
+        .query(
+            "SELECT id FROM organizations WHERE id = ANY ($1) AND removal IS NULL \
+             ORDER BY id FOR KEY SHARE",
+            &[Value::Texts(ids)],
+        )
+        .await?;
+    let ids = rows.iter().map(|row| column(row, 0));
+    Ok(ids.collect::<Stored<_>>()?)
+}
 
 /// What a write is about, and the mark it leaves.
 pub(super) struct With<'a, T> {

@@ -6,7 +6,7 @@ use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{ApiKey, KeyKind, KeyOwner, KeyStatus, SecretHash};
 use tokio_postgres::Row;
 
-use super::commit::{INSTALLATION, With};
+use super::commit::{INSTALLATION, With, kept_open};
 use super::rows::{column, damaged, optional, optional_timestamp, parsed, text, timestamp};
 use super::transaction::Tx;
 use super::trouble::Trouble;
@@ -18,16 +18,6 @@ use crate::tenants::NotStored;
 pub(super) const KEY: &str = "k.id, k.organization, k.kind, k.workspace_id, k.name, k.created_at, \
     k.expires_at, k.last_used_at, k.status, k.literal, k.role";
 
-pub(super) async fn organization_exists(tx: &mut Tx, id: &str) -> Result<bool, Trouble> {
-    let found = tx
-        .query(
-            "SELECT 1 FROM organizations WHERE id = $1 AND removal IS NULL",
-            &values![id],
-        )
-        .await?;
-    Ok(!found.is_empty())
-}
-
 pub(super) async fn insert_key(
     tx: &mut Tx,
     insertion: &With<'_, (&ApiKey, &SecretHash)>,
@@ -36,7 +26,11 @@ pub(super) async fn insert_key(
     let (new, secret) = insertion.what;
     let owner = new.owner.organization_id();
     let organization = owner.map_or(INSTALLATION, OrganizationId::as_str);
-    if owner.is_some() && !organization_exists(tx, organization).await? {
+    if owner.is_some()
+        && kept_open(tx, vec![organization.to_owned()])
+            .await?
+            .is_empty()
+    {
         return Ok(Err(NotStored::UnknownOrganization));
     }
     let workspace = new.owner.workspace_id().map(WorkspaceId::as_str);

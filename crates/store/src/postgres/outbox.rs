@@ -15,7 +15,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio_postgres::Row;
 
-use super::commit::Keep;
+use super::commit::{Keep, kept_open};
 use super::endpoint_rows;
 use super::rows::{column, damaged, number, optional_timestamp, parsed, timestamp};
 use super::transaction::Tx;
@@ -356,7 +356,7 @@ impl Reports<'_> {
         let mut recording = self.look(tx).await?;
         let mut recorded = Vec::with_capacity(self.all.len());
         for report in self.all {
-            recorded.push(self.record(tx, &mut recording, report));
+            recorded.push(self.record(tx, &mut recording, report).await?);
         }
         Ok(recorded)
     }
@@ -414,18 +414,31 @@ impl Reports<'_> {
         })
     }
 
-    fn record(&self, tx: &mut Tx, recording: &mut Recording, report: &AttemptReport) -> Recorded {
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        recording: &mut Recording,
+        report: &AttemptReport,
+    ) -> Result<Recorded, Trouble> {
         let id = report.delivery_id.as_str();
         // Taken out: a second report under the same number would be stale.
         let held = match recording.deliveries.entry(id.to_owned()) {
             Entry::Occupied(held) if held.get().is_held_under(report) => held.remove(),
-            Entry::Occupied(_) | Entry::Vacant(_) => return Recorded::Stale,
+            Entry::Occupied(_) | Entry::Vacant(_) => return Ok(Recorded::Stale),
         };
         let mut endpoint = recording.endpoints.get_mut(&held.endpoint_id);
         let judged = endpoint.as_deref();
         let judged = judged.map(|owned| (&owned.endpoint, owned.health));
         let conclusion = conclude(report, held.delivery, judged);
         let disabled = conclusion.disabled_reason();
+        // Of an organization whose end has begun it is nobody's any more; the other reports are.
+        if disabled.is_some()
+            && kept_open(tx, vec![held.organization.clone()])
+                .await?
+                .is_empty()
+        {
+            return Ok(Recorded::Stale);
+        }
         tx.write(
             "UPDATE webhook_deliveries SET status = $3, finished_at = $4, due_at = $5, \
              lease_owner = NULL, mark = $6, started_at = NULL, attempts = $7 \
@@ -452,9 +465,9 @@ impl Reports<'_> {
             Keep::new(self.ids, &report.act()).audit(tx, organization, &decided.audit);
             owned.endpoint = decided.value;
         }
-        Recorded::Kept {
+        Ok(Recorded::Kept {
             status: conclusion.status,
             disabled,
-        }
+        })
     }
 }

@@ -10,7 +10,7 @@ use rollcall_domain::id::{EnforcementActionId, OrganizationId, ProfileId};
 use rollcall_domain::profile::{Profile, ProfileRecord, Unmatched, import_audit};
 use rollcall_record::document::ProfileDocument;
 
-use super::commit::Keep;
+use super::commit::{Keep, kept_open};
 use super::inserts::Insert;
 use super::order::Names;
 use super::overview::{self, Change, FOLDED};
@@ -242,12 +242,7 @@ impl<'a> Known<'a> {
             )
             .await?;
         let organizations: BTreeSet<&str> = records.clone().map(|(o, _)| o.as_str()).collect();
-        let organizations = tx
-            .query(
-                "SELECT id FROM organizations WHERE id = ANY ($1) AND removal IS NULL",
-                &[Value::Texts(owned(organizations))],
-            )
-            .await?;
+        let organizations = kept_open(tx, owned(organizations)).await?;
         let ids: BTreeSet<&str> = records
             .flat_map(|(_, record)| actions(&record.profile))
             .map(|(id, _)| id)
@@ -262,7 +257,7 @@ impl<'a> Known<'a> {
             .await?
         };
         let mut known = Self {
-            organizations: HashSet::new(),
+            organizations,
             owners: HashMap::new(),
             holders: HashMap::new(),
             written: BTreeMap::new(),
@@ -275,9 +270,6 @@ impl<'a> Known<'a> {
             slot: slot(),
             stored: HashMap::new(),
         };
-        for row in &organizations {
-            known.organizations.insert(column(row, 0)?);
-        }
         for row in &stored {
             let id = text(row, 0)?;
             known.owners.insert(id.to_owned(), column(row, 1)?);

@@ -109,14 +109,13 @@ impl Registry for PostgresStore {
         let (time, id) = after.map_or((i64::MIN, ""), |after| {
             (after.expires_at.as_micros(), after.action_id.as_str())
         });
-        let rows = self
-            .read(
-                "SELECT expires_at, id, profile_id, organization FROM enforcement_actions \
-                 WHERE expires_at IS NOT NULL AND expires_at <= $1 \
-                 AND (expires_at, id) > ($2, $3) ORDER BY expires_at, id LIMIT $4",
-                &values![now, time, id, limit],
-            )
-            .await?;
+        let sql = format!(
+            "SELECT expires_at, id, profile_id, organization FROM enforcement_actions \
+             WHERE expires_at IS NOT NULL AND expires_at <= $1 \
+             AND (expires_at, id) > ($2, $3) AND organization <> ALL ({ENDING}) \
+             ORDER BY expires_at, id LIMIT $4"
+        );
+        let rows = self.read(&sql, &values![now, time, id, limit]).await?;
         let due = |row: &Row| -> Stored<DueExpiry> {
             Ok(DueExpiry {
                 expires_at: timestamp(row, 0)?,
@@ -178,6 +177,9 @@ fn owned(row: &Row) -> Stored<OwnedProfile> {
     })
 }
 
+/// The organizations whose end has begun, of which something may be left: nothing can be done in them any more.
+const ENDING: &str = "ARRAY (SELECT o.id FROM organizations o WHERE o.removal IS NOT NULL)";
+
 /// Organizations in the order of their ids, each one's profiles oldest first: one index as it is.
 fn export(
     organization_id: Option<&OrganizationId>,
@@ -190,9 +192,7 @@ fn export(
         parameters.push(id.as_str().into());
         conditions.push("organization = $2".to_owned());
     } else {
-        // Of one whose end has begun something may be left.
-        let ending = "ARRAY (SELECT o.id FROM organizations o WHERE o.removal IS NOT NULL)";
-        conditions.push(format!("organization <> ALL ({ending})"));
+        conditions.push(format!("organization <> ALL ({ENDING})"));
     }
     if let Some(after) = after {
         let first = parameters.len() + 1;

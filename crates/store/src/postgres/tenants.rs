@@ -12,8 +12,8 @@ use rollcall_domain::tenant::{
 };
 use tokio_postgres::Row;
 
-use super::commit::{INSTALLATION, Keep, With};
-use super::keys::{KEY, insert_key, key, organization_exists, remove_key, set_key_status};
+use super::commit::{INSTALLATION, Keep, With, kept_open};
+use super::keys::{KEY, insert_key, key, remove_key, set_key_status};
 use super::organization_rows::{ORGANIZATION, organization};
 use super::rows::{column, damaged, parsed, timestamp};
 use super::transaction::Tx;
@@ -405,7 +405,10 @@ async fn insert_workspace(
     insertion.keep.unless_applied(tx).await?;
     let new = insertion.what;
     let organization = new.organization_id.as_str();
-    if !organization_exists(tx, organization).await? {
+    if kept_open(tx, vec![organization.to_owned()])
+        .await?
+        .is_empty()
+    {
         return Ok(Err(NotStored::UnknownOrganization));
     }
     let id = new.id.as_str();

@@ -420,15 +420,17 @@ pub(super) fn record(
     })
 }
 
-/// A delivery whose attempt is being recorded, with the number of its row and its endpoint.
+/// A delivery whose attempt is being recorded, with the number of its row and its endpoint. Of an organization whose end has
+/// begun it is nobody's any more, and must not fail the reports of others.
 fn find_under_way(
     connection: &Connection,
     report: &AttemptReport,
 ) -> Stored<Option<(i64, WebhookEndpointId, UnderWay)>> {
     let found = query(
         connection,
-        "SELECT number, endpoint_id, status, attempts, tries FROM webhook_deliveries \
-         WHERE id = ?1 AND lease_owner = ?2 AND fence = ?3",
+        "SELECT d.number, d.endpoint_id, d.status, d.attempts, d.tries FROM webhook_deliveries d \
+         JOIN organizations o ON o.number = d.organization AND o.removal IS NULL \
+         WHERE d.id = ?1 AND d.lease_owner = ?2 AND d.fence = ?3",
         params![report.delivery_id.as_str(), report.owner, report.fence],
         |row| {
             let delivery = UnderWay {

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::commit::keep_audit;
 use super::rows::{organization_id, organization_number, parsed, query, timestamp};
-use super::{SqliteStore, failed, overview, profile_rows, search};
+use super::{Organizations, SqliteStore, failed, overview, profile_rows, search};
 use crate::registry::{DueExpiry, ExportPosition, FoundPage, OwnedProfile, Put, PutMode, Registry};
 use crate::{StoreError, Stored};
 
@@ -62,14 +62,15 @@ impl Registry for SqliteStore {
         records: Vec<(OrganizationId, ProfileRecord)>,
         mode: PutMode,
     ) -> Stored<Vec<Put>> {
-        let (ids, organizations) = (Arc::clone(&self.ids), Arc::clone(&self.organizations));
-        let act = act.clone();
+        let (ids, act) = (Arc::clone(&self.ids), act.clone());
         let documents: Vec<_> = records
             .iter()
             .map(|(_, record)| ProfileDocument::encode(&record.profile))
             .collect();
         let put_all = move |connection: &Connection| {
             let mut batch = Batch::default();
+            // Not as they are remembered: what of one has ended must not fail the records of the others.
+            let organizations = Organizations::default();
             let mut results = Vec::with_capacity(records.len());
             for ((organization_id, record), document) in records.iter().zip(&documents) {
                 let number = organization_number(connection, &organizations, organization_id)?;
@@ -153,7 +154,7 @@ impl Registry for SqliteStore {
                 connection,
                 "SELECT a.expires_at, a.id, a.profile_id, o.id FROM enforcement_actions a \
                  JOIN organizations o ON o.number = a.organization \
-                 WHERE a.expires_at IS NOT NULL AND a.expires_at <= ?1 \
+                 WHERE a.expires_at IS NOT NULL AND a.expires_at <= ?1 AND o.removal IS NULL \
                  AND (a.expires_at, a.id) > (?2, ?3) ORDER BY a.expires_at, a.id LIMIT ?4",
                 params![now.as_micros(), time, id, limit],
                 |row| {

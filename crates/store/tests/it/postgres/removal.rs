@@ -5,11 +5,12 @@ use std::sync::Arc;
 use rollcall_domain::id::Ids;
 use rollcall_domain::profile::{Profile, ProfileDraft};
 use rollcall_scratch_postgres as server;
+use rollcall_store::registry::{Put, PutMode};
 use rollcall_store::tenants::Left;
 use rollcall_store::{Profiles, Registry, Tenants};
 
 use super::{migrated_database, open_at};
-use crate::world::{World, act_at, at, proof};
+use crate::world::{World, act_at, at, proof, whole};
 
 /// A create that has found its organization and is not over when the end of the organization is asked for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,5 +104,66 @@ async fn a_row_that_was_changed_while_its_piece_went_does_not_stay_behind() {
         let left = server::ask(&url, &format!("SELECT count(*) FROM {table}")).await;
         assert_eq!(left, "0", "{table}");
     }
+    world.assert_sound().await;
+}
+
+/// An import that has found both of its organizations and is not over when the end of one of them is asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenancy_that_ends_fails_no_record_of_another() {
+    let url = migrated_database().await;
+    let store = Arc::new(open_at(&url).await);
+    let world = World::new(store.clone(), Arc::new(Ids::default()));
+    let (ending, lasting) = (
+        world.organization("ending").await,
+        world.organization("lasting").await,
+    );
+    let org = ending.organization_id().clone();
+    world.hold(&org).await;
+    let (one, other) = (world.draft(at(1), None), world.draft(at(1), None));
+    // The import writes whose ids are whose before its entries in the trail, and waits here for who takes the same id.
+    let client = server::client(&url).await.unwrap();
+    let taking = format!(
+        "BEGIN; INSERT INTO profile_ids (id, organization) VALUES ('{}', 'lasting')",
+        other.id
+    );
+    client.batch_execute(&taking).await.unwrap();
+    let putting = {
+        let lasting = lasting.organization_id().clone();
+        let (store, org) = (store.clone(), org.clone());
+        let records = whole([(org, one), (lasting, other)]);
+        let act = act_at(at(1));
+        tokio::spawn(async move {
+            let put = store.put_profiles(proof(), &act, records, PutMode::default());
+            put.await
+        })
+    };
+    let waiting = |many: u32| {
+        format!(
+            "SELECT count(*) >= {many} FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+             AND datname = current_database()"
+        )
+    };
+    server::wait_for(&url, &waiting(1), "t").await;
+    let removing = {
+        let (store, org) = (store.clone(), org.clone());
+        tokio::spawn(async move {
+            let act = act_at(at(2));
+            let begun = store.begin_removal(proof(), &act, &org).await.unwrap();
+            assert_eq!(begun, Some(Ok(())));
+            while store.go_on_removing(proof(), &org, at(2), 5).await.unwrap() == Left::More {}
+        })
+    };
+    // It waits for the import, or has begun without it.
+    let begun = format!(
+        "SELECT ({}) OR count(*) < 2 FROM organizations WHERE removal IS NULL",
+        waiting(2)
+    );
+    server::wait_for(&url, &begun, "t").await;
+    client.batch_execute("ROLLBACK").await.unwrap();
+    let put = putting.await.unwrap().unwrap();
+    assert_eq!(put, [Put::Created, Put::Created]);
+    removing.await.unwrap();
+    let left = server::ask(&url, "SELECT string_agg(organization, ',') FROM profiles").await;
+    assert_eq!(left, "lasting");
     world.assert_sound().await;
 }

@@ -565,6 +565,40 @@ pub(crate) async fn what_a_disabled_endpoint_missed_is_never_delivered(world: Wo
     check(&world).await;
 }
 
+pub(crate) async fn a_tenancy_that_ends_fails_no_report_of_another(world: World) {
+    let (scope, profile, ending) = subscribed(&world).await;
+    let other = world.organization("other").await;
+    let others = world.create(&other, at(0), None).await;
+    let lasting = endpoint(&world, 1, EventType::ALL);
+    insert(&world, &other, &lasting).await.unwrap();
+    emit(&world, &scope, &profile, at(1)).await;
+    emit(&world, &other, &others, at(1)).await;
+    let claimed = claim(&world, "a", at(2)).await.attempts;
+    assert_eq!(claimed.len(), 2);
+    let org = scope.organization_id();
+    world.hold(org).await;
+    let act = act_at(at(3));
+    let begun = world.store.begin_removal(proof(), &act, org).await;
+    assert_eq!(begun.unwrap(), Some(Ok(())));
+    // Each disables its endpoint, which leaves an entry in the trail of its organization.
+    let outcome = Outcome::Disabling(AutoDisabled::Redirect);
+    let reports = claimed.iter().map(|it| report(it, "a", outcome, at(4)));
+    let recorded = world.store.record_attempts(reports.collect()).await;
+    for (claimed, recorded) in claimed.iter().zip(recorded.unwrap()) {
+        if claimed.endpoint_id == ending {
+            assert_eq!(recorded, Recorded::Stale);
+        } else {
+            let expected = Recorded::Kept {
+                status: DeliveryStatus::Failed,
+                disabled: Some(AutoDisabled::Redirect),
+            };
+            assert_eq!(recorded, expected);
+        }
+    }
+    world.remove_organization(org).await;
+    check(&world).await;
+}
+
 pub(crate) async fn a_large_backlog_is_canceled_piece_by_piece(world: World) {
     let (scope, _, id) = subscribed(&world).await;
     for _ in 0..1_050 {

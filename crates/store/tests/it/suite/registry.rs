@@ -353,6 +353,28 @@ pub(crate) async fn expiries_are_found_when_due_and_no_more_once_recorded(world:
     );
 }
 
+pub(crate) async fn nothing_falls_due_in_a_tenancy_that_ends(world: World) {
+    let scope = world.organization("org").await;
+    let other = world.organization("other").await;
+    for scope in [&scope, &other] {
+        let id = world.create(scope, at(1), None).await;
+        let kind = restriction(Some(at(40)));
+        world.open_action(scope, &id, kind, at(3)).await;
+    }
+    let due = async || {
+        let due = world.store.due_expiries(proof(), None, at(50), 10).await;
+        due.unwrap().into_iter().map(|due| due.organization_id)
+    };
+    assert_eq!(due().await.len(), 2);
+    let org = scope.organization_id();
+    world.hold(org).await;
+    let act = act_at(at(20));
+    let begun = world.store.begin_removal(proof(), &act, org).await;
+    assert_eq!(begun.unwrap(), Some(Ok(())));
+    let left: Vec<_> = due().await.collect();
+    assert_eq!(left, [other.organization_id().clone()]);
+}
+
 pub(crate) async fn actions_lead_to_their_profile(world: World) {
     let scope = world.organization("org").await;
     let id = world.create(&scope, at(1), None).await;
