@@ -1,5 +1,6 @@
 //! The backend on `PostgreSQL`, on servers that the tests start themselves.
 
+mod erased;
 mod faults;
 mod folding;
 mod opening;
