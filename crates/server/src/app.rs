@@ -313,6 +313,12 @@ impl App {
         tracing::error!(%organization, %profile, %damage, "a stored profile is damaged; restore it from a backup");
     }
 
+    /// Logs and counts a storage error of a background task; there is nobody to answer.
+    pub(crate) fn tell_of_failure(&self, task: &str, error: &StoreError) {
+        self.metrics.record_failed_task();
+        tracing::error!(task, %error, "a background task failed and will be tried again");
+    }
+
     /// All metrics as text. Whoever asks while another has not yet taken the text made for it gets the same one:
     /// anybody may ask, and a text for each would be memory for each.
     pub(crate) async fn render_metrics(&self, exposition: Exposition) -> Bytes {
@@ -374,9 +380,4 @@ impl App {
             tenants.see_again(&organization.id);
         }
     }
-}
-
-/// Logs a storage error of a background task; there is nobody to answer.
-pub(crate) fn log_failed(task: &str, error: &StoreError) {
-    tracing::error!(task, %error, "a background task failed and will be tried again");
 }

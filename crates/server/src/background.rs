@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, log_failed};
+use crate::app::App;
 use crate::duty::CLAIM_EVERY;
 use crate::removal;
 use crate::webhooks::worker;
@@ -95,7 +95,7 @@ impl Background {
     pub async fn finish(mut self, app: &App) {
         while self.tasks.join_next().await.is_some() {}
         if let Err(error) = app.duty.give_up(&*app.store).await {
-            log_failed("giving the lease up", &error);
+            app.tell_of_failure("giving the lease up", &error);
         }
         store_uses(app).await;
     }
@@ -123,7 +123,7 @@ async fn hold_duty(app: Arc<App>, shutdown: CancellationToken) {
                 shutdown.cancel();
                 return;
             }
-            Err(error) => log_failed("claiming the lease", &error),
+            Err(error) => app.tell_of_failure("claiming the lease", &error),
         }
         sleep(CLAIM_EVERY).await;
     }
@@ -137,7 +137,7 @@ async fn sweep_expiries(app: Arc<App>) {
         let wait = match sweep_once(&app, &mut set_aside).await {
             Ok(wait) => wait,
             Err(error) => {
-                log_failed("sweeper", &error);
+                app.tell_of_failure("sweeper", &error);
                 SWEEP_AT_LEAST_EVERY
             }
         };
@@ -214,7 +214,7 @@ async fn prune_urls(app: Arc<App>) {
         match app.store.prune_enrollment_urls(before).await {
             Ok(0) => {}
             Ok(pruned) => tracing::debug!(pruned, "forgot expired enrollment URLs"),
-            Err(error) => log_failed("pruning", &error),
+            Err(error) => app.tell_of_failure("pruning", &error),
         }
         sleep(PRUNE_EVERY).await;
     }
@@ -237,7 +237,7 @@ async fn prune_deliveries(app: Arc<App>) {
                 sleep(PRUNE_EVERY).await;
             }
             Err(error) => {
-                log_failed("pruning deliveries", &error);
+                app.tell_of_failure("pruning deliveries", &error);
                 sleep(PRUNE_EVERY).await;
             }
         }
@@ -253,7 +253,7 @@ async fn fold_counts(app: Arc<App>) {
             // More is left, at least to look for; the pause lets other writes through.
             Ok(_) => sleep(PRUNE_PAUSE).await,
             Err(error) => {
-                log_failed("folding counts", &error);
+                app.tell_of_failure("folding counts", &error);
                 sleep(FOLD_EVERY).await;
             }
         }
@@ -265,14 +265,16 @@ async fn finish_removals(app: Arc<App>) {
     let proof = OperatorProof::of_storage_access();
     loop {
         app.duty.ours().await;
-        let finished = async {
-            for id in app.store.list_removals(proof).await? {
-                removal::go_on(&*app.store, &*app.clock, &id, Duration::MAX).await?;
+        match app.store.list_removals(proof).await {
+            Ok(begun) => {
+                for id in begun {
+                    // One that cannot be gone on with holds up no other.
+                    if let Err(error) = removal::go_on(&*app.store, &*app.clock, &id).await {
+                        app.tell_of_failure("the end of a tenancy", &error);
+                    }
+                }
             }
-            Ok(())
-        };
-        if let Err(error) = finished.await {
-            log_failed("ends of tenancies", &error);
+            Err(error) => app.tell_of_failure("ends of tenancies", &error),
         }
         sleep(FINISH_REMOVALS_EVERY).await;
     }
@@ -285,7 +287,7 @@ async fn empty_log(app: Arc<App>) {
         match app.store.empty_log().await {
             Ok(true) => {}
             Ok(false) => tracing::debug!("the log is being read and could not be emptied"),
-            Err(error) => log_failed("emptying the log", &error),
+            Err(error) => app.tell_of_failure("emptying the log", &error),
         }
     }
 }
@@ -303,7 +305,7 @@ async fn store_uses(app: &App) {
     if !uses.is_empty()
         && let Err(error) = app.store.touch_keys(uses).await
     {
-        log_failed("last uses", &error);
+        app.tell_of_failure("last uses", &error);
     }
 }
 
@@ -317,7 +319,7 @@ async fn drop_idle_tenants(app: Arc<App>) {
             .drop_idle(&*app.store, &*app.clock, &app.credentials)
             .await
         {
-            log_failed("idle tenants", &error);
+            app.tell_of_failure("idle tenants", &error);
         }
     }
 }

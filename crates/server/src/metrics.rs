@@ -56,6 +56,7 @@ pub struct Metrics {
     queue_depth: Gauge,
     writable: Gauge,
     damaged_profiles: Counter,
+    failed_tasks: Counter,
     listener: Figures,
     failed_authentications: Counter,
     rate_limited: Counter,
@@ -145,6 +146,7 @@ impl Metrics {
             queue_depth: Gauge::default(),
             writable: Gauge::default(),
             damaged_profiles: Counter::default(),
+            failed_tasks: Counter::default(),
             listener: Figures::default(),
             failed_authentications: Counter::default(),
             rate_limited: Counter::default(),
@@ -248,6 +250,11 @@ impl Metrics {
             "damaged_profiles",
             "Times that a stored profile was found damaged",
             self.damaged_profiles.clone(),
+        );
+        registry.register(
+            "background_failures",
+            "Times that storage failed a background task, which is tried again; the log names the task",
+            self.failed_tasks.clone(),
         );
         self.holdings.register(registry);
         self.register_webhooks();
@@ -372,6 +379,11 @@ impl Metrics {
     /// Records that a stored profile was found damaged.
     pub fn record_damaged_profile(&self) {
         self.damaged_profiles.inc();
+    }
+
+    /// Records that storage failed a background task.
+    pub fn record_failed_task(&self) {
+        self.failed_tasks.inc();
     }
 
     /// What listeners measure.

@@ -9,6 +9,7 @@ use rollcall_domain::tenant::{Organization, OrganizationPatch};
 use rollcall_store::tenants::{Left, Listed};
 use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::tenants::OrganizationDraft;
+use tokio::time::{Instant, timeout_at};
 
 use super::Desk;
 use crate::app::Operation::{ReadTenants, RemoveOrganization, WriteTenants};
@@ -71,18 +72,26 @@ pub(crate) async fn update(
     changed.ok_or_else(not_found)
 }
 
-/// How long whoever ends a tenancy waits for its end.
+/// How long whoever ends a tenancy waits for its end at the most; no longer than half the time that there is for a request,
+/// so that the answer says that the end has begun, and not that nobody knows.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ends a tenancy: nothing of it is answered any more. What is left of it when this took long is removed by whoever asks
 /// again, and by the server itself.
 pub(crate) async fn remove(desk: &Desk<'_>, id: &OrganizationId) -> Result<Left, Failure> {
     let (app, act) = (desk.app(), desk.act());
+    let until = Instant::now() + PATIENCE.min(app.settings.request_timeout / 2);
     let begin = desk.store().begin_removal(desk.proof, &act, id);
     let outcome = desk.write(WriteTenants, begin).await?;
     app.credentials.forget();
     outcome.ok_or_else(not_found)??;
-    let go_on = removal::go_on(desk.store(), &*app.clock, id, PATIENCE);
+    let go_on = timeout_at(until, removal::go_on(desk.store(), &*app.clock, id));
+    let go_on = async {
+        match go_on.await {
+            Ok(over) => over.map(|()| Left::Nothing),
+            Err(_elapsed) => Ok(Left::More),
+        }
+    };
     let left = desk.write(RemoveOrganization, go_on).await;
     app.credentials.forget();
     left

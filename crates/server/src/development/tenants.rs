@@ -174,7 +174,8 @@ impl TenantsOnDemand {
         (self.idle / 4).clamp(Duration::from_millis(50), Duration::from_mins(1))
     }
 
-    /// Drops the tenants that nobody has used for long enough.
+    /// Drops the tenants that nobody has used for long enough. One that cannot be dropped holds up no other, and is found
+    /// again by the next look; the answer is the last error.
     pub(crate) async fn drop_idle(
         &self,
         store: &dyn Store,
@@ -184,33 +185,47 @@ impl TenantsOnDemand {
         let idle: Vec<_> = {
             let mut seen = self.seen.lock();
             let idle = seen.extract_if(|_, seen| seen.elapsed() >= self.idle);
-            idle.map(|(organization, _)| organization).collect()
+            idle.collect()
         };
-        for organization in idle {
-            let proof = OperatorProof::of_storage_access();
-            let act = Act {
-                actor: Actor::system("auto-tenants"),
-                at: clock.now(),
-            };
-            let held = OrganizationPatch {
-                status: Some(OrganizationStatus::OnHold),
-                ..OrganizationPatch::default()
-            };
-            store
-                .change_organization(proof, &act, &organization, &held)
-                .await?;
-            // Whoever removed or released it meanwhile had a reason.
-            if let Some(Ok(())) = store.begin_removal(proof, &act, &organization).await? {
-                credentials.forget();
-                removal::go_on(store, clock, &organization, Duration::MAX).await?;
+        let mut all = Ok(());
+        for (organization, seen) in idle {
+            if let Err(error) = drop_one(store, clock, credentials, &organization).await {
+                self.seen.lock().entry(organization).or_insert(seen);
+                all = Err(error);
             }
             credentials.forget();
         }
-        Ok(())
+        all
     }
 
     /// Forgets all of them; the storage was emptied.
     pub(crate) fn forget(&self) {
         self.seen.lock().clear();
     }
+}
+
+async fn drop_one(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    credentials: &Credentials,
+    organization: &OrganizationId,
+) -> Stored<()> {
+    let proof = OperatorProof::of_storage_access();
+    let act = Act {
+        actor: Actor::system("auto-tenants"),
+        at: clock.now(),
+    };
+    let held = OrganizationPatch {
+        status: Some(OrganizationStatus::OnHold),
+        ..OrganizationPatch::default()
+    };
+    store
+        .change_organization(proof, &act, organization, &held)
+        .await?;
+    // Whoever removed or released it meanwhile had a reason.
+    if let Some(Ok(())) = store.begin_removal(proof, &act, organization).await? {
+        credentials.forget();
+        removal::go_on(store, clock, organization).await?;
+    }
+    Ok(())
 }

@@ -38,6 +38,7 @@ const USES: &str = "
 | Is it the storage? | the same of `rollcall_storage_duration_seconds_bucket`, by `operation` |
 | Do writes wait? | `rollcall_commit_queue_depth` stays above zero; `rate(rollcall_commit_batch_size_sum[5m]) / rate(rollcall_commit_batch_size_count[5m])` is how many share a flush of the disk |
 | Does storage take writes? | `rollcall_storage_writable` is 0; see [readiness.md](../operations/readiness.md) |
+| Does what nobody asks for go on? | `rate(rollcall_background_failures_total[5m])`: expiries, ends of tenancies, deliveries, pruning; the log names the task |
 | Does somebody guess keys? | `rate(rollcall_failed_authentications_total[5m])` |
 | Do clients speak of something newer than this server? | `rate(rollcall_unknown_beta_requests_total[1h])`; the log names each once |
 | What are gateways told? | `rate(rollcall_gateway_checks_total[5m])` by `decision` and `reason`; `decision=\"none\"` are those that storage did not answer |

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::sender::{Sender, Sent};
 use super::{headers, signature, vault};
-use crate::app::{App, log_failed};
+use crate::app::App;
 
 /// How long a claim is this worker's unless it is renewed.
 const LEASE: Duration = Duration::from_secs(8);
@@ -56,7 +56,7 @@ pub(crate) async fn run(app: Arc<App>, shutdown: CancellationToken) {
         }
     };
     if let Err(error) = seal_anew(&app).await {
-        log_failed("sealing signing secrets anew", &error);
+        app.tell_of_failure("sealing signing secrets anew", &error);
     }
     let (reporter, reports) = mpsc::unbounded_channel();
     let worker = Worker {
@@ -113,7 +113,7 @@ impl Worker {
                 Err(error) => Err(error),
             };
             let wait = wait.unwrap_or_else(|error| {
-                log_failed("webhook deliveries", &error);
+                self.app.tell_of_failure("webhook deliveries", &error);
                 STORAGE_WAIT
             });
             // What was announced while this loop was busy ends the wait at once.
@@ -139,7 +139,9 @@ impl Worker {
         for _ in 0..LAST_TRIES {
             match self.record().await {
                 Ok(()) => return,
-                Err(error) => log_failed("recording webhook attempts", &error),
+                Err(error) => self
+                    .app
+                    .tell_of_failure("recording webhook attempts", &error),
             }
             sleep(STORAGE_WAIT).await;
         }
@@ -182,7 +184,9 @@ impl Worker {
                     match recorded.as_deref() {
                         Ok([recorded]) => self.show(&report, *recorded),
                         Ok(_) => {}
-                        Err(error) => log_failed("recording a webhook attempt", error),
+                        Err(error) => self
+                            .app
+                            .tell_of_failure("recording a webhook attempt", error),
                     }
                     self.held.remove(&report.delivery_id);
                 }
@@ -206,7 +210,8 @@ impl Worker {
         let until = self.app.clock.now().saturating_add(LEASE);
         let renewed = self.app.store.renew_leases(leases.collect(), until).await;
         if let Err(error) = renewed {
-            log_failed("renewing the leases of webhook deliveries", &error);
+            self.app
+                .tell_of_failure("renewing the leases of webhook deliveries", &error);
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::server::{FREE_KEY, NOW, PROFILE, TestServer};
+use crate::storage::Place;
 
 const DEV: &str = "/operator/v1/dev";
 const PROFILES: &str = "/v1/user_profiles";
@@ -370,6 +371,58 @@ async fn first_requests_that_race_make_one_organization() {
     let mut organizations = tasks.join_all().await;
     organizations.dedup();
     assert_eq!(organizations.len(), 1, "{organizations:?}");
+}
+
+#[tokio::test]
+async fn a_tenant_that_cannot_be_dropped_keeps_no_other_and_is_dropped_later() {
+    let place = Place::new().await;
+    let server = TestServer::with(|options| {
+        options.tenant_idle = Some(Duration::from_secs(1));
+        options.place = Some(place.clone());
+    })
+    .await;
+    let make = async |key: &str| {
+        let reply = server.platform_with(key).get(PROFILES).await;
+        let id = reply.header("anthropic-organization-id").unwrap();
+        id.to_owned()
+    };
+    let status = async |id: &str| {
+        let one = format!("/operator/v1/organizations/{id}");
+        server.operator().get(&one).await.status.as_u16()
+    };
+    let set_status = async |id: &str, status: &str| {
+        let sql = format!("UPDATE organizations SET status = '{status}' WHERE id = '{id}'");
+        place.execute(&sql).await;
+    };
+    let mut others = Vec::new();
+    for number in 0..4 {
+        others.push(make(&format!("test-{number}")).await);
+    }
+    let mut number = 4;
+    let damaged = loop {
+        // Where this took a second, it was dropped before it was damaged.
+        let id = make(&format!("test-{number}")).await;
+        set_status(&id, "odd").await;
+        if status(&id).await == 500 {
+            break id;
+        }
+        number += 1;
+    };
+    let gone = async |id: &str| {
+        for _ in 0..1_500 {
+            if status(id).await == 404 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("a tenant was not dropped");
+    };
+    for id in &others {
+        gone(id).await;
+    }
+    assert_eq!(status(&damaged).await, 500);
+    set_status(&damaged, "active").await;
+    gone(&damaged).await;
 }
 
 #[tokio::test]

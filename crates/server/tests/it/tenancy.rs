@@ -1,9 +1,19 @@
 //! The end of a tenancy, through the operator's doors.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_domain::audit::{Act, Actor};
+use rollcall_domain::clock::Clock as _;
+use rollcall_domain::id::OrganizationId;
+use rollcall_domain::tenant::OperatorProof;
 use serde_json::json;
 
 use crate::console::{post, signed_in};
-use crate::server::{ORGANIZATION, OTHER_ORGANIZATION, OTHER_PROFILE, PROFILE, TestServer};
+use crate::server::{
+    NOW, ORGANIZATION, OTHER_ORGANIZATION, OTHER_PROFILE, PROFILE, TestServer, at,
+};
+use crate::storage::Place;
 
 const ORGANIZATIONS: &str = "/operator/v1/organizations";
 
@@ -75,10 +85,7 @@ async fn a_tenancy_ends_with_everything_and_leaves_one_entry() {
     assert!(details.contains(&json!("1 enrollment_urls")), "{details:?}");
     let report = server
         .store
-        .check(
-            rollcall_domain::tenant::OperatorProof::of_storage_access(),
-            &|_| {},
-        )
+        .check(OperatorProof::of_storage_access(), &|_| {})
         .await
         .unwrap();
     assert!(report.problems.is_empty(), "{:?}", report.problems);
@@ -90,11 +97,11 @@ async fn an_end_that_broke_off_is_gone_on_with_by_itself() {
     let operator = server.operator();
     let one = format!("{ORGANIZATIONS}/{ORGANIZATION}");
     operator.post(&one, r#"{"status":"on_hold"}"#).await.ok();
-    let proof = rollcall_domain::tenant::OperatorProof::of_storage_access();
-    let id = rollcall_domain::id::OrganizationId::parse(ORGANIZATION).unwrap();
-    let act = rollcall_domain::audit::Act {
-        actor: rollcall_domain::audit::Actor::command_line(),
-        at: rollcall_domain::clock::Clock::now(&*server.clock),
+    let proof = OperatorProof::of_storage_access();
+    let id = OrganizationId::parse(ORGANIZATION).unwrap();
+    let act = Act {
+        actor: Actor::command_line(),
+        at: server.clock.now(),
     };
     server
         .store
@@ -115,14 +122,93 @@ async fn an_end_that_broke_off_is_gone_on_with_by_itself() {
     assert_eq!(operator.put(&put, &body).await.status, 400);
     let refused = server.platform().get("/v1/user_profiles").await;
     assert!([400, 401].contains(&refused.status.as_u16()), "{refused}");
+    let trail = removed(&server).await;
+    assert_eq!(trail[0]["actor"]["id"], "command-line");
+}
+
+#[tokio::test]
+async fn an_end_that_cannot_be_gone_on_with_holds_up_no_other() {
+    let place = Place::new().await;
+    let start = |seed| {
+        let place = place.clone();
+        TestServer::with(move |options| {
+            options.place = Some(place);
+            options.seed = seed;
+        })
+    };
+    let server = start(1).await;
+    let operator = server.operator();
+    let mut ids = Vec::new();
+    for name in ["One", "Other"] {
+        let body = json!({"name": name, "status": "on_hold"}).to_string();
+        ids.push(operator.post(ORGANIZATIONS, &body).await.string("id"));
+    }
+    server.stop().await;
+    // Ends are gone on with in the order of their ids.
+    ids.sort();
+    let store = place.open(Arc::default()).await;
+    for id in &ids {
+        let act = Act {
+            actor: Actor::command_line(),
+            at: at(NOW),
+        };
+        let id = OrganizationId::parse(id).unwrap();
+        let proof = OperatorProof::of_storage_access();
+        let begun = store.begin_removal(proof, &act, &id).await.unwrap();
+        assert_eq!(begun, Some(Ok(())));
+    }
+    store.close().await;
+    drop(store);
+    let damage = format!(
+        "UPDATE organizations SET removal = 'odd' WHERE id = '{}'",
+        ids[0]
+    );
+    place.execute(&damage).await;
+
+    let server = start(2).await;
+    let trail = removed(&server).await;
+    assert_eq!(trail[0]["target"]["id"], ids[1].as_str());
+    let metrics = server.stranger().get("/metrics").await;
+    let failures = metrics.text().lines().find_map(|line| {
+        let count = line.strip_prefix("rollcall_background_failures_total ")?;
+        count.parse::<u64>().ok()
+    });
+    assert!(failures.unwrap() > 0, "{metrics}");
+}
+
+#[tokio::test]
+async fn whoever_ends_a_tenancy_is_told_in_time_that_it_has_begun() {
+    // Nobody else locks a row of the embedded storage.
+    let place = Place::new().await;
+    let Place::Database(url) = place.clone() else {
+        return;
+    };
+    let server = TestServer::with(|options| {
+        options.place = Some(place);
+        options.settings.request_timeout = Duration::from_secs(4);
+    })
+    .await;
+    let operator = server.operator();
+    let one = format!("{ORGANIZATIONS}/{ORGANIZATION}");
+    operator.post(&one, r#"{"status":"on_hold"}"#).await.ok();
+    let client = rollcall_scratch_postgres::client(&url).await.unwrap();
+    let locking = "BEGIN; SELECT 1 FROM profiles FOR UPDATE";
+    client.batch_execute(locking).await.unwrap();
+    let begun = operator.delete(&one).await;
+    assert_eq!(begun.status, 202, "{begun}");
+    client.batch_execute("ROLLBACK").await.unwrap();
+    removed(&server).await;
+}
+
+/// The entries that ends of tenancies left, once there are any.
+async fn removed(server: &TestServer) -> serde_json::Value {
+    let trail = "/operator/v1/audit_events?action=organization.removed";
     for _ in 0..1_500 {
-        let trail = "/operator/v1/audit_events?action=organization.removed";
-        let trail = operator.get(trail).await.ok();
-        if let Some(entry) = trail["data"].get(0) {
-            assert_eq!(entry["actor"]["id"], "command-line");
-            return;
+        let trail = server.operator().get(trail).await.ok();
+        if trail["data"].get(0).is_some() {
+            return trail["data"].clone();
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("nobody went on with it");
 }
