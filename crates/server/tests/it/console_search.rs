@@ -80,7 +80,7 @@ async fn an_id_of_every_kind_leads_to_what_it_is_of() {
         (key, format!("{organization}#keys")),
         (
             "apikey_operator".to_owned(),
-            "/console/audit?target_id=apikey_operator".to_owned(),
+            "/console/operator_keys#apikey_operator".to_owned(),
         ),
         (ENDPOINT.to_owned(), format!("/console/webhooks/{ENDPOINT}")),
         (member(&delivery, "id"), deliveries.clone()),
@@ -88,6 +88,8 @@ async fn an_id_of_every_kind_leads_to_what_it_is_of() {
     ] {
         assert_eq!(leads(&browser, &sent).await, expected, "{sent}");
     }
+    let keys = browser.get("/console/operator_keys").await;
+    assert!(keys.text().contains("id=\"apikey_operator\""), "{keys}");
     assert!(events.len() > 3);
     for event in events {
         let id = member(event, "id");

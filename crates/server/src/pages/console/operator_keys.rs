@@ -15,7 +15,7 @@ use crate::pages::form::Form;
 use crate::pages::{Room, page};
 
 const HERE: &str = "operator-keys";
-const PATH: &str = "/console/operator_keys";
+pub(super) const PATH: &str = "/console/operator_keys";
 
 #[derive(Template)]
 #[template(path = "console/operator_keys.html")]

@@ -11,8 +11,8 @@ use rollcall_domain::tenant::ApiKey;
 use rollcall_domain::text::Name;
 
 use super::{
-    ConsoleCall, Frame, Organizations, deliveries, enrollments, go, organizations, segment,
-    webhooks,
+    ConsoleCall, Frame, Organizations, deliveries, enrollments, go, operator_keys, organizations,
+    segment, webhooks,
 };
 use crate::acts::finding::{self, Found, Hit, Thing, Way, is_address};
 use crate::http::error::Outcome;
@@ -242,8 +242,7 @@ fn of_key(key: &ApiKey, base: Row) -> Row {
         more: words(key.owner.kind().as_str()),
         path: match key.owner.organization_id() {
             Some(id) => format!("{}#keys", organizations::path(id)),
-            // An operator's key has no page; what was done about it has.
-            None => format!("/console/audit?target_id={}", segment(key.id.as_str())),
+            None => format!("{}#{}", operator_keys::PATH, segment(key.id.as_str())),
         },
         ..base
     }
