@@ -242,6 +242,8 @@ impl Surface {
 pub(crate) struct Router {
     pub(crate) app: Arc<App>,
     pub(crate) surface: Surface,
+    /// The whole table, where this surface has a part of it and a page that asks for any of it.
+    everything: Option<Box<Router>>,
     paths: Vec<ServedPath>,
     /// Those that stand for what is below them too.
     open_ended: Vec<ServedPath>,
@@ -313,14 +315,22 @@ impl Router {
             .filter(|row| surface.shows(row.audience, development))
             .map(|row| ServedPath::new(&app, row))
             .partition(|path| path.prefix.is_some());
+        let asks_for_any = development && surface.operator && surface != Surface::EVERYTHING;
+        let everything = || Self::new(Arc::clone(&app), Surface::EVERYTHING, table);
         Self {
             surface,
+            everything: asks_for_any.then(|| Box::new(everything())),
             paths,
             open_ended,
             unmatched: Counted::new(&app, "other", "unmatched"),
             options: Counted::new(&app, "OPTIONS", "any"),
             app,
         }
+    }
+
+    /// What answers the requests of our own pages.
+    pub(super) fn of_pages(&self) -> &Self {
+        self.everything.as_deref().unwrap_or(self)
     }
 
     /// Steps 2 and 3 of the order of checks.

@@ -103,7 +103,7 @@ impl Service for Router {
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let mut exchange = Exchange::of_page(&self.app, &head, body);
-            answer(self, &mut exchange).await.0
+            answer(self.of_pages(), &mut exchange).await.0
         })
     }
 

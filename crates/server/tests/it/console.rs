@@ -18,9 +18,11 @@ use crate::server::{
 };
 
 async fn try_key(server: &TestServer, key: &str) -> Reply {
-    server
-        .stranger()
-        .call("POST", "/console/sign-in")
+    try_key_at(&server.stranger(), key).await
+}
+
+async fn try_key_at(door: &Client, key: &str) -> Reply {
+    door.call("POST", "/console/sign-in")
         .header("sec-fetch-site", "same-origin")
         .form(&format!("key={key}&next=%2Fconsole%2Faudit"))
         .send()
@@ -34,12 +36,15 @@ pub(crate) async fn signed_in(server: &TestServer) -> Client {
 
 /// A browser that is signed in with this key.
 pub(crate) async fn signed_in_with(server: &TestServer, key: &str) -> Client {
-    let reply = try_key(server, key).await;
+    signed_in_at(server.stranger(), key).await
+}
+
+/// The same where the console is.
+pub(crate) async fn signed_in_at(door: Client, key: &str) -> Client {
+    let reply = try_key_at(&door, key).await;
     let cookie = reply.header("set-cookie").unwrap();
     let (cookie, _) = cookie.split_once(';').unwrap();
-    server
-        .stranger()
-        .with("cookie", cookie)
+    door.with("cookie", cookie)
         .with("sec-fetch-site", "same-origin")
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use crate::client::{Client, Reply};
-use crate::console::{post, signed_in};
+use crate::console::{post, signed_in, signed_in_at};
 use crate::server::{
     ADMIN_KEY, FREE_KEY, GATEWAY_KEY, OPERATOR_KEY, ORGANIZATION, PROFILE, TestServer,
 };
@@ -46,6 +46,26 @@ async fn what_the_form_says_is_sent_and_its_answer_shown() {
     let away = ("path.user_profile_id", "../organizations?x=");
     let page = send(&browser, get, &[named[0], away]).await;
     assert!(!page.text().contains("200 OK"), "{page}");
+}
+
+#[tokio::test]
+async fn the_operators_own_door_sends_requests_of_every_document() {
+    let server = TestServer::with(|options| {
+        options.operator_listener = true;
+        options.admin_listener = true;
+    })
+    .await;
+    let browser = signed_in_at(server.at_the_operators_door(), OPERATOR_KEY).await;
+    let version = ("headers", "anthropic-version: 2023-06-01");
+    let name = ("body", "{\"name\":\"Ana\"}");
+    let created = send(&browser, CREATE, &[("key", "api"), version, name]).await;
+    assert!(created.text().contains("200 OK"), "{created}");
+    let list = "/console/requests/operator/list_organizations";
+    let listed = send(&browser, list, &[("key", "operator")]).await;
+    assert!(listed.text().contains("200 OK"), "{listed}");
+    // What it asks for itself is not there all the same.
+    let door = server.at_the_operators_door();
+    assert_eq!(door.get("/v1/user_profiles").await.status, 404);
 }
 
 #[tokio::test]
