@@ -117,6 +117,7 @@ async fn from_storage(
             let profile = found.document.decode();
             let profile =
                 profile.map_err(|error| Failure::failed(format!("{}: {error}", found.id)))?;
+            let profile = profile.with_data_controls_as_of(storage.now(), storage.data_controls);
             line::write(&mut lines, &found.organization_id, &profile);
         }
         out(lines.as_bytes())?;

@@ -54,6 +54,7 @@ impl InProcess {
             settings: Settings {
                 request_timeout: PATIENCE,
                 enrollment_url_lifetime: config.enrollment_url_lifetime,
+                data_controls: storage.data_controls,
                 ..Settings::new(config.base_url(config.listen))
             },
             metrics: Metrics::new(env!("CARGO_PKG_VERSION")),

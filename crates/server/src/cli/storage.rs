@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rollcall_domain::audit::{Act, Actor};
 use rollcall_domain::clock::{Clock as _, SystemClock, Timestamp};
+use rollcall_domain::data_controls::Validator;
 use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::tenant::OperatorProof;
 use rollcall_store::postgres::{PostgresSettings, PostgresStore};
@@ -44,13 +45,16 @@ pub struct Storage {
     pub ids: Arc<Ids>,
     /// The right that access to the storage gives.
     pub proof: OperatorProof,
+    /// Who decides about keys and buckets that platforms bring.
+    pub data_controls: Validator,
 }
 
 impl Storage {
-    fn new(store: Arc<dyn Store>, ids: Arc<Ids>) -> Self {
+    fn new(store: Arc<dyn Store>, ids: Arc<Ids>, data_controls: Validator) -> Self {
         Self {
             store,
             ids,
+            data_controls,
             proof: OperatorProof::of_storage_access(),
         }
     }
@@ -260,7 +264,7 @@ async fn open_told(
             OpenError::Failed(_) => error.into(),
         })?)
     };
-    Ok(Storage::new(store, ids))
+    Ok(Storage::new(store, ids, config.dev.data_controls))
 }
 
 /// Runs what blocks for long on a thread that nobody has to wait for: a server that is told to end before

@@ -232,8 +232,15 @@ fn prepare(place: &Place, url: &str) -> BTreeMap<&'static str, String> {
         "type": "user_profile", "id": "uprof_imported", "organization_id": there["organization"],
         "name": "Imported", "created_at": "2026-01-01T00:00:00Z",
     });
+    let retired = json!({
+        "type": "user_profile", "id": "uprof_retired", "organization_id": there["organization"],
+        "google_data_controls": {"cmek": {"type": "disabled", "retired_keys": [
+            {"external_key_id": "ekey_ran_out", "region": "us", "expires_at": "2020-01-02T00:00:00Z"},
+        ]}},
+    });
     let foreign = json!({"type": "user_profile", "organization_id": "nobody"});
-    place.write("records.ndjson", format!("{record}\n{foreign}\nodd\n"));
+    let records = format!("{record}\n{retired}\n{foreign}\nodd\n");
+    place.write("records.ndjson", records);
     let other = dev.call(Call::post(
         "/operator/v1/organizations",
         &json!({"name": "Other"}),

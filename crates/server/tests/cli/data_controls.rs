@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::rollcall::{Dev, Place};
 use rollcall::cli::client::Call;
 
-const NOW: &str = "2026-03-15T10:00:00Z";
+/// By the clock of a command on the storage, nothing that retired since then has run out.
+const NOW: &str = "2056-03-15T10:00:00Z";
 /// A profile with every state, one whose keys have retired, one with an imported label, one with nothing.
 const SEED: &str = r#"{"type":"user_profile","id":"uprof_every"}
 {"type":"user_profile","id":"uprof_retired"}
