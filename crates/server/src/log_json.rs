@@ -113,10 +113,10 @@ impl Visit for Members<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.begin(field);
         let start = self.0.len();
-        // Writing to a String cannot fail.
-        let _ = write!(self.0, "\"{value:?}\"");
-        let end = self.0.len().saturating_sub(1);
-        let text = self.0.get(start + 1..end).unwrap_or_default();
+        self.0.push('"');
+        // Writing to a String cannot fail, but a value can fail to say what it is: what it said stands.
+        let _ = write!(self.0, "{value:?}");
+        let text = self.0.get(start + 1..).unwrap_or_default();
         if text
             .bytes()
             .any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
@@ -124,6 +124,8 @@ impl Visit for Members<'_> {
             let text = text.to_owned();
             self.0.truncate(start);
             write_string(self.0, &text);
+        } else {
+            self.0.push('"');
         }
     }
 }

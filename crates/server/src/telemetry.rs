@@ -240,6 +240,27 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_fails_to_say_what_it_is_breaks_no_json_line() {
+        struct Broken(&'static str);
+
+        impl std::fmt::Debug for Broken {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(self.0)?;
+                Err(std::fmt::Error)
+            }
+        }
+
+        for begun in ["", "half a", "half a \"q"] {
+            let written = logged("info", true, || {
+                tracing::info!(status = 200, broken = ?Broken(begun), "answered");
+            });
+            let line: serde_json::Value = serde_json::from_str(&written).unwrap();
+            assert_eq!(line["broken"], begun);
+            assert_eq!(line["message"], "answered");
+        }
+    }
+
+    #[test]
     fn text_lines_are_text() {
         let written = lines("info", false);
         assert!(
