@@ -136,9 +136,13 @@ fn a_person_is_erased_without_a_server_too_and_never_without_a_word() {
 }
 
 #[test]
-fn nothing_of_a_tenant_s_people_is_left_once_the_tenancy_ended() {
+fn nothing_of_a_tenant_or_its_people_is_left_once_the_tenancy_ended() {
     let place = Place::embedded();
-    place.write("seed.ndjson", seed());
+    let endpoint = json!({
+        "type": "webhook_endpoint", "id": "whep_nordlicht", "url": "http://127.0.0.1:9/nordlicht-hooks",
+        "name": "Nordlicht-Meldungen", "enabled_events": ["user_profile.program_status_updated"],
+    });
+    place.write("seed.ndjson", format!("{}{endpoint}\n", seed()));
     let dev = place.dev(&["--seed", "seed.ndjson"]);
     for number in 0..20 {
         let name = format!("Eva Vergessen {number}");
@@ -149,6 +153,32 @@ fn nothing_of_a_tenant_s_people_is_left_once_the_tenancy_ended() {
     let organization = dev.call(Call::get("/operator/v1/organizations"))["data"][0]["id"].clone();
     let organization = organization.as_str().unwrap();
     let operator = |words: &[&str]| place.run(&[words, &dev.operator()].concat());
+    let of = ["--organization-id", organization];
+    for words in [
+        &["orgs", "update", organization, "--name", "Nordlicht-Haus"][..],
+        &[
+            &["workspaces", "create", "--name", "Nordlicht-Raum"][..],
+            &of,
+        ]
+        .concat(),
+        &[
+            &[
+                "keys",
+                "create",
+                "--kind",
+                "api",
+                "--name",
+                "Nordlicht-Schlüssel",
+            ][..],
+            &of,
+        ]
+        .concat(),
+        &["programs", "set", ID, "cyber", "--status", "active"],
+        &["webhooks", "test", "whep_nordlicht"],
+    ] {
+        let ended = operator(words);
+        assert_eq!(ended.status, 0, "{}", ended.shown());
+    }
     let early = operator(&["orgs", "remove", organization, "--yes"]);
     assert_eq!(early.status, 1, "{}", early.shown());
     assert_eq!(
@@ -157,7 +187,9 @@ fn nothing_of_a_tenant_s_people_is_left_once_the_tenancy_ended() {
     );
     let asked = operator(&["orgs", "remove", organization]);
     assert_eq!(asked.status, 2, "{}", asked.shown());
-    let all = [&TRACES[..], &["Person 1", "customer-399", "uprof_399"]].concat();
+    let people = ["Person 1", "customer-399", "uprof_399"];
+    let tenants = ["nordlicht", "Nordlicht"];
+    let all = [&TRACES[..], &people, &tenants].concat();
     assert!(!traces_of(&place, &all).is_empty());
     let removed = operator(&["orgs", "remove", organization, "--yes"]);
     assert_eq!(removed.status, 0, "{}", removed.shown());
