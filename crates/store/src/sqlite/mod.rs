@@ -327,7 +327,12 @@ fn keep_private(data_dir: &Path) -> Result<(), OpenError> {
     private_file(&file).map_err(|error| cannot(&file, &error))?;
     for name in side_files(data_dir) {
         let file = data_dir.join(name);
-        make_private(&file).map_err(|error| cannot(&file, &error))?;
+        match make_private(&file) {
+            Ok(()) => {}
+            // The last connection of whoever had it open takes these files away, even after letting go of the lock.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(cannot(&file, &error)),
+        }
     }
     Ok(())
 }
