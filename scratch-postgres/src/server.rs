@@ -143,6 +143,14 @@ impl Server {
         self.child.as_ref().map(Child::id)
     }
 
+    /// Sends a signal, such as `STOP`, to all of the server's processes. One that ends meanwhile needs none.
+    pub fn signal(&self, name: &str) {
+        let all = self
+            .process_id()
+            .map(|id| format!("kill -{name} {id} && {{ pkill -{name} -P {id} || true; }}"));
+        run(Command::new("sh").args(["-c", &all.unwrap()]));
+    }
+
     /// Starts the server, again if it was killed. Right after that a new one refuses to start, because the
     /// processes of the old one have not noticed yet; so it is started until it stays.
     pub async fn go_on(&mut self) {

@@ -275,20 +275,13 @@ fn a_write_under_way_when_the_database_falls_silent_is_answered_in_time() {
     let mut client = cluster.platform(&node);
     client.ok("POST", PROFILES, "ga", Some(&json!({})));
     // Stopped and not ended, as a machine that hangs: nothing is refused, nothing is answered.
-    let signal = |name: &str| {
-        let all = format!(
-            "kill -{name} $(pgrep -P {0}) {0}",
-            server.process_id().unwrap()
-        );
-        scratch::run(Command::new("sh").args(["-c", &all]));
-    };
-    signal("STOP");
+    server.signal("STOP");
     let begun = std::time::Instant::now();
     let reply = client
         .send("POST", PROFILES, "ga", Some(&json!({})))
         .unwrap();
     let took = begun.elapsed();
-    signal("CONT");
+    server.signal("CONT");
     assert!(matches!(reply.status, 500 | 529), "{}", reply.status);
     assert!(took < Duration::from_secs(12), "{took:?}");
     eventually("it goes on", || {
@@ -413,14 +406,7 @@ fn a_primary_that_is_frozen_for_good_keeps_no_place_in_the_pool() {
     wait_for_standbys(&primary, "*");
     let mut client = cluster.platform(&node);
     client.ok("POST", PROFILES, "ga", Some(&json!({})));
-    let signal = |name: &str| {
-        let all = format!(
-            "kill -{name} {0} $(pgrep -P {0})",
-            primary.process_id().unwrap()
-        );
-        scratch::run(Command::new("sh").args(["-c", &all]));
-    };
-    signal("STOP");
+    primary.signal("STOP");
     // As many as the pool has places for writes, and more.
     let writers: Vec<_> = (0..6)
         .map(|_| {
@@ -441,5 +427,5 @@ fn a_primary_that_is_frozen_for_good_keeps_no_place_in_the_pool() {
         reply.unwrap().status == 200
     });
     client.ok("GET", PROFILES, "ga", None);
-    signal("CONT");
+    primary.signal("CONT");
 }
