@@ -170,41 +170,6 @@ async fn a_long_file_is_told_in_figures() {
 }
 
 #[tokio::test]
-async fn what_stands_before_the_file_is_no_longer_than_it_may_be() {
-    let server = TestServer::start().await;
-    let browser = signed_in(&server).await;
-    let before = count(&server).await;
-    let import = [("do", "import"), ("match", "nothing")];
-    let whole = form(&import, Some(CSV));
-    // More than any part of it that arrives at once.
-    let much = "x".repeat(2 * 1024 * 1024);
-    let preamble = [much.as_bytes(), b"\r\n", &whole].concat();
-    let head = "--edge\r\nContent-Disposition: form-data; name=\"";
-    let head = [head.as_bytes(), much.as_bytes(), b"\"\r\n\r\n", &whole].concat();
-    let padding = [b"--edge", " ".repeat(much.len()).as_bytes(), &whole].concat();
-    let many = [("do", "import")].repeat(20_000);
-    for (body, what) in [
-        (preamble, "preamble"),
-        (head, "head"),
-        (padding, "padding"),
-        (form(&many, Some(CSV)), "many fields"),
-    ] {
-        let refused = send(&browser, body).await;
-        assert_eq!(refused.status, 413, "{what}: {refused}");
-        assert!(
-            refused
-                .text()
-                .contains("The form has more than 16384 bytes before its file"),
-            "{what}: {refused}"
-        );
-    }
-    assert_eq!(count(&server).await, before);
-    // A few words before it, as the format allows, are no harm.
-    let preamble = [b"In several parts\r\n", &whole[..]].concat();
-    assert_eq!(send(&browser, preamble).await.status, 200);
-}
-
-#[tokio::test]
 async fn a_form_that_is_none_does_nothing_and_says_why() {
     let server = TestServer::start().await;
     let browser = signed_in(&server).await;

@@ -5,17 +5,13 @@
 //! data is left behind that somebody has to delete. So it is chosen a second time. The browser shows how far the sending is; when
 //! all of it is there, all but the last batch is stored, and the page answers with what became of every line.
 
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
-
 use askama::Template;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use http::header::CONTENT_TYPE;
 use multer::{Field, Multipart};
 use rollcall_domain::id::OrganizationId;
 use rollcall_store::registry::PutMode;
-use rollcall_wire::error::{ApiError, ErrorKind};
+use rollcall_wire::error::ApiError;
 use rollcall_wire::operator::profiles::ImportReport;
 
 use super::{Choice, ConsoleCall, Frame, Organizations, Told};
@@ -27,10 +23,6 @@ use crate::pages::{Room, page};
 
 /// The longest value of a field that is no file, in bytes.
 const LONGEST_FIELD: usize = 1_024;
-
-/// How much of a form may stand before its file, in bytes, give or take one part of what arrives: the parser keeps what it looks
-/// through for the first field, and the head of each, for as long as they do not end.
-const MOST_BEFORE_FILE: usize = 16 * 1_024;
 
 /// What a file that gzip made begins with.
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -151,23 +143,11 @@ async fn read(call: &ConsoleCall<'_>, asked: &mut Asked) -> Result<Shown, Failur
     let Some(body) = exchange.take_body() else {
         return Err(Failure::internal("a body was read twice", Written::Nothing));
     };
-    let room = AtomicUsize::new(MOST_BEFORE_FILE);
     let parts = body.parts(call.app().settings.listener.quiet_timeout);
-    let parts = parts.map(|part| match part {
-        Ok(_) if room.load(Relaxed) == 0 => Err(PartError::LongBeforeFile),
-        Ok(part) => {
-            let left = room.load(Relaxed).saturating_sub(part.len());
-            room.store(left, Relaxed);
-            Ok(part)
-        }
-        Err(error) => Err(PartError::Body(error)),
-    });
     let mut form = Multipart::new(parts, boundary);
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
-            // A file is let go of part by part.
-            room.store(usize::MAX, Relaxed);
             return file(call, asked, field).await;
         }
         let value = text(&mut field).await?;
@@ -240,25 +220,10 @@ async fn text(field: &mut Field<'_>) -> Result<String, Failure> {
     value.map_err(|_| ApiError::invalid("The form is not valid").into())
 }
 
-/// Why no further part of a form comes.
-#[derive(Debug, thiserror::Error)]
-enum PartError {
-    #[error(transparent)]
-    Body(BodyError),
-    #[error("The form has more than {} bytes before its file", MOST_BEFORE_FILE)]
-    LongBeforeFile,
-}
-
 fn broken(error: multer::Error) -> Failure {
     match error {
-        multer::Error::StreamReadFailed(error) => match error.downcast_ref() {
-            Some(error @ PartError::LongBeforeFile) => {
-                ApiError::new(ErrorKind::TooLarge, error.to_string()).into()
-            }
-            Some(PartError::Body(error)) => (*error).into(),
-            None => BodyError::Incomplete.into(),
-        },
-        multer::Error::IncompleteStream
+        multer::Error::StreamReadFailed(_)
+        | multer::Error::IncompleteStream
         | multer::Error::IncompleteFieldData { .. }
         | multer::Error::IncompleteHeaders => BodyError::Incomplete.into(),
         error => ApiError::invalid(format!("The form is not valid: {error}")).into(),
