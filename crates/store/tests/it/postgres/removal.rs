@@ -2,15 +2,32 @@
 
 use std::sync::Arc;
 
-use rollcall_domain::id::Ids;
+use rollcall_domain::id::{Ids, OrganizationId};
 use rollcall_domain::profile::{Profile, ProfileDraft};
 use rollcall_scratch_postgres as server;
+use rollcall_store::postgres::PostgresStore;
 use rollcall_store::registry::{Put, PutMode};
 use rollcall_store::tenants::Left;
 use rollcall_store::{Profiles, Registry, Tenants};
 
 use super::{migrated_database, open_at};
 use crate::world::{World, act_at, at, proof, whole};
+
+/// Whether so many sessions wait for another.
+fn waiting(many: u32) -> String {
+    format!(
+        "SELECT count(*) >= {many} FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+         AND datname = current_database()"
+    )
+}
+
+/// Ends a tenancy, in pieces of 5.
+async fn remove(store: Arc<PostgresStore>, org: OrganizationId) {
+    let act = act_at(at(2));
+    let begun = store.begin_removal(proof(), &act, &org).await.unwrap();
+    assert_eq!(begun, Some(Ok(())));
+    while store.go_on_removing(proof(), &org, at(2), 5).await.unwrap() == Left::More {}
+}
 
 /// A create that has found its organization and is not over when the end of the organization is asked for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -34,22 +51,8 @@ async fn who_is_under_way_when_a_tenancy_ends_leaves_nothing_behind() {
         let (store, scope) = (store.clone(), scope.clone());
         tokio::spawn(async move { store.insert_profile(&scope, &act_at(at(1)), new).await })
     };
-    let waiting = |many: u32| {
-        format!(
-            "SELECT count(*) >= {many} FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
-             AND datname = current_database()"
-        )
-    };
     server::wait_for(&url, &waiting(1), "t").await;
-    let removing = {
-        let (store, org) = (store.clone(), org.clone());
-        tokio::spawn(async move {
-            let act = act_at(at(2));
-            let begun = store.begin_removal(proof(), &act, &org).await.unwrap();
-            assert_eq!(begun, Some(Ok(())));
-            while store.go_on_removing(proof(), &org, at(2), 5).await.unwrap() == Left::More {}
-        })
-    };
+    let removing = tokio::spawn(remove(store.clone(), org.clone()));
     // It waits for the create, or is over without it.
     let over = format!(
         "SELECT ({}) OR NOT EXISTS (SELECT 1 FROM organizations)",
@@ -95,9 +98,7 @@ async fn a_row_that_was_changed_while_its_piece_went_does_not_stay_behind() {
             {}
         })
     };
-    let waiting = "SELECT count(*) >= 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
-                   AND datname = current_database()";
-    server::wait_for(&url, waiting, "t").await;
+    server::wait_for(&url, &waiting(1), "t").await;
     client.batch_execute("COMMIT").await.unwrap();
     removing.await.unwrap();
     for table in ["profile_ids", "profiles", "profile_counts", "organizations"] {
@@ -137,22 +138,8 @@ async fn a_tenancy_that_ends_fails_no_record_of_another() {
             put.await
         })
     };
-    let waiting = |many: u32| {
-        format!(
-            "SELECT count(*) >= {many} FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
-             AND datname = current_database()"
-        )
-    };
     server::wait_for(&url, &waiting(1), "t").await;
-    let removing = {
-        let (store, org) = (store.clone(), org.clone());
-        tokio::spawn(async move {
-            let act = act_at(at(2));
-            let begun = store.begin_removal(proof(), &act, &org).await.unwrap();
-            assert_eq!(begun, Some(Ok(())));
-            while store.go_on_removing(proof(), &org, at(2), 5).await.unwrap() == Left::More {}
-        })
-    };
+    let removing = tokio::spawn(remove(store.clone(), org.clone()));
     // It waits for the import, or has begun without it.
     let begun = format!(
         "SELECT ({}) OR count(*) < 2 FROM organizations WHERE removal IS NULL",
