@@ -81,6 +81,12 @@ def expires_in_the_future(body):
         body["expires_at"] = text(now() + FAR)
 
 
+def few_keys_to_add(body):
+    """An update adds its metadata to what is stored, and there is room for 16 keys in all. What keys may be, creates show."""
+    if isinstance(body.get("metadata"), dict):
+        body["metadata"] = {f"key-{zlib.crc32(key.encode('utf-8', 'replace')) % 8}": value for key, value in body["metadata"].items()}
+
+
 def workspaces_of_the_organization(body):
     """A key is bound to a workspace that is there."""
     body.pop("workspace_id", None)
@@ -204,6 +210,8 @@ def map_case(context, case):
     if not isinstance(body, dict):
         return case
     instants_of_the_calendar(body)
+    if path.endswith("/{user_profile_id}") and case.method.upper() == "POST":
+        few_keys_to_add(body)
     if path.startswith(ENDPOINTS):
         address_of_the_web(body)
     elif path.endswith("/data_controls"):
