@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { UNPRINTABLE } from "./pages.mjs";
-import { inject, line, programsOf } from "./support/injected.mjs";
+import { apply, inject, line, programsOf } from "./support/injected.mjs";
 import { linkFor } from "./support/registry.mjs";
 import { startReceiver } from "./support/receiver.mjs";
 import { startRollcall } from "./support/rollcall.mjs";
@@ -66,6 +66,8 @@ test("a text stays text in every field and on every page", async (t) => {
   const models = {};
   const kinds = new Set();
   await visiting(t.name, rollcall, { operator: true }, async (visit) => {
+    // What others send meanwhile waits for a moment, and a decided application says whether any does: so one always does.
+    await apply(rollcall, (await rollcall.sdk().userProfiles.create({ name: HARMLESS })).id, HARMLESS);
     const harmless = await inject(rollcall, HARMLESS, receiver.url);
     for (const [name, place] of Object.entries(PLACES)) models[name] = await look(visit, place, harmless, HARMLESS);
     for (const path of LISTS) {

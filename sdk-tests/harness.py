@@ -90,20 +90,15 @@ def venv(name, requirements):
 
     def build(path):
         print(f"  installing {requirements}", flush=True)
-        call([sys.executable, "-m", "venv", path])
-        call([path / "bin/python", "-m", "pip", "install", "--quiet", "--requirement", HERE / requirements], env=clean_environment())
+        call([sys.executable, "-m", "venv", "--without-pip", path])
+        call([*pip(), "--python", path, "install", "--quiet", "--requirement", HERE / requirements], env=clean_environment())
 
     return built(CACHE / name, sys.version + text, build) / "bin/python"
 
 
-def bare_python():
-    """A Python that has pip, which the machine's own may lack."""
-
-    def build(path):
-        call([sys.executable, "-m", "venv", path])
-
-    with preparing():
-        return built(CACHE / "pip", sys.version, build) / "bin/python"
+def pip():
+    """One pip for all environments, since the machine's own Python may lack it and installing it takes seconds."""
+    return [built(CACHE / "pip", sys.version, lambda path: call([sys.executable, "-m", "venv", path])) / "bin/python", "-m", "pip"]
 
 
 @dataclasses.dataclass
@@ -117,17 +112,16 @@ def python_sdk(python, version, sha256):
 
     def build(path):
         print(f"  fetching the Python SDK {version}", flush=True)
-        pip = [python, "-m", "pip"]
         # Building without isolation uses the pinned hatchling of requirements.txt instead of fetching one.
         plain = ["--quiet", "--no-deps", "--no-build-isolation"]
-        call([*pip, "download", *plain, "--no-binary", ":all:", "--dest", path, f"anthropic=={version}"], env=clean_environment())
+        call([*pip(), "--python", python, "download", *plain, "--no-binary", ":all:", "--dest", path, f"anthropic=={version}"], env=clean_environment())
         archive = path / f"anthropic-{version}.tar.gz"
         found = hashlib.sha256(archive.read_bytes()).hexdigest()
         if found != sha256:
             raise HarnessError(f"anthropic {version}: the source distribution has SHA-256 {found}, expected {sha256}")
         with tarfile.open(archive) as tar:
             tar.extractall(path, filter="data")
-        call([*pip, "install", *plain, "--target", path / "site", archive], env=clean_environment())
+        call([*pip(), "--python", python, "install", *plain, "--target", path / "site", archive], env=clean_environment())
 
     path = built(CACHE / f"python-{version}", sys.version + sha256 + str(python), build)
     return Sdk(path / f"anthropic-{version}", path / "site")
@@ -144,8 +138,8 @@ def node(at_least=NODE_MAJOR):
 
     def build(path):
         print(f"  installing {NODE_WHEEL}", flush=True)
-        call([sys.executable, "-m", "venv", path])
-        call([path / "bin/python", "-m", "pip", "install", "--quiet", NODE_WHEEL], env=clean_environment())
+        call([sys.executable, "-m", "venv", "--without-pip", path])
+        call([*pip(), "--python", path, "install", "--quiet", NODE_WHEEL], env=clean_environment())
 
     programs = built(CACHE / "node", sys.version + NODE_WHEEL, build) / "bin"
     return programs / "node", programs / "npm", clean_environment(PATH=f"{programs}:{os.environ['PATH']}")

@@ -29,6 +29,14 @@ fields = [
 /** An application with a text in each of its fields. */
 const application = (text) => ({ program: "cyber", tiers: "a", full_name: line(text), organization: line(text), role: line(text), intended_use: text });
 
+/** Sends an application of a profile, in which every field is the text. The link it was sent behind. */
+export async function apply(rollcall, profile, text, key) {
+  const link = await linkFor(rollcall, profile, key);
+  const sent = await sendForm(link, { ...application(text), agreement: "yes", step: "send" });
+  if (sent.status !== 303) throw new Error(`an application of ${JSON.stringify(text)} was answered with ${sent.status}`);
+  return link;
+}
+
 /** Stores a text everywhere and tells where it can be seen. `receiver` takes the deliveries. */
 export async function inject(rollcall, text, receiver) {
   const { operator } = rollcall;
@@ -48,9 +56,7 @@ export async function inject(rollcall, text, receiver) {
     metadata: { [[...text].slice(0, 64).join("")]: text },
     external_user_details: { reference_id: text, email_hash: text, name_hash: text },
   });
-  const link = await linkFor(rollcall, profile.id, api.secret);
-  const sent = await sendForm(link, { ...application(text), agreement: "yes", step: "send" });
-  if (sent.status !== 303) throw new Error(`an application of ${JSON.stringify(text)} was answered with ${sent.status}`);
+  const link = await apply(rollcall, profile.id, text, api.secret);
   const [enrollment] = (await operator("GET", `/user_profiles/${profile.id}`)).enrollments;
   await operator("POST", `/enrollments/${enrollment.id}/reject`, { note: text });
   await operator("POST", `/user_profiles/${profile.id}/enforcement_actions`, { type: "restriction", reason: "fraud_or_abuse", action: "verify" });
