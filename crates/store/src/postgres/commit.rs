@@ -150,6 +150,13 @@ pub(super) async fn kept_open(tx: &mut Tx, ids: Vec<String>) -> Result<HashSet<S
     Ok(ids.collect::<Stored<_>>()?)
 }
 
+/// The same of one organization.
+pub(super) async fn stays_open(tx: &mut Tx, organization: &str) -> Result<bool, Trouble> {
+    Ok(!kept_open(tx, vec![organization.to_owned()])
+        .await?
+        .is_empty())
+}
+
 /// What a write is about, and the mark it leaves.
 pub(super) struct With<'a, T> {
     pub(super) keep: Keep<'a>,

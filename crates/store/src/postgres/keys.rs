@@ -6,7 +6,7 @@ use rollcall_domain::role::Role;
 use rollcall_domain::tenant::{ApiKey, KeyKind, KeyOwner, KeyStatus, SecretHash};
 use tokio_postgres::Row;
 
-use super::commit::{INSTALLATION, With, kept_open};
+use super::commit::{INSTALLATION, With, stays_open};
 use super::rows::{column, damaged, optional, optional_timestamp, parsed, text, timestamp};
 use super::transaction::Tx;
 use super::trouble::Trouble;
@@ -26,11 +26,7 @@ pub(super) async fn insert_key(
     let (new, secret) = insertion.what;
     let owner = new.owner.organization_id();
     let organization = owner.map_or(INSTALLATION, OrganizationId::as_str);
-    if owner.is_some()
-        && kept_open(tx, vec![organization.to_owned()])
-            .await?
-            .is_empty()
-    {
+    if owner.is_some() && !stays_open(tx, organization).await? {
         return Ok(Err(NotStored::UnknownOrganization));
     }
     let workspace = new.owner.workspace_id().map(WorkspaceId::as_str);

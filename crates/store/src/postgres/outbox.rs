@@ -15,7 +15,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio_postgres::Row;
 
-use super::commit::{Keep, kept_open};
+use super::commit::{Keep, stays_open};
 use super::endpoint_rows;
 use super::rows::{column, damaged, number, optional_timestamp, parsed, timestamp};
 use super::transaction::Tx;
@@ -432,11 +432,7 @@ impl Reports<'_> {
         let conclusion = conclude(report, held.delivery, judged);
         let disabled = conclusion.disabled_reason();
         // Of an organization whose end has begun it is nobody's any more; the other reports are.
-        if disabled.is_some()
-            && kept_open(tx, vec![held.organization.clone()])
-                .await?
-                .is_empty()
-        {
+        if disabled.is_some() && !stays_open(tx, &held.organization).await? {
             return Ok(Recorded::Stale);
         }
         tx.write(

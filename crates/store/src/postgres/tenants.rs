@@ -12,7 +12,7 @@ use rollcall_domain::tenant::{
 };
 use tokio_postgres::Row;
 
-use super::commit::{INSTALLATION, Keep, With, kept_open};
+use super::commit::{INSTALLATION, Keep, With, stays_open};
 use super::keys::{KEY, insert_key, key, remove_key, set_key_status};
 use super::organization_rows::{ORGANIZATION, organization};
 use super::rows::{column, damaged, parsed, timestamp};
@@ -405,10 +405,7 @@ async fn insert_workspace(
     insertion.keep.unless_applied(tx).await?;
     let new = insertion.what;
     let organization = new.organization_id.as_str();
-    if kept_open(tx, vec![organization.to_owned()])
-        .await?
-        .is_empty()
-    {
+    if !stays_open(tx, organization).await? {
         return Ok(Err(NotStored::UnknownOrganization));
     }
     let id = new.id.as_str();
