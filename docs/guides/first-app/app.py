@@ -4,7 +4,7 @@ import os
 
 from anthropic import Anthropic, BadRequestError, PermissionDeniedError
 
-MODEL = "claude-opus-4-5"
+MODEL = "claude-sonnet-5"
 APOLOGIES = {
     "user_profile_banned": "Your account is closed. Write to us if you think that is a mistake.",
     "user_profile_account_suspended": "Your account is suspended until your bill is paid.",
