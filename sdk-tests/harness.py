@@ -26,6 +26,7 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 CACHE = HERE / ".cache"
+GATEWAY_KEY = "sdk-tests-gateway-key"
 OPERATOR_KEY = "sdk-tests-operator-key"
 # The kind of key that a suite does not use gets this literal: one literal cannot serve two kinds.
 OTHER_KEY = "sdk-tests-other-key"
@@ -231,6 +232,7 @@ class Server:
             "--api-key", api,
             "--admin-key", admin,
             "--operator-key", OPERATOR_KEY,
+            "--gateway-key", GATEWAY_KEY,
             "--organization-id", self.organization["id"],
             "--workspace-id", self.organization["workspace"],
             "--seed", HERE / "seed" / self.seed,

@@ -9,15 +9,15 @@ use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{Object, SchemaType};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Required, SecurityRequirement};
 
 use super::answers::{self, Caller, with_errors};
 use super::public::{beta, query};
 use super::schema::{
-    Shape, answer, array, body, boolean, choice, described, id, integer, named, nullable,
-    program_name, string, text, word,
+    Shape, WITHOUT_NUL, answer, array, body, boolean, choice, described, id, integer, matching,
+    named, nullable, string, text, word,
 };
 use super::{begin, security};
 use crate::error::ErrorKind;
@@ -84,8 +84,8 @@ fn check() -> OperationBuilder {
         ))
         .parameter(header(
             REFERENCE_HEADER,
-            "Names the profile by the platform's own id: the oldest that has it.",
-            text(1, ReferenceId::LIMIT),
+            "Names the profile by the platform's own id, unless it is empty: the oldest that has it.",
+            text(0, ReferenceId::LIMIT),
         ))
         .parameter(header(
             CLIENT_HEADER,
@@ -94,13 +94,13 @@ fn check() -> OperationBuilder {
         ))
         .parameter(header(
             PROGRAM_HEADER,
-            "A program that must be active.",
-            program_name(),
+            "A program that must be active; none where it is empty.",
+            matching("^[a-z0-9_-]{0,64}$"),
         ))
         .parameter(query(
             "deny",
-            "Gives every refusal the status 403, the true one in `x-rollcall-status`.",
-            string().build(),
+            "`403` gives every refusal the status 403, the true one in `x-rollcall-status`; all else is the gateway's own.",
+            anything(),
         ));
     let answer = answers::success(Caller::Gateway, "The request passes; there is no body.");
     let statuses = EnforcementStatus::ALL.iter().map(|status| status.as_str());
@@ -109,6 +109,7 @@ fn check() -> OperationBuilder {
         .map(|access_type| access_type.as_str());
     let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
     let told = [
+        ("cache-control", matching("^private, max-age=[0-9]+$")),
         (CLIENT_HEADER, id("uprof_")),
         ("x-rollcall-decision", word("allow")),
         ("x-rollcall-reason", choice(reasons)),
@@ -166,26 +167,24 @@ fn takes(name: &str) -> utoipa::openapi::request_body::RequestBody {
 }
 
 fn message() -> utoipa::openapi::ResponseBuilder {
-    let events = ContentBuilder::new().schema(Some(string().build())).build();
+    // OpenAPI 3.1 has no words for the events of a stream.
     answers::json(Caller::Gateway, "The text of the stub.", named("Message"))
-        .content("text/event-stream", events)
+        .content("text/event-stream", ContentBuilder::new().build())
+}
+
+fn anything() -> Shape {
+    Shape::from(Object::with_type(SchemaType::AnyValue))
 }
 
 fn schemas() -> Vec<(&'static str, Shape)> {
-    let anything = || -> Shape {
-        ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .build()
-            .into()
-    };
     let input = || {
         vec![
-            ("model", string().build().into()),
+            ("model", matching(WITHOUT_NUL).into()),
             ("messages", array(anything())),
             (
                 "user_profile_id",
                 described(
-                    nullable(string().build()),
+                    nullable(matching(WITHOUT_NUL)),
                     "The profile, where it does not stand in the header.",
                 ),
             ),

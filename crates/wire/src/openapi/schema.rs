@@ -18,7 +18,7 @@ use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 pub(crate) type Shape = RefOr<Schema>;
 
 /// U+0000 is refused everywhere.
-const WITHOUT_NUL: &str = r"^[^\u0000]*$";
+pub(crate) const WITHOUT_NUL: &str = r"^[^\u0000]*$";
 
 /// RFC 3339 as it is read: an offset, no second 60.
 const TIME_IN: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
