@@ -150,7 +150,7 @@ pub(super) async fn kept_open(tx: &mut Tx, ids: Vec<String>) -> Result<HashSet<S
     Ok(ids.collect::<Stored<_>>()?)
 }
 
-/// The same of one organization.
+/// Whether an organization is there and its end has not begun; nor does it begin before the transaction ends.
 pub(super) async fn stays_open(tx: &mut Tx, organization: &str) -> Result<bool, Trouble> {
     Ok(!kept_open(tx, vec![organization.to_owned()])
         .await?
