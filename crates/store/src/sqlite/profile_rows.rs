@@ -7,7 +7,7 @@ use rollcall_domain::text::ReferenceId;
 use rollcall_record::document::ProfileDocument;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::rows::{Narrow, day, execute};
+use super::rows::{Narrow, execute};
 use super::{failed, overview, rows};
 use crate::tables::{TABLES, WithProfile};
 use crate::{StoreError, Stored};
@@ -281,16 +281,12 @@ pub(super) fn delete_rows(
 pub(super) fn count(
     connection: &Connection,
     organization: i64,
-    created_at: Timestamp,
+    day: i64,
     change: i64,
 ) -> Stored<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO profile_counts (day, organization, profiles) VALUES (?1, ?2, ?3) \
-             ON CONFLICT DO UPDATE SET profiles = profiles + excluded.profiles",
-        )
-        .and_then(|mut statement| statement.execute(params![day(created_at), organization, change]))
-        .map_err(failed)?;
+    let sql = "INSERT INTO profile_counts (day, organization, profiles) VALUES (?1, ?2, ?3) \
+        ON CONFLICT DO UPDATE SET profiles = profiles + excluded.profiles";
+    execute(connection, sql, params![day, organization, change])?;
     overview::count_profiles(connection, organization, change)
 }
 

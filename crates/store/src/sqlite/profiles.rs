@@ -16,8 +16,9 @@ use rusqlite::Connection;
 
 use super::commit::keep_audit;
 use super::emitter::{Emitter, Tenant};
-use super::profile_rows::{count, delete_rows, find, find_by_reference, insert, remove, update};
+use super::profile_rows::{delete_rows, find, find_by_reference, insert, remove, update};
 use super::rows::organization_number;
+use super::writer::Writing;
 use super::{Organizations, SqliteStore, enrollments, listing, outbox};
 use crate::profiles::{Changed, Decide, Profiles};
 use crate::tables::WithProfile;
@@ -214,13 +215,13 @@ impl TenantChange {
 
     fn insert(
         &self,
-        connection: &Connection,
+        connection: &Writing<'_>,
         organization: i64,
         decided: &Decided<Profile>,
     ) -> Stored<ProfileDocument> {
         let document = ProfileDocument::encode(&decided.value);
         insert(connection, organization, &decided.value, &document)?;
-        count(connection, organization, decided.value.created_at, 1)?;
+        connection.count(organization, decided.value.created_at, 1);
         self.keep(connection, organization, decided)?;
         Ok(document)
     }
@@ -240,7 +241,7 @@ impl TenantChange {
     }
 
     /// Removes a profile with its enrollments; what it was, and the number of its organization.
-    fn remove(&self, connection: &Connection, id: &ProfileId) -> Stored<Option<(i64, Profile)>> {
+    fn remove(&self, connection: &Writing<'_>, id: &ProfileId) -> Stored<Option<(i64, Profile)>> {
         let Some(organization) = self.organization(connection)? else {
             return Ok(None);
         };
@@ -254,7 +255,7 @@ impl TenantChange {
             WithProfile::Removed(column) => Some(column),
             _ => None,
         })?;
-        count(connection, organization, profile.created_at, -1)?;
+        connection.count(organization, profile.created_at, -1);
         Ok(Some((organization, profile)))
     }
 }

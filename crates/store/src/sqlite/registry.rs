@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::commit::keep_audit;
 use super::rows::{organization_id, organization_number, parsed, query, timestamp};
+use super::writer::Writing;
 use super::{Organizations, SqliteStore, failed, overview, profile_rows, search};
 use crate::registry::{DueExpiry, ExportPosition, FoundPage, OwnedProfile, Put, PutMode, Registry};
 use crate::{StoreError, Stored};
@@ -67,7 +68,7 @@ impl Registry for SqliteStore {
             .iter()
             .map(|(_, record)| ProfileDocument::encode(&record.profile))
             .collect();
-        let put_all = move |connection: &Connection| {
+        let put_all = move |connection: &Writing<'_>| {
             let mut batch = Batch::default();
             // Not as they are remembered: what of one has ended must not fail the records of the others.
             let organizations = Organizations::default();
@@ -91,16 +92,11 @@ impl Registry for SqliteStore {
         };
         self.writer
             .write(move |connection| {
-                if !mode.dry_run {
-                    return put_all(connection);
+                if mode.dry_run {
+                    connection.attempt(put_all, |_| false).map_err(failed)?
+                } else {
+                    put_all(connection)
                 }
-                connection
-                    .execute_batch("SAVEPOINT dry_run")
-                    .map_err(failed)?;
-                let results = put_all(connection);
-                let undo = "ROLLBACK TO dry_run; RELEASE dry_run";
-                connection.execute_batch(undo).map_err(failed)?;
-                results
             })
             .await
     }
@@ -210,10 +206,9 @@ impl Registry for SqliteStore {
 pub(super) const HOLDERS: &str = "SELECT id FROM profiles WHERE organization = ?2 \
     AND reference_id = ?1 ORDER BY created_at, id LIMIT 2";
 
-/// Records being written in one transaction, and what is counted over all of them.
+/// Records being written in one transaction, and what its audit entries tell of them.
 #[derive(Default)]
 struct Batch<'a> {
-    counts: BTreeMap<(i64, i64), (Timestamp, i64)>,
     /// How many records were written for each organization.
     written: BTreeMap<i64, (&'a OrganizationId, usize)>,
     /// What was done to the record that was written last.
@@ -223,7 +218,7 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn put_matched(
         &mut self,
-        connection: &Connection,
+        connection: &Writing<'_>,
         owner: (i64, &'a OrganizationId),
         record: &ProfileRecord,
         now: Timestamp,
@@ -249,7 +244,7 @@ impl<'a> Batch<'a> {
 
     fn put(
         &mut self,
-        connection: &Connection,
+        connection: &Writing<'_>,
         (organization, organization_id): (i64, &'a OrganizationId),
         record: &ProfileRecord,
         document: &ProfileDocument,
@@ -261,7 +256,7 @@ impl<'a> Batch<'a> {
         }
         // Nearly every record is new, and inserting it tells.
         if profile_rows::insert_unless_there(connection, organization, profile, document)? {
-            self.count(organization, profile.created_at, 1);
+            connection.count(organization, profile.created_at, 1);
             self.wrote((organization, organization_id), vec![profile.creation()]);
             return Ok(Put::Created);
         }
@@ -280,9 +275,9 @@ impl<'a> Batch<'a> {
         }
         let document = ProfileDocument::encode(&decided.value);
         profile_rows::remove(connection, organization, &old)?;
-        self.count(organization, old.created_at, -1);
+        connection.count(organization, old.created_at, -1);
         profile_rows::insert(connection, organization, &decided.value, &document)?;
-        self.count(organization, decided.value.created_at, 1);
+        connection.count(organization, decided.value.created_at, 1);
         self.wrote((organization, organization_id), decided.audit);
         Ok(Put::Replaced)
     }
@@ -292,18 +287,8 @@ impl<'a> Batch<'a> {
         self.last = audit;
     }
 
-    fn count(&mut self, organization: i64, created_at: Timestamp, change: i64) {
-        let key = (organization, super::rows::day(created_at));
-        self.counts.entry(key).or_insert((created_at, 0)).1 += change;
-    }
-
-    /// Writes the counts, and one audit entry for each organization.
+    /// Writes one audit entry for each organization.
     fn keep(mut self, connection: &Connection, ids: &Ids, act: &Act, sent: usize) -> Stored<()> {
-        for ((organization, _), (created_at, change)) in &self.counts {
-            if *change != 0 {
-                profile_rows::count(connection, *organization, *created_at, *change)?;
-            }
-        }
         let Some(last) = self.last.pop() else {
             return Ok(());
         };

@@ -4,20 +4,26 @@
 //! A commit costs one flush of the disk however many decisions it holds, so throughput grows with the
 //! number of clients instead of falling. Each decision runs in a savepoint of its own: one that fails
 //! or panics is rolled back alone, and is answered only after the commit that settles the others.
+//! What decisions count is written once for all of them ([`Writing`]).
 
 use std::any::Any;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rollcall_domain::clock::Timestamp;
 use rusqlite::ffi::SQLITE_IOERR_WRITE;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpoints;
-use super::failed;
 use super::migrate::touch;
 use super::readers::Readers;
+use super::rows::day;
+use super::{failed, profile_rows};
 use crate::check::{BATCH_CLASSES, WriteFigures, batch_class};
 use crate::writability::Writability;
 use crate::{StoreError, Stored};
@@ -27,10 +33,65 @@ const QUEUE_LENGTH: usize = 8_192;
 /// How many decisions one commit may hold, so that none waits behind an endless batch.
 const BATCH_LENGTH: usize = 1_024;
 
+/// The transaction that decisions are made in, with what they count. All creates of an organization count on the same
+/// two rows, which would otherwise be found, copied for the savepoint and written again by each.
+pub(super) struct Writing<'a> {
+    connection: &'a Connection,
+    counts: RefCell<Vec<Count>>,
+}
+
+/// So many profiles more, of an organization's number and the day of their creation.
+type Count = ((i64, i64), i64);
+
+impl Deref for Writing<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl Writing<'_> {
+    /// Counts `change` profiles more; written before the commit.
+    pub(super) fn count(&self, organization: i64, created_at: Timestamp, change: i64) {
+        let key = (organization, day(created_at));
+        self.counts.borrow_mut().push((key, change));
+    }
+
+    /// Runs `work` and takes back whatever it wrote and counted unless `keeps` says otherwise of what came of it.
+    /// Where this fails, the transaction is lost.
+    pub(super) fn attempt<T>(
+        &self,
+        work: impl FnOnce(&Self) -> T,
+        keeps: impl FnOnce(&T) -> bool,
+    ) -> rusqlite::Result<T> {
+        let counted = self.counts.borrow().len();
+        execute(self, "SAVEPOINT attempt")?;
+        let outcome = work(self);
+        if !keeps(&outcome) {
+            self.counts.borrow_mut().truncate(counted);
+            execute(self, "ROLLBACK TO attempt")?;
+        }
+        execute(self, "RELEASE attempt")?;
+        Ok(outcome)
+    }
+
+    fn write_counts(&self) -> Stored<()> {
+        let mut sums = BTreeMap::new();
+        for (key, change) in self.counts.take() {
+            *sums.entry(key).or_insert(0) += change;
+        }
+        for ((organization, day), change) in sums.into_iter().filter(|(_, change)| *change != 0) {
+            profile_rows::count(self, organization, day, change)?;
+        }
+        Ok(())
+    }
+}
+
 /// A decision on its way to the disk.
 trait Job: Send {
-    /// Runs inside the batch's transaction, within a savepoint; `Err` rolls the savepoint back.
-    fn run(&mut self, connection: &Connection) -> Result<(), ()>;
+    /// Runs inside the batch's transaction, within a savepoint; `false` rolls the savepoint back.
+    fn run(&mut self, writing: &Writing<'_>) -> bool;
     /// Notes that the job did not get to a result of its own.
     fn fail(&mut self, error: StoreError);
     /// Answers whoever waits, once the batch is settled.
@@ -46,16 +107,11 @@ struct Pending<T, F> {
 impl<T, F> Job for Pending<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Stored<T> + Send,
+    F: FnOnce(&Writing<'_>) -> Stored<T> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Result<(), ()> {
-        let Some(work) = self.work.take() else {
-            return Err(());
-        };
-        let result = work(connection);
-        let outcome = if result.is_ok() { Ok(()) } else { Err(()) };
-        self.result = Some(result);
-        outcome
+    fn run(&mut self, writing: &Writing<'_>) -> bool {
+        self.result = self.work.take().map(|work| work(writing));
+        matches!(self.result, Some(Ok(_)))
     }
 
     fn fail(&mut self, error: StoreError) {
@@ -119,7 +175,7 @@ impl Writer {
     /// Runs `work` in a transaction and answers once that is on disk.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Stored<T> + Send + 'static,
+        work: impl FnOnce(&Writing<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Pending {
@@ -216,12 +272,10 @@ fn write_batches(
 /// Runs a batch in one transaction. The jobs know their own results; this is what became of the whole.
 fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     execute(connection, "BEGIN IMMEDIATE").map_err(|error| nothing_done(&error))?;
-    for job in batch {
-        if let Err(error) = run_in_savepoint(connection, job.as_mut()) {
-            // The transaction itself is lost (a full disk does that): nothing of the batch happened.
-            let _ = execute(connection, "ROLLBACK");
-            return Err(nothing_done(&error));
-        }
+    if let Err(lost) = run_all(connection, batch) {
+        // The transaction itself is lost (a full disk does that): nothing of the batch happened.
+        let _ = execute(connection, "ROLLBACK");
+        return Err(lost);
     }
     execute(connection, "COMMIT").map_err(|error| {
         let _ = execute(connection, "ROLLBACK");
@@ -238,19 +292,23 @@ fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Sto
     })
 }
 
-fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<()> {
-    execute(connection, "SAVEPOINT job")?;
-    let outcome = catch_unwind(AssertUnwindSafe(|| job.run(connection)));
-    match outcome {
-        Ok(Ok(())) => return execute(connection, "RELEASE job"),
-        Ok(Err(())) => {}
-        Err(panic) => job.fail(StoreError::Failed(format!(
-            "a write panicked: {}",
-            text(&*panic)
-        ))),
+fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    let writing = Writing {
+        connection,
+        counts: RefCell::default(),
+    };
+    for job in batch {
+        let run = |writing: &Writing<'_>| {
+            catch_unwind(AssertUnwindSafe(|| job.run(writing))).unwrap_or_else(|panic| {
+                let text = format!("a write panicked: {}", text(&*panic));
+                job.fail(StoreError::Failed(text));
+                false
+            })
+        };
+        let attempt = writing.attempt(run, |keeps| *keeps);
+        attempt.map_err(|error| nothing_done(&error))?;
     }
-    execute(connection, "ROLLBACK TO job")?;
-    execute(connection, "RELEASE job")
+    writing.write_counts()
 }
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -266,4 +324,61 @@ fn text(panic: &(dyn Any + Send)) -> &str {
     owned
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("without a message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::SqliteStore;
+    use rollcall_domain::id::Ids;
+
+    /// All figures of profiles, by organization and in all.
+    fn counted(store: &SqliteStore) -> Vec<(i64, i64)> {
+        let sql = "SELECT organization, profiles FROM profile_counts \
+            UNION ALL SELECT -organization, profiles FROM organization_figures ORDER BY 1";
+        let read = |connection: &Connection| {
+            let mut statement = connection.prepare(sql).map_err(failed)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+            rows.map_err(failed)?
+                .collect::<Result<_, _>>()
+                .map_err(failed)
+        };
+        store.read(read).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_what_is_done_counts() {
+        let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
+        let counts = |change: i64| {
+            move |writing: &Writing<'_>| {
+                writing.count(7, Timestamp::EPOCH, change);
+                Ok(())
+            }
+        };
+        let refused = store.writer.write(move |writing| {
+            counts(100)(writing)?;
+            Err::<(), _>(StoreError::Failed("no".into()))
+        });
+        let panicked = store.writer.write::<()>(move |writing| {
+            counts(1_000)(writing)?;
+            panic!("no")
+        });
+        let tried = store.writer.write(move |writing| {
+            let tried = writing.attempt(counts(10_000), |_| false);
+            tried.map_err(failed)?
+        });
+        // Polled together, so that they share a transaction.
+        let (refused, panicked, tried, one, two) = tokio::join!(
+            refused,
+            panicked,
+            tried,
+            store.writer.write(counts(1)),
+            store.writer.write(counts(2)),
+        );
+        assert!(refused.is_err() && panicked.is_err());
+        for done in [tried, one, two] {
+            done.unwrap();
+        }
+        assert_eq!(counted(&store), [(-7, 3), (7, 3)]);
+    }
 }
