@@ -96,7 +96,7 @@ impl AuditTrail for SqliteStore {
                     &ids,
                     number.unwrap_or(INSTALLATION),
                     &act,
-                    &[entry],
+                    std::slice::from_ref(&entry),
                 )
             })
             .await

@@ -105,7 +105,7 @@ impl Enrollments for SqliteStore {
                     return Ok(Submitted::Expired);
                 }
                 let before = stored.decode()?;
-                let enrolled = match url.submit(&before, id, application, act.at) {
+                let enrolled = match url.submit(&before, id.clone(), application.clone(), act.at) {
                     Err(refusal) => return Ok(Submitted::Refused(refusal)),
                     Ok(enrolled) => enrolled,
                 };
@@ -164,7 +164,7 @@ impl Enrollments for SqliteStore {
                 let before = stored
                     .ok_or_else(|| damaged("an enrollment's profile"))?
                     .decode()?;
-                let enrolled = match waiting.decide(&before, &verdict, note, act.at) {
+                let enrolled = match waiting.decide(&before, &verdict, note.clone(), act.at) {
                     Err(refusal) => return Ok(Decided::Refused(refusal)),
                     Ok(enrolled) => enrolled,
                 };

@@ -224,7 +224,7 @@ impl SqliteStore {
         connection
             .progress_handler(0, None::<fn() -> bool>)
             .map_err(cannot)?;
-        // The pages of each decision's savepoint would go through a temporary file otherwise.
+        // The pages of a decision's savepoint would go through a temporary file otherwise.
         connection
             .pragma_update(None, "temp_store", "MEMORY")
             .map_err(cannot)?;

@@ -93,7 +93,7 @@ impl Registry for SqliteStore {
         self.writer
             .write(move |connection| {
                 if mode.dry_run {
-                    connection.attempt(put_all, |_| false).map_err(failed)?
+                    connection.attempt(&put_all, |_| false).map_err(failed)?
                 } else {
                     put_all(connection)
                 }

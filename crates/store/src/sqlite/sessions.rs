@@ -31,7 +31,7 @@ impl ConsoleSessions for SqliteStore {
         self.writer
             .write(move |connection| {
                 let key = find_key(connection, &session.key_id)?;
-                let decided = session.begin(key.as_ref().map(|(_, key)| key));
+                let decided = session.clone().begin(key.as_ref().map(|(_, key)| key));
                 if !decided.changed {
                     return Ok(false);
                 }

@@ -157,7 +157,7 @@ impl Tenants for SqliteStore {
                     let has_begun = removal::begun(connection, &id)?.is_some();
                     return Ok(has_begun.then_some(Ok(())));
                 };
-                let removal = match Removal::of(&organization, actor) {
+                let removal = match Removal::of(&organization, actor.clone()) {
                     Ok(removal) => removal,
                     Err(refusal) => return Ok(Some(Err(refusal))),
                 };

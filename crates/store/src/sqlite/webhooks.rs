@@ -96,9 +96,9 @@ impl WebhookEndpoints for SqliteStore {
                 };
                 let decided = decide(&before.owned.endpoint);
                 if decided.changed {
-                    let secret = secret.unwrap_or_else(|| before.owned.secret.clone());
+                    let secret = secret.as_ref().unwrap_or(&before.owned.secret);
                     let endpoint = &before.owned.endpoint;
-                    outbox::store_endpoint(connection, endpoint, &decided.value, &secret, act.at)?;
+                    outbox::store_endpoint(connection, endpoint, &decided.value, secret, act.at)?;
                     keep_audit(connection, &ids, before.number, &act, &decided.audit)?;
                 }
                 Ok(Some(decided.value))

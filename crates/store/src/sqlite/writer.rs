@@ -2,8 +2,10 @@
 //! committed together (group commit).
 //!
 //! A commit costs one flush of the disk however many decisions it holds, so throughput grows with the
-//! number of clients instead of falling. Each decision runs in a savepoint of its own: one that fails
-//! or panics is rolled back alone, and is answered only after the commit that settles the others.
+//! number of clients instead of falling. A decision that fails or panics is rolled back alone, and is
+//! answered only after the commit that settles the others. Few fail, and nearly all of those before they
+//! have written anything; so only a batch in which one failed halfway is rolled back as a whole and run
+//! again with a savepoint for each, which costs a copy of every page that it touches.
 //! What decisions count is written once for all of them ([`Writing`]).
 
 use std::any::Any;
@@ -58,7 +60,7 @@ impl Writing<'_> {
         self.counts.borrow_mut().push((key, change));
     }
 
-    /// Runs `work` and takes back whatever it wrote and counted unless `keeps` says otherwise of what came of it.
+    /// Runs `work`, and takes back whatever it wrote and counted unless `keeps` says otherwise of what came of it.
     /// Where this fails, the transaction is lost.
     pub(super) fn attempt<T>(
         &self,
@@ -90,16 +92,14 @@ impl Writing<'_> {
 
 /// A decision on its way to the disk.
 trait Job: Send {
-    /// Runs inside the batch's transaction, within a savepoint; `false` rolls the savepoint back.
+    /// Runs inside the batch's transaction, a second time where that was rolled back; answers whether it is done.
     fn run(&mut self, writing: &Writing<'_>) -> bool;
-    /// Notes that the job did not get to a result of its own.
-    fn fail(&mut self, error: StoreError);
     /// Answers whoever waits, once the batch is settled.
     fn answer(self: Box<Self>, batch: Result<(), StoreError>);
 }
 
 struct Pending<T, F> {
-    work: Option<F>,
+    work: F,
     result: Option<Stored<T>>,
     reply: oneshot::Sender<Stored<T>>,
 }
@@ -107,15 +107,15 @@ struct Pending<T, F> {
 impl<T, F> Job for Pending<T, F>
 where
     T: Send,
-    F: FnOnce(&Writing<'_>) -> Stored<T> + Send,
+    F: FnMut(&Writing<'_>) -> Stored<T> + Send,
 {
     fn run(&mut self, writing: &Writing<'_>) -> bool {
-        self.result = self.work.take().map(|work| work(writing));
-        matches!(self.result, Some(Ok(_)))
-    }
-
-    fn fail(&mut self, error: StoreError) {
-        self.result = Some(Err(error));
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(writing)));
+        let result = result.unwrap_or_else(|panic| {
+            let text = format!("a write panicked: {}", text(&*panic));
+            Err(StoreError::Failed(text))
+        });
+        self.result.insert(result).is_ok()
     }
 
     fn answer(self: Box<Self>, batch: Result<(), StoreError>) {
@@ -175,11 +175,11 @@ impl Writer {
     /// Runs `work` in a transaction and answers once that is on disk.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Writing<'_>) -> Stored<T> + Send + 'static,
+        work: impl FnMut(&Writing<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Pending {
-            work: Some(work),
+            work,
             result: None,
             reply,
         });
@@ -271,8 +271,13 @@ fn write_batches(
 
 /// Runs a batch in one transaction. The jobs know their own results; this is what became of the whole.
 fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    execute(connection, "BEGIN IMMEDIATE").map_err(|error| nothing_done(&error))?;
-    if let Err(lost) = run_all(connection, batch) {
+    let mut written = run_all(connection, batch, Run::Together);
+    if let Ok(false) = written {
+        // Fails where the transaction is lost already, and then the next one tells.
+        let _ = execute(connection, "ROLLBACK");
+        written = run_all(connection, batch, Run::Apart);
+    }
+    if let Err(lost) = written {
         // The transaction itself is lost (a full disk does that): nothing of the batch happened.
         let _ = execute(connection, "ROLLBACK");
         return Err(lost);
@@ -292,23 +297,48 @@ fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Sto
     })
 }
 
-fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+#[derive(Clone, Copy)]
+enum Run {
+    /// Without savepoints, as far as nothing fails halfway.
+    Together,
+    /// Each so that it can be rolled back alone.
+    Apart,
+}
+
+/// Begins a transaction and runs the batch in it; `false` says that it holds half of what a job does.
+fn run_all(
+    connection: &Connection,
+    batch: &mut [Box<dyn Job>],
+    run: Run,
+) -> Result<bool, StoreError> {
+    execute(connection, "BEGIN IMMEDIATE").map_err(|error| nothing_done(&error))?;
     let writing = Writing {
         connection,
         counts: RefCell::default(),
     };
     for job in batch {
-        let run = |writing: &Writing<'_>| {
-            catch_unwind(AssertUnwindSafe(|| job.run(writing))).unwrap_or_else(|panic| {
-                let text = format!("a write panicked: {}", text(&*panic));
-                job.fail(StoreError::Failed(text));
-                false
-            })
-        };
-        let attempt = writing.attempt(run, |keeps| *keeps);
-        attempt.map_err(|error| nothing_done(&error))?;
+        match run {
+            Run::Together if run_whole(&writing, job.as_mut()) => {}
+            Run::Together => return Ok(false),
+            Run::Apart => {
+                let attempt = writing.attempt(|writing| job.run(writing), |done| *done);
+                attempt.map_err(|error| nothing_done(&error))?;
+            }
+        }
     }
-    writing.write_counts()
+    writing.write_counts()?;
+    Ok(true)
+}
+
+/// Runs a job, and answers whether it did all or nothing of what it does.
+fn run_whole(writing: &Writing<'_>, job: &mut dyn Job) -> bool {
+    let (changes, counted) = (writing.total_changes(), writing.counts.borrow().len());
+    let done = job.run(writing);
+    if !done {
+        writing.counts.borrow_mut().truncate(counted);
+    }
+    let is_lost = writing.is_autocommit();
+    !is_lost && (done || writing.total_changes() == changes)
 }
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -355,9 +385,15 @@ mod tests {
                 Ok(())
             }
         };
+        let no = || Err::<(), _>(StoreError::Failed("no".into()));
         let refused = store.writer.write(move |writing| {
             counts(100)(writing)?;
-            Err::<(), _>(StoreError::Failed("no".into()))
+            no()
+        });
+        let halfway = store.writer.write(move |writing| {
+            counts(100)(writing)?;
+            profile_rows::count(writing, 7, 1, 100)?;
+            no()
         });
         let panicked = store.writer.write::<()>(move |writing| {
             counts(1_000)(writing)?;
@@ -368,14 +404,15 @@ mod tests {
             tried.map_err(failed)?
         });
         // Polled together, so that they share a transaction.
-        let (refused, panicked, tried, one, two) = tokio::join!(
+        let (refused, one, halfway, panicked, tried, two) = tokio::join!(
             refused,
+            store.writer.write(counts(1)),
+            halfway,
             panicked,
             tried,
-            store.writer.write(counts(1)),
             store.writer.write(counts(2)),
         );
-        assert!(refused.is_err() && panicked.is_err());
+        assert!(refused.is_err() && halfway.is_err() && panicked.is_err());
         for done in [tried, one, two] {
             done.unwrap();
         }
