@@ -55,6 +55,7 @@ impl Check for SqliteStore {
                         .execute_batch(&format!("DELETE FROM {table}"))
                         .map_err(failed)?;
                 }
+                connection.uncount();
                 known.forget_all();
                 Ok(())
             })

@@ -3,16 +3,16 @@
 //!
 //! A commit costs one flush of the disk however many decisions it holds, so throughput grows with the
 //! number of clients instead of falling. A decision that fails or panics is rolled back alone, and is
-//! answered only after the commit that settles the others. Few fail, and nearly all of those before they
-//! have written anything; so only a batch in which one failed halfway is rolled back as a whole and run
-//! again with a savepoint for each, which costs a copy of every page that it touches.
+//! answered only after the commit that settles the others. Few do, since to refuse is no failure; so only a
+//! batch that holds one is rolled back as a whole, and run again with a savepoint for each, which costs a copy
+//! of every page that it touches.
 //! What decisions count is written once for all of them ([`Writing`]).
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,8 +60,16 @@ impl Writing<'_> {
         self.counts.borrow_mut().push((key, change));
     }
 
-    /// Runs `work`, and takes back whatever it wrote and counted unless `keeps` says otherwise of what came of it.
-    /// Where this fails, the transaction is lost.
+    /// Takes back whatever was counted until now, by whomever: of all that nothing is left.
+    pub(super) fn uncount(&self) {
+        let mut counts = self.counts.borrow_mut();
+        let taken_back: Vec<Count> = counts.iter().map(|(key, change)| (*key, -change)).collect();
+        // Not emptied, since this may itself be rolled back to where it began.
+        counts.extend(taken_back);
+    }
+
+    /// Runs `work`, and takes back whatever it wrote and counted if it panics, and unless `keeps` says otherwise of
+    /// what came of it. After an error the transaction must not be committed.
     pub(super) fn attempt<T>(
         &self,
         work: impl FnOnce(&Self) -> T,
@@ -69,13 +77,13 @@ impl Writing<'_> {
     ) -> rusqlite::Result<T> {
         let counted = self.counts.borrow().len();
         execute(self, "SAVEPOINT attempt")?;
-        let outcome = work(self);
-        if !keeps(&outcome) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
+        if !outcome.as_ref().is_ok_and(keeps) {
             self.counts.borrow_mut().truncate(counted);
             execute(self, "ROLLBACK TO attempt")?;
         }
         execute(self, "RELEASE attempt")?;
-        Ok(outcome)
+        Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     fn write_counts(&self) -> Stored<()> {
@@ -119,10 +127,11 @@ where
     }
 
     fn answer(self: Box<Self>, batch: Result<(), StoreError>) {
-        let result = self
-            .result
-            .unwrap_or_else(|| Err(StoreError::Failed("a write was not run".into())))
-            .and_then(|value| batch.map(|()| value));
+        let result = match (self.result, batch) {
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(StoreError::Failed("a write was not run".into())),
+        };
         // Whoever asked may have gone away; the decision stands all the same.
         let _ = self.reply.send(result);
     }
@@ -273,12 +282,11 @@ fn write_batches(
 fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     let mut written = run_all(connection, batch, Run::Together);
     if let Ok(false) = written {
-        // Fails where the transaction is lost already, and then the next one tells.
+        // Where the transaction is lost already (a full disk does that), this fails and the next one tells.
         let _ = execute(connection, "ROLLBACK");
         written = run_all(connection, batch, Run::Apart);
     }
     if let Err(lost) = written {
-        // The transaction itself is lost (a full disk does that): nothing of the batch happened.
         let _ = execute(connection, "ROLLBACK");
         return Err(lost);
     }
@@ -299,13 +307,14 @@ fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Sto
 
 #[derive(Clone, Copy)]
 enum Run {
-    /// Without savepoints, as far as nothing fails halfway.
+    /// Without savepoints, until one fails.
     Together,
     /// Each so that it can be rolled back alone.
     Apart,
 }
 
-/// Begins a transaction and runs the batch in it; `false` says that it holds half of what a job does.
+/// Begins a transaction and runs the batch in it; `false` says that one of it failed, and may have left half of what it
+/// does. After an error nothing of it happened.
 fn run_all(
     connection: &Connection,
     batch: &mut [Box<dyn Job>],
@@ -318,7 +327,8 @@ fn run_all(
     };
     for job in batch {
         match run {
-            Run::Together if run_whole(&writing, job.as_mut()) => {}
+            // A transaction that was lost looks like one that is yet to begin.
+            Run::Together if job.run(&writing) && !writing.is_autocommit() => {}
             Run::Together => return Ok(false),
             Run::Apart => {
                 let attempt = writing.attempt(|writing| job.run(writing), |done| *done);
@@ -326,19 +336,9 @@ fn run_all(
             }
         }
     }
-    writing.write_counts()?;
+    let counted = writing.write_counts();
+    counted.map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(true)
-}
-
-/// Runs a job, and answers whether it did all or nothing of what it does.
-fn run_whole(writing: &Writing<'_>, job: &mut dyn Job) -> bool {
-    let (changes, counted) = (writing.total_changes(), writing.counts.borrow().len());
-    let done = job.run(writing);
-    if !done {
-        writing.counts.borrow_mut().truncate(counted);
-    }
-    let is_lost = writing.is_autocommit();
-    !is_lost && (done || writing.total_changes() == changes)
 }
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_is_done_counts() {
+    async fn what_fails_leaves_nothing_behind_and_keeps_nobody_from_anything() {
         let store = SqliteStore::open_in_memory(Arc::new(Ids::default())).unwrap();
         let counts = |change: i64| {
             move |writing: &Writing<'_>| {
@@ -385,37 +385,57 @@ mod tests {
                 Ok(())
             }
         };
-        let no = || Err::<(), _>(StoreError::Failed("no".into()));
-        let refused = store.writer.write(move |writing| {
-            counts(100)(writing)?;
-            no()
+        // Written at once, as every row but a count is.
+        let writes = |writing: &Writing<'_>| profile_rows::count(writing, 7, 1, 1_000);
+        let (go, gone) = std::sync::mpsc::channel();
+        let gate = store.writer.write(move |_| {
+            // Until all others wait, so that they share a transaction.
+            let _ = gone.recv();
+            Ok(())
         });
-        let halfway = store.writer.write(move |writing| {
+        let failed_halfway = store.writer.write::<()>(move |writing| {
             counts(100)(writing)?;
-            profile_rows::count(writing, 7, 1, 100)?;
-            no()
+            writes(writing)?;
+            Err(StoreError::Failed("no".into()))
         });
         let panicked = store.writer.write::<()>(move |writing| {
-            counts(1_000)(writing)?;
+            counts(100)(writing)?;
+            writes(writing)?;
             panic!("no")
         });
-        let tried = store.writer.write(move |writing| {
-            let tried = writing.attempt(counts(10_000), |_| false);
-            tried.map_err(failed)?
+        let panicked_within = store.writer.write::<()>(move |writing| {
+            writes(writing)?;
+            let attempt = writing.attempt(|_| panic!("no"), |()| true);
+            attempt.map_err(failed)
         });
-        // Polled together, so that they share a transaction.
-        let (refused, one, halfway, panicked, tried, two) = tokio::join!(
-            refused,
+        let tried = store.writer.write(move |writing| {
+            let both = |writing: &Writing<'_>| counts(100)(writing).and_then(|()| writes(writing));
+            writing.attempt(both, |_| false).map_err(failed)?
+        });
+        let opened = async move { go.send(()).map_err(|_| StoreError::Failed("ended".into())) };
+        let (gate, one, failed_halfway, panicked, panicked_within, tried, two, opened) = tokio::join!(
+            gate,
             store.writer.write(counts(1)),
-            halfway,
+            failed_halfway,
             panicked,
+            panicked_within,
             tried,
             store.writer.write(counts(2)),
+            opened,
         );
-        assert!(refused.is_err() && halfway.is_err() && panicked.is_err());
-        for done in [tried, one, two] {
+        for failed in [failed_halfway, panicked, panicked_within] {
+            assert!(matches!(failed, Err(StoreError::Failed(text)) if text.contains("no")));
+        }
+        for done in [gate, one, tried, two, opened] {
             done.unwrap();
         }
         assert_eq!(counted(&store), [(-7, 3), (7, 3)]);
+        let taken_back = store.writer.write(move |writing| {
+            counts(100)(writing)?;
+            writing.uncount();
+            counts(4)(writing)
+        });
+        taken_back.await.unwrap();
+        assert_eq!(counted(&store), [(-7, 7), (7, 7)]);
     }
 }
