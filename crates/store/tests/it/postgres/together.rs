@@ -58,14 +58,15 @@ impl Crowd {
             locking: Some(locking),
             first: Vec::new(),
         };
-        for _ in 0..TURNS {
+        let waiting = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+                       WHERE NOT l.granted AND d.datname = current_database()";
+        for turn in 1..=TURNS {
             let id = crowd.id();
             let create = crowd.create(&crowd.scope, id.clone());
             crowd.first.push((id, create));
+            // Before the next comes, which would else share the turn of this one.
+            server::wait_for(&crowd.url, waiting, &turn.to_string()).await;
         }
-        let waiting = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
-                       WHERE NOT l.granted AND d.datname = current_database()";
-        server::wait_for(&crowd.url, waiting, &TURNS.to_string()).await;
         crowd
     }
 
