@@ -317,6 +317,10 @@ proptest! {
         let status = view.cyber_status().map(|text| text.trim_matches('"').to_owned());
         let expected = profile.programs.cyber.map(|cyber| cyber.status().as_str().to_owned());
         prop_assert_eq!(status, expected);
+        let active: Vec<_> = view.active_programs().collect();
+        let all = profile.programs.statuses();
+        let expected = all.filter(|(_, status)| *status == ProgramStatus::Active);
+        prop_assert_eq!(active, expected.map(|(name, _)| name).collect::<Vec<_>>());
         prop_assert_eq!(view.relationship(), profile.relationship);
         let seen: Vec<_> = view.actions().map(|action| action.unwrap()).collect();
         let unresolved = profile.enforcement.unresolved();

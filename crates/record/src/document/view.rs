@@ -93,14 +93,27 @@ impl<'a> ProfileView<'a> {
 
     /// The status in `cyber`, as JSON text (`"active"` with its quotes), if the profile has one.
     pub fn cyber_status(&self) -> Option<&'a str> {
-        status_in(self.cyber)
+        let rest = self.cyber.strip_prefix("{\"requirements\":")?;
+        let rest = match rest.strip_prefix("null") {
+            Some(rest) => rest,
+            None => rest.split_once('}')?.1,
+        };
+        let rest = rest.strip_prefix(",\"status\":")?;
+        let length = rest.get(1..)?.find('"')? + 2;
+        rest.get(..length)
+    }
+
+    /// The status in `efs`, likewise.
+    fn efs_status(&self) -> Option<&'a str> {
+        // Its features have statuses too, and stand before it.
+        let (_, status) = self.efs.strip_suffix('}')?.rsplit_once(':')?;
+        Some(status)
     }
 
     /// The names of the programs that are active, in the order of answers: `cyber`, `efs`, the operator's own.
     pub fn active_programs(&self) -> impl Iterator<Item = &'a str> {
-        let active = |text| status_in(text) == Some(ACTIVE);
-        let cyber = active(self.cyber).then_some("cyber");
-        let efs = active(self.efs).then_some("efs");
+        let cyber = (self.cyber_status() == Some(ACTIVE)).then_some("cyber");
+        let efs = (self.efs_status() == Some(ACTIVE)).then_some("efs");
         let own = OwnPrograms {
             rest: self.own_program_members(),
         };
@@ -169,18 +182,6 @@ impl<'a> ProfileView<'a> {
 /// The text of the status `active`.
 const ACTIVE: &str = "\"active\"";
 
-/// The status in a program's object, as JSON text, if there is an object.
-fn status_in(program: &str) -> Option<&str> {
-    const KEY: &str = "\"status\":";
-    // Most have no such program, and looking for a text costs more than comparing one.
-    if program == "null" {
-        return None;
-    }
-    let start = program.find(KEY)? + KEY.len();
-    let length = program[start + 1..].find('"')? + 2;
-    program.get(start..start + length)
-}
-
 /// The operator's own programs, `"name":{"status":"…"}` each: names and statuses are plain.
 struct OwnPrograms<'a> {
     rest: &'a str,
@@ -193,7 +194,7 @@ impl<'a> Iterator for OwnPrograms<'a> {
         let (name, rest) = self.rest.strip_prefix('"')?.split_once("\":")?;
         let (program, rest) = rest.split_once('}')?;
         self.rest = rest.strip_prefix(',').unwrap_or(rest);
-        Some((name, status_in(program).unwrap_or_default()))
+        Some((name, program.strip_prefix("{\"status\":")?))
     }
 }
 
@@ -331,12 +332,15 @@ impl<'a> Lines<'a, '_> {
     #[inline(always)]
     fn value(&mut self, [one, other]: Beginnings) -> Result<&'a str, DamagedDocument> {
         let end = self.ends.next().copied().unwrap_or(NOWHERE);
-        let line = self.document.get(self.start..end);
-        let value = line.and_then(|line| line.strip_suffix(','));
-        let value = value.filter(|value| {
-            let first = value.as_bytes().first();
-            first.is_some_and(|first| *first == one || *first == other)
-        });
+        let bytes = self.document.as_bytes();
+        let first = bytes.get(self.start);
+        let begins = first.is_some_and(|first| *first == one || *first == other);
+        // The comma stands before the line break; of a line that is not there nothing does.
+        let last = end.wrapping_sub(1);
+        let value = match bytes.get(last) {
+            Some(b',') if begins => self.document.get(self.start..last),
+            _ => None,
+        };
         let value = value.ok_or_else(|| self.damaged())?;
         self.start = end + 1;
         Ok(value)
@@ -354,30 +358,38 @@ impl<'a> Lines<'a, '_> {
 /// The end of a line that is not there.
 const NOWHERE: usize = usize::MAX;
 
-/// Where the first lines of `text` end, sixteen bytes at a time: lines are so short that to search for each end anew
+/// Where the first lines of `text` end, sixty-four bytes at a time: lines are so short that to search for each end anew
 /// costs twice as much.
 fn line_ends(text: &[u8]) -> [usize; LINES] {
-    let breaks = u8x16::splat(b'\n');
     let mut ends = [NOWHERE; LINES];
     let mut places = ends.iter_mut();
-    let (blocks, rest) = text.as_chunks::<16>();
-    for (number, block) in blocks.iter().enumerate() {
-        // A bit for each byte that is a line break.
-        let mut found = u8x16::new(*block).simd_eq(breaks).to_bitmask();
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    let mut last = [0; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    for (number, block) in blocks.iter().chain([&last]).enumerate() {
+        let mut found = line_breaks(block);
         while found != 0 {
             let Some(place) = places.next() else {
                 return ends;
             };
-            *place = number * 16 + found.trailing_zeros() as usize;
+            *place = number * BLOCK + found.trailing_zeros() as usize;
             found &= found - 1;
         }
     }
-    let rest = rest.iter().enumerate();
-    let found = rest.filter(|(_, byte)| **byte == b'\n');
-    for (place, (offset, _)) in places.zip(found) {
-        *place = blocks.len() * 16 + offset;
-    }
     ends
+}
+
+/// How many bytes are looked at together.
+const BLOCK: usize = 64;
+
+/// A bit for each byte that is a line break.
+fn line_breaks(block: &[u8; BLOCK]) -> u64 {
+    let breaks = u8x16::splat(b'\n');
+    let quarters = block.as_chunks::<16>().0.iter().rev();
+    quarters.fold(0, |found, bytes| {
+        let bits = u8x16::new(*bytes).simd_eq(breaks).to_bitmask();
+        found << 16 | u64::from(bits)
+    })
 }
 
 #[cfg(test)]

@@ -149,6 +149,19 @@ async fn every_refusal_has_its_status_type_and_code() {
         programs.header("x-rollcall-programs"),
         Some("cyber,beta-lab")
     );
+    // Its own status counts, whatever its features' are.
+    let path = format!("/operator/v1/user_profiles/{PROFILE}/programs/efs");
+    for (efs, told) in [
+        (r#"{"status":"active"}"#, "cyber,efs,beta-lab"),
+        (
+            r#"{"status":"pending","features":{"data_retention_exemption":"active"}}"#,
+            "cyber,beta-lab",
+        ),
+    ] {
+        server.operator().put(&path, efs).await.ok();
+        let programs = check(&gateway, &us).await;
+        assert_eq!(programs.header("x-rollcall-programs"), Some(told));
+    }
     assert_snapshot!(ask(&needs("No Program")).await, @"deny invalid_request: 400 invalid_request_error");
     assert_snapshot!(ask(&[(BY_ID, "a"), (BY_ID, "b")]).await, @"deny invalid_request: 400 invalid_request_error");
 

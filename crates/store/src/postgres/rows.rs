@@ -1,9 +1,11 @@
 //! Columns to values, in one place for all tables.
 
+use std::error::Error;
+
 use rollcall_domain::clock::Timestamp;
 use rollcall_record::document::ProfileDocument;
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
+use tokio_postgres::types::{FromSql, Type};
 
 use crate::{StoreError, Stored};
 
@@ -19,7 +21,20 @@ pub(super) fn number(row: &Row, at: usize) -> Stored<i64> {
 
 /// A column that holds a text.
 pub(super) fn text(row: &Row, at: usize) -> Stored<&str> {
-    column(row, at)
+    column::<Text<'_>>(row, at).map(|text| text.0)
+}
+
+/// A text that was checked with the processor's wide registers: a page has kilobytes of it.
+struct Text<'r>(&'r str);
+
+impl<'r> FromSql<'r> for Text<'r> {
+    fn from_sql(_: &Type, sent: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(simdutf8::basic::from_utf8(sent)?))
+    }
+
+    fn accepts(sql_type: &Type) -> bool {
+        <&str as FromSql>::accepts(sql_type)
+    }
 }
 
 /// A column that holds microseconds.
