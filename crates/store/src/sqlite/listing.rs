@@ -1,8 +1,8 @@
 //! One page of an organization's profiles, by keyset, each row handed to the sink while the database
 //! still holds it.
 //!
-//! Every plan here is a range of one index, stepped only as far as the page needs: the first row of a
-//! page at any depth costs the same. What is written as one condition with `OR` elsewhere (unnamed
+//! Every plan here is a range of one index, without an end of its own and stepped only as far as the page needs: the
+//! first row of a page at any depth costs the same. What is written as one condition with `OR` elsewhere (unnamed
 //! profiles last) is two ranges here, because `SQLite` would answer the `OR` with a scan. A test asks
 //! the query planner.
 
@@ -105,13 +105,6 @@ impl Page<'_> {
         Ok(Next::More)
     }
 
-    /// How many rows a statement may have to step: what may be looked at, and one that says whether more
-    /// follows. It steps as far as the page wants.
-    fn rows(&self) -> i64 {
-        let most = self.listing.limit.examination_bound();
-        i64::try_from(most).unwrap_or(i64::MAX - 1) + 1
-    }
-
     fn ascending(&self) -> bool {
         self.listing.order == Order::Ascending
     }
@@ -155,10 +148,10 @@ fn finish(page: &mut Page<'_>, outcome: Next) -> Option<Position> {
 
 const AFTER_CREATION: &str = "SELECT created_at, id, document FROM profiles \
     WHERE organization = ?1 AND (created_at, id) > (?2, ?3) \
-    ORDER BY created_at, id LIMIT ?4";
+    ORDER BY created_at, id";
 const BEFORE_CREATION: &str = "SELECT created_at, id, document FROM profiles \
     WHERE organization = ?1 AND (created_at, id) < (?2, ?3) \
-    ORDER BY created_at DESC, id DESC LIMIT ?4";
+    ORDER BY created_at DESC, id DESC";
 
 /// A start for the first page too: the ends of the range that no row reaches.
 fn creation_bounds(start: CreationStart<'_>, ascending: bool) -> (i64, &str) {
@@ -183,7 +176,7 @@ fn by_creation(
     let (created_at, id) = creation_bounds(start, page.ascending());
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement
-        .query(params![organization, created_at, id, page.rows()])
+        .query(params![organization, created_at, id])
         .map_err(failed)?;
     let outcome = fill(page, &mut rows, creation_position)?;
     Ok(finish(page, outcome))
@@ -192,22 +185,22 @@ fn by_creation(
 // The named profiles, then the unnamed ones, in either direction.
 const NAMED_FIRST_ASCENDING: &str = "SELECT folded_name, id, document FROM profiles \
     INDEXED BY profiles_by_name WHERE organization = ?1 AND folded_name IS NOT NULL \
-    ORDER BY folded_name, id LIMIT ?2";
+    ORDER BY folded_name, id";
 const NAMED_FIRST_DESCENDING: &str = "SELECT folded_name, id, document FROM profiles \
     INDEXED BY profiles_by_name WHERE organization = ?1 AND folded_name IS NOT NULL \
-    ORDER BY folded_name DESC, id DESC LIMIT ?2";
+    ORDER BY folded_name DESC, id DESC";
 const NAMED_AFTER: &str = "SELECT folded_name, id, document FROM profiles \
     INDEXED BY profiles_by_name WHERE organization = ?1 AND folded_name IS NOT NULL \
-    AND (folded_name, id) > (?2, ?3) ORDER BY folded_name, id LIMIT ?4";
+    AND (folded_name, id) > (?2, ?3) ORDER BY folded_name, id";
 const NAMED_BEFORE: &str = "SELECT folded_name, id, document FROM profiles \
     INDEXED BY profiles_by_name WHERE organization = ?1 AND folded_name IS NOT NULL \
-    AND (folded_name, id) < (?2, ?3) ORDER BY folded_name DESC, id DESC LIMIT ?4";
+    AND (folded_name, id) < (?2, ?3) ORDER BY folded_name DESC, id DESC";
 const UNNAMED_AFTER: &str = "SELECT folded_name, id, document FROM profiles \
     INDEXED BY profiles_unnamed WHERE organization = ?1 AND folded_name IS NULL AND id > ?2 \
-    ORDER BY id LIMIT ?3";
+    ORDER BY id";
 const UNNAMED_BEFORE: &str = "SELECT folded_name, id, document FROM profiles \
     INDEXED BY profiles_unnamed WHERE organization = ?1 AND folded_name IS NULL AND id < ?2 \
-    ORDER BY id DESC LIMIT ?3";
+    ORDER BY id DESC";
 
 /// Sorts after every id, which are plain ASCII.
 const AFTER_EVERY_ID: &str = "\u{7f}";
@@ -220,7 +213,6 @@ fn by_name(
 ) -> Stored<Option<Position>> {
     let ascending = page.ascending();
     if !matches!(start, Some((None, _))) {
-        let rows_wanted = page.rows();
         let named = start.and_then(|(folded, id)| Some((folded.as_deref()?, id.as_str())));
         let outcome = match &named {
             None => {
@@ -229,16 +221,11 @@ fn by_name(
                 } else {
                     NAMED_FIRST_DESCENDING
                 };
-                fill_from(connection, sql, &[&organization, &rows_wanted], page)?
+                fill_from(connection, sql, &[&organization], page)?
             }
             Some((folded, id)) => {
                 let sql = if ascending { NAMED_AFTER } else { NAMED_BEFORE };
-                fill_from(
-                    connection,
-                    sql,
-                    &[&organization, folded, id, &rows_wanted],
-                    page,
-                )?
+                fill_from(connection, sql, &[&organization, folded, id], page)?
             }
         };
         if outcome == Next::Full {
@@ -254,7 +241,7 @@ fn by_name(
         Some((None, id)) => id.as_str(),
         Some((Some(_), _)) | None => end,
     };
-    let outcome = fill_from(connection, sql, &[&organization, &id, &page.rows()], page)?;
+    let outcome = fill_from(connection, sql, &[&organization, &id], page)?;
     Ok(finish(page, outcome))
 }
 
@@ -272,10 +259,10 @@ fn fill_from(
 // The outlook stands in the text, so that each range has a prepared statement of its own.
 const OUTLOOK_AFTER: &str = "SELECT created_at, id, document FROM profiles \
     INDEXED BY profiles_by_outlook WHERE organization = ?1 AND outlook = {outlook} \
-    AND outlook <> 0 AND (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4";
+    AND outlook <> 0 AND (created_at, id) > (?2, ?3) ORDER BY created_at, id";
 const OUTLOOK_BEFORE: &str = "SELECT created_at, id, document FROM profiles \
     INDEXED BY profiles_by_outlook WHERE organization = ?1 AND outlook = {outlook} \
-    AND outlook <> 0 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC LIMIT ?4";
+    AND outlook <> 0 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC";
 
 /// One ordered range for each outlook, merged as they are stepped, so that rows of other statuses are
 /// never looked at. Wanting the unrestricted, who are nearly all, walks everyone and leaves the others
@@ -297,12 +284,11 @@ fn filtered_by_creation(
         OUTLOOK_BEFORE
     };
     let (created_at, id) = creation_bounds(start, ascending);
-    let wanted = page.rows();
     merge(
         connection,
         sql,
         filter,
-        params![organization, created_at, id, wanted],
+        params![organization, created_at, id],
         page,
         Merged {
             compare: compare_creation,
@@ -409,8 +395,7 @@ fn filtered_by_name(
         let named = start.and_then(|(folded, id)| Some((folded.as_deref()?, id.as_str())));
         let sql = restricted_named(named.is_some(), ascending);
         let (folded, id) = named.unwrap_or_default();
-        let wanted = page.rows();
-        let parameters = params![organization, folded, id, wanted];
+        let parameters = params![organization, folded, id];
         let next = merge(connection, &sql, filter, parameters, page, BY_NAME)?;
         if next.is_some() {
             return Ok(next);
@@ -422,12 +407,11 @@ fn filtered_by_name(
         Some((Some(_), _)) | None => AFTER_EVERY_ID,
     };
     let sql = restricted_unnamed(ascending);
-    let wanted = page.rows();
     merge(
         connection,
         &sql,
         filter,
-        params![organization, "", id, wanted],
+        params![organization, "", id],
         page,
         BY_NAME,
     )
@@ -449,7 +433,7 @@ fn restricted_named(after_a_position: bool, ascending: bool) -> String {
     format!(
         "SELECT folded_name, id, document FROM profiles INDEXED BY profiles_by_outlook_and_name \
          WHERE organization = ?1 AND outlook = {{outlook}} AND outlook <> 0 AND folded_name IS NOT NULL \
-         {condition} ORDER BY folded_name{direction}, id{direction} LIMIT ?4"
+         {condition} ORDER BY folded_name{direction}, id{direction}"
     )
 }
 
@@ -458,7 +442,7 @@ fn restricted_unnamed(ascending: bool) -> String {
     format!(
         "SELECT folded_name, id, document FROM profiles INDEXED BY profiles_by_outlook_and_name \
          WHERE organization = ?1 AND outlook = {{outlook}} AND outlook <> 0 AND folded_name IS NULL \
-         AND ?2 IS NOT NULL AND id {than} ?3 ORDER BY id{direction} LIMIT ?4"
+         AND ?2 IS NOT NULL AND id {than} ?3 ORDER BY id{direction}"
     )
 }
 
