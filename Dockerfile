@@ -3,9 +3,10 @@
 # What is published is made by dist/image of a program that was built before, without a daemon; this is for those who build their
 # own, and gives the same file system and settings.
 FROM rust:1.95-bookworm AS build
-RUN apt-get update && apt-get install --yes --no-install-recommends musl-tools python3 && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install --yes --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
+RUN pip install --break-system-packages --requirement dist/requirements.txt
 # The checkout's history is not copied, so the time that goes into the program is given here.
 ARG SOURCE_DATE_EPOCH=0
 RUN dist/binary --out /built && mv /built/rollcall-linux-* /built/rollcall && mkdir --mode=0700 /data
