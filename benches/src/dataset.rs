@@ -73,6 +73,16 @@ impl Transfer {
         ]
     }
 
+    /// What the storage needs for the same rows is the limit of an import.
+    pub(crate) fn of_raw(share: Option<f64>) -> Target {
+        let what = "import: records/s, Rollcall / the same rows within the database";
+        Target::at_least(what, share, 0.5, 0.7)
+    }
+
+    pub(crate) fn raw_note(per_second: f64) -> String {
+        format!("The same rows from table to table within one session: {per_second:.0} records/s.")
+    }
+
     pub(crate) fn row(&self, what: impl Into<String>) -> Row {
         Row::of(what)
             .with("records", self.records)
@@ -190,6 +200,20 @@ impl Dataset {
 
     pub(crate) fn storage(&self) -> Storage {
         Storage::Directory(self.data())
+    }
+
+    /// The file that holds the profiles.
+    pub(crate) fn database(&self) -> anyhow::Result<PathBuf> {
+        let files = fs::read_dir(self.data())?;
+        let mut files = files.filter_map(|entry| Some(entry.ok()?.path()));
+        files
+            .find(|path| path.extension().is_some_and(|extension| extension == "db"))
+            .context("the data directory holds no database")
+    }
+
+    pub(crate) fn bytes_per_profile(&self) -> anyhow::Result<f64> {
+        let bytes = fs::metadata(self.database()?)?.len();
+        Ok(float(bytes) / float(self.manifest.profiles))
     }
 
     /// A file or directory of ours beside it, on the same disk.

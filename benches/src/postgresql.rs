@@ -13,7 +13,7 @@ use rollcall_scratch_postgres as scratch;
 
 use crate::connection::Connection;
 use crate::cores::Cores;
-use crate::dataset::{Dataset, Tenant, bar};
+use crate::dataset::{Dataset, Tenant, Transfer, bar};
 use crate::measure::{Answering, Pressure, Rounds, Stretch, first_answer};
 use crate::pgbench::{Pgbench, Script};
 use crate::requests::{self, OLD, Positions, Scenario};
@@ -93,13 +93,8 @@ pub(crate) async fn run(args: &PostgresqlArgs) -> anyhow::Result<ExitCode> {
     let import = &stage.dataset.manifest.import;
     let share = import.per_second() / raw;
     results.targets = targets(&reads, &creates, depth).into();
-    let what = "import: records/s, Rollcall / the same rows within the database";
-    results
-        .targets
-        .push(Target::at_least(what, Some(share), 0.5, 0.7));
-    results.notes.push(format!(
-        "The same rows from table to table within one session: {raw:.0} records/s."
-    ));
+    results.targets.push(Transfer::of_raw(Some(share)));
+    results.notes.push(Transfer::raw_note(raw));
     let rows = reads.iter().chain(&creates).flat_map(Course::rows);
     results.tables = vec![rows.collect(), vec![import.row("import")]];
     output::results(&results, bench.json.as_deref())

@@ -51,7 +51,7 @@ pub(crate) async fn run(args: &ScaleArgs) -> anyhow::Result<ExitCode> {
     let [small, large] = &sizes;
     let ratio = large.rounds.against(&small.rounds, |round| round.cpu);
     let what = format!("list at {} / at {} profiles", args.large, args.small);
-    results.targets = vec![Target::at_most(what, median(ratio), 1.5, 1.2)];
+    results.targets = vec![Target::at_most(what, median(ratio), 1.2, 1.2)];
     let (mut lists, mut upkeep) = (Vec::new(), Vec::new());
     for mut size in sizes {
         let memory = size.watch.finish()?;
