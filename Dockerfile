@@ -5,8 +5,9 @@
 FROM rust:1.95-bookworm AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
-COPY . .
+COPY dist/requirements.txt dist/requirements.txt
 RUN pip install --break-system-packages --requirement dist/requirements.txt
+COPY . .
 # The checkout's history is not copied, so the time that goes into the program is given here.
 ARG SOURCE_DATE_EPOCH=0
 RUN dist/binary --out /built && mv /built/rollcall-linux-* /built/rollcall && mkdir --mode=0700 /data

@@ -64,12 +64,13 @@ def modified():
 
 @dataclasses.dataclass(frozen=True)
 class Binary:
-    """A built `rollcall`: `machine` is what it runs on, `static` whether it needs no library of the machine, `native` one of
-    the same build that runs here, to be asked in its place."""
+    """A built `rollcall`: `machine` is what it runs on, `static` whether it needs no library of the machine, `movable` whether
+    the system may put it at any address, `native` one of the same build that runs here, to be asked in its place."""
 
     path: pathlib.Path
     machine: str
     static: bool
+    movable: bool
     native: pathlib.Path | None = None
 
     @classmethod
@@ -81,7 +82,7 @@ class Binary:
                 header = file.read(64)
                 if header[:6] != b"\x7fELF\x02\x01":
                     raise HarnessError(f"{path} is no 64-bit ELF program")
-                number = struct.unpack_from("<H", header, 18)[0]
+                kind, number = struct.unpack_from("<HH", header, 16)
                 (start,) = struct.unpack_from("<Q", header, 32)
                 size, count = struct.unpack_from("<HH", header, 54)
                 file.seek(start)
@@ -92,7 +93,7 @@ class Binary:
             raise HarnessError(f"{path} is for a machine that is not packaged for (ELF machine {number})")
         interpreter = any(struct.unpack_from("<I", segments, size * each)[0] == 3 for each in range(count))  # PT_INTERP
         here = MACHINES[number] == platform.machine()
-        found = cls(path, MACHINES[number], not interpreter, path if here else None)
+        found = cls(path, MACHINES[number], not interpreter, kind == 3, path if here else None)  # ET_DYN
         found.check_version()
         return found
 

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
+use crate::commits::copies_per_second;
 use crate::cores::Cores;
 use crate::requests::{OLD, Request};
 use crate::results::{Results, Row, Target};
@@ -28,9 +29,17 @@ pub(crate) struct Manifest {
     pub(crate) organizations: Vec<Tenant>,
     pub(crate) operator_key: String,
     pub(crate) import: Transfer,
+    /// Records a second when the embedded database itself wrote the same rows, just after the import.
+    pub(crate) raw_per_second: Option<f64>,
+    /// Of the embedded database's file, just after the import.
+    bytes_on_disk: u64,
 }
 
 impl Manifest {
+    pub(crate) fn bytes_per_profile(&self) -> f64 {
+        float(self.bytes_on_disk) / float(self.profiles)
+    }
+
     pub(crate) fn largest(&self) -> anyhow::Result<&Tenant> {
         let first = self.organizations.first();
         first.context("the manifest names no organization")
@@ -73,7 +82,7 @@ impl Transfer {
         ]
     }
 
-    /// What the storage needs for the same rows is the limit of an import.
+    /// How near an import comes to what the storage alone takes for the same rows.
     pub(crate) fn of_raw(share: Option<f64>) -> Target {
         let what = "import: records/s, Rollcall / the same rows within the database";
         Target::at_least(what, share, 0.5, 0.7)
@@ -131,8 +140,14 @@ impl Dataset {
         fs::create_dir_all(&root).with_context(|| format!("creating {}", root.display()))?;
         let data = root.join("data");
         fs::create_dir_all(&data)?;
+        let database = data.join("rollcall.db");
         let storage = Storage::Directory(data);
-        let manifest = build(binary, profiles, ORGANIZATIONS, &storage, &root)?;
+        let mut manifest = build(binary, profiles, ORGANIZATIONS, &storage, &root)?;
+        output::progress("the same rows within SQLite");
+        manifest.bytes_on_disk = fs::metadata(&database)?.len();
+        let copied = root.join("raw.sqlite");
+        manifest.raw_per_second = Some(copies_per_second(&database, &copied, profiles)?);
+        fs::remove_file(copied)?;
         fs::write(
             root.join("manifest.json"),
             serde_json::to_vec_pretty(&manifest)?,
@@ -202,20 +217,6 @@ impl Dataset {
         Storage::Directory(self.data())
     }
 
-    /// The file that holds the profiles.
-    pub(crate) fn database(&self) -> anyhow::Result<PathBuf> {
-        let files = fs::read_dir(self.data())?;
-        let mut files = files.filter_map(|entry| Some(entry.ok()?.path()));
-        files
-            .find(|path| path.extension().is_some_and(|extension| extension == "db"))
-            .context("the data directory holds no database")
-    }
-
-    pub(crate) fn bytes_per_profile(&self) -> anyhow::Result<f64> {
-        let bytes = fs::metadata(self.database()?)?.len();
-        Ok(float(bytes) / float(self.manifest.profiles))
-    }
-
     /// A file or directory of ours beside it, on the same disk.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.root.join(name)
@@ -261,6 +262,8 @@ fn build(
         organizations,
         operator_key,
         import,
+        raw_per_second: None,
+        bytes_on_disk: 0,
     })
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use rollcall_wire::dialects;
 
-use crate::commits::{Reference, copies_per_second};
+use crate::commits::Reference;
 use crate::connection::{Connection, headers};
 use crate::cores::Cores;
 use crate::dataset::{Dataset, Transfer, bar};
@@ -55,7 +55,8 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         |name: &str| args.only.is_empty() || args.only.iter().any(|part| name.contains(part));
     let mut scenarios = Scenario::all();
     scenarios.retain(|scenario| is_wanted(&scenario.name()));
-    if scenarios.is_empty() && !is_wanted(CREATES) && !is_wanted(BESIDE) {
+    let others = [CREATES, BESIDE, IMPORT, EXPORT];
+    if scenarios.is_empty() && !others.into_iter().any(is_wanted) {
         bail!("--only: nothing to measure has that in its name");
     }
     let pressure = bench.pressure()?;
@@ -107,13 +108,7 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             Err(error) => fail(BESIDE, &format!("{error:#}")),
         }
     }
-    let mut raw = None;
-    if is_wanted(IMPORT) {
-        match within_sqlite(&dataset) {
-            Ok(rate) => raw = Some(rate),
-            Err(error) => fail(IMPORT, &format!("{error:#}")),
-        }
-    }
+    let raw = dataset.manifest.raw_per_second;
     let mut transfers = vec![(IMPORT, dataset.manifest.import.clone())];
     if is_wanted(EXPORT) {
         match dataset.export(&binary) {
@@ -134,7 +129,12 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         .targets
         .extend(writes(creates.as_ref(), &transfers, raw));
     results.notes.extend(raw.map(Transfer::raw_note));
-    results.targets.push(bytes(&dataset)?);
+    results.targets.push(Target::at_most(
+        "bytes on disk for each profile",
+        Some(dataset.manifest.bytes_per_profile()),
+        900.0,
+        700.0,
+    ));
     results.targets.extend(upkeep(memory, cold_start));
     let mut table: Vec<Row> = courses.iter().flat_map(Course::rows).collect();
     table.extend(creates.iter().flat_map(Creates::rows));
@@ -226,21 +226,6 @@ fn writes(
         targets.extend(Transfer::targets(what, find(what)));
     }
     targets
-}
-
-fn bytes(dataset: &Dataset) -> anyhow::Result<Target> {
-    let figure = dataset.bytes_per_profile()?;
-    let what = "bytes on disk for each profile";
-    Ok(Target::at_most(what, Some(figure), 900.0, 700.0))
-}
-
-/// Records a second when SQLite itself writes what an import has written.
-fn within_sqlite(dataset: &Dataset) -> anyhow::Result<f64> {
-    output::progress("the same rows within SQLite");
-    let copied = dataset.beside("raw.sqlite");
-    let rate = copies_per_second(&dataset.database()?, &copied, dataset.manifest.profiles);
-    std::fs::remove_file(copied)?;
-    rate
 }
 
 /// Without load there is no memory under load.

@@ -194,7 +194,8 @@ impl<'a> Iterator for OwnPrograms<'a> {
         let (name, rest) = self.rest.strip_prefix('"')?.split_once("\":")?;
         let (program, rest) = rest.split_once('}')?;
         self.rest = rest.strip_prefix(',').unwrap_or(rest);
-        Some((name, program.strip_prefix("{\"status\":")?))
+        let status = program.strip_prefix("{\"status\":");
+        Some((name, status.unwrap_or_default()))
     }
 }
 
@@ -399,9 +400,10 @@ mod tests {
     #[test]
     fn line_ends_are_found_wherever_they_stand() {
         // Bytes beside a line break in each of their bits, and line breaks side by side.
-        let text = "\n\u{b}\n\n\u{8}é\n\u{8a}0123456789\n\n\u{1}\u{ff}\n";
-        for length in 0..text.len() {
-            let text = &text.as_bytes()[length..];
+        let end = "\n\u{b}\n\n\u{8}é\n\u{8a}0123456789\n\n\u{1}\u{ff}\n";
+        for length in 0..=2 * BLOCK {
+            let text = "-".repeat(length) + end;
+            let text = text.as_bytes();
             let found = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
             let mut expected = [NOWHERE; LINES];
             for (place, (at, _)) in expected.iter_mut().zip(found) {

@@ -263,15 +263,7 @@ fn what_waiting_would_not_mend_is_refused_in_one_line() {
 fn a_write_under_way_when_the_database_falls_silent_is_answered_in_time() {
     let server = scratch::wait(Server::start(&[]));
     let cluster = Cluster::on(server.url("postgres"));
-    let node = cluster.serve(
-        "node",
-        &[
-            "--postgres-statement-timeout",
-            "1s",
-            "--postgres-connect-timeout",
-            "1s",
-        ],
-    );
+    let node = cluster.serve("node", &IMPATIENT);
     let mut client = cluster.platform(&node);
     client.ok("POST", PROFILES, "ga", Some(&json!({})));
     // Stopped and not ended, as a machine that hangs: nothing is refused, nothing is answered.
@@ -302,7 +294,7 @@ const IMPATIENT: [&str; 6] = [
     "--postgres-statement-timeout",
     "4s",
     "--postgres-connect-timeout",
-    "4s",
+    "5s",
 ];
 
 /// Says which standbys a commit has to wait for.

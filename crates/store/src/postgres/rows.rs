@@ -25,7 +25,7 @@ pub(super) fn text(row: &Row, at: usize) -> Stored<&str> {
 }
 
 /// A text that was checked with the processor's wide registers: a page has kilobytes of it.
-struct Text<'r>(&'r str);
+pub(super) struct Text<'r>(pub(super) &'r str);
 
 impl<'r> FromSql<'r> for Text<'r> {
     fn from_sql(_: &Type, sent: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {

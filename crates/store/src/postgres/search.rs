@@ -17,7 +17,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::pool::Planned;
-use super::rows::{column, parsed, small, text, timestamp};
+use super::rows::{Text, column, parsed, small, text, timestamp};
 use super::value::Value;
 use crate::Stored;
 use crate::columns::{access_type_code, outlooks};
@@ -83,8 +83,8 @@ fn position(row: &Row, by_name: bool) -> Stored<SearchPosition> {
 
 /// The profile of a row whose columns match, if its status does too: that one depends on the time.
 fn matching(row: &Row, search: &ProfileSearch, now: Timestamp) -> Stored<Option<OwnedProfile>> {
-    let document: Option<&str> = column(row, DOCUMENT)?;
-    let Some(document) = document.map(ProfileDocument::from_stored) else {
+    let document: Option<Text<'_>> = column(row, DOCUMENT)?;
+    let Some(document) = document.map(|text| ProfileDocument::from_stored(text.0)) else {
         return Ok(None);
     };
     if let Some(wanted) = search.enforcement_status {
