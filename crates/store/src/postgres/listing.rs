@@ -9,6 +9,10 @@
 //! piece is nearly always enough. Pieces are separate statements: by name, a profile that is renamed
 //! across the position meanwhile is seen twice or not at all, as it is between two pages.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use rollcall_domain::clock::Timestamp;
 use rollcall_domain::id::ProfileId;
 use rollcall_domain::page::{Order, Position, ProfileListing, Start};
@@ -64,7 +68,7 @@ pub(super) async fn list(
 }
 
 /// A part of a listing that one kind of range covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stretch {
     /// All profiles, by creation.
     Creation,
@@ -72,6 +76,10 @@ enum Stretch {
     Named,
     /// Those without, by id.
     Unnamed,
+}
+
+impl Stretch {
+    const ALL: [Self; 3] = [Self::Creation, Self::Named, Self::Unnamed];
 }
 
 /// A page being filled.
@@ -101,6 +109,23 @@ const DOCUMENT: usize = 2;
 /// How many rows the first statement of a page reads that has the default length, or the greatest.
 const USUAL_PIECES: [usize; 2] = [21, 101];
 
+/// The statements of those, by what they read, in which order, whether after a position, and how much: to put one
+/// together takes longer than to find it.
+static USUAL: LazyLock<HashMap<(Stretch, Order, bool, usize), String>> = LazyLock::new(|| {
+    let mut usual = HashMap::new();
+    for stretch in Stretch::ALL {
+        for order in [Order::Ascending, Order::Descending] {
+            for positioned in [false, true] {
+                let sql = statement(stretch, &[], positioned, order);
+                for piece in USUAL_PIECES {
+                    usual.insert((stretch, order, positioned, piece), plannable(&sql, piece));
+                }
+            }
+        }
+    }
+    usual
+});
+
 impl Page<'_> {
     /// Reads a stretch into the page; `Full` says that something follows.
     async fn walk(&mut self, stretch: Stretch, mut after: Option<Position>) -> Stored<Next> {
@@ -129,14 +154,19 @@ impl Page<'_> {
     }
 
     /// What reads a piece of a stretch. The usual pages have a text of their own, whose plan is kept.
-    fn statement(&self, stretch: Stretch, positioned: bool, piece: usize) -> (String, Planned) {
-        let outlooks = self.outlooks();
-        let sql = statement(stretch, &outlooks, positioned, self.listing.order);
-        if outlooks.is_empty() && USUAL_PIECES.contains(&piece) {
-            (plannable(&sql, piece), Planned::Once)
-        } else {
-            (sql, Planned::EachTime)
+    fn statement(
+        &self,
+        stretch: Stretch,
+        positioned: bool,
+        piece: usize,
+    ) -> (Cow<'static, str>, Planned) {
+        let (outlooks, order) = (self.outlooks(), self.listing.order);
+        let usual = USUAL.get(&(stretch, order, positioned, piece));
+        if let Some(sql) = usual.filter(|_| outlooks.is_empty()) {
+            return (sql.into(), Planned::Once);
         }
+        let sql = statement(stretch, &outlooks, positioned, order);
+        (sql.into(), Planned::EachTime)
     }
 
     /// The outlooks whose ranges are read; none for everyone.
@@ -286,7 +316,7 @@ fn order_by(stretch: Stretch, order: Order) -> &'static str {
 #[doc(hidden)]
 pub fn statements() -> Vec<(String, usize)> {
     let mut statements = Vec::new();
-    for stretch in [Stretch::Creation, Stretch::Named, Stretch::Unnamed] {
+    for stretch in Stretch::ALL {
         for order in [Order::Ascending, Order::Descending] {
             for positioned in [false, true] {
                 for outlooks in [&[][..], &[2], &[1, 3, 4]] {
