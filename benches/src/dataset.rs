@@ -29,17 +29,19 @@ pub(crate) struct Manifest {
     pub(crate) organizations: Vec<Tenant>,
     pub(crate) operator_key: String,
     pub(crate) import: Transfer,
-    /// Records a second when the embedded database itself wrote the same rows, just after the import.
-    pub(crate) raw_per_second: Option<f64>,
-    /// Of the embedded database's file, just after the import.
-    bytes_on_disk: u64,
+    /// Of a data directory alone.
+    pub(crate) embedded: Option<Embedded>,
+}
+
+/// What the embedded database was just after the import.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Embedded {
+    /// Records a second when it wrote the same rows by itself.
+    pub(crate) raw_per_second: f64,
+    pub(crate) bytes_per_profile: f64,
 }
 
 impl Manifest {
-    pub(crate) fn bytes_per_profile(&self) -> f64 {
-        float(self.bytes_on_disk) / float(self.profiles)
-    }
-
     pub(crate) fn largest(&self) -> anyhow::Result<&Tenant> {
         let first = self.organizations.first();
         first.context("the manifest names no organization")
@@ -144,9 +146,11 @@ impl Dataset {
         let storage = Storage::Directory(data);
         let mut manifest = build(binary, profiles, ORGANIZATIONS, &storage, &root)?;
         output::progress("the same rows within SQLite");
-        manifest.bytes_on_disk = fs::metadata(&database)?.len();
         let copied = root.join("raw.sqlite");
-        manifest.raw_per_second = Some(copies_per_second(&database, &copied, profiles)?);
+        manifest.embedded = Some(Embedded {
+            raw_per_second: copies_per_second(&database, &copied, profiles)?,
+            bytes_per_profile: float(fs::metadata(&database)?.len()) / float(profiles),
+        });
         fs::remove_file(copied)?;
         fs::write(
             root.join("manifest.json"),
@@ -262,8 +266,7 @@ fn build(
         organizations,
         operator_key,
         import,
-        raw_per_second: None,
-        bytes_on_disk: 0,
+        embedded: None,
     })
 }
 

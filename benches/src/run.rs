@@ -108,7 +108,8 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             Err(error) => fail(BESIDE, &format!("{error:#}")),
         }
     }
-    let raw = dataset.manifest.raw_per_second;
+    let embedded = dataset.manifest.embedded;
+    let raw = embedded.map(|it| it.raw_per_second);
     let mut transfers = vec![(IMPORT, dataset.manifest.import.clone())];
     if is_wanted(EXPORT) {
         match dataset.export(&binary) {
@@ -131,7 +132,7 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     results.notes.extend(raw.map(Transfer::raw_note));
     results.targets.push(Target::at_most(
         "bytes on disk for each profile",
-        Some(dataset.manifest.bytes_per_profile()),
+        embedded.map(|it| it.bytes_per_profile),
         900.0,
         700.0,
     ));
