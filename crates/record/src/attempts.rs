@@ -3,7 +3,7 @@
 
 use rollcall_domain::delivery::Attempt;
 
-use crate::field::{Field, FieldError, Read, required};
+use crate::field::{Field, FieldError, Read};
 use crate::json;
 use crate::time;
 
@@ -48,8 +48,8 @@ pub fn read(text: &str) -> Read<Vec<Attempt>> {
 
 fn attempt(field: Field) -> Read<Attempt> {
     let mut fields = field.object()?;
-    let at = required(&mut fields, "at")?.timestamp()?;
-    let latency_ms = required(&mut fields, "latency_ms")?.integer(0..=u64::MAX)?;
+    let at = fields.required("at")?.timestamp()?;
+    let latency_ms = fields.required("latency_ms")?.integer(0..=u64::MAX)?;
     let status = fields.take("status_code");
     let status = status.map(|field| field.integer(0..=u64::from(u16::MAX)));
     let error = fields.take("error").map(Field::string).transpose()?;

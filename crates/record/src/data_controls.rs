@@ -20,7 +20,7 @@ use rollcall_domain::profile::{ControlsLeftOut, Profile};
 
 use self::resource::Written;
 pub use self::resource::{Form, read_bucket, read_facts, read_failed_checks};
-use crate::field::{Field, FieldError, Read, required};
+use crate::field::{Field, FieldError, Read};
 use crate::json::write_string;
 use crate::writing::{member, write_array, write_optional_time, write_time};
 
@@ -116,7 +116,7 @@ fn read_control<R: Written>(
     let told = fields.take("type").map(|field| field.parsed(parse_enabled));
     let is_enabled = told.transpose()?.unwrap_or(fields.contains(R::GIVEN));
     if is_enabled {
-        let field = required(&mut fields, R::GIVEN)?;
+        let field = fields.required(R::GIVEN)?;
         let path = field.path.clone();
         given = read_by_region(field, |_, field| R::read_known(field))?;
         if given.is_empty() {
@@ -139,7 +139,7 @@ fn read_control<R: Written>(
             None => Standing::default(),
             Some(Some(standing)) => standing,
             Some(None) => {
-                let path = path.unwrap_or_default();
+                let path = path.map(String::from).unwrap_or_default();
                 let message = format!("must not be not_configured beside a {}", R::KIND.noun());
                 return Err(FieldError::new(path, message));
             }
@@ -189,13 +189,13 @@ pub fn parse_enabled(text: &str) -> Result<bool, &'static str> {
 fn read_retired<R: Written>(field: Field) -> Read<Vec<Retired<R>>> {
     let retired = field.array()?.into_iter().map(|element| {
         let mut fields = element.object()?;
-        let expires_at = required(&mut fields, "expires_at")?.timestamp()?;
+        let expires_at = fields.required("expires_at")?.timestamp()?;
         let (resource, facts) = R::read_retired(&mut fields)?;
         let retired = Retired {
             expires_at,
             resource,
             facts,
-            region: required(&mut fields, "region")?.parsed(Region::parse)?,
+            region: fields.required("region")?.parsed(Region::parse)?,
         };
         fields.finish()?;
         Ok(retired)
@@ -259,7 +259,7 @@ fn read_status<R: Written>(field: Field, resource: Option<&R>) -> Read<Option<St
         Some(it) if Some(it) != resource => facts.unwrap_or_default(),
         _ => R::Facts::default(),
     };
-    let status = required(&mut fields, "type")?.parsed(RegionStatus::parse)?;
+    let status = fields.required("type")?.parsed(RegionStatus::parse)?;
     let validation = match status {
         RegionStatus::NotConfigured => {
             fields.finish()?;
@@ -280,7 +280,10 @@ fn read_status<R: Written>(field: Field, resource: Option<&R>) -> Read<Option<St
                 Some(Some(standing)) if !standing.is_suspended => standing,
                 Some(_) => {
                     let message = "must be one of: pending, active, failed";
-                    return Err(FieldError::new(place.unwrap_or_default(), message));
+                    return Err(FieldError::new(
+                        place.map(String::from).unwrap_or_default(),
+                        message,
+                    ));
                 }
             };
             return Ok(Some(Standing {
@@ -303,7 +306,7 @@ fn read_status<R: Written>(field: Field, resource: Option<&R>) -> Read<Option<St
             } else {
                 None
             },
-            validated_at: required(&mut fields, "validated_at")?.timestamp()?,
+            validated_at: fields.required("validated_at")?.timestamp()?,
         }),
         RegionStatus::Failed => ReadValidation::Other(Validation::Failed {
             findings: R::read_findings(&mut fields, status)?,

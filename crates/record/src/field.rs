@@ -3,6 +3,10 @@
 //! A reader takes the fields it knows in the order of the contract's tables, so that of several
 //! mistakes the first in that order is reported, and then refuses whatever is left.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
 use rollcall_domain::clock::Timestamp;
 use thiserror::Error;
 
@@ -33,10 +37,46 @@ impl FieldError {
 /// The result of reading a field.
 pub type Read<T> = Result<T, FieldError>;
 
+/// Where a value stands. Its text, the dotted path, is made only where something is wrong with the value.
+#[derive(Clone, Debug)]
+pub struct FieldPath {
+    /// Where the object or array stands that holds it; none for a member of the outermost.
+    within: Option<Arc<FieldPath>>,
+    key: Cow<'static, str>,
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(within) = &self.within {
+            write!(formatter, "{within}.")?;
+        }
+        formatter.write_str(&match self.key.as_ref() {
+            "" => Cow::Borrowed("(empty name)"),
+            key => quotable(key).into(),
+        })
+    }
+}
+
+impl From<&'static str> for FieldPath {
+    fn from(key: &'static str) -> Self {
+        Self {
+            within: None,
+            key: key.into(),
+        }
+    }
+}
+
+impl From<FieldPath> for String {
+    fn from(path: FieldPath) -> Self {
+        path.to_string()
+    }
+}
+
 /// An object being read, knowing where it stands.
 #[derive(Debug)]
 pub struct Fields {
-    prefix: String,
+    /// None for the outermost.
+    place: Option<Arc<FieldPath>>,
     object: Object,
 }
 
@@ -44,43 +84,30 @@ pub struct Fields {
 #[derive(Debug)]
 pub struct Field {
     /// The dotted path.
-    pub path: String,
+    pub path: FieldPath,
     /// The value.
     pub value: Json,
-}
-
-/// Takes the member `name`, which must be there.
-pub(crate) fn required(fields: &mut Fields, name: &str) -> Read<Field> {
-    fields
-        .take(name)
-        .ok_or_else(|| FieldError::new(fields.path(name), "is required"))
 }
 
 impl Fields {
     /// The members of the outermost object.
     pub fn root(object: Object) -> Self {
         Self {
-            prefix: String::new(),
+            place: None,
             object,
         }
     }
 
-    /// The dotted path of the member `key` of this object, which can be told also where the key cannot.
-    pub fn path(&self, key: &str) -> String {
-        let key = if key.is_empty() {
-            "(empty name)".to_owned()
-        } else {
-            quotable(key)
-        };
-        if self.prefix.is_empty() {
-            key
-        } else {
-            format!("{}.{key}", self.prefix)
+    /// The path of the member `key` of this object, which can be told also where the key cannot.
+    pub fn path(&self, key: impl Into<Cow<'static, str>>) -> FieldPath {
+        FieldPath {
+            within: self.place.clone(),
+            key: key.into(),
         }
     }
 
     /// Takes the member `key`, if it was sent; null counts as sent.
-    pub fn take(&mut self, key: &str) -> Option<Field> {
+    pub fn take(&mut self, key: &'static str) -> Option<Field> {
         let value = self.object.take(key)?;
         Some(Field {
             path: self.path(key),
@@ -88,8 +115,14 @@ impl Fields {
         })
     }
 
+    /// Takes the member `key`, which must be there.
+    pub fn required(&mut self, key: &'static str) -> Read<Field> {
+        self.take(key)
+            .ok_or_else(|| FieldError::new(self.path(key), "is required"))
+    }
+
     /// Takes the member `key`, with null counting as not sent.
-    pub fn take_non_null(&mut self, key: &str) -> Option<Field> {
+    pub fn take_non_null(&mut self, key: &'static str) -> Option<Field> {
         self.take(key).filter(|field| field.value != Json::Null)
     }
 
@@ -104,10 +137,17 @@ impl Fields {
         object
             .into_iter()
             .map(|(key, value)| {
-                let path = self.path(&key);
+                let path = self.path(key.clone());
                 (key, Field { path, value })
             })
             .collect()
+    }
+
+    /// An error in what the members are together, which says first which of them it is about (`action: must be null …`).
+    pub fn error(&self, error: impl fmt::Display) -> FieldError {
+        let text = error.to_string();
+        let (key, message) = text.split_once(": ").unwrap_or(("", &text));
+        FieldError::new(self.path(key.to_owned()), message)
     }
 
     /// Refuses whatever has not been taken.
@@ -115,7 +155,7 @@ impl Fields {
         match self.object.first_key() {
             None => Ok(()),
             Some(key) => Err(FieldError::new(
-                self.path(key),
+                self.path(key.to_owned()),
                 "Extra inputs are not permitted",
             )),
         }
@@ -143,7 +183,7 @@ impl Field {
     }
 
     /// A string.
-    pub fn string(self) -> Read<(String, String)> {
+    pub fn string(self) -> Read<(FieldPath, String)> {
         match self.value {
             Json::String(text) => Ok((self.path, text)),
             Json::Null => Err(FieldError::new(self.path, "must not be null")),
@@ -198,7 +238,7 @@ impl Field {
     pub fn object(self) -> Read<Fields> {
         match self.value {
             Json::Object(object) => Ok(Fields {
-                prefix: self.path,
+                place: Some(Arc::new(self.path)),
                 object,
             }),
             Json::Null => Err(FieldError::new(self.path, "must not be null")),
@@ -211,14 +251,20 @@ impl Field {
     /// An array, its elements with their places (`enabled_events.1`).
     pub fn array(self) -> Read<Vec<Field>> {
         match self.value {
-            Json::Array(elements) => Ok(elements
-                .into_iter()
-                .enumerate()
-                .map(|(number, value)| Field {
-                    path: format!("{}.{number}", self.path),
-                    value,
-                })
-                .collect()),
+            Json::Array(elements) => {
+                let place = Arc::new(self.path);
+                let path = |number: usize| FieldPath {
+                    within: Some(Arc::clone(&place)),
+                    key: number.to_string().into(),
+                };
+                let elements = elements.into_iter().enumerate();
+                Ok(elements
+                    .map(|(number, value)| Field {
+                        path: path(number),
+                        value,
+                    })
+                    .collect())
+            }
             Json::Null => Err(FieldError::new(self.path, "must not be null")),
             Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => {
                 Err(FieldError::new(self.path, "must be an array"))
@@ -247,7 +293,7 @@ mod tests {
     use crate::json;
 
     fn integer(text: &str) -> Result<u64, String> {
-        let path = "limit".to_owned();
+        let path = "limit".into();
         let value = json::parse(text.as_bytes()).unwrap();
         let read = Field { path, value }.integer(0..=100);
         read.map_err(|error| error.to_string())

@@ -79,7 +79,7 @@ pub fn take(fields: &mut Fields) -> Read<GatewayPolicyPatch> {
 
 fn parsed<T, E: std::fmt::Display>(
     fields: &mut Fields,
-    name: &str,
+    name: &'static str,
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Read<Option<T>> {
     let field = fields.take(name);

@@ -4,6 +4,7 @@
 //! and bytes after the value (contract, *Bodies*), and its errors give a place, never a quotation.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -121,17 +122,17 @@ pub fn parse(bytes: &[u8]) -> Result<Json, JsonError> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(syntax("byte order mark", 1, 1));
     }
-    if let Err(error) = std::str::from_utf8(bytes) {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         let (line, column) = place_of(bytes, error.valid_up_to());
-        return Err(syntax("invalid UTF-8", line, column));
-    }
+        syntax("invalid UTF-8", line, column)
+    })?;
     let duplicate = RefCell::new(None);
     let root = Seed {
         path: Path::Root,
         depth: 1,
         duplicate: &duplicate,
     };
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let parsed = root
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
@@ -286,11 +287,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
         self.check_depth()?;
         let mut object = Object::default();
-        let mut keys = std::collections::HashSet::new();
+        let mut known = Known::default();
         while let Some(key) = members.next_key::<String>()? {
             without_nul(&key)?;
             let path = Path::Member(&self.path, &key);
-            if !keys.insert(key.clone()) {
+            if known.has(&object, &key) {
                 *self.duplicate.borrow_mut() = Some(quotable(&path.to_string()));
                 return Err(de::Error::custom("duplicate key"));
             }
@@ -303,6 +304,26 @@ impl<'de> Visitor<'de> for Seed<'_> {
             object.0.push((key, value));
         }
         Ok(Json::Object(object))
+    }
+}
+
+/// Which keys an object has had so far.
+#[derive(Default)]
+struct Known(HashSet<String>);
+
+impl Known {
+    /// Few keys are looked at one after the other, many are put where each is found at once.
+    const FEW: usize = 16;
+
+    /// Whether `object` has the key, which is about to become its next.
+    fn has(&mut self, object: &Object, key: &str) -> bool {
+        if object.len() < Self::FEW {
+            return object.contains(key);
+        }
+        if self.0.is_empty() {
+            self.0.extend(object.0.iter().map(|(key, _)| key.clone()));
+        }
+        !self.0.insert(key.to_owned())
     }
 }
 
@@ -445,6 +466,19 @@ mod tests {
         assert!(problem(b"").starts_with("unexpected end"));
         assert!(problem(b"nope").starts_with("expected value"));
         assert!(problem(b"NaN").starts_with("expected value"));
+    }
+
+    #[test]
+    fn a_key_is_known_again_however_many_there_are() {
+        for count in 1..40 {
+            let members: Vec<_> = (0..count).map(|key| format!(r#""k{key}":1"#)).collect();
+            let members = members.join(",");
+            assert!(parse(format!("{{{members}}}").as_bytes()).is_ok());
+            for twice in 0..count {
+                let text = format!(r#"{{{members},"k{twice}":2}}"#);
+                assert_eq!(problem(text.as_bytes()), format!("k{twice}: duplicate key"));
+            }
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::document::{
     ActionDefaults, parse_activity, read_action, read_details, read_metadata, read_requirements,
     write_action, write_details, write_metadata,
 };
-use crate::field::{Field, FieldError, Fields, Read, required};
+use crate::field::{Field, FieldError, Fields, Read};
 use crate::json::{self, Json, JsonError, write_string};
 use crate::writing::{write_array, write_text, write_time};
 
@@ -89,7 +89,7 @@ pub fn parse(line: &[u8], ids: &Ids, now: Timestamp) -> Result<Record, LineError
         return Err(LineError::NotAnObject);
     };
     let mut fields = Fields::root(object);
-    let is_profile = required(&mut fields, "type")?.parsed(|text| match text {
+    let is_profile = fields.required("type")?.parsed(|text| match text {
         "user_profile" => Ok(true),
         "webhook_endpoint" => Ok(false),
         _ => Err("must be one of: user_profile, webhook_endpoint"),
@@ -255,19 +255,14 @@ fn read_programs(field: Field) -> Read<Programs> {
 
 /// Reads `{status, tiers?, requirements?, features?}`: a profile's standing in the program `name`.
 pub fn read_standing(name: &ProgramName, mut fields: Fields) -> Read<ProgramStanding> {
-    let status = required(&mut fields, "status")?.parsed(ProgramStatus::parse)?;
+    let status = fields.required("status")?.parsed(ProgramStatus::parse)?;
     let standing = match name {
         ProgramName::Cyber => {
             let tiers = fields.take_non_null("tiers").map(read_tiers).transpose()?;
             let requirements = fields.take_non_null("requirements");
             let requirements = requirements.map(read_requirements).transpose()?;
             let cyber = Cyber::new(status, tiers.unwrap_or_default(), requirements);
-            // The error names its own field.
-            ProgramStanding::Cyber(cyber.map_err(|error| {
-                let text = error.to_string();
-                let (field, message) = text.split_once(": ").unwrap_or(("status", &text));
-                FieldError::new(fields.path(field), message)
-            })?)
+            ProgramStanding::Cyber(cyber.map_err(|error| fields.error(error))?)
         }
         ProgramName::Efs => {
             let features = fields
@@ -285,7 +280,7 @@ pub fn read_standing(name: &ProgramName, mut fields: Fields) -> Read<ProgramStan
     Ok(standing)
 }
 
-fn read_flag(fields: &mut Fields, name: &str) -> Read<bool> {
+fn read_flag(fields: &mut Fields, name: &'static str) -> Read<bool> {
     fields
         .take(name)
         .map_or(Ok(false), |field| field.parsed(parse_activity))
@@ -360,7 +355,7 @@ fn read_enforcement(
 }
 
 fn read_webhook_endpoint(mut fields: Fields) -> Read<WebhookEndpointRecord> {
-    let mut text = |name: &str| -> Read<String> {
+    let mut text = |name: &'static str| -> Read<String> {
         fields
             .take(name)
             .map_or_else(|| Ok(String::new()), |f| f.string().map(|(_, text)| text))
@@ -370,9 +365,9 @@ fn read_webhook_endpoint(mut fields: Fields) -> Read<WebhookEndpointRecord> {
         .take("id")
         .map(|field| field.parsed(WebhookEndpointId::parse))
         .transpose()?;
-    let (_, url) = required(&mut fields, "url")?.string()?;
+    let (_, url) = fields.required("url")?.string()?;
     let mut enabled_events = Vec::new();
-    for element in required(&mut fields, "enabled_events")?.array()? {
+    for element in fields.required("enabled_events")?.array()? {
         let event_type = element.parsed(Subscription::parse)?;
         if !enabled_events.contains(&event_type) {
             enabled_events.push(event_type);
@@ -588,6 +583,10 @@ mod tests {
             (
                 r#"{"type":"user_profile","enforcement_actions":[{"type":"ban","reason":"high_harm","action":"verify"}]}"#,
                 "enforcement_actions.0.action: must be null for a ban",
+            ),
+            (
+                r#"{"type":"user_profile","enforcement_actions":[{"type":"restriction","reason":"account_compromise","action":"verify"}]}"#,
+                "enforcement_actions.0.action: must be null when reason is account_compromise",
             ),
             (
                 r#"{"type":"user_profile","google_data_controls":{"cmek":{"type":"enabled","external_key_ids":{}}}}"#,

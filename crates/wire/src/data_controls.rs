@@ -17,7 +17,7 @@ use rollcall_record::data_controls::{
 use rollcall_record::field::{Field, FieldError, Fields, Read};
 
 use crate::error::ApiError;
-use crate::parts::{body_fields, required};
+use crate::parts::body_fields;
 
 /// Reads `{cmek?, storage?}`, each `{"type":"disabled"}` or enabled with what regions are given.
 pub fn parse_update(body: &[u8]) -> Result<DataControlsUpdate, ApiError> {
@@ -49,11 +49,11 @@ type Given<R> = BTreeMap<Region, Option<R>>;
 
 fn control<R: Resource>(
     field: Field,
-    name: &str,
+    name: &'static str,
     read: impl FnOnce(Field) -> Read<Option<Given<R>>>,
 ) -> Read<ControlUpdate<R>> {
     let mut fields = field.object()?;
-    let is_enabled = required(&mut fields, "type")?.parsed(text::parse_enabled)?;
+    let is_enabled = fields.required("type")?.parsed(text::parse_enabled)?;
     let update = if is_enabled {
         let given = fields.take(name).map(read).transpose()?.flatten();
         ControlUpdate::Enabled(given.unwrap_or_default())
@@ -72,7 +72,7 @@ pub fn parse_region(segment: &str) -> Result<Region, ApiError> {
 /// Reads `{status, error?, failed_checks?, kms_key_name?, location?, project_id?}`, of which each control and
 /// each status has its own part.
 pub fn parse_report(mut fields: Fields, control: ControlKind) -> Result<RegionReport, ApiError> {
-    let status = required(&mut fields, "status")?.parsed(|status| match status {
+    let status = fields.required("status")?.parsed(|status| match status {
         "active" => Ok(Reported::Active),
         "pending" => Ok(Reported::Pending),
         "failed" => Ok(Reported::Failed),

@@ -6,7 +6,7 @@ use rollcall_record::field::{Field, Fields};
 
 use crate::error::ApiError;
 use crate::object;
-use crate::parts::{body_fields, optional_body_fields, required};
+use crate::parts::{body_fields, optional_body_fields};
 
 rollcall_domain::text_enum! {
     /// What an action URL lets an end user do.
@@ -28,8 +28,8 @@ pub fn parse_action_url_body(body: &[u8]) -> Result<UrlAction, ApiError> {
 
 /// Reads the fields of an action URL request.
 pub fn parse_action_url(mut fields: Fields) -> Result<UrlAction, ApiError> {
-    let mut action = required(&mut fields, "action").and_then(Field::object)?;
-    let kind = required(&mut action, "type")?.parsed(UrlAction::parse)?;
+    let mut action = fields.required("action").and_then(Field::object)?;
+    let kind = action.required("type")?.parsed(UrlAction::parse)?;
     action.finish()?;
     fields.finish()?;
     Ok(kind)

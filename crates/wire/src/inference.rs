@@ -11,7 +11,7 @@ use rollcall_record::json::Json;
 use crate::error::ApiError;
 use crate::headers;
 use crate::object::{self, ObjectWriter};
-use crate::parts::{body_fields, required};
+use crate::parts::body_fields;
 
 /// The beta without which a body must not say who pays.
 pub const BILLING_BETA: &str = "user-profiles-billing-2026-10-01";
@@ -38,7 +38,9 @@ pub fn parse_message<'a>(
 ) -> Result<InferenceRequest, ApiError> {
     let mut fields = body_fields(body)?;
     let model = model(&mut fields)?;
-    required(&mut fields, "max_tokens")?.integer(1..=u64::from(u32::MAX))?;
+    fields
+        .required("max_tokens")?
+        .integer(1..=u64::from(u32::MAX))?;
     let input_tokens = sent_tokens(&mut fields)?;
     let stream = fields.take_non_null("stream").map(Field::boolean);
     let stream = stream.transpose()?.unwrap_or_default();
@@ -68,23 +70,23 @@ pub fn parse_count(body: &[u8]) -> Result<(u64, Option<String>), ApiError> {
 }
 
 fn model(fields: &mut Fields) -> Read<String> {
-    let (_, model) = required(fields, "model")?.string()?;
+    let (_, model) = fields.required("model")?.string()?;
     Ok(model)
 }
 
 fn bill_to(field: Field) -> Read<BillTo> {
     let mut fields = field.object()?;
-    required(&mut fields, "type")?.parsed(|text| match text {
+    fields.required("type")?.parsed(|text| match text {
         "billing_policy" => Ok(()),
         _ => Err("must be billing_policy"),
     })?;
-    let bill_to = required(&mut fields, "bill_to")?.parsed(BillTo::parse)?;
+    let bill_to = fields.required("bill_to")?.parsed(BillTo::parse)?;
     fields.finish()?;
     Ok(bill_to)
 }
 
 fn sent_tokens(fields: &mut Fields) -> Read<u64> {
-    let messages = required(fields, "messages")?;
+    let messages = fields.required("messages")?;
     let mut counted = characters(&messages.value);
     messages.array()?;
     for more in ["system", "tools"] {

@@ -12,7 +12,6 @@ use rollcall_record::field::{Field, Fields, Read};
 
 use crate::error::ApiError;
 use crate::object;
-use crate::parts::required;
 
 pub mod audit;
 pub mod deliveries;
@@ -47,6 +46,6 @@ fn label(field: Field) -> Read<String> {
     field.parsed(|text| Name::parse(text).map(|_| text.to_owned()))
 }
 
-fn required_label(fields: &mut Fields, name: &str) -> Read<String> {
-    required(fields, name).and_then(label)
+fn required_label(fields: &mut Fields, name: &'static str) -> Read<String> {
+    fields.required(name).and_then(label)
 }

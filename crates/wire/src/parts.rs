@@ -1,6 +1,6 @@
 //! What every reader of a body begins with.
 
-use rollcall_record::field::{Field, FieldError, Fields, Read};
+use rollcall_record::field::Fields;
 use rollcall_record::json::{self, Json};
 
 use crate::error::ApiError;
@@ -22,13 +22,6 @@ pub fn body_fields(body: &[u8]) -> Result<Fields, ApiError> {
 /// The members of a body that may be left out.
 pub fn optional_body_fields(body: &[u8]) -> Result<Fields, ApiError> {
     body_fields(if body.is_empty() { b"{}" } else { body })
-}
-
-/// Takes a member that must be there.
-pub(crate) fn required(fields: &mut Fields, name: &str) -> Read<Field> {
-    fields
-        .take(name)
-        .ok_or_else(|| FieldError::new(fields.path(name), "is required"))
 }
 
 /// Whether a body creates or changes; the two judge null and empty differently (contract, *Null,

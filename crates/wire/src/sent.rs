@@ -215,7 +215,7 @@ fn external_user_details(value: Value, write: Write, now: Timestamp) -> Read<Ext
 /// A detail: null is as good as missing on create, and refused on update whatever is stored.
 fn detail<T, E: std::fmt::Display>(
     fields: &mut Fields,
-    name: &str,
+    name: &'static str,
     write: Write,
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Read<Option<T>> {

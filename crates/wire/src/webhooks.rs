@@ -21,7 +21,7 @@ use url::{Host, Url};
 
 use crate::error::ApiError;
 use crate::object::{self, ObjectWriter};
-use crate::parts::{body_fields, optional_body_fields, required};
+use crate::parts::{body_fields, optional_body_fields};
 use crate::query::{Query, integer};
 
 /// The most characters of an endpoint's description.
@@ -139,7 +139,7 @@ pub enum InvalidUrl {
 /// Reads the body of a create.
 pub fn parse_create(body: &[u8], rules: EndpointRules) -> Result<EndpointDraft, ApiError> {
     let mut fields = body_fields(body)?;
-    let events = required(&mut fields, "enabled_events")?;
+    let events = fields.required("enabled_events")?;
     let path = events.path.clone();
     let enabled_events = subscriptions(events, rules)?;
     if enabled_events.is_empty() {
@@ -147,7 +147,9 @@ pub fn parse_create(body: &[u8], rules: EndpointRules) -> Result<EndpointDraft, 
     }
     let draft = EndpointDraft {
         enabled_events,
-        url: required(&mut fields, "url")?.parsed(|text| rules.urls.parse(text))?,
+        url: fields
+            .required("url")?
+            .parsed(|text| rules.urls.parse(text))?,
         description: text(&mut fields, "description", DESCRIPTION_LIMIT)?.unwrap_or_default(),
         name: text(&mut fields, "name", NAME_LIMIT)?.unwrap_or_default(),
     };
@@ -208,7 +210,7 @@ fn subscriptions(field: Field, rules: EndpointRules) -> Read<Vec<Subscription>> 
 }
 
 /// A text that may be empty and not null.
-fn text(fields: &mut Fields, name: &str, limit: usize) -> Read<Option<String>> {
+fn text(fields: &mut Fields, name: &'static str, limit: usize) -> Read<Option<String>> {
     let Some(field) = fields.take(name) else {
         return Ok(None);
     };

@@ -6,7 +6,7 @@ use rollcall_domain::data_controls::{
 };
 use rollcall_domain::text::{Explanation, ResourceName};
 
-use crate::field::{Field, FieldError, Fields, Read, required};
+use crate::field::{Field, FieldError, Fields, Read};
 use crate::json::write_string;
 use crate::writing::{member, write_array, write_text, write_time};
 
@@ -62,7 +62,7 @@ impl Written for ExternalKeyId {
     }
 
     fn read_retired(fields: &mut Fields) -> Read<(Self, ())> {
-        Self::read_known(required(fields, "external_key_id")?)
+        Self::read_known(fields.required("external_key_id")?)
     }
 
     fn write_retired(out: &mut String, retired: &Retired<Self>, _: Form) {
@@ -80,7 +80,7 @@ impl Written for ExternalKeyId {
 
     fn read_findings(fields: &mut Fields, status: RegionStatus) -> Read<Option<Explanation>> {
         let error = match status {
-            RegionStatus::Failed => Some(required(fields, "error")?),
+            RegionStatus::Failed => Some(fields.required("error")?),
             _ => fields.take_non_null("error"),
         };
         error
@@ -180,10 +180,12 @@ pub fn read_bucket(field: Field) -> Read<BucketReference> {
 
 fn read_reference(fields: &mut Fields) -> Read<BucketReference> {
     let text = |text: &str| text.to_owned();
-    let name = required(fields, "bucket_name")?
+    let name = fields
+        .required("bucket_name")?
         .parsed(|name| BucketReference::parse_name(name).map(text))?;
     let place = fields.path("project_number");
-    let number = required(fields, "project_number")?
+    let number = fields
+        .required("project_number")?
         .parsed(|number| BucketReference::parse_project_number(number).map(text))?;
     BucketReference::parse(&name, &number).map_err(|error| FieldError::new(place, error))
 }
@@ -229,8 +231,8 @@ pub fn read_failed_checks(field: Field) -> Read<Vec<FailedCheck>> {
 fn read_failed_check(field: Field) -> Read<FailedCheck> {
     let mut fields = field.object()?;
     let check = FailedCheck {
-        check: required(&mut fields, "check")?.parsed(CheckName::parse)?,
-        message: required(&mut fields, "message")?.parsed(Explanation::parse)?,
+        check: fields.required("check")?.parsed(CheckName::parse)?,
+        message: fields.required("message")?.parsed(Explanation::parse)?,
         role: fields
             .take_non_null("role")
             .map(|role| role.parsed(AccessRole::parse))

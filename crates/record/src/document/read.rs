@@ -17,16 +17,16 @@ use rollcall_domain::text::{
 
 use super::{DamagedDocument, LAST_LINE, STORED_LINES};
 use crate::data_controls;
-use crate::field::{Field, FieldError, Fields, Read, required};
+use crate::field::{Field, FieldError, Fields, Read};
 use crate::json::{self, Json, Object};
 
 pub(super) fn profile(text: &str) -> Result<Profile, DamagedDocument> {
     let parsed =
         json::parse(text.as_bytes()).map_err(|error| DamagedDocument(error.to_string()))?;
     let mut fields = Fields::root(named(parsed)?);
-    let created_at = required(&mut fields, "created_at")?.timestamp()?;
-    let updated_at = required(&mut fields, "updated_at")?.optional(Field::timestamp)?;
-    let id = required(&mut fields, "id")?.parsed(ProfileId::parse)?;
+    let created_at = fields.required("created_at")?.timestamp()?;
+    let updated_at = fields.required("updated_at")?.optional(Field::timestamp)?;
+    let id = fields.required("id")?.parsed(ProfileId::parse)?;
     let controls = fields.take(LAST_LINE).map(|field| {
         let around = data_controls::Around {
             id: &id,
@@ -39,18 +39,22 @@ pub(super) fn profile(text: &str) -> Result<Profile, DamagedDocument> {
         id,
         created_at,
         updated_at: updated_at.unwrap_or(created_at),
-        relationship: required(&mut fields, "relationship")?.parsed(Relationship::parse)?,
-        name: required(&mut fields, "name")?.optional(|field| field.parsed(Name::parse))?,
-        metadata: read_metadata(required(&mut fields, "metadata")?)?,
+        relationship: fields
+            .required("relationship")?
+            .parsed(Relationship::parse)?,
+        name: fields
+            .required("name")?
+            .optional(|field| field.parsed(Name::parse))?,
+        metadata: read_metadata(fields.required("metadata")?)?,
         details: read_stored_details(&mut fields)?,
         programs: Programs {
-            cyber: required(&mut fields, "cyber")?.optional(read_cyber)?,
-            efs: required(&mut fields, "efs")?.optional(read_efs)?,
-            own: read_own(required(&mut fields, "own_programs")?)?,
+            cyber: fields.required("cyber")?.optional(read_cyber)?,
+            efs: fields.required("efs")?.optional(read_efs)?,
+            own: read_own(fields.required("own_programs")?)?,
         },
         enforcement: {
-            let open = read_actions(required(&mut fields, "open_actions")?)?;
-            let past = read_actions(required(&mut fields, "past_actions")?)?;
+            let open = read_actions(fields.required("open_actions")?)?;
+            let past = read_actions(fields.required("past_actions")?)?;
             Enforcement::new(
                 open.into_iter().map(|(action, _)| action).collect(),
                 past.into_iter()
@@ -84,10 +88,13 @@ fn named(document: Json) -> Result<Object, DamagedDocument> {
 
 /// The first five of the details, and the two that have lines of their own.
 fn read_stored_details(fields: &mut Fields) -> Read<ExternalUserDetails> {
-    let first = read_details(required(fields, "external_user_details")?)?;
-    let onboarded_at = required(fields, "onboarded_at")?.optional(Field::timestamp)?;
-    let reference_id =
-        required(fields, "reference_id")?.optional(|field| field.parsed(ReferenceId::parse))?;
+    let first = read_details(fields.required("external_user_details")?)?;
+    let onboarded_at = fields
+        .required("onboarded_at")?
+        .optional(Field::timestamp)?;
+    let reference_id = fields
+        .required("reference_id")?
+        .optional(|field| field.parsed(ReferenceId::parse))?;
     Ok(ExternalUserDetails {
         onboarded_at,
         reference_id,
@@ -108,7 +115,7 @@ pub(crate) fn read_metadata(field: Field) -> Read<Metadata> {
 
 pub(crate) fn read_details(field: Field) -> Read<ExternalUserDetails> {
     let mut fields = field.object()?;
-    let mut take = |name: &str| fields.take_non_null(name);
+    let mut take = |name| fields.take_non_null(name);
     let details = ExternalUserDetails {
         account_status: take("account_status")
             .map(|f| f.parsed(AccountStatus::parse))
@@ -135,9 +142,9 @@ pub(crate) fn read_details(field: Field) -> Read<ExternalUserDetails> {
 }
 
 /// `{"status":"active"}` or `{"status":"inactive"}` under `name`.
-fn read_activity(fields: &mut Fields, name: &str) -> Read<bool> {
-    let mut inner = required(fields, name)?.object()?;
-    let status = required(&mut inner, "status")?.parsed(parse_activity)?;
+fn read_activity(fields: &mut Fields, name: &'static str) -> Read<bool> {
+    let mut inner = fields.required(name)?.object()?;
+    let status = inner.required("status")?.parsed(parse_activity)?;
     inner.finish()?;
     Ok(status)
 }
@@ -151,22 +158,22 @@ pub(crate) fn parse_activity(text: &str) -> Result<bool, &'static str> {
 }
 
 fn read_cyber(field: Field) -> Read<Cyber> {
-    let path = field.path.clone();
     let mut fields = field.object()?;
-    let requirements = required(&mut fields, "requirements")?.optional(read_requirements)?;
-    let status = required(&mut fields, "status")?.parsed(ProgramStatus::parse)?;
-    let mut tiers = required(&mut fields, "tiers")?.object()?;
+    let requirements = fields
+        .required("requirements")?
+        .optional(read_requirements)?;
+    let status = fields.required("status")?.parsed(ProgramStatus::parse)?;
+    let mut tiers = fields.required("tiers")?.object()?;
     let active = Tiers {
         a: read_activity(&mut tiers, "a")?,
         b: read_activity(&mut tiers, "b")?,
         c: read_activity(&mut tiers, "c")?,
     };
     tiers.finish()?;
+    let cyber = Cyber::new(status, active, requirements);
+    let cyber = cyber.map_err(|error| fields.error(error));
     fields.finish()?;
-    Cyber::new(status, active, requirements).map_err(|error| FieldError {
-        path: path.clone(),
-        message: error.to_string(),
-    })
+    cyber
 }
 
 /// Reads `{data_retention?, human_review?}`; what is left out is false.
@@ -186,14 +193,14 @@ pub fn read_requirements(field: Field) -> Read<Requirements> {
 
 fn read_efs(field: Field) -> Read<Efs> {
     let mut fields = field.object()?;
-    let mut features = required(&mut fields, "features")?.object()?;
+    let mut features = fields.required("features")?.object()?;
     let active = EfsFeatures {
         data_retention_exemption: read_activity(&mut features, "data_retention_exemption")?,
         cmek: read_activity(&mut features, "cmek")?,
         storage: read_activity(&mut features, "storage")?,
     };
     features.finish()?;
-    let status = required(&mut fields, "status")?.parsed(ProgramStatus::parse)?;
+    let status = fields.required("status")?.parsed(ProgramStatus::parse)?;
     fields.finish()?;
     Ok(Efs {
         status,
@@ -213,7 +220,7 @@ fn read_own(
             return Err(field.error("is not one of the operator's own programs"));
         };
         let mut inner = field.object()?;
-        let status = required(&mut inner, "status")?.parsed(ProgramStatus::parse)?;
+        let status = inner.required("status")?.parsed(ProgramStatus::parse)?;
         inner.finish()?;
         own.insert(name, status);
     }
@@ -270,7 +277,7 @@ pub(crate) fn read_action(
         (None, None) => return Err(FieldError::new(fields.path("opened_at"), "is required")),
         (Some(field), _) => field.timestamp()?,
     };
-    let reason = required(&mut fields, "reason")?.parsed(Reason::parse)?;
+    let reason = fields.required("reason")?.parsed(Reason::parse)?;
     let kind = read_action_kind(&mut fields)?;
     let path = fields.path("resolved_at");
     let resolved_at = fields
@@ -292,18 +299,15 @@ pub(crate) fn read_action(
         }
         (None, Some(_)) => return Err(FieldError::new(path, "is required beside resolution")),
     };
-    let place = fields.path("");
+    let action = EnforcementAction::new(id, opened_at, reason, kind);
+    let action = action.map_err(|error| fields.error(error));
     fields.finish()?;
-    let action = EnforcementAction::new(id, opened_at, reason, kind).map_err(|error| {
-        let place = place.trim_end_matches('.');
-        FieldError::new(place, error)
-    })?;
-    Ok((action, ending))
+    Ok((action?, ending))
 }
 
 /// Reads `type`, `action`, `expires_at` and `identity_check` of an action.
 pub fn read_action_kind(fields: &mut Fields) -> Read<ActionKind> {
-    let is_ban = required(fields, "type")?.parsed(|text| match text {
+    let is_ban = fields.required("type")?.parsed(|text| match text {
         "restriction" => Ok(false),
         "ban" => Ok(true),
         _ => Err("must be one of: restriction, ban"),

@@ -16,7 +16,6 @@ use crate::object::{self, ObjectWriter};
 use crate::openapi::schema::{
     Shape, boolean, described, integer, matching, nullable, organization_id,
 };
-use crate::parts::required;
 use crate::query::Query;
 
 /// What is to become of the clock.
@@ -66,7 +65,7 @@ pub fn write_clock(now: Timestamp) -> String {
 
 /// Reads `{state}`.
 pub fn parse_billing(mut fields: Fields) -> Result<BillingState, ApiError> {
-    let state = required(&mut fields, "state")?.parsed(BillingState::parse)?;
+    let state = fields.required("state")?.parsed(BillingState::parse)?;
     fields.finish()?;
     Ok(state)
 }
@@ -243,7 +242,7 @@ fn code(field: Field, expected: &'static str) -> Read<String> {
 
 fn integer_or(
     fields: &mut Fields,
-    name: &str,
+    name: &'static str,
     default: u64,
     range: std::ops::RangeInclusive<u64>,
 ) -> Read<u64> {

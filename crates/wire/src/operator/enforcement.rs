@@ -12,7 +12,6 @@ use super::lists::{ListPosition, ListRequest};
 use crate::cursor::Cursors;
 use crate::error::ApiError;
 use crate::object::{self, ObjectWriter};
-use crate::parts::required;
 
 /// Reads `{type, reason, action?, expires_at?}` as an action that is opened `now` under `id`. An
 /// action that expires must do so in the future, one for an account compromise never.
@@ -21,12 +20,12 @@ pub fn parse_action(
     id: EnforcementActionId,
     now: Timestamp,
 ) -> Result<EnforcementAction, ApiError> {
-    let is_ban = required(&mut fields, "type")?.parsed(|text| match text {
+    let is_ban = fields.required("type")?.parsed(|text| match text {
         "restriction" => Ok(false),
         "ban" => Ok(true),
         _ => Err("must be one of: restriction, ban"),
     })?;
-    let reason = required(&mut fields, "reason")?.parsed(Reason::parse)?;
+    let reason = fields.required("reason")?.parsed(Reason::parse)?;
     let next_step = fields.take_non_null("action");
     let expires_at = fields.take_non_null("expires_at");
     let kind = if is_ban {
@@ -72,7 +71,7 @@ fn restriction(
 
 /// Reads `{state}` of an identity check.
 pub fn parse_identity_check(mut fields: Fields) -> Result<CheckState, ApiError> {
-    let state = required(&mut fields, "state")?.parsed(CheckState::parse)?;
+    let state = fields.required("state")?.parsed(CheckState::parse)?;
     fields.finish()?;
     Ok(state)
 }

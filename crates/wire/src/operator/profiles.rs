@@ -22,7 +22,7 @@ use crate::dialects;
 use crate::error::ApiError;
 use crate::filters;
 use crate::object::{self, ObjectWriter};
-use crate::parts::{body_fields, required};
+use crate::parts::body_fields;
 use crate::query::Query;
 use crate::shown;
 
@@ -162,8 +162,9 @@ pub fn parse_record(
             })
         })
         .transpose()?;
-    let organization_id =
-        required(&mut fields, "organization_id")?.parsed(OrganizationId::parse)?;
+    let organization_id = fields
+        .required("organization_id")?
+        .parsed(OrganizationId::parse)?;
     let record = line::read_profile(fields, Some(id), ids, now)?;
     Ok((organization_id, record))
 }

@@ -19,7 +19,6 @@ use crate::object;
 use crate::openapi::schema::{
     Shape, among, described, given_name, id, integer, nullable, organization_id, time_out, word,
 };
-use crate::parts::required;
 
 /// A new organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +83,7 @@ fn rate_limit(fields: &mut Fields) -> Read<Option<Option<u32>>> {
 
 fn chosen<T>(
     fields: &mut Fields,
-    name: &str,
+    name: &'static str,
     parse: fn(&str) -> Result<T, NotOneOf>,
 ) -> Read<Option<T>> {
     let field = fields.take(name);
@@ -116,10 +115,12 @@ pub fn parse_api_key(
     organization_id: OrganizationId,
 ) -> Result<ApiKeyDraft, ApiError> {
     let name = required_label(&mut fields, "name")?;
-    let kind = required(&mut fields, "kind")?.parsed(|text| match KeyKind::parse(text) {
-        Ok(KeyKind::Operator) | Err(_) => Err("must be one of: api, admin, gateway"),
-        Ok(kind) => Ok(kind),
-    })?;
+    let kind = fields
+        .required("kind")?
+        .parsed(|text| match KeyKind::parse(text) {
+            Ok(KeyKind::Operator) | Err(_) => Err("must be one of: api, admin, gateway"),
+            Ok(kind) => Ok(kind),
+        })?;
     let path = fields.path("workspace_id");
     let workspace_id = fields
         .take_non_null("workspace_id")
@@ -143,7 +144,7 @@ pub fn parse_api_key(
 /// Reads `{name, role, expires_at?}` of a key of the operator's own.
 pub fn parse_operator_key(mut fields: Fields) -> Result<ApiKeyDraft, ApiError> {
     let name = required_label(&mut fields, "name")?;
-    let role = required(&mut fields, "role")?.parsed(Role::parse)?;
+    let role = fields.required("role")?.parsed(Role::parse)?;
     let expires_at = expiry(&mut fields)?;
     fields.finish()?;
     Ok(ApiKeyDraft {
@@ -160,7 +161,7 @@ fn expiry(fields: &mut Fields) -> Read<Option<Timestamp>> {
 
 /// Reads `{status}`.
 pub fn parse_api_key_status(mut fields: Fields) -> Result<KeyStatus, ApiError> {
-    let status = required(&mut fields, "status")?.parsed(KeyStatus::parse)?;
+    let status = fields.required("status")?.parsed(KeyStatus::parse)?;
     fields.finish()?;
     Ok(status)
 }
