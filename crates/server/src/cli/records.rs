@@ -24,13 +24,13 @@ use rollcall_store::registry::PutMode;
 use crate::first_ids::EarlierLines;
 
 /// Most records in a batch: enough to share a commit, few enough to be held several times over.
-const BATCH_RECORDS: usize = 4_000;
+const BATCH_RECORDS: usize = 8_000;
 /// Most bytes of lines in a batch.
-const BATCH_BYTES: usize = 2 * 1024 * 1024;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// The longest line that is read; a record with everything in it has some 60 KiB.
 const LINE_BYTES: usize = 1024 * 1024;
 /// Batches that are parsed ahead.
-const AHEAD: usize = 3;
+const AHEAD: usize = 2;
 /// How many ids are remembered to recognise the same one further down. Eight bytes and a bit each;
 /// beyond that a repeated id replaces, as one from an earlier import does.
 const REMEMBERED_IDS: usize = 7_000_000;
@@ -335,7 +335,7 @@ impl Lines {
                 break;
             }
             any = true;
-            let end = buffer.iter().position(|&byte| byte == b'\n');
+            let end = memchr::memchr(b'\n', buffer);
             let part = &buffer[..end.unwrap_or(buffer.len())];
             let room = (LINE_BYTES + 1).saturating_sub(line.len());
             line.extend_from_slice(&part[..part.len().min(room)]);

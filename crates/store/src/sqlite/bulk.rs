@@ -14,9 +14,11 @@ use crate::Stored;
 use crate::bulk::BulkLoad;
 use crate::opening::Opening;
 
-/// Indexes that no write needs. `profiles_by_id` is not among them: every record is looked up by it.
+/// Indexes that no write needs. `profiles_by_id` is not among them: every record is looked up by it. Those of the
+/// few profiles with open actions cost less to keep than to read every profile again for.
 const SUSPENDED: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' \
-    AND sql IS NOT NULL AND tbl_name = 'profiles' AND name <> 'profiles_by_id'";
+    AND sql IS NOT NULL AND tbl_name = 'profiles' AND name NOT IN ('profiles_by_id', \
+    'profiles_by_outlook', 'profiles_by_outlook_and_name', 'search_outlook')";
 
 /// Threads that sort beside the one that reads.
 const SORTING_THREADS: u32 = 2;

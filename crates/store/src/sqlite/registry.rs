@@ -68,12 +68,16 @@ impl Registry for SqliteStore {
             .iter()
             .map(|(_, record)| ProfileDocument::encode(&record.profile))
             .collect();
+        // Given back here, where the writer has better things to do than to take thousands of records apart.
+        let kept = Arc::new((records, documents));
+        let wanted = Arc::clone(&kept);
         let put_all = move |connection: &Writing<'_>| {
+            let (records, documents) = wanted.as_ref();
             let mut batch = Batch::default();
             // Not as they are remembered: what of one has ended must not fail the records of the others.
             let organizations = Organizations::default();
             let mut results = Vec::with_capacity(records.len());
-            for ((organization_id, record), document) in records.iter().zip(&documents) {
+            for ((organization_id, record), document) in records.iter().zip(documents) {
                 let number = organization_number(connection, &organizations, organization_id)?;
                 results.push(match number {
                     None => Put::UnknownOrganization,

@@ -184,7 +184,7 @@ impl Lines {
     fn next(&mut self) -> Option<Line> {
         loop {
             let new = &self.decoded[self.searched..];
-            let end = new.iter().position(|byte| *byte == b'\n');
+            let end = memchr::memchr(b'\n', new);
             let end = end.map(|end| self.searched + end);
             self.searched = self.decoded.len();
             if end.is_none() && !self.ended {
