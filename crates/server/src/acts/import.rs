@@ -27,7 +27,7 @@ pub(crate) use lines::{Decoder, Format, Lines};
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// How many bad lines are reported; the others are counted.
-const REPORTED_ERRORS: usize = 1_000;
+pub(crate) const REPORTED_ERRORS: usize = 1_000;
 
 /// How many ids are remembered to recognise the same one further down; some 10 MiB.
 const REMEMBERED_IDS: usize = 1_000_000;

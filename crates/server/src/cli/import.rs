@@ -167,10 +167,16 @@ async fn import(
     };
     let shown = arguments.file.display();
     let mode = arguments.mode();
+    let (keeps_text, batch) = match target {
+        Target::Storage(_) => (false, records::BATCH_RECORDS),
+        // A server tells of no more bad lines in an answer.
+        Target::Server(_) => (true, acts::import::REPORTED_ERRORS),
+    };
     let reading = Reading {
         defaults,
         mode,
-        keeps_text: matches!(target, Target::Server(_)),
+        keeps_text,
+        batch,
         mapped: arguments.maps.clone(),
     };
     let mut records = records::read(&arguments.file, place, reading)

@@ -23,8 +23,8 @@ use rollcall_store::registry::PutMode;
 
 use crate::first_ids::EarlierLines;
 
-/// Most records in a batch: enough to share a commit, few enough to be held several times over.
-const BATCH_RECORDS: usize = 8_000;
+/// Most records in a batch for a storage: enough to share a commit, few enough to be held several times over.
+pub(crate) const BATCH_RECORDS: usize = 8_000;
 /// Most bytes of lines in a batch.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// The longest line that is read; a record with everything in it has some 60 KiB.
@@ -129,6 +129,8 @@ pub(crate) struct Reading {
     pub(crate) mode: PutMode,
     /// Whether the lines themselves are wanted, to be sent on.
     pub(crate) keeps_text: bool,
+    /// The most records in a batch.
+    pub(crate) batch: usize,
     /// Columns of a CSV that go by other names than their fields.
     pub(crate) mapped: Vec<Mapped>,
 }
@@ -274,6 +276,7 @@ fn spawn(
         failed: None,
         defaults: reading.defaults,
         keeps_text: reading.keeps_text,
+        most: reading.batch,
         earlier: EarlierLines::up_to(REMEMBERED_IDS, reading.mode),
         bad_rows,
     };
@@ -423,6 +426,7 @@ struct Parser {
     earlier: EarlierLines,
     bad_rows: BadRows,
     keeps_text: bool,
+    most: usize,
 }
 
 impl Parser {
@@ -432,10 +436,10 @@ impl Parser {
             return Err(error);
         }
         let begin = self.lines.place;
-        let mut good = Vec::with_capacity(BATCH_RECORDS);
+        let mut good = Vec::with_capacity(self.most);
         let mut bad = Vec::new();
         let mut line = Vec::new();
-        while good.len() + bad.len() < BATCH_RECORDS
+        while good.len() + bad.len() < self.most
             && self.lines.place.offset - begin.offset < BATCH_BYTES as u64
         {
             let before = self.lines.place;
@@ -529,6 +533,7 @@ mod tests {
             earlier: EarlierLines::up_to(REMEMBERED_IDS, PutMode::default()),
             bad_rows: Arc::default(),
             keeps_text: false,
+            most: BATCH_RECORDS,
         }
     }
 
@@ -618,6 +623,7 @@ mod tests {
             defaults: parser(String::new()).defaults,
             mode: PutMode::default(),
             keeps_text: false,
+            batch: BATCH_RECORDS,
             mapped: Vec::new(),
         };
         let told = |start| {

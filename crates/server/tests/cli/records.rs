@@ -118,6 +118,24 @@ fn bad_lines_are_the_same_over_the_network() {
     dev.stop();
 }
 
+/// A server tells of a thousand in one answer.
+#[test]
+fn bad_lines_are_all_told_however_many_a_server_refuses() {
+    let place = Place::new();
+    let dev = place.dev(&["--in-memory"]);
+    let line = r#"{"type":"user_profile","organization_id":"of-nobody"}"#;
+    place.write("records.ndjson", format!("{line}\n").repeat(2_500));
+    let import = ["import", "records.ndjson"];
+    let ended = place.run(&[&import[..], &dev.operator()].concat());
+    let expected: Vec<_> = (1..=2_500)
+        .map(|line| format!("line {line}: organization_id: is not an organization"))
+        .collect();
+    assert_eq!(ended.stderr.lines().collect::<Vec<_>>(), expected);
+    let tally = "{\"imported\":0,\"replaced\":0,\"failed\":2500}\n";
+    assert_eq!((ended.status, ended.stdout.as_str()), (1, tally));
+    dev.stop();
+}
+
 #[test]
 fn an_import_needs_an_organization_and_a_file() {
     let place = Place::new();

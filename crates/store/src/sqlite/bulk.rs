@@ -1,4 +1,4 @@
-//! Loading many records into a storage that nobody else reads: the indexes that only searches and
+//! Loading many records into a storage that nobody else reads: the large indexes that only searches and
 //! orders need are taken away first and built once at the end, which costs a third of keeping them.
 //!
 //! What was taken away is remembered in the database, in the same transaction, so that a load that is
@@ -14,8 +14,8 @@ use crate::Stored;
 use crate::bulk::BulkLoad;
 use crate::opening::Opening;
 
-/// Indexes that no write needs. `profiles_by_id` is not among them: every record is looked up by it. Those of the
-/// few profiles with open actions cost less to keep than to read every profile again for.
+/// Indexes that no write needs. `profiles_by_id` is not among them: every record is looked up by it. Nor are those of
+/// profiles with open actions: few have any, so that keeping them costs less than reading every profile again.
 const SUSPENDED: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' \
     AND sql IS NOT NULL AND tbl_name = 'profiles' AND name NOT IN ('profiles_by_id', \
     'profiles_by_outlook', 'profiles_by_outlook_and_name', 'search_outlook')";

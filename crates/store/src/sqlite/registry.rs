@@ -68,7 +68,7 @@ impl Registry for SqliteStore {
             .iter()
             .map(|(_, record)| ProfileDocument::encode(&record.profile))
             .collect();
-        // Given back here, where the writer has better things to do than to take thousands of records apart.
+        // Mostly given back here: the writer has better things to do than to take thousands of records apart.
         let kept = Arc::new((records, documents));
         let wanted = Arc::clone(&kept);
         let put_all = move |connection: &Writing<'_>| {
