@@ -325,9 +325,13 @@ impl<'a> Known<'a> {
                     return Put::Unchanged;
                 }
                 let (day, open) = (day(before.created_at), open_actions(before));
+                for (action, _) in actions(before) {
+                    if self.holders.get(action).is_some_and(|it| it == id.as_str()) {
+                        self.holders.remove(action);
+                    }
+                }
                 self.change_count(organization, day, -1);
                 self.change_open(organization, -open);
-                self.holders.retain(|_, holder| holder != id.as_str());
                 if self.stored.contains_key(id.as_str()) {
                     self.replaced.insert(id);
                 }
