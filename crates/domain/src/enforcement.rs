@@ -111,6 +111,9 @@ pub enum InvalidAction {
     /// An identity check cannot clear an account compromise.
     #[error("action: must be null when reason is account_compromise")]
     CompromiseCheck,
+    /// Nor can one that was handed in.
+    #[error("identity_check: must be null when reason is account_compromise")]
+    CompromiseChecked,
 }
 
 impl EnforcementAction {
@@ -127,8 +130,10 @@ impl EnforcementAction {
             if expires_at.is_some() {
                 return Err(InvalidAction::CompromiseExpires);
             }
-            if check != IdentityCheck::NotOffered {
-                return Err(InvalidAction::CompromiseCheck);
+            match check {
+                IdentityCheck::NotOffered => {}
+                IdentityCheck::Offered => return Err(InvalidAction::CompromiseCheck),
+                IdentityCheck::Submitted => return Err(InvalidAction::CompromiseChecked),
             }
         }
         Ok(Self {
@@ -422,6 +427,10 @@ mod tests {
         assert_eq!(
             make(restriction(None, IdentityCheck::Offered)),
             Err(InvalidAction::CompromiseCheck)
+        );
+        assert_eq!(
+            make(restriction(None, IdentityCheck::Submitted)),
+            Err(InvalidAction::CompromiseChecked)
         );
         assert!(make(ActionKind::Ban).is_ok());
     }

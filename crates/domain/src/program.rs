@@ -121,7 +121,7 @@ pub struct Cyber {
     requirements: Option<Requirements>,
 }
 
-/// Why a standing in `cyber` cannot be.
+/// Why a standing in `cyber` cannot be; written as `field: message`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidCyber {
     /// A tier is active and the status is another.

@@ -83,7 +83,7 @@ pub struct Fields {
 /// A field's value, knowing where it stands.
 #[derive(Debug)]
 pub struct Field {
-    /// The dotted path.
+    /// Where it stands.
     pub path: FieldPath,
     /// The value.
     pub value: Json,
@@ -143,11 +143,15 @@ impl Fields {
             .collect()
     }
 
-    /// An error in what the members are together, which says first which of them it is about (`action: must be null …`).
+    /// An error in what the members are together, which says first which of them it is about (`action: must be null …`);
+    /// one that does not is about the object.
     pub fn error(&self, error: impl fmt::Display) -> FieldError {
         let text = error.to_string();
-        let (key, message) = text.split_once(": ").unwrap_or(("", &text));
-        FieldError::new(self.path(key.to_owned()), message)
+        if let Some((key, message)) = text.split_once(": ") {
+            return FieldError::new(self.path(key.to_owned()), message);
+        }
+        let place = self.place.as_deref().map(FieldPath::to_string);
+        FieldError::new(place.unwrap_or_default(), text)
     }
 
     /// Refuses whatever has not been taken.

@@ -197,12 +197,12 @@ pub fn read_profile(
 
 /// Reads the details, whose time of onboarding may be no further ahead than in any other request.
 fn read_stated_details(field: Field, now: Timestamp) -> Read<ExternalUserDetails> {
-    let path = format!("{}.onboarded_at", field.path);
+    let path = field.path.clone();
     let details = read_details(field)?;
     let is_ahead = |at: Timestamp| at.since(now) > ONBOARDING_TOLERANCE;
     if details.onboarded_at.is_some_and(is_ahead) {
         let message = "must not be more than 1 minute in the future";
-        return Err(FieldError::new(path, message));
+        return Err(FieldError::new(format!("{path}.onboarded_at"), message));
     }
     Ok(details)
 }
@@ -587,6 +587,10 @@ mod tests {
             (
                 r#"{"type":"user_profile","enforcement_actions":[{"type":"restriction","reason":"account_compromise","action":"verify"}]}"#,
                 "enforcement_actions.0.action: must be null when reason is account_compromise",
+            ),
+            (
+                r#"{"type":"user_profile","enforcement_actions":[{"type":"restriction","reason":"account_compromise","identity_check":"submitted"}]}"#,
+                "enforcement_actions.0.identity_check: must be null when reason is account_compromise",
             ),
             (
                 r#"{"type":"user_profile","google_data_controls":{"cmek":{"type":"enabled","external_key_ids":{}}}}"#,
