@@ -134,12 +134,10 @@ fn read_control<R: Written>(
     fields.finish()?;
     let mut regions = BTreeMap::new();
     for (region, (resource, facts)) in given {
-        let (path, status) = statuses.remove(&region).unzip();
-        let standing = match status {
+        let standing = match statuses.remove(&region) {
             None => Standing::default(),
-            Some(Some(standing)) => standing,
-            Some(None) => {
-                let path = path.map(String::from).unwrap_or_default();
+            Some((_, Some(standing))) => standing,
+            Some((path, None)) => {
                 let message = format!("must not be not_configured beside a {}", R::KIND.noun());
                 return Err(FieldError::new(path, message));
             }
@@ -266,8 +264,8 @@ fn read_status<R: Written>(field: Field, resource: Option<&R>) -> Read<Option<St
             return Ok(None);
         }
         RegionStatus::Suspended => {
+            let place = fields.path("otherwise");
             let otherwise = fields.take_non_null("otherwise");
-            let place = otherwise.as_ref().map(|field| field.path.clone());
             let otherwise = otherwise.map(|field| read_status(field, resource));
             let otherwise = otherwise.transpose()?;
             fields.finish()?;
@@ -280,10 +278,7 @@ fn read_status<R: Written>(field: Field, resource: Option<&R>) -> Read<Option<St
                 Some(Some(standing)) if !standing.is_suspended => standing,
                 Some(_) => {
                     let message = "must be one of: pending, active, failed";
-                    return Err(FieldError::new(
-                        place.map(String::from).unwrap_or_default(),
-                        message,
-                    ));
+                    return Err(FieldError::new(place, message));
                 }
             };
             return Ok(Some(Standing {
