@@ -167,7 +167,7 @@ async fn import(
     };
     let shown = arguments.file.display();
     let mode = arguments.mode();
-    let (keeps_text, batch) = match target {
+    let (keeps_text, most) = match target {
         Target::Storage(_) => (false, records::BATCH_RECORDS),
         // A server tells of no more bad lines in an answer.
         Target::Server(_) => (true, acts::import::REPORTED_ERRORS),
@@ -176,7 +176,7 @@ async fn import(
         defaults,
         mode,
         keeps_text,
-        batch,
+        most,
         mapped: arguments.maps.clone(),
     };
     let mut records = records::read(&arguments.file, place, reading)

@@ -1,9 +1,11 @@
 //! Reading a file of records on a thread of its own, batch by batch.
 //!
-//! Parsing costs about as much as storing, so the two run side by side: this thread reads ahead by a few
+//! Parsing costs half of what storing does, so the two run side by side: this thread reads ahead by a few
 //! batches and no further, which bounds the memory whatever the size of the file. A line that is no
 //! record is kept beside the good ones of its batch, so that what was stored and what was refused is
 //! known up to the same line: the place from which an import can be resumed.
+
+mod lines;
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
@@ -21,22 +23,19 @@ use rollcall_record::json::write_string;
 use rollcall_record::line::{self, Record};
 use rollcall_store::registry::PutMode;
 
+pub(crate) use self::lines::Place;
+use self::lines::{FINGERPRINT_BYTES, LINE_BYTES, Lines};
 use crate::first_ids::EarlierLines;
 
 /// Most records in a batch for a storage: enough to share a commit, few enough to be held several times over.
 pub(crate) const BATCH_RECORDS: usize = 8_000;
 /// Most bytes of lines in a batch.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// The longest line that is read; a record with everything in it has some 60 KiB.
-const LINE_BYTES: usize = 1024 * 1024;
 /// Batches that are parsed ahead.
 const AHEAD: usize = 2;
 /// How many ids are remembered to recognise the same one further down. Eight bytes and a bit each;
 /// beyond that a repeated id replaces, as one from an earlier import does.
 const REMEMBERED_IDS: usize = 7_000_000;
-/// How much before a place identifies the place.
-const FINGERPRINT_BYTES: usize = 4_096;
-
 /// A record that can be stored.
 #[derive(Debug)]
 pub(crate) struct GoodLine {
@@ -92,17 +91,6 @@ pub(crate) struct BadLine {
     pub(crate) problem: String,
 }
 
-/// A place between two lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Bytes before it, uncompressed.
-    pub(crate) offset: u64,
-    /// Lines before it.
-    pub(crate) lines: u64,
-    /// A checksum of what stands right before it.
-    pub(crate) fingerprint: u32,
-}
-
 /// Some lines.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -129,8 +117,8 @@ pub(crate) struct Reading {
     pub(crate) mode: PutMode,
     /// Whether the lines themselves are wanted, to be sent on.
     pub(crate) keeps_text: bool,
-    /// The most records in a batch.
-    pub(crate) batch: usize,
+    /// The most lines in a batch.
+    pub(crate) most: usize,
     /// Columns of a CSV that go by other names than their fields.
     pub(crate) mapped: Vec<Mapped>,
 }
@@ -276,7 +264,7 @@ fn spawn(
         failed: None,
         defaults: reading.defaults,
         keeps_text: reading.keeps_text,
-        most: reading.batch,
+        most: reading.most,
         earlier: EarlierLines::up_to(REMEMBERED_IDS, reading.mode),
         bad_rows,
     };
@@ -309,113 +297,6 @@ impl Read for Counted {
         self.read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
-}
-
-struct Lines {
-    input: Box<dyn BufRead + Send>,
-    place: Place,
-    /// The last bytes read.
-    tail: Vec<u8>,
-}
-
-impl Lines {
-    fn new(input: Box<dyn BufRead + Send>) -> Self {
-        Self {
-            input,
-            place: Place::default(),
-            tail: Vec::with_capacity(2 * FINGERPRINT_BYTES),
-        }
-    }
-
-    /// Reads the next line into `line`, without its end. Of a line that is too long `line` holds
-    /// [`LINE_BYTES`] and one more byte. `false` at the end.
-    fn next(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
-        line.clear();
-        let mut any = false;
-        loop {
-            let buffer = self.input.fill_buf()?;
-            if buffer.is_empty() {
-                break;
-            }
-            any = true;
-            let end = memchr::memchr(b'\n', buffer);
-            let part = &buffer[..end.unwrap_or(buffer.len())];
-            let room = (LINE_BYTES + 1).saturating_sub(line.len());
-            line.extend_from_slice(&part[..part.len().min(room)]);
-            let used = part.len() + usize::from(end.is_some());
-            remember(&mut self.tail, &buffer[..used]);
-            self.input.consume(used);
-            self.place.offset += used as u64;
-            if end.is_some() {
-                break;
-            }
-        }
-        self.place.lines += u64::from(any);
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        Ok(any)
-    }
-
-    fn place(&self) -> Place {
-        Place {
-            fingerprint: fingerprint(&self.tail),
-            ..self.place
-        }
-    }
-
-    /// The place where a line began that could not be read to its end, unless too much of it was read
-    /// to know what stood before.
-    fn place_at(&self, begin: Place) -> Option<Place> {
-        let since = usize::try_from(self.place.offset - begin.offset).ok()?;
-        let known = &self.tail[..self.tail.len().checked_sub(since)?];
-        let needed = usize::try_from(begin.offset)
-            .map_or(FINGERPRINT_BYTES, |offset| offset.min(FINGERPRINT_BYTES));
-        (known.len() >= needed).then(|| Place {
-            fingerprint: fingerprint(known),
-            ..begin
-        })
-    }
-
-    /// Goes on to a place that an earlier run noted, and makes sure that it is the same place.
-    fn skip_to(&mut self, start: Place) -> io::Result<()> {
-        while self.place.offset < start.offset {
-            let buffer = self.input.fill_buf()?;
-            if buffer.is_empty() {
-                break;
-            }
-            let left = usize::try_from(start.offset - self.place.offset).unwrap_or(usize::MAX);
-            let used = buffer.len().min(left);
-            remember(&mut self.tail, &buffer[..used]);
-            self.input.consume(used);
-            self.place.offset += used as u64;
-        }
-        self.place.lines = start.lines;
-        if self.place() == start {
-            Ok(())
-        } else {
-            Err(io::Error::other(
-                "the file is not the one that was being imported; import it without --resume",
-            ))
-        }
-    }
-}
-
-fn remember(tail: &mut Vec<u8>, read: &[u8]) {
-    if read.len() >= FINGERPRINT_BYTES {
-        tail.clear();
-        tail.extend_from_slice(&read[read.len() - FINGERPRINT_BYTES..]);
-        return;
-    }
-    tail.extend_from_slice(read);
-    // Moved only now and then, so that a short line costs its own length.
-    if tail.len() > 8 * FINGERPRINT_BYTES {
-        tail.drain(..tail.len() - FINGERPRINT_BYTES);
-    }
-}
-
-fn fingerprint(tail: &[u8]) -> u32 {
-    crc32fast::hash(&tail[tail.len().saturating_sub(FINGERPRINT_BYTES)..])
 }
 
 struct Parser {
@@ -538,18 +419,6 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_needs_no_line_break_and_windows_line_breaks_are_fine() {
-        let mut lines = lines("one\r\n\ntwo");
-        let mut line = Vec::new();
-        let mut read = Vec::new();
-        while lines.next(&mut line).unwrap() {
-            read.push(String::from_utf8(line.clone()).unwrap());
-        }
-        assert_eq!(read, ["one", "", "two"]);
-        assert_eq!((lines.place.lines, lines.place.offset), (3, 9));
-    }
-
-    #[test]
     fn a_batch_tells_good_from_bad_by_line() {
         let long = "x".repeat(LINE_BYTES + 10);
         let text = format!(
@@ -623,7 +492,7 @@ mod tests {
             defaults: parser(String::new()).defaults,
             mode: PutMode::default(),
             keeps_text: false,
-            batch: BATCH_RECORDS,
+            most: BATCH_RECORDS,
             mapped: Vec::new(),
         };
         let told = |start| {
@@ -639,19 +508,5 @@ mod tests {
         let mut line = Vec::new();
         while made.next(&mut line).unwrap() {}
         assert_eq!(told(Some(made.place())), [4, 6]);
-    }
-
-    #[test]
-    fn a_noted_place_is_found_again_only_in_the_same_file() {
-        let mut first = lines("one\ntwo\nthree\n");
-        let mut line = Vec::new();
-        assert!(first.next(&mut line).unwrap() && first.next(&mut line).unwrap());
-        let place = first.place();
-        let mut same = lines("one\ntwo\nthree\n");
-        same.skip_to(place).unwrap();
-        assert!(same.next(&mut line).unwrap());
-        assert_eq!(line, b"three");
-        assert!(lines("one\nTWO\nthree\n").skip_to(place).is_err());
-        assert!(lines("one").skip_to(place).is_err());
     }
 }

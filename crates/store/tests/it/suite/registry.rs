@@ -62,7 +62,7 @@ pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world
         (other.organization_id().clone(), first.clone()),
         (org.clone(), moved.clone()),
         (org.clone(), moved.clone()),
-        (org.clone(), thief),
+        (org.clone(), thief.clone()),
     ];
     let results = world
         .store
@@ -86,8 +86,17 @@ pub(crate) async fn records_are_put_created_replaced_or_refused_each_alone(world
         .unwrap();
     assert_eq!(
         (found.organization_id, found.document.decode().unwrap()),
-        (org.clone(), moved)
+        (org.clone(), moved.clone())
     );
+    // What one gives up another may have, in the very same call.
+    moved.enforcement = Enforcement::default();
+    let records = vec![(org.clone(), moved), (org.clone(), thief)];
+    let results = world
+        .store
+        .put_profiles(proof(), &act, whole(records), PutMode::default())
+        .await
+        .unwrap();
+    assert_eq!(results, [Put::Replaced, Put::Replaced]);
     let report = world.store.check(proof(), &|_| {}).await.unwrap();
     assert_eq!((report.profiles, report.problems), (2, vec![]));
 }
